@@ -1,0 +1,68 @@
+# make demo and make test do all their set-up themselves, in an environment of their own, and
+# need no network once done. Where things are can be said: make test PYTHON=python3.12 VENV=...
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-deep test-oracle lint format install install-oracle clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.learn ## train an LSTM on film reviews and let it explain some
+	$(BIN)/minigrad demo
+
+test: $(VENV)/.dev ## run the tests and the examples in docstrings and README
+	MINIGRAD_PROFILE=fast $(BIN)/python -m pytest
+
+test-deep: $(VENV)/.dev ## the same with many more random cases (long)
+	MINIGRAD_PROFILE=deep $(BIN)/python -m pytest
+
+test-oracle: $(VENV)/.oracle ## the same as test, compared with PyTorch as well (a large download)
+	MINIGRAD_PROFILE=fast $(BIN)/python -m pytest
+
+# mypy sees minigrad.backends and minigrad.models only where the package mapping has been
+# carried out, so it checks the wheel, unpacked.
+lint: $(VENV)/.dev ## check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	rm -rf $(VENV)/wheel
+	$(BIN)/python -m build --no-isolation --outdir $(VENV)/wheel . > $(VENV)/build.log 2>&1 \
+		|| { cat $(VENV)/build.log; exit 1; }
+	$(PIP) install --no-index --no-deps --target $(VENV)/wheel/unpacked $(VENV)/wheel/*.whl
+	bin=$$(cd $(BIN) && pwd) && cd $(VENV)/wheel/unpacked \
+		&& "$$bin/mypy" --config-file "$(CURDIR)/pyproject.toml" -p minigrad
+
+format: $(VENV)/.dev ## format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+install: $(VENV)/.dev ## only set up what the tests need
+install-oracle: $(VENV)/.oracle ## the same, with PyTorch
+
+clean: ## remove the environment and everything that was built
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# One environment. A stamp in it says which extras are installed, as of which pyproject.toml.
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || { \
+		echo "minigrad needs Python 3.11 or newer; $(PYTHON) is: $$($(PYTHON) --version 2>&1)"; \
+		echo "Name another one, for example: make $(or $(MAKECMDGOALS),test) PYTHON=python3.12"; \
+		exit 1; } >&2
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.learn: pyproject.toml $(VENV)/pyvenv.cfg
+	$(PIP) install --editable '.[learn]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/pyvenv.cfg
+	$(PIP) install --editable '.[dev]'
+	@touch $(VENV)/.learn $@
+
+$(VENV)/.oracle: pyproject.toml $(VENV)/pyvenv.cfg
+	$(PIP) install --editable '.[dev,oracle]'
+	@touch $(VENV)/.learn $(VENV)/.dev $@

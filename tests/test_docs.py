@@ -1,0 +1,65 @@
+"""Every example in a docstring or in a document of the project runs and prints what it says."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import pytest
+
+import minigrad as mg
+
+ROOT = Path(__file__).parents[1]
+OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def modules():
+    """Names of all modules, in the mapped folders too (they lie outside minigrad/ on disk)."""
+    found = set()
+    for package in ("minigrad", "minigrad.backends", "minigrad.models"):
+        paths = importlib.import_module(package).__path__
+        found |= {package, *(m.name for m in pkgutil.walk_packages(paths, f"{package}."))}
+    return sorted(found)
+
+
+def in_module(name):
+    """All its docstrings with examples; those of its ops too, which doctest passes over."""
+    module = importlib.import_module(name)
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    yield from finder.find(module)
+    for value in vars(module).values():
+        if isinstance(value, mg.Op) and value.__module__ == name:
+            yield from finder.find(value, f"{name}.{value.name}", module)
+
+
+def in_document(path):
+    """Its code blocks as one text: they share their names, as a reader who types them expects."""
+    text = path.read_text(encoding="utf-8")
+    # Everything but the code is blanked out, not cut, so that failures name the right line.
+    code = [""] * text.count("\n")
+    for block in re.finditer(r"^```(?:python|pycon)\n(.*?)^```$", text, re.M | re.S):
+        first = text.count("\n", 0, block.start(1))
+        code[first : first + block[1].count("\n")] = block[1].splitlines()
+    return doctest.DocTestParser().get_doctest("\n".join(code), {}, path.name, str(path), 0)
+
+
+def check(*examples):
+    """Run examples; one may declare an op, which is gone afterwards."""
+    runner = doctest.DocTestRunner(optionflags=OPTIONS)
+    ops = dict(mg.OPS)
+    for example in examples:
+        runner.run(example)
+    mg.OPS.clear()
+    mg.OPS.update(ops)
+    assert runner.failures == 0
+
+
+@pytest.mark.parametrize("name", modules())
+def test_docstrings(name):
+    check(*in_module(name))
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*.md")), ids=lambda path: path.name)
+def test_documents(path):
+    check(in_document(path))
