@@ -1,0 +1,24 @@
+"""minigrad: a tiny reverse-mode autograd engine whose ops are defined once and run anywhere."""
+
+from . import functional as functional
+from .anomaly import detect_anomaly as detect_anomaly
+from .backend import *
+from .creation import *
+from .derivatives import *
+from .engine import grad as grad
+from .functional import *
+from .graph import enable_grad as enable_grad
+from .graph import is_grad_enabled as is_grad_enabled
+from .graph import no_grad as no_grad
+from .op import OPS as OPS
+from .op import DeclarationError as DeclarationError
+from .op import Op as Op
+from .op import op as op
+from .ops import *
+from .rng import manual_seed as manual_seed
+from .rng import rand as rand
+from .rng import randn as randn
+from .scan import scan as scan
+from .tensor import Tensor as Tensor
+
+__version__ = "0.1.0"

@@ -1,0 +1,97 @@
+"""Anomaly mode: the first NaN, caught where it is born."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from typing import Any
+
+import numpy as np
+
+from .backend import current_backend
+from .graph import Node, observers, time_step, watchers
+
+_lines: weakref.WeakKeyDictionary[Node, str] = weakref.WeakKeyDictionary()
+
+
+class detect_anomaly:
+    """Within this context the op that first gives a NaN raises, forwards or backwards.
+
+    The error names the op, the line of your code that called it and, in a scan, the time step.
+    Every op's result is read, so use it to look for a fault, not to train.
+
+    Raises FloatingPointError.
+
+    >>> import minigrad as mg
+    >>> with mg.detect_anomaly():
+    ...     mg.log(mg.tensor(-1.0))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    FloatingPointError: NaN was born in log at ..., line 2; its inputs were () from -1 to -1
+    """
+
+    def __enter__(self) -> None:
+        self._quiet = current_backend().quiet()  # a warning would come before, and say less
+        self._quiet.__enter__()
+        observers.append(_observe)
+        watchers.append(_watch)
+
+    def __exit__(self, *exc: object) -> None:
+        observers.remove(_observe)
+        watchers.remove(_watch)
+        self._quiet.__exit__(*exc)
+
+
+def _has_nan(array: Any, backend: Any) -> bool:
+    if getattr(array, "dtype", None) is None or np.dtype(array.dtype).kind != "f":
+        return isinstance(array, float) and array != array
+    return bool(backend.to_host(backend.isnan(array)).any())
+
+
+def _observe(op: Any, node: Node | None, inputs: Any, output: Any, backend: Any) -> None:
+    step = time_step.get()
+    where = f"at {_user_line()}" + ("" if step is None else f", time step {step}")
+    if node is not None:
+        _lines[node] = where
+    parts = output if isinstance(output, (list, tuple)) else (output,)
+    if not any(_has_nan(part, backend) for part in parts):
+        return
+    given = [i for i, x in enumerate(inputs) if _has_nan(x, backend)]
+    if given:
+        names = op.inputs if len(op.inputs) == len(inputs) else range(len(inputs))
+        raise FloatingPointError(
+            f"NaN came into {op.name} through its input {names[given[0]]!r}, {where}"
+        )
+    ranges = ", ".join(_range(x, backend) for x in inputs)
+    raise FloatingPointError(f"NaN was born in {op.name} {where}; its inputs were {ranges}")
+
+
+def _watch(node: Node, grads: dict[Node, Any]) -> None:
+    for edge in node.edges:
+        g = grads.get(edge) if edge is not None else None
+        parts = g if isinstance(g, list) else [g]
+        if any(_has_nan(getattr(part, "_data", part), node.backend) for part in parts):
+            called = _lines.get(node, "called before anomaly mode was on")
+            raise FloatingPointError(
+                f"NaN was born in the backward pass of {node.op.name}, whose forward was {called}"
+            )
+
+
+def _range(x: Any, backend: Any) -> str:
+    if not hasattr(x, "shape"):
+        return repr(x)
+    array = backend.to_host(x)
+    if not array.size:
+        return f"{array.shape}"
+    return f"{array.shape} from {array.min():.4g} to {array.max():.4g}"
+
+
+def _user_line() -> str:
+    """The innermost line of code outside minigrad."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        inside = frame.f_globals.get("__name__", "").split(".")[0] == "minigrad"
+        if not inside and not frame.f_code.co_filename.startswith("<minigrad op"):
+            break
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}, line {frame.f_lineno}"

@@ -1,0 +1,305 @@
+"""Backends: who computes. The protocol, the array-module backend, the registry, the selection.
+
+A backend is an object that every tensor carries. It offers the names of `PROTOCOL`;
+an op's forward calls them on raw arrays and knows nothing else of the machine.
+NumPy and CuPy are one class, `ArrayModuleBackend`, over two array modules.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    "PROTOCOL",
+    "ArrayModuleBackend",
+    "BackendError",
+    "available_backends",
+    "current_backend",
+    "get_backend",
+    "register_backend",
+    "set_backend",
+    "use_backend",
+]
+
+# What a backend offers, by purpose. Arrays are whatever the backend likes, as long as they have
+# `shape`, `dtype`, `ndim` and Python's arithmetic and comparison operators.
+PROTOCOL: dict[str, tuple[str, ...]] = {
+    "identity": ("name", "device", "array_type", "is_host"),
+    "in and out": ("asarray", "from_host", "to_host", "astype", "copy", "synchronize", "quiet"),
+    "creation": ("zeros", "ones", "full", "arange"),
+    "arithmetic": ("add", "subtract", "multiply", "divide", "negative", "power", "square"),
+    "elementwise": (
+        *("exp", "log", "log1p", "expm1", "sqrt", "abs", "sign", "sin", "cos", "tanh"),
+        *("sigmoid", "relu", "maximum", "minimum", "where", "clip"),
+    ),
+    "truth": (
+        *("equal", "not_equal", "less", "less_equal", "greater", "greater_equal"),
+        *("logical_and", "logical_or", "logical_not", "isfinite", "isnan", "any", "all"),
+    ),
+    "reductions": ("sum", "mean", "max", "min", "argmax", "argmin", "cumsum"),
+    "products": ("matmul", "einsum"),
+    "shape": (
+        *("reshape", "transpose", "broadcast_to", "concatenate", "stack", "split", "unstack"),
+        *("flip", "pad", "tril", "triu"),
+    ),
+    "indexing": ("getitem", "scatter", "index_array"),
+}
+
+
+# Beyond these exp overflows; sigmoid(-x) is the smallest normal number there anyway.
+_EXP_LIMIT = {"float16": 11.0, "float32": 88.0, "float64": 709.0}
+
+
+class BackendError(RuntimeError):
+    """A backend is unknown, can't start here, or doesn't do what was asked."""
+
+
+class ArrayModuleBackend:
+    """Every name of the protocol over an array module that follows NumPy.
+
+    A subclass replaces what its module does differently; a backend with kernels of its own
+    overrides single names (`self.tanh = ...`) and stays complete in all others.
+
+    Parameters
+    ----------
+    xp : the array module, for example `numpy`.
+    name : what `MINIGRAD_BACKEND` and error messages call it.
+    device : where its arrays live, as people say it (`"cpu"`, `"cuda:0"`).
+    is_host : whether `numpy.asarray` may read its arrays without a transfer.
+    """
+
+    def __init__(self, xp: Any, name: str, device: str = "cpu", is_host: bool = False) -> None:
+        self.xp = xp
+        self.name = name
+        self.device = device
+        self.is_host = is_host
+        self.array_type: type = xp.ndarray
+        for group in PROTOCOL.values():
+            for method in group:
+                if not hasattr(self, method) and hasattr(xp, method):
+                    setattr(self, method, getattr(xp, method))
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"backend {self.__dict__.get('name', '?')!r} has no {name!r}")
+
+    def __repr__(self) -> str:
+        return f"<minigrad backend {self.name!r} on {self.device}>"
+
+    # --- in and out ------------------------------------------------------------------------
+
+    def asarray(self, value: Any, dtype: Any = None) -> Any:
+        """An array of this backend from one of its arrays, its scalars or a Python number."""
+        return self.xp.asarray(value, dtype=dtype)
+
+    def from_host(self, array: np.ndarray) -> Any:
+        """This backend's copy of a NumPy array."""
+        return self.xp.array(array)
+
+    def to_host(self, array: Any) -> np.ndarray:
+        """A NumPy copy of this backend's array."""
+        return np.array(array)
+
+    def astype(self, x: Any, dtype: Any) -> Any:
+        """A copy of x in another dtype."""
+        return x.astype(dtype)
+
+    def copy(self, x: Any) -> Any:
+        """The same numbers in memory of their own."""
+        return x.copy()
+
+    def synchronize(self) -> None:
+        """Wait until everything asked for is computed; a host backend has nothing to wait for."""
+
+    def quiet(self) -> contextlib.AbstractContextManager[Any]:
+        """A context in which overflow and division by zero give inf and NaN without a warning."""
+        return contextlib.nullcontext()
+
+    # --- what array modules lack or do differently --------------------------------------------
+
+    def sigmoid(self, x: Any) -> Any:
+        """1 / (1 + exp(-x)), accurate in both tails and without overflow."""
+        xp = self.xp
+        return 1 / (1 + xp.exp(xp.minimum(-x, _EXP_LIMIT.get(x.dtype.name, 709.0))))
+
+    def relu(self, x: Any) -> Any:
+        """x where it is positive, else 0."""
+        return self.xp.maximum(x, 0)
+
+    def matmul(self, a: Any, b: Any) -> Any:
+        """The matrix product over the last two axes."""
+        if b.ndim == 2 and a.ndim > 2:  # one large product beats a loop of small ones
+            rows = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
+            return self.xp.matmul(rows, b).reshape(*a.shape[:-1], b.shape[-1])
+        return self.xp.matmul(a, b)
+
+    def split(self, x: Any, sections: Sequence[int], axis: int) -> list[Any]:
+        """Views of the given sizes along `axis`."""
+        views, start = [], 0
+        prefix = (slice(None),) * axis
+        for size in sections:
+            views.append(x[(*prefix, slice(start, start + size))])
+            start += size
+        return views
+
+    def unstack(self, x: Any, axis: int) -> list[Any]:
+        """One view per index of `axis`."""
+        prefix = (slice(None),) * axis
+        # Ellipsis: the last axis gone, an array of no dimensions must still be an array
+        return [x[(*prefix, i, ...)] for i in range(x.shape[axis])]
+
+    def getitem(self, x: Any, index: Any) -> Any:
+        """x[index], the index prepared by `index_array`."""
+        return x[index]
+
+    def scatter(self, g: Any, index: Any, shape: tuple[int, ...]) -> Any:
+        """Zeros of `shape` with `g` added at `index`; where an index repeats, its rows add up."""
+        out = self.xp.zeros(shape, g.dtype)
+        self.xp.add.at(out, index, g)
+        return out
+
+    def index_array(self, value: Any) -> Any:
+        """An index (a NumPy array or one of this backend's) as `getitem` and `scatter` want it."""
+        return self.xp.array(value)
+
+
+# --- registry ------------------------------------------------------------------------------
+
+GROUP = "minigrad.backends"  # the entry-point group that plugins register in
+_loaders: dict[str, Callable[[], Any]] = {}
+_loaded: dict[str, Any] = {}
+_current: ContextVar[Any] = ContextVar("minigrad_backend", default=None)
+_process_default: list[Any] = []  # what set_backend chose; shared by all threads
+
+
+def _entry_points() -> dict[str, Any]:
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def register_backend(name: str, loader: Callable[[], Any]) -> None:
+    """Make a backend known under `name`; `loader()` is called at its first use.
+
+    A package does the same without code, by an entry point in the group `minigrad.backends`.
+    """
+    _loaders[name] = loader
+    _loaded.pop(name, None)
+
+
+def available_backends() -> list[str]:
+    """The names of all known backends, sorted, without importing any of them.
+
+    >>> import minigrad as mg
+    >>> "numpy" in mg.available_backends()
+    True
+    """
+    return sorted(set(_loaders) | set(_entry_points()))
+
+
+def get_backend(name: Any) -> Any:
+    """The backend called `name`, loaded at its first use; a backend object is returned as it is.
+
+    Raises `BackendError` for an unknown name (the known ones and the nearest are listed) and for
+    a known backend that can't start here (the cause and the install line are given).
+    """
+    if not isinstance(name, str):
+        return name
+    if name in _loaded:
+        return _loaded[name]
+    loader = _loaders.get(name)
+    if loader is None:
+        known = _entry_points()
+        if name not in known:
+            raise BackendError(_unknown(name))
+        loader = known[name].load
+        load = loader
+
+        def loader() -> Any:
+            return load()()
+
+    try:
+        backend = loader()
+    except Exception as cause:
+        hint = getattr(cause, "hint", None) or f'pip install "minigrad[{name}]"'
+        raise BackendError(
+            f"backend {name!r} is known but can't start here: {cause}. Possible cure: {hint}"
+        ) from cause
+    _loaded[name] = backend
+    return backend
+
+
+def _unknown(name: str) -> str:
+    known = available_backends()
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    meant = f" Did you mean {near[0]!r}?" if near else ""
+    if not known:
+        meant = " None is registered: is minigrad installed (pip install -e .)?"
+    return f"unknown backend {name!r}; known are {', '.join(known)}.{meant}"
+
+
+# --- selection -----------------------------------------------------------------------------
+
+
+def current_backend() -> Any:
+    """The backend on which new tensors are made.
+
+    The innermost `use_backend`, else `set_backend`, else the environment variable
+    `MINIGRAD_BACKEND` (read at first use), else NumPy.
+    """
+    backend = _current.get()
+    if backend is not None:
+        return backend
+    if not _process_default:
+        _process_default.append(_from_environment())
+    return _process_default[0]
+
+
+def chosen_by() -> str:
+    """Who chose the current backend, in words, for `minigrad doctor`."""
+    if _current.get() is not None:
+        return "use_backend"
+    if _process_default and _process_default[1:] == ["set"]:
+        return "set_backend"
+    return "MINIGRAD_BACKEND" if os.environ.get("MINIGRAD_BACKEND") else "default"
+
+
+def _from_environment() -> Any:
+    name = os.environ.get("MINIGRAD_BACKEND") or "numpy"
+    if name != "auto":
+        return get_backend(name)
+    for candidate in ("cupy", "numba", "numpy"):
+        if candidate in available_backends():
+            with contextlib.suppress(BackendError):  # `auto` is the one value that may pass on
+                backend = get_backend(candidate)
+                print(f"minigrad: MINIGRAD_BACKEND=auto chose {candidate!r}")
+                return backend
+    raise BackendError(_unknown("auto"))
+
+
+def set_backend(name: Any) -> None:
+    """Choose the backend of new tensors for the whole process."""
+    _process_default[:] = [get_backend(name), "set"]
+
+
+@contextlib.contextmanager
+def use_backend(name: Any) -> Iterator[Any]:
+    """Choose the backend of new tensors within a `with` block.
+
+    >>> import minigrad as mg
+    >>> with mg.use_backend("numpy") as backend:
+    ...     print(mg.zeros(2).backend is backend)
+    True
+    """
+    token = _current.set(get_backend(name))
+    try:
+        yield _current.get()
+    finally:
+        _current.reset(token)

@@ -1,0 +1,268 @@
+"""Derivatives of functions: vjp, jvp, hvp, jacobian, hessian; and checkpoint, which saves memory.
+
+`fn` takes tensors and returns a tensor or a tuple of tensors. Results are differentiable in
+their turn if an input requires a gradient, or if `create_graph=True`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .creation import zeros_like
+from .engine import grad, sweep
+from .graph import Node, Output, PlainOp, enable_grad, grad_enabled, raw_backend, tick
+from .ops import reshape, stack
+from .rng import generator
+from .tensor import Tensor, wrap
+
+__all__ = ["checkpoint", "hessian", "hvp", "jacobian", "jvp", "vjp"]
+
+
+def _listed(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, (list, tuple)) else (value,)
+
+
+def _like(template: Any, values: Sequence[Any]) -> Any:
+    """A single value for a single template, a tuple for a sequence."""
+    return tuple(values) if isinstance(template, (list, tuple)) else values[0]
+
+
+def _variables(inputs: Any, create_graph: bool | None) -> tuple[list[Tensor], bool]:
+    """The inputs as points to differentiate at, and whether to build a graph of the gradients."""
+    given = _listed(inputs)
+    for i, x in enumerate(given):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"input {i} must be a tensor; got {type(x).__name__}")
+    create = any(x.requires_grad for x in given) if create_graph is None else create_graph
+    xs = []
+    for x in given:
+        if x.requires_grad and create:
+            xs.append(reshape(x, x.shape))
+        else:
+            xs.append(x.detach())
+            xs[-1].requires_grad = True
+    return xs, create
+
+
+def _pull(ys: tuple[Tensor, ...], xs: list[Tensor], gs: Sequence[Any], **options: Any) -> list[Any]:
+    """Gradients with zeros for what nothing depends on."""
+    pairs = [(y, g) for y, g in zip(ys, gs, strict=True) if y.requires_grad]
+    if not pairs:
+        return [zeros_like(x) for x in xs]
+    outputs, cotangents = zip(*pairs, strict=True)
+    found = grad(outputs, xs, cotangents, allow_unused=True, **options)
+    return [zeros_like(x) if g is None else g for x, g in zip(xs, found, strict=True)]
+
+
+@enable_grad()
+def vjp(
+    fn: Callable[..., Any], inputs: Any, cotangents: Any = None, create_graph: bool | None = None
+) -> tuple[Any, Any]:
+    """Outputs of `fn` and the gradients of their sum weighted by `cotangents`.
+
+    >>> import minigrad as mg
+    >>> mg.vjp(lambda x: x * x, mg.tensor([1.0, 2.0]), mg.tensor([1.0, 10.0]))[1]
+    tensor([ 2., 40.])
+    """
+    xs, create = _variables(inputs, create_graph)
+    outputs = fn(*xs)
+    ys = _listed(outputs)
+    gs = (None,) * len(ys) if cotangents is None else _listed(cotangents)
+    found = _pull(ys, xs, gs, create_graph=create)
+    return _like(outputs, [y if create else y.detach() for y in ys]), _like(inputs, found)
+
+
+@enable_grad()
+def jvp(
+    fn: Callable[..., Any], inputs: Any, tangents: Any, create_graph: bool | None = None
+) -> tuple[Any, Any]:
+    """Outputs of `fn` and their change along `tangents` (columns of the Jacobian).
+
+    By two backward passes: the first is linear in its cotangent, and the second differentiates
+    that.
+
+    >>> import minigrad as mg
+    >>> mg.jvp(lambda x: x * x, mg.tensor([1.0, 2.0]), mg.tensor([1.0, 10.0]))[1]
+    tensor([ 2., 40.])
+    """
+    xs, create = _variables(inputs, create_graph)
+    outputs = fn(*xs)
+    ys = _listed(outputs)
+    duals = [zeros_like(y, requires_grad=True) for y in ys]
+    pulled = _pull(ys, xs, duals, create_graph=True)
+    changes = _pull(tuple(pulled), duals, _listed(tangents), create_graph=create)
+    return _like(outputs, [y if create else y.detach() for y in ys]), _like(outputs, changes)
+
+
+@enable_grad()
+def hvp(
+    fn: Callable[..., Any], inputs: Any, vectors: Any, create_graph: bool | None = None
+) -> tuple[Any, Any]:
+    """The value of a scalar `fn` and its Hessian times `vectors`, without forming the Hessian.
+
+    >>> import minigrad as mg
+    >>> mg.hvp(lambda x: (x**3).sum(), mg.tensor([1.0, 2.0]), mg.tensor([1.0, 1.0]))[1]
+    tensor([ 6., 12.])
+    """
+    xs, create = _variables(inputs, create_graph)
+    y = _scalar(fn(*xs), "hvp")
+    slopes = _pull((y,), xs, (None,), create_graph=True)
+    found = _pull(tuple(slopes), xs, _listed(vectors), create_graph=create)
+    return (y if create else y.detach()), _like(inputs, found)
+
+
+def _scalar(y: Any, name: str) -> Tensor:
+    if not isinstance(y, Tensor) or y.size != 1:
+        what = f"shape {y.shape}" if isinstance(y, Tensor) else type(y).__name__
+        raise ValueError(f"{name}: the function must return one tensor of one element; got {what}")
+    return y
+
+
+@enable_grad()
+def jacobian(fn: Callable[..., Any], inputs: Any, create_graph: bool | None = None) -> Any:
+    """All partial derivatives of `fn`'s output: shape (*output.shape, *input.shape) per input.
+
+    One backward pass per output element. A tuple of inputs gives a tuple.
+
+    >>> import minigrad as mg
+    >>> mg.jacobian(lambda x: x * x, mg.tensor([1.0, 2.0]))
+    tensor([[2., 0.],
+            [0., 4.]])
+    """
+    xs, create = _variables(inputs, create_graph)
+    y = fn(*xs)
+    if not isinstance(y, Tensor):
+        raise TypeError(f"jacobian: the function must return one tensor; got {type(y).__name__}")
+    rows: list[list[Tensor]] = []
+    flat = reshape(y, (y.size,))
+    for i in range(y.size):
+        rows.append(_pull((flat[i],), xs, (None,), create_graph=create, retain_graph=True))
+    found = []
+    for k, x in enumerate(xs):
+        shape = (*y.shape, *x.shape)
+        empty = zeros_like(x)
+        found.append(
+            reshape(stack([row[k] for row in rows]), shape)
+            if rows
+            else reshape(stack([empty])[:0], shape)
+        )
+    return _like(inputs, found)
+
+
+@enable_grad()
+def hessian(fn: Callable[..., Any], inputs: Any, create_graph: bool | None = None) -> Any:
+    """All second derivatives of a scalar `fn`: (*x.shape, *x.shape), or nested tuples of blocks.
+
+    >>> import minigrad as mg
+    >>> mg.hessian(lambda x: (x**3).sum(), mg.tensor([1.0, 2.0]))
+    tensor([[ 6.,  0.],
+            [ 0., 12.]])
+    """
+    xs, create = _variables(inputs, create_graph)
+    y = _scalar(fn(*xs), "hessian")
+    slopes = _pull((y,), xs, (None,), create_graph=True)
+    blocks = []
+    for slope in slopes:
+        if slope.requires_grad:
+            flat = reshape(slope, (slope.size,))
+            rows = [
+                _pull((flat[i],), xs, (None,), create_graph=create, retain_graph=True)
+                for i in range(slope.size)
+            ]
+        else:
+            rows = [[zeros_like(x) for x in xs] for _ in range(slope.size)]
+        blocks.append(
+            tuple(
+                reshape(stack([row[k] for row in rows]), (*slope.shape, *x.shape))
+                for k, x in enumerate(xs)
+            )
+        )
+    return tuple(blocks) if isinstance(inputs, (list, tuple)) else blocks[0][0]
+
+
+# --- checkpoint ----------------------------------------------------------------------------
+
+
+def checkpoint(fn: Callable[..., Any], *inputs: Any) -> Any:
+    """fn(*inputs), keeping only the inputs: the rest is computed again in the backward pass.
+
+    Gradients also reach tensors that `fn` uses without taking them as arguments (the weights of
+    a module). Random numbers are drawn again the same.
+
+    >>> import minigrad as mg
+    >>> x = mg.ones(2, requires_grad=True)
+    >>> mg.checkpoint(lambda x: x * x * x, x).sum().backward()
+    >>> x.grad
+    tensor([3., 3.])
+    """
+    if not grad_enabled.get():
+        return fn(*inputs)
+    state = generator().bit_generator.state
+    start = tick()
+    outputs = fn(*inputs)  # its graph only tells which older nodes fn depends on, and is dropped
+    ys = _listed(outputs)
+    edges = _older([y._node for y in ys if y._node is not None], start)
+    if not edges:
+        return outputs
+    node = Node()
+    node.op, node.birth, node.edges, node.backend = _CHECKPOINT, tick(), edges, ys[0].backend
+    node.saved = tuple(x._data for x in inputs if isinstance(x, Tensor))
+    node.settings = (fn, tuple(_place(x) for x in inputs), state)
+    node.shape, node.dtype, node.hooks = [y.shape for y in ys], ys[0].dtype, None
+    made = [Tensor(y._data, y.backend, Output(node, i, y._data)) for i, y in enumerate(ys)]
+    return _like(outputs, made)
+
+
+def _place(x: Any) -> tuple[bool, Any]:
+    """Where to take an argument from when fn is run again: its node, or the value itself."""
+    return (True, (x.backend, x._node)) if isinstance(x, Tensor) else (False, x)
+
+
+def _older(roots: list[Node], start: int) -> tuple[Node, ...]:
+    """The nodes born before `start` that the roots depend on directly."""
+    seen, stack_, found = set(roots), list(roots), []
+    while stack_:
+        node = stack_.pop()
+        if node.birth < start:
+            found.append(node)
+            continue
+        for edge in node.edges:
+            if edge is not None and edge not in seen:
+                seen.add(edge)
+                stack_.append(edge)
+    return tuple(found)
+
+
+def _run_again(node: Node, saved: Any, g: Any, work: Any) -> None:
+    fn, places, state = node.settings
+    arrays = iter(saved)
+    inputs = [wrap(next(arrays), *at) if is_tensor else at for is_tensor, at in places]
+    bits = generator().bit_generator
+    now, raw = bits.state, raw_backend.set(None)
+    try:
+        bits.state = state
+        with enable_grad():
+            ys = _listed(fn(*inputs))
+        seeds = [
+            (y._node, work.tensor(part, node))
+            for y, part in zip(ys, g, strict=True)
+            if part is not None and y._node is not None
+        ]
+        ends = [edge for edge in node.edges if edge is not None]
+        wanted = [edge for edge in ends if edge in work.grads]
+        graph = work.builds_graph
+        found = sweep(seeds, wanted, graph=graph, retain=graph, ends=ends)
+    finally:
+        bits.state = now
+        raw_backend.reset(raw)
+    for edge, gradient in found.items():
+        if gradient is None:
+            continue
+        if work.grads[edge] is None:
+            work.grads[edge] = work.array(gradient)
+        else:
+            work.add(edge, work.array(gradient))
+
+
+_CHECKPOINT = PlainOp("checkpoint", _run_again)

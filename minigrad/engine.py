@@ -1,0 +1,412 @@
+"""The sweep: reverse-mode differentiation over the graph.
+
+A node is always younger than its inputs, so visiting nodes from the youngest to the oldest is a
+topological order: nothing recurses, and a chain of any length differentiates.
+
+The same sweep serves every order. On raw arrays it is fast; with `create_graph` the saved
+arrays come back as tensors, the same derivative text runs on them, and what it computes is
+itself part of a graph.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from operator import attrgetter
+from typing import Any
+
+from .graph import Leaf, Node, grad_enabled, raw_backend, verifiers, watchers
+from .tensor import Tensor, wrap
+
+_birth = attrgetter("birth")
+
+
+def _plan(
+    roots: Iterable[Node], wanted: Sequence[Node] | None, ends: Collection[Node]
+) -> tuple[list[Node], dict[Node, Any]]:
+    """The nodes to differentiate, youngest first, and an empty place for each gradient needed.
+
+    With `wanted`, only nodes on a path from a root to a wanted node are kept, and no path goes
+    beyond a node of `ends`. Without `wanted`, every leaf is wanted.
+    """
+    seen = set(roots)
+    stack = list(seen)
+    while stack:
+        node = stack.pop()
+        if node in ends:
+            continue
+        for edge in node.edges:
+            if edge is not None and edge not in seen:
+                seen.add(edge)
+                stack.append(edge)
+    order = sorted(seen, key=_birth, reverse=True)
+    if wanted is None:
+        return [node for node in order if node.edges], dict.fromkeys(order)
+    needed = set(wanted)
+    visit = []
+    for node in reversed(order):
+        if node not in ends and any(edge in needed for edge in node.edges):
+            needed.add(node)
+            visit.append(node)
+    visit.reverse()
+    return visit, dict.fromkeys(needed)
+
+
+def _broadcast_axes(shape: tuple[int, ...], target: tuple[int, ...]) -> tuple[int, ...]:
+    """The axes along which an array of shape `target` was repeated to give `shape`."""
+    extra = len(shape) - len(target)
+    repeated = (i + extra for i, n in enumerate(target) if n == 1 and shape[i + extra] != 1)
+    return (*range(extra), *repeated)
+
+
+class Sweep:
+    """One backward pass on raw arrays: a place per gradient; how they are added and fitted."""
+
+    builds_graph = False
+
+    def __init__(self, grads: dict[Node, Any]) -> None:
+        self.grads = grads
+        self._own: set[Node] = set()  # nodes whose sum was allocated here: added to in place
+
+    def add(self, node: Node, g: Any) -> None:
+        """Another gradient for `node`: the first came by reference, the second allocates."""
+        if node in self._own:
+            held = self.grads[node]
+            held += g
+            self.grads[node] = held
+        else:
+            self.grads[node] = self.grads[node] + g
+            self._own.add(node)
+
+    def fit(self, g: Any, like: Node) -> Any:
+        """`g` summed over broadcast axes and cast, to the shape and dtype of `like`."""
+        backend = like.backend
+        if g.shape != like.shape:
+            g = backend.sum(g, axis=_broadcast_axes(g.shape, like.shape))
+            g = backend.reshape(g, like.shape)
+        return g if g.dtype == like.dtype else backend.astype(g, like.dtype)
+
+    def saved(self, node: Node) -> Any:
+        """What the derivatives of `node` read."""
+        if node.saved is None:
+            raise RuntimeError(
+                f"second backward through {node.op.name} {tuple(node.shape)}: a backward pass "
+                "frees the arrays that the graph saved. Ask the first one to keep them: "
+                "backward(retain_graph=True), or grad(..., retain_graph=True)."
+            )
+        for verify in verifiers:
+            verify(node)
+        return node.saved
+
+    def fill(self, parts: list[Any], node: Node) -> list[Any]:
+        """The cotangents of several outputs, with zeros for those that nothing used."""
+        return [
+            self.lift(node.backend.zeros(shape, node.dtype), node) if g is None else g
+            for g, shape in zip(parts, node.shape, strict=True)
+        ]
+
+    def lift(self, array: Any, node: Node) -> Any:
+        """A raw array as this sweep calculates with it."""
+        return array
+
+    def tensor(self, g: Any, node: Node) -> Tensor:
+        """A gradient as the user sees it."""
+        return wrap(g, node.backend)
+
+    def array(self, g: Tensor) -> Any:
+        """A gradient that the user gave, as this sweep calculates with it."""
+        return g._data
+
+    @contextlib.contextmanager
+    def mode(self) -> Iterator[None]:
+        """What holds while derivatives run."""
+        token = raw_backend.set(raw_backend.get())
+        try:
+            yield
+        finally:
+            raw_backend.reset(token)
+
+    def enter(self, node: Node) -> None:
+        """Ops without a tensor run on the backend of `node` from here on."""
+        raw_backend.set(node.backend)
+
+
+class GraphSweep(Sweep):
+    """One backward pass on tensors (`create_graph`): gradients that have gradients."""
+
+    builds_graph = True
+
+    def add(self, node: Node, g: Any) -> None:
+        """As above, and never in place: the graph may need the old sum."""
+        self.grads[node] = self.grads[node] + g
+
+    def fit(self, g: Any, like: Node) -> Any:
+        """As above, by ops."""
+        if g.shape != like.shape:
+            g = g.sum(axis=_broadcast_axes(g.shape, like.shape)).reshape(like.shape)
+        return g if g.dtype == like.dtype else g.astype(like.dtype)
+
+    def saved(self, node: Node) -> Any:
+        """As above, each array as the tensor that it came from."""
+        arrays = super().saved(node)
+        sources = node.op.saved_sources(node)
+        if sources is None:
+            return arrays
+        return tuple(
+            wrap(array, node.backend, source) if hasattr(array, "shape") else array
+            for array, source in zip(arrays, sources, strict=True)
+        )
+
+    def lift(self, array: Any, node: Node) -> Any:
+        """A raw array as a tensor without history."""
+        return wrap(array, node.backend)
+
+    def tensor(self, g: Any, node: Node) -> Tensor:
+        """It is a tensor already."""
+        return g
+
+    def array(self, g: Tensor) -> Any:
+        """It stays a tensor, with its history."""
+        return g
+
+    @contextlib.contextmanager
+    def mode(self) -> Iterator[None]:
+        """Derivatives are remembered like any op call."""
+        grad, raw = grad_enabled.set(True), raw_backend.set(None)
+        try:
+            yield
+        finally:
+            grad_enabled.reset(grad)
+            raw_backend.reset(raw)
+
+    def enter(self, node: Node) -> None:
+        """Tensors know their backend."""
+
+
+def sweep(
+    seeds: Sequence[tuple[Node, Tensor]],
+    wanted: Sequence[Node] | None = None,
+    *,
+    graph: bool = False,
+    retain: bool = False,
+    ends: Collection[Node] = (),
+) -> dict[Node, Tensor | None]:
+    """Gradients of the seeded nodes' weighted sum, by node: for `wanted` ones, or all leaves.
+
+    `seeds` pairs nodes with cotangents; the sweep goes no further than nodes of `ends`. None
+    stands for a node that was not reached.
+    """
+    visit, grads = _plan([node for node, _ in seeds], wanted, ends)
+    if wanted is None:
+        wanted = [node for node in grads if isinstance(node, Leaf)]
+    keep = set(wanted)
+    work = (GraphSweep if graph else Sweep)(grads)
+    for node, seed in seeds:
+        if node in grads:
+            g = work.array(seed)
+            if grads[node] is None:
+                grads[node] = g
+            else:
+                work.add(node, g)
+    backend = None
+    careful = graph or bool(verifiers)
+    with work.mode(), seeds[0][0].backend.quiet():
+        for node in visit:
+            g = grads[node]
+            if g is None:
+                continue
+            if node.hooks is not None:
+                g = _hooked(node, g, work)
+            if node.backend is not backend:
+                backend = node.backend
+                work.enter(node)
+            saved = node.saved
+            if saved is None or careful:
+                saved = work.saved(node)
+            try:
+                node.op.backward(node, saved, g, work)
+            except Exception as error:
+                error.add_note(f"This happened in the backward pass of {node.op.name}.")
+                raise
+            if watchers:
+                for watch in watchers:
+                    watch(node, grads)
+            grads[node] = g if node in keep else None
+            if not retain:
+                node.saved = None
+        visited = set(visit)
+        for node in keep:
+            if node.hooks is not None and node not in visited and grads[node] is not None:
+                grads[node] = _hooked(node, grads[node], work)
+    return {node: None if (g := grads[node]) is None else work.tensor(g, node) for node in keep}
+
+
+def _hooked(node: Node, g: Any, work: Sweep) -> Any:
+    """The gradient after the tensor's hooks, which see and return tensors."""
+    token = raw_backend.set(None)  # a hook is the user's code: its ops make tensors
+    try:
+        for hook in node.hooks or ():
+            changed = hook(work.tensor(g, node))
+            if changed is None:
+                continue
+            if not isinstance(changed, Tensor) or changed.shape != node.shape:
+                raise TypeError(
+                    f"a hook on a tensor of shape {node.shape} must return None or a tensor of "
+                    f"that shape; it returned {_describe(changed)}"
+                )
+            g = work.array(changed)
+    finally:
+        raw_backend.reset(token)
+    return g
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, Tensor):
+        return f"a tensor of shape {value.shape}"
+    return f"{type(value).__name__} {value!r}"[:80]
+
+
+# --- what the user calls -------------------------------------------------------------------
+
+
+def _seed(output: Any, g: Any, position: str) -> tuple[Node, Tensor]:
+    """The output's node with its cotangent: `g`, or one for a scalar."""
+    if not isinstance(output, Tensor):
+        raise TypeError(f"{position} must be a tensor; got {_describe(output)}")
+    node = output._node
+    if node is None:
+        raise RuntimeError(
+            f"{position} (shape {output.shape}, {output.dtype}) does not depend on any tensor "
+            "that requires a gradient. Set requires_grad=True on an input, and make sure that "
+            "the computation is not inside no_grad() or behind detach()."
+        )
+    backend = output.backend
+    if g is None:
+        if output.size != 1:
+            raise RuntimeError(
+                f"{position} has shape {output.shape}, and only a scalar has a gradient by "
+                "itself. Reduce it first, for example y.sum().backward(), or pass a cotangent g "
+                f"of shape {output.shape}."
+            )
+        return node, wrap(backend.ones(output.shape, output.dtype), backend)
+    if not isinstance(g, Tensor):
+        from .creation import tensor
+
+        g = tensor(g, dtype=output.dtype, backend=backend)
+    if g.shape != output.shape:
+        raise ValueError(
+            f"the cotangent of {position} must have its shape {output.shape}; got {g.shape}"
+        )
+    if g.backend is not backend:
+        raise TypeError(
+            f"the cotangent is on backend {g.backend.name!r} and {position} on "
+            f"{backend.name!r}; convert it with g.to({backend.name!r})"
+        )
+    return node, g if g.dtype == output.dtype else g.astype(output.dtype)
+
+
+def backward(
+    output: Tensor, g: Any = None, retain_graph: bool = False, create_graph: bool = False
+) -> None:
+    """Add the gradient of `output`, weighted by `g`, to `.grad` of every leaf; see Tensor."""
+    seed = _seed(output, g, "the tensor that backward() was called on")
+    retain = retain_graph or create_graph
+    taken = {id(_owner(seed[1]._data))}  # a cotangent may reach a leaf untouched
+    for node, gradient in sweep([seed], graph=create_graph, retain=retain).items():
+        leaf = node.tensor() if isinstance(node, Leaf) else None
+        if leaf is None or gradient is None:
+            continue
+        if leaf.grad is not None:
+            leaf.grad = leaf.grad + gradient
+        else:
+            leaf.grad = _unshared(gradient, taken)
+
+
+def _owner(array: Any) -> Any:
+    base = getattr(array, "base", None)
+    return array if base is None else base
+
+
+def _unshared(gradient: Tensor, taken: set[int]) -> Tensor:
+    """`gradient` in memory of its own: two leaves never share one array, nor a leaf and `g`."""
+    data = gradient._data
+    if gradient._node is None and (_owner(data) is not data or id(data) in taken):
+        gradient = wrap(gradient.backend.copy(data), gradient.backend)
+    taken.add(id(gradient._data))
+    return gradient
+
+
+def _listed(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, (list, tuple)) else (value,)
+
+
+def grad(
+    outputs: Any,
+    inputs: Any,
+    grad_outputs: Any = None,
+    create_graph: bool = False,
+    retain_graph: bool | None = None,
+    allow_unused: bool = False,
+) -> Any:
+    """Gradients of `outputs` with respect to `inputs`, without touching any `.grad`.
+
+    Parameters
+    ----------
+    outputs : a tensor or a sequence of tensors.
+    inputs : a tensor or a sequence of tensors, leaves or not.
+    grad_outputs : a cotangent per output, of its shape; may be omitted for scalars.
+    create_graph : whether the gradients are themselves differentiable.
+    retain_graph : whether the graph can be used again; as `create_graph` unless said.
+    allow_unused : whether an input that no output depends on gives None instead of an error.
+
+    Returns
+    -------
+    A tensor of the input's shape and dtype for a single input, a tuple of them for a sequence.
+
+    Raises
+    ------
+    RuntimeError : no path from the outputs to an input, or a graph that was already freed.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> x = mg.tensor(3.0, requires_grad=True)
+    >>> slope = mg.grad(x**3, x, create_graph=True)
+    >>> slope.item(), mg.grad(slope, x).item()
+    (27.0, 18.0)
+    """
+    outputs_, inputs_ = _listed(outputs), _listed(inputs)
+    cotangents = _listed(grad_outputs) if grad_outputs is not None else (None,) * len(outputs_)
+    if len(cotangents) != len(outputs_):
+        raise ValueError(
+            f"{len(outputs_)} outputs need as many grad_outputs; got {len(cotangents)}"
+        )
+    nodes = [_input_node(x, i) for i, x in enumerate(inputs_)]
+    seeds = [
+        _seed(y, g, f"output {i}")
+        for i, (y, g) in enumerate(zip(outputs_, cotangents, strict=True))
+    ]
+    retain = create_graph if retain_graph is None else retain_graph
+    found = sweep(seeds, nodes, graph=create_graph, retain=retain)
+    taken = {id(_owner(g._data)) for _, g in seeds}
+    results: list[Tensor | None] = []
+    for i, (x, node) in enumerate(zip(inputs_, nodes, strict=True)):
+        gradient = found[node]
+        if gradient is None and not allow_unused:
+            raise RuntimeError(
+                f"no path leads from the outputs to input {i} (shape {x.shape}): its gradient is "
+                "undefined. Pass allow_unused=True to get None for it."
+            )
+        results.append(None if gradient is None else _unshared(gradient, taken))
+    return tuple(results) if isinstance(inputs, (list, tuple)) else results[0]
+
+
+def _input_node(x: Any, i: int) -> Node:
+    if not isinstance(x, Tensor):
+        raise TypeError(f"input {i} must be a tensor; got {_describe(x)}")
+    if x._node is None:
+        raise RuntimeError(
+            f"input {i} (shape {x.shape}) does not require a gradient. Set its requires_grad=True "
+            "before the outputs are computed from it."
+        )
+    return x._node

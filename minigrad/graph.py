@@ -1,0 +1,176 @@
+"""The graph: nodes, grad mode, and who is told of an op call.
+
+A `Node` is one op call that the graph remembers. It knows the nodes of its inputs (its edges)
+and the few arrays its derivative asked for; it does not hold its output, so the graph is no
+second copy of the activations.
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .tensor import Tensor
+
+# Whether op calls are remembered. Read through `.get` on every op call.
+grad_enabled: ContextVar[bool] = ContextVar("minigrad_grad_enabled", default=True)
+
+# During a sweep on raw arrays: the backend that ops called on raw arrays run on.
+raw_backend: ContextVar[Any] = ContextVar("minigrad_raw_backend", default=None)
+
+# The time step that a scan is at, for messages.
+time_step: ContextVar[int | None] = ContextVar("minigrad_time_step", default=None)
+
+# Told of every op call: `observer(op, node, inputs, output, backend)`. Empty unless somebody
+# looks (anomaly mode, the in-place guard), so that looking costs nothing when nobody does.
+observers: list[Callable[..., None]] = []
+
+# Asked before a node's saved arrays are used in a sweep.
+verifiers: list[Callable[[Node], None]] = []
+
+# Told of what a node's derivative gave, `watcher(node, grads)`.
+watchers: list[Callable[[Node, dict[Node, Any]], None]] = []
+
+tick = itertools.count(1).__next__
+
+
+class Node:
+    """One op call: its op, the nodes of its inputs, and what its derivative needs."""
+
+    __slots__ = (
+        "__weakref__",
+        "backend",
+        "birth",  # a running number: inputs are older than outputs
+        "dtype",
+        "edges",  # per array input its node, or None where no gradient flows
+        "hooks",
+        "op",
+        "saved",  # the arrays that the derivatives name; None once freed
+        "settings",
+        "shape",
+    )
+
+    op: Any
+    birth: int
+    edges: tuple[Node | None, ...]
+    saved: tuple[Any, ...] | None
+    settings: tuple[Any, ...]
+    shape: Any  # of the output; a list of shapes for an op of several outputs
+    dtype: Any
+    backend: Any
+    hooks: list[Callable[[Any], Any]] | None
+
+    def __repr__(self) -> str:
+        return f"<node {self.op.name} {self.shape}>"
+
+
+class Leaf(Node):
+    """Stands in the graph for a tensor that the user asked a gradient for."""
+
+    __slots__ = ("tensor",)
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.op = _LEAF
+        self.birth = tick()
+        self.edges = self.saved = self.settings = ()
+        self.shape, self.dtype, self.backend = tensor.shape, tensor.dtype, tensor.backend
+        self.hooks = None
+        self.tensor = weakref.ref(tensor)
+
+
+class Output(Node):
+    """One of several outputs of a node; its only edge is that node."""
+
+    __slots__ = ("slot",)
+
+    def __init__(self, node: Node, slot: int, data: Any) -> None:
+        self.op = _OUTPUT
+        self.birth = tick()
+        self.edges = (node,)
+        self.saved = self.settings = ()
+        self.shape, self.dtype, self.backend = data.shape, data.dtype, node.backend
+        self.hooks = None
+        self.slot = slot
+        node.shape[slot] = self.shape
+
+
+def _deliver(node: Output, saved: Any, g: Any, work: Any) -> None:
+    """The backward step of an `Output`: lay its cotangent in its slot of the node's list."""
+    parent: Any = node.edges[0]
+    parts = work.grads[parent]
+    if parts is None:
+        parts = work.grads[parent] = [None] * len(parent.shape)
+    parts[node.slot] = g
+
+
+class PlainOp:
+    """The op of nodes that are built by hand, with no forward of their own to look at."""
+
+    saved_names: tuple[str, ...] = ()
+
+    def __init__(self, name: str, backward: Callable[..., None] | None = None) -> None:
+        self.name = name
+        self.backward = backward
+
+    def saved_sources(self, node: Node) -> None:
+        """Its backward step takes what was saved as it is, in every kind of sweep."""
+
+
+_LEAF = PlainOp("leaf")
+_OUTPUT = PlainOp("output", _deliver)
+
+
+# --- grad mode -----------------------------------------------------------------------------
+
+
+class _GradMode:
+    enabled: bool
+
+    def __init__(self) -> None:
+        self._tokens: list[Any] = []
+
+    def __call__(self, fn: Callable[..., Any]) -> Callable[..., Any]:
+        mode = type(self)
+
+        @wraps(fn)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with mode():
+                return fn(*args, **kwargs)
+
+        return wrapped
+
+    def __enter__(self) -> None:
+        self._tokens.append(grad_enabled.set(self.enabled))
+
+    def __exit__(self, *exc: object) -> None:
+        grad_enabled.reset(self._tokens.pop())
+
+
+class no_grad(_GradMode):
+    """Ops inside build no graph; a context manager and a decorator.
+
+    >>> import minigrad as mg
+    >>> x = mg.ones(2, requires_grad=True)
+    >>> with mg.no_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    False
+    """
+
+    enabled = False
+
+
+class enable_grad(_GradMode):
+    """Ops inside build a graph, even within `no_grad`; a context manager and a decorator."""
+
+    enabled = True
+
+
+def is_grad_enabled() -> bool:
+    """Whether ops are remembered for differentiation at this point."""
+    return grad_enabled.get()

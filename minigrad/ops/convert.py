@@ -1,0 +1,69 @@
+"""Conversions: between dtypes, and between backends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..graph import Node, PlainOp, grad_enabled, tick
+from ..op import op
+from ..tensor import Tensor, wrap
+
+__all__ = ["astype", "transfer"]
+
+
+@op
+def cast(xp, x, *, dtype):
+    """x in another float dtype."""
+    return xp.astype(x, dtype)
+
+
+cast.vjp(x=lambda g, like: cast(g, dtype=like.dtype))
+
+
+@op
+def discretize(xp, x, *, dtype):
+    """x as integers or truth values, which have no gradient."""
+    return xp.astype(x, dtype)
+
+
+def astype(x: Any, dtype: Any) -> Any:
+    """x in another dtype. Gradients flow between float dtypes and stop at all others.
+
+    >>> import minigrad as mg
+    >>> mg.astype(mg.tensor([1.5, 2.5]), "int64")
+    tensor([1, 2])
+    """
+    target = np.dtype(dtype)
+    if target.kind not in "fiub":
+        raise TypeError(f"astype: {target} is not supported; use a float, integer or bool dtype")
+    return cast(x, dtype=target) if target.kind == "f" else discretize(x, dtype=target)
+
+
+def transfer(x: Tensor, target: Any) -> Tensor:
+    """x on the backend object `target`, by way of the host; see `Tensor.to`."""
+    out = wrap(target.from_host(x.backend.to_host(x._data)), target)
+    if x._node is not None and grad_enabled.get():
+        node = out._node = Node()
+        node.op, node.birth, node.edges, node.saved = _TRANSFER, tick(), (x._node,), ()
+        node.shape, node.dtype, node.backend = out.shape, out.dtype, target
+        node.settings, node.hooks = (x.backend,), None
+    return out
+
+
+def _transfer_back(node: Node, saved: Any, g: Any, work: Any) -> None:
+    (edge,) = node.edges
+    (source,) = node.settings
+    if edge in work.grads:
+        if isinstance(g, Tensor):
+            g = transfer(g, source)
+        else:
+            g = source.from_host(node.backend.to_host(g))
+        if work.grads[edge] is None:
+            work.grads[edge] = g
+        else:
+            work.add(edge, g)
+
+
+_TRANSFER = PlainOp("transfer", _transfer_back)

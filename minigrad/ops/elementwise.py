@@ -1,0 +1,339 @@
+"""Elementwise ops: arithmetic, functions, choices, comparisons. All broadcast as NumPy does."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..op import op
+
+__all__ = ["abs", "add", "clip", "cos", "divide", "equal", "exp", "expm1", "greater"]
+__all__ += ["greater_equal", "isfinite", "isnan", "less", "less_equal", "log", "log1p"]
+__all__ += ["logical_and", "logical_not", "logical_or", "maximum", "minimum", "multiply"]
+__all__ += ["negative", "not_equal", "power", "relu", "sigmoid", "sign", "sin"]
+__all__ += ["softplus", "sqrt", "square", "subtract", "tanh", "where"]
+
+# --- arithmetic ----------------------------------------------------------------------------
+
+
+@op
+def add(xp, a, b):
+    """The sum a + b."""
+    return xp.add(a, b)
+
+
+add.vjp(a=lambda g: g, b=lambda g: g)
+
+
+@op
+def subtract(xp, a, b):
+    """The difference a - b."""
+    return xp.subtract(a, b)
+
+
+subtract.vjp(a=lambda g: g, b=lambda g: -g)
+
+
+@op
+def multiply(xp, a, b):
+    """The product a * b, element by element."""
+    return xp.multiply(a, b)
+
+
+multiply.vjp(a=lambda g, b: g * b, b=lambda g, a: g * a)
+
+
+@op
+def divide(xp, a, b):
+    """The quotient a / b."""
+    return xp.divide(a, b)
+
+
+divide.vjp(a=lambda g, b: g / b, b=lambda g, y, b: -g * y / b)
+
+
+@op
+def negative(xp, x):
+    """The opposite -x."""
+    return xp.negative(x)
+
+
+negative.vjp(x=lambda g: -g)
+
+
+@op
+def power(xp, a, b):
+    """The power a ** b. Where a is 0, the derivative by b is taken as 0, and a ** 0 is flat."""
+    return xp.power(a, b)
+
+
+def _lowered(b: Any) -> Any:
+    """The exponent b - 1 of the derivative, or any finite one where b is 0."""
+    if isinstance(b, (int, float)):
+        return b - 1 if b else 1
+    return where(b == 0, 1, b - 1)
+
+
+def _log_of_base(a: Any) -> Any:
+    if isinstance(a, (int, float)):
+        return math.log(a or 1) if a >= 0 else math.nan
+    return log(where(a == 0, 1, a))
+
+
+power.vjp(
+    a=lambda g, a, b: g * b * a ** _lowered(b),
+    b=lambda g, y, a: g * y * _log_of_base(a),
+)
+
+
+# --- functions -----------------------------------------------------------------------------
+
+
+@op
+def exp(xp, x):
+    """The exponential."""
+    return xp.exp(x)
+
+
+exp.vjp(x=lambda g, y: g * y)
+
+
+@op
+def expm1(xp, x):
+    """exp(x) - 1, accurate near 0."""
+    return xp.expm1(x)
+
+
+expm1.vjp(x=lambda g, y: g * (y + 1))
+
+
+@op
+def log(xp, x):
+    """The natural logarithm."""
+    return xp.log(x)
+
+
+log.vjp(x=lambda g, x: g / x)
+
+
+@op
+def log1p(xp, x):
+    """log(1 + x), accurate near 0."""
+    return xp.log1p(x)
+
+
+log1p.vjp(x=lambda g, x: g / (1 + x))
+
+
+@op
+def sqrt(xp, x):
+    """The square root. Its slope at 0 is infinite; `norm` and `std` take 0 there."""
+    return xp.sqrt(x)
+
+
+sqrt.vjp(x=lambda g, y: g / (2 * y))
+
+
+@op
+def square(xp, x):
+    """The square x * x."""
+    return xp.square(x)
+
+
+square.vjp(x=lambda g, x: 2 * g * x)
+
+
+@op
+def abs(xp, x):
+    """The absolute value. Its gradient at 0 is 0."""
+    return xp.abs(x)
+
+
+abs.vjp(x=lambda g, x: g * sign(x))
+
+
+@op
+def sign(xp, x):
+    """-1, 0 or 1. Its gradient is 0 everywhere."""
+    return xp.sign(x)
+
+
+sign.vjp(x=lambda g: 0 * g)
+
+
+@op
+def sin(xp, x):
+    """The sine; x in radians."""
+    return xp.sin(x)
+
+
+sin.vjp(x=lambda g, x: g * cos(x))
+
+
+@op
+def cos(xp, x):
+    """The cosine; x in radians."""
+    return xp.cos(x)
+
+
+cos.vjp(x=lambda g, x: -g * sin(x))
+
+
+@op
+def tanh(xp, x):
+    """The hyperbolic tangent: squashes to between -1 and 1."""
+    return xp.tanh(x)
+
+
+tanh.vjp(x=lambda g, y: g * (1 - y * y))
+
+
+@op
+def sigmoid(xp, x):
+    """1 / (1 + exp(-x)): squashes to between 0 and 1; accurate in both tails."""
+    return xp.sigmoid(x)
+
+
+sigmoid.vjp(x=lambda g, y: g * y * (1 - y))
+
+
+@op
+def softplus(xp, x):
+    """log(1 + exp(x)), the smooth relu, without overflow."""
+    return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+
+
+softplus.vjp(x=lambda g, x: g * sigmoid(x))
+
+
+@op
+def relu(xp, x):
+    """max(x, 0). Its gradient at 0 is 0."""
+    return xp.relu(x)
+
+
+relu.vjp(x=lambda g, y: where(y > 0, g, 0))
+
+
+# --- choices -------------------------------------------------------------------------------
+
+
+@op
+def where(xp, condition, a, b):
+    """a where the condition holds, else b. No gradient flows to the condition."""
+    return xp.where(condition, a, b)
+
+
+where.vjp(
+    condition=None,
+    a=lambda g, condition: where(condition, g, 0),
+    b=lambda g, condition: where(condition, 0, g),
+)
+
+
+@op
+def maximum(xp, a, b):
+    """The larger of a and b. Where they are equal, each gets half of the gradient."""
+    return xp.maximum(a, b)
+
+
+maximum.vjp(
+    a=lambda g, a, b: where(a > b, g, where(a == b, g / 2, 0)),
+    b=lambda g, a, b: where(b > a, g, where(a == b, g / 2, 0)),
+)
+
+
+@op
+def minimum(xp, a, b):
+    """The smaller of a and b. Where they are equal, each gets half of the gradient."""
+    return xp.minimum(a, b)
+
+
+minimum.vjp(
+    a=lambda g, a, b: where(a < b, g, where(a == b, g / 2, 0)),
+    b=lambda g, a, b: where(b < a, g, where(a == b, g / 2, 0)),
+)
+
+
+@op
+def clip(xp, x, *, min=None, max=None):
+    """x held between the numbers min and max; None is no bound. On a bound the gradient is kept."""
+    return xp.clip(x, min, max)
+
+
+def _inside(x: Any, min: Any, max: Any) -> Any:
+    if min is None or max is None:
+        return x == x if min is max else x >= min if max is None else x <= max
+    return logical_and(x >= min, x <= max)
+
+
+clip.vjp(x=lambda g, x, min, max: where(_inside(x, min, max), g, 0))
+
+
+# --- comparisons: truth values have no gradient ----------------------------------------------
+
+
+@op
+def equal(xp, a, b):
+    """Where a == b."""
+    return xp.equal(a, b)
+
+
+@op
+def not_equal(xp, a, b):
+    """Where a != b."""
+    return xp.not_equal(a, b)
+
+
+@op
+def less(xp, a, b):
+    """Where a < b."""
+    return xp.less(a, b)
+
+
+@op
+def less_equal(xp, a, b):
+    """Where a <= b."""
+    return xp.less_equal(a, b)
+
+
+@op
+def greater(xp, a, b):
+    """Where a > b."""
+    return xp.greater(a, b)
+
+
+@op
+def greater_equal(xp, a, b):
+    """Where a >= b."""
+    return xp.greater_equal(a, b)
+
+
+@op
+def logical_and(xp, a, b):
+    """Where both hold."""
+    return xp.logical_and(a, b)
+
+
+@op
+def logical_or(xp, a, b):
+    """Where at least one holds."""
+    return xp.logical_or(a, b)
+
+
+@op
+def logical_not(xp, x):
+    """Where x doesn't hold."""
+    return xp.logical_not(x)
+
+
+@op
+def isnan(xp, x):
+    """Where x is not a number."""
+    return xp.isnan(x)
+
+
+@op
+def isfinite(xp, x):
+    """Where x is neither infinite nor NaN."""
+    return xp.isfinite(x)

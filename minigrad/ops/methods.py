@@ -1,0 +1,83 @@
+"""Which ops are operators and methods of Tensor."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..tensor import Tensor
+from . import convert, elementwise, indexing, products, reductions, shape
+
+_OPERATORS = {
+    "add": elementwise.add,
+    "sub": elementwise.subtract,
+    "mul": elementwise.multiply,
+    "truediv": elementwise.divide,
+    "pow": elementwise.power,
+    "matmul": products.matmul,
+}
+for _name, _op in _OPERATORS.items():
+    _op.attach(Tensor, f"__{_name}__")
+    setattr(Tensor, f"__r{_name}__", lambda self, other, op=_op: op.call(other, self))
+
+elementwise.negative.attach(Tensor, "__neg__")
+elementwise.abs.attach(Tensor, "__abs__")
+elementwise.logical_not.attach(Tensor, "__invert__")
+elementwise.logical_and.attach(Tensor, "__and__")
+elementwise.logical_or.attach(Tensor, "__or__")
+elementwise.equal.attach(Tensor, "__eq__")
+elementwise.not_equal.attach(Tensor, "__ne__")
+elementwise.less.attach(Tensor, "__lt__")
+elementwise.less_equal.attach(Tensor, "__le__")
+elementwise.greater.attach(Tensor, "__gt__")
+elementwise.greater_equal.attach(Tensor, "__ge__")
+
+for _family, _names in {
+    elementwise: "abs clip cos exp log relu sigmoid sin sqrt square tanh",
+    reductions: "all any argmax argmin logsumexp max mean min sum",
+}.items():
+    for _name in _names.split():
+        getattr(_family, _name).attach(Tensor, _name)
+
+# Compositions are plain functions already.
+for _family, _names in {
+    reductions: "cumsum norm prod std var",
+    shape: "moveaxis repeat squeeze swapaxes",
+    convert: "astype",
+    indexing: "take",
+    products: "dot",
+}.items():
+    for _name in _names.split():
+        setattr(Tensor, _name, getattr(_family, _name))
+
+Tensor.__getitem__ = indexing.index  # type: ignore[method-assign]
+
+
+def _reshape(self: Tensor, *shape_: Any) -> Tensor:
+    """This tensor in another shape, given as x.reshape(2, 3) or x.reshape((2, 3))."""
+    return shape.reshape(self, _sizes(shape_))
+
+
+def _transpose(self: Tensor, *axes: Any) -> Tensor:
+    """The axes in another order: x.transpose(1, 0), x.transpose((1, 0)), or reversed."""
+    return shape.transpose(self, _sizes(axes) if axes and axes != (None,) else None)
+
+
+def _flatten(self: Tensor) -> Tensor:
+    """All elements in one axis."""
+    return shape.reshape(self, (math.prod(self.shape),))
+
+
+def _sizes(values: tuple[Any, ...]) -> tuple[int, ...]:
+    return tuple(values[0]) if len(values) == 1 and not isinstance(values[0], int) else values
+
+
+for _name, _method in {
+    "reshape": _reshape,
+    "transpose": _transpose,
+    "flatten": _flatten,
+    "ravel": _flatten,
+    "T": property(lambda self: shape.transpose(self), doc="The axes reversed."),
+    "mT": property(lambda self: shape.swapaxes(self, -1, -2), doc="The last two axes exchanged."),
+}.items():
+    setattr(Tensor, _name, _method)

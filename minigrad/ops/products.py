@@ -1,0 +1,169 @@
+"""Products of matrices and tensors."""
+
+from __future__ import annotations
+
+import math
+import string
+from typing import Any
+
+from ..op import op
+from .indexing import getitem
+from .reductions import sum
+from .shape import expand_dims, moveaxis, reshape, swapaxes
+
+__all__ = ["dot", "einsum", "matmul", "outer"]
+
+
+@op
+def matmul(xp, a, b):
+    """The matrix product over the last two axes; leading axes broadcast, vectors are allowed."""
+    return xp.matmul(a, b)
+
+
+def _matmul_a(g: Any, b: Any, like: Any) -> Any:
+    if b.ndim == 1:
+        return expand_dims(g, -1) * b
+    if len(like.shape) == 1:
+        return reshape(b @ expand_dims(g, -1), b.shape[:-1])
+    return g @ swapaxes(b, -1, -2)
+
+
+def _matmul_b(g: Any, a: Any, like: Any) -> Any:
+    if a.ndim == 1:
+        return (
+            a * expand_dims(g, -1)
+            if len(like.shape) == 1
+            else expand_dims(a, -1) @ expand_dims(g, -2)
+        )
+    if len(like.shape) == 1:
+        return reshape(expand_dims(g, -2) @ a, (*a.shape[:-2], a.shape[-1]))
+    if len(like.shape) == 2 and a.ndim > 2:  # one product over all leading axes at once
+        n = math.prod(a.shape[:-1])
+        a, g = reshape(a, (n, a.shape[-1])), reshape(g, (n, g.shape[-1]))
+    return swapaxes(a, -1, -2) @ g
+
+
+matmul.vjp(a=_matmul_a, b=_matmul_b)
+
+
+def dot(a: Any, b: Any) -> Any:
+    """NumPy's dot: sums over the last axis of a and the last but one of b."""
+    if a.ndim == 0 or b.ndim == 0:
+        return a * b
+    if b.ndim <= 2:
+        return a @ b
+    k = b.shape[-2]
+    others = moveaxis(b, -2, 0)
+    product = reshape(a, (math.prod(a.shape[:-1]), a.shape[-1])) @ reshape(
+        others, (k, math.prod(others.shape[1:]))
+    )
+    return reshape(product, (*a.shape[:-1], *others.shape[1:]))
+
+
+def outer(a: Any, b: Any) -> Any:
+    """All products of an element of a with one of b, both flattened: (size of a, size of b)."""
+    return reshape(a, (math.prod(a.shape), 1)) * reshape(b, (1, math.prod(b.shape)))
+
+
+# --- einsum --------------------------------------------------------------------------------
+
+
+@op
+def contract(xp, *arrays, terms, output):
+    """einsum in its plain form: no index twice in a term, none in one term alone."""
+    return xp.einsum(f"{','.join(terms)}->{output}", *arrays)
+
+
+def _contract_back(g: Any, arrays: Any, terms: Any, output: Any) -> list[Any]:
+    """By symmetry: to get the gradient of one array, put the cotangent in its place."""
+    return [
+        contract(
+            (g, *arrays[:i], *arrays[i + 1 :]),
+            terms=(output, *terms[:i], *terms[i + 1 :]),
+            output=term,
+        )
+        for i, term in enumerate(terms)
+    ]
+
+
+contract.vjp_all(_contract_back)
+
+
+def einsum(subscripts: str, *arrays: Any) -> Any:
+    """Einstein's sum, in NumPy's notation: explicit or implicit output, ellipsis, repeated indices.
+
+    >>> import minigrad as mg
+    >>> mg.einsum("ij,jk->ik", mg.ones((2, 3)), mg.ones((3, 4))).shape
+    (2, 4)
+    """
+    terms, output = _parse(subscripts, [x.ndim for x in arrays])
+    plain = []
+    for i, x in enumerate(arrays):
+        term = terms[i]
+        for letter in dict.fromkeys(term):
+            while term.count(letter) > 1:  # a repeated index walks the diagonal
+                first, second = term.index(letter), term.rindex(letter)
+                n = x.shape[first]
+                if x.shape[second] != n:
+                    raise ValueError(
+                        f"einsum: index {letter!r} of operand {i} has sizes {n} and "
+                        f"{x.shape[second]}"
+                    )
+                x = moveaxis(x, (first, second), (-2, -1))
+                x = reshape(x, (*x.shape[:-2], n * n))
+                x = getitem(x, index=(..., slice(None, None, n + 1)))
+                term = "".join(c for j, c in enumerate(term) if j not in (first, second)) + letter
+        elsewhere = output + "".join(terms[:i] + terms[i + 1 :])
+        lone = tuple(j for j, letter in enumerate(term) if letter not in elsewhere)
+        if lone:  # an index of this term alone is summed first
+            x = sum(x, axis=lone)
+            term = "".join(letter for letter in term if letter in elsewhere)
+        plain.append(x)
+        terms[i] = term
+    _check_sizes(terms, plain)
+    return contract(plain, terms=tuple(terms), output=output)
+
+
+def _parse(subscripts: str, ndims: list[int]) -> tuple[list[str], str]:
+    """The index letters of each operand and of the output, ellipses written out as letters."""
+    text = subscripts.replace(" ", "")
+    left, arrow, output = text.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(ndims):
+        raise ValueError(f"einsum: {subscripts!r} names {len(terms)} operands; got {len(ndims)}")
+    free = [c for c in string.ascii_letters if c not in text]
+    widths = [
+        n - len(t.replace("...", "")) if "..." in t else 0
+        for t, n in zip(terms, ndims, strict=True)
+    ]
+    dots = "".join(free[: max(widths)]) if max(widths) > 0 else ""
+    full = []
+    for i, (term, ndim, width) in enumerate(zip(terms, ndims, widths, strict=True)):
+        term = term.replace("...", dots[len(dots) - width :] if width > 0 else "")
+        if len(term) != ndim:
+            raise ValueError(
+                f"einsum: term {terms[i]!r} of {subscripts!r} doesn't fit operand {i}, "
+                f"which has {ndim} axes"
+            )
+        full.append(term)
+    if arrow:
+        output = output.replace("...", dots)
+    else:
+        every = "".join(full)
+        output = dots + "".join(sorted(c for c in set(every) - set(dots) if every.count(c) == 1))
+    unknown = sorted(set(output) - set("".join(full)))
+    if unknown or len(set(output)) < len(output):
+        raise ValueError(f"einsum: the output of {subscripts!r} repeats or invents an index")
+    return full, output
+
+
+def _check_sizes(terms: list[str], arrays: list[Any]) -> None:
+    sizes: dict[str, int] = {}
+    for i, (term, x) in enumerate(zip(terms, arrays, strict=True)):
+        for letter, n in zip(term, x.shape, strict=True):
+            known = sizes.setdefault(letter, n)
+            if n != known and 1 not in (n, known):
+                raise ValueError(
+                    f"einsum: index {letter!r} has size {known}, and {n} in operand {i}"
+                )
+            sizes[letter] = max(n, known)

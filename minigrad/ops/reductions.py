@@ -1,0 +1,188 @@
+"""Reductions over axes: sums, extremes, products, spreads.
+
+`axis` is an int, a tuple of ints, negative ones too, or None for all; `keepdims` keeps the
+reduced axes with size 1.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ..op import op
+from .axes import axis_tuple, count, kept
+from .convert import cast
+from .elementwise import abs, exp, isfinite, sqrt, square, where
+from .shape import broadcast_to, concatenate, flip, reshape, split, transpose
+
+__all__ = ["all", "any", "argmax", "argmin", "cumsum", "logsumexp", "max", "mean", "min", "norm"]
+__all__ += ["prod", "std", "sum", "var"]
+
+
+@op
+def sum(xp, x, *, axis=None, keepdims=False):
+    """The sum over `axis`."""
+    return xp.sum(x, axis=axis, keepdims=keepdims)
+
+
+sum.vjp(x=lambda g, like, axis: broadcast_to(reshape(g, kept(like.shape, axis)), like.shape))
+
+
+@op
+def mean(xp, x, *, axis=None, keepdims=False):
+    """The arithmetic mean over `axis`."""
+    return xp.mean(x, axis=axis, keepdims=keepdims)
+
+
+mean.vjp(
+    x=lambda g, like, axis: broadcast_to(
+        reshape(g / count(like.shape, axis), kept(like.shape, axis)), like.shape
+    )
+)
+
+
+def _shared_among_ties(g: Any, x: Any, y: Any, axis: Any) -> Any:
+    """The gradient of an extreme: equal parts for all the elements that attain it."""
+    shape = kept(x.shape, axis)
+    ties = x == reshape(y, shape)
+    number = cast(sum(ties, axis=axis, keepdims=True), dtype=g.dtype)
+    return where(ties, reshape(g, shape) / number, 0)
+
+
+@op
+def max(xp, x, *, axis=None, keepdims=False):
+    """The largest element over `axis`. Elements that tie share the gradient equally."""
+    return xp.max(x, axis=axis, keepdims=keepdims)
+
+
+max.vjp(x=_shared_among_ties)
+
+
+@op
+def min(xp, x, *, axis=None, keepdims=False):
+    """The smallest element over `axis`. Elements that tie share the gradient equally."""
+    return xp.min(x, axis=axis, keepdims=keepdims)
+
+
+min.vjp(x=_shared_among_ties)
+
+
+@op
+def logsumexp(xp, x, *, axis=None, keepdims=False):
+    """log(sum(exp(x))) over `axis`, without overflow; of nothing it is -inf."""
+    shape = kept(x.shape, axis)
+    if count(x.shape, axis) == 0:
+        y = xp.full(shape, -math.inf, dtype=x.dtype)
+    else:
+        top = xp.max(x, axis=axis, keepdims=True)
+        top = xp.where(xp.isfinite(top), top, 0)
+        with xp.quiet():  # log(0) is -inf, which is right
+            y = xp.log(xp.sum(xp.exp(x - top), axis=axis, keepdims=True)) + top
+    return y if keepdims else xp.reshape(y, _without(shape, axis))
+
+
+def _without(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
+    axes = axis_tuple(axis, len(shape))
+    return tuple(n for i, n in enumerate(shape) if i not in axes)
+
+
+def _softmax_weights(g: Any, x: Any, y: Any, axis: Any) -> Any:
+    shape = kept(x.shape, axis)
+    y = reshape(y, shape)
+    return reshape(g, shape) * exp(x - where(isfinite(y), y, 0))
+
+
+logsumexp.vjp(x=_softmax_weights)
+
+
+@op
+def cumsum_along(xp, x, *, axis):
+    """The running sum along one axis."""
+    return xp.cumsum(x, axis=axis)
+
+
+cumsum_along.vjp(x=lambda g, axis: flip(cumsum_along(flip(g, axis=axis), axis=axis), axis=axis))
+
+
+def cumsum(x: Any, axis: int | None = None) -> Any:
+    """The running sum along `axis`, or of all elements in reading order if it is None."""
+    if axis is None:
+        return cumsum_along(reshape(x, (math.prod(x.shape),)), axis=0)
+    return cumsum_along(x, axis=axis)
+
+
+def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """The product over `axis`; its gradients of any order are right at zeros, too.
+
+    Halves are multiplied with each other until one element is left: no division anywhere.
+    """
+    axes = axis_tuple(axis, x.ndim)
+    shape = kept(x.shape, axes) if keepdims else _without(x.shape, axes)
+    rest = tuple(i for i in range(x.ndim) if i not in axes)
+    n = count(x.shape, axes)
+    if n == 0:
+        return reshape(sum(x, axis=axes), shape) + 1
+    x = reshape(transpose(x, axes=(*rest, *axes)), (*(x.shape[i] for i in rest), n))
+    while n > 1:
+        half = n // 2
+        a, b, odd = split(x, (half, 2 * half), axis=-1)
+        x = concatenate([a * b, odd], axis=-1) if n % 2 else a * b
+        n = half + n % 2
+    return reshape(x, shape)
+
+
+def var(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
+    """The variance over `axis`: the squared deviations' sum over n - ddof, as in NumPy."""
+    n = count(x.shape, axis)
+    deviations = x - mean(x, axis=axis, keepdims=True)
+    spread = mean(square(deviations), axis=axis, keepdims=keepdims)
+    return spread if ddof == 0 else spread * (n / (n - ddof) if n != ddof else math.nan)
+
+
+def _root(x: Any) -> Any:
+    """The square root, with gradient 0 at 0 instead of infinity."""
+    zero = x == 0
+    return where(zero, 0, sqrt(where(zero, 1, x)))
+
+
+def std(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
+    """The standard deviation over `axis`. Where it is 0, its gradient is 0."""
+    return _root(var(x, axis=axis, keepdims=keepdims, ddof=ddof))
+
+
+def norm(x: Any, ord: float = 2, axis: Any = None, keepdims: bool = False) -> Any:
+    """The vector norm over `axis`: `ord` 1, 2 or infinity. At 0 its gradient is 0."""
+    if ord == 2:
+        return _root(sum(square(x), axis=axis, keepdims=keepdims))
+    if ord == 1:
+        return sum(abs(x), axis=axis, keepdims=keepdims)
+    if ord == math.inf:
+        return max(abs(x), axis=axis, keepdims=keepdims)
+    raise ValueError(f"norm: ord must be 1, 2 or math.inf; got {ord!r}")
+
+
+# --- truth and positions: no gradient --------------------------------------------------------
+
+
+@op
+def argmax(xp, x, *, axis=None, keepdims=False):
+    """The position of the (first) largest element along one axis, or in the flattened array."""
+    return xp.argmax(x, axis=axis, keepdims=keepdims)
+
+
+@op
+def argmin(xp, x, *, axis=None, keepdims=False):
+    """The position of the (first) smallest element along one axis, or in the flattened array."""
+    return xp.argmin(x, axis=axis, keepdims=keepdims)
+
+
+@op
+def any(xp, x, *, axis=None, keepdims=False):
+    """Whether some element over `axis` holds."""
+    return xp.any(x, axis=axis, keepdims=keepdims)
+
+
+@op
+def all(xp, x, *, axis=None, keepdims=False):
+    """Whether all elements over `axis` hold."""
+    return xp.all(x, axis=axis, keepdims=keepdims)

@@ -1,0 +1,227 @@
+"""Ops that change an array's shape or arrangement, and join or part arrays."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+from ..op import op
+from .axes import axis_tuple, one_axis
+
+__all__ = ["broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "pad", "repeat"]
+__all__ += ["reshape", "split", "squeeze", "stack", "swapaxes", "tile", "transpose", "tril", "triu"]
+__all__ += ["unstack"]
+
+
+@op
+def reshape(xp, x, *, shape):
+    """The same elements in another shape; one size may be -1."""
+    return xp.reshape(x, shape)
+
+
+reshape.vjp(x=lambda g, like: reshape(g, like.shape))
+
+
+@op
+def transpose(xp, x, *, axes=None):
+    """The axes in another order; reversed if `axes` is None."""
+    return xp.transpose(x, axes)
+
+
+def _inverse(axes: Any) -> Any:
+    if axes is None:
+        return None
+    axes = axis_tuple(axes, len(axes))
+    return tuple(sorted(range(len(axes)), key=axes.__getitem__))
+
+
+transpose.vjp(x=lambda g, axes: transpose(g, _inverse(axes)))
+
+
+@op
+def broadcast_to(xp, x, *, shape):
+    """x repeated to `shape` by NumPy's broadcasting, without a copy."""
+    return xp.broadcast_to(x, shape)
+
+
+def _sum_to(g: Any, like: Any) -> Any:
+    from .reductions import sum
+
+    extra = g.ndim - len(like.shape)
+    repeated = (i + extra for i, n in enumerate(like.shape) if n == 1)
+    return reshape(sum(g, axis=(*range(extra), *repeated)), like.shape)
+
+
+broadcast_to.vjp(x=_sum_to)
+
+
+@op
+def concatenate(xp, *arrays, axis=0):
+    """Arrays joined along an axis that they have."""
+    return xp.concatenate(arrays, axis=axis)
+
+
+concatenate.vjp_all(
+    lambda g, shapes, axis: split(
+        g, tuple(itertools.accumulate(shape[axis] for shape in shapes[:-1])), axis=axis
+    )
+)
+
+
+@op
+def stack(xp, *arrays, axis=0):
+    """Arrays of one shape joined along a new axis."""
+    return xp.stack(arrays, axis=axis)
+
+
+stack.vjp_all(lambda g, axis: unstack(g, axis=axis))
+
+
+@op(many=True)
+def split(xp, x, *, sections, axis=0):
+    """Parts along an axis: `sections` equal ones, or cut before the given indices, as in NumPy."""
+    axis = one_axis(axis, x.ndim)
+    n = x.shape[axis]
+    if isinstance(sections, int):
+        if sections < 1 or n % sections:
+            raise ValueError(
+                f"{n} entries along axis {axis} can't be split into {sections} equal parts"
+            )
+        return xp.split(x, [n // sections] * sections, axis)
+    cuts = [0, *(max(0, min(n, cut if cut >= 0 else cut + n)) for cut in sections), n]
+    return xp.split(x, [max(0, stop - start) for start, stop in itertools.pairwise(cuts)], axis)
+
+
+split.vjp(x=lambda g, axis: concatenate(g, axis=axis))
+
+
+@op(many=True)
+def unstack(xp, x, *, axis=0):
+    """A list of the slices along an axis, which they no longer have.
+
+    For loops over time: its gradient is one stack, where x[t] would cost a full array per step.
+    """
+    return xp.unstack(x, one_axis(axis, x.ndim))
+
+
+unstack.vjp(x=lambda g, axis: stack(g, axis=axis))
+
+
+@op
+def flip(xp, x, *, axis=None):
+    """The order of elements reversed along `axis`, or along all axes."""
+    return xp.flip(x, axis=axis)
+
+
+flip.vjp(x=lambda g, axis: flip(g, axis=axis))
+
+
+@op
+def pad_with(xp, x, *, widths, value):
+    """x with a border of `value`: (before, after) per axis."""
+    return xp.pad(x, widths, constant_values=value)
+
+
+def _unpad(g: Any, like: Any, widths: Any) -> Any:
+    from .indexing import getitem
+
+    inner = (slice(b, b + n) for (b, _), n in zip(widths, like.shape, strict=True))
+    return getitem(g, index=tuple(inner))
+
+
+pad_with.vjp(x=_unpad)
+
+
+def pad(x: Any, pad_width: Any, constant_values: float = 0) -> Any:
+    """x with a border of a constant: `pad_width` is a number, a pair, or a pair per axis."""
+    if isinstance(pad_width, int):
+        pad_width = (pad_width, pad_width)
+    if len(pad_width) == 2 and all(isinstance(width, int) for width in pad_width):
+        pad_width = (tuple(pad_width),) * x.ndim
+    widths = tuple((int(before), int(after)) for before, after in pad_width)
+    if len(widths) != x.ndim:
+        raise ValueError(f"pad: {len(widths)} pairs of widths for an array of shape {x.shape}")
+    return pad_with(x, widths=widths, value=constant_values)
+
+
+@op
+def tril(xp, x, *, k=0):
+    """The lower triangle of the last two axes, up to the k-th diagonal; zeros elsewhere."""
+    return xp.tril(x, k)
+
+
+tril.vjp(x=lambda g, k: tril(g, k))
+
+
+@op
+def triu(xp, x, *, k=0):
+    """The upper triangle of the last two axes, from the k-th diagonal on; zeros elsewhere."""
+    return xp.triu(x, k)
+
+
+triu.vjp(x=lambda g, k: triu(g, k))
+
+
+# --- compositions --------------------------------------------------------------------------
+
+
+def expand_dims(x: Any, axis: Any) -> Any:
+    """New axes of size 1, at these places in the result."""
+    axes = axis_tuple(axis, x.ndim + (len(axis) if isinstance(axis, (tuple, list)) else 1))
+    sizes = iter(x.shape)
+    return reshape(x, tuple(1 if i in axes else next(sizes) for i in range(x.ndim + len(axes))))
+
+
+def squeeze(x: Any, axis: Any = None) -> Any:
+    """Without the given axes of size 1, or without all of size 1."""
+    if axis is None:
+        axes = tuple(i for i, n in enumerate(x.shape) if n == 1)
+    else:
+        axes = axis_tuple(axis, x.ndim)
+        for i in axes:
+            if x.shape[i] != 1:
+                raise ValueError(
+                    f"squeeze: axis {i} of shape {tuple(x.shape)} has size {x.shape[i]}, not 1"
+                )
+    return reshape(x, tuple(n for i, n in enumerate(x.shape) if i not in axes))
+
+
+def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
+    """Two axes exchanged."""
+    order = list(range(x.ndim))
+    a, b = one_axis(axis1, x.ndim), one_axis(axis2, x.ndim)
+    order[a], order[b] = b, a
+    return transpose(x, tuple(order))
+
+
+def moveaxis(x: Any, source: Any, destination: Any) -> Any:
+    """Axes moved to other places; the others keep their order."""
+    sources, places = axis_tuple(source, x.ndim), axis_tuple(destination, x.ndim)
+    if len(sources) != len(places):
+        raise ValueError(f"moveaxis: {len(sources)} axes can't go to {len(places)} places")
+    order = [i for i in range(x.ndim) if i not in sources]
+    for place, i in sorted(zip(places, sources, strict=True)):
+        order.insert(place, i)
+    return transpose(x, tuple(order))
+
+
+def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
+    """Each element `repeats` times in a row, along `axis` or in the flattened array."""
+    if axis is None:
+        x, axis = reshape(x, (math.prod(x.shape),)), 0
+    axis = one_axis(axis, x.ndim)
+    before, n, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
+    wide = broadcast_to(reshape(x, (*before, n, 1, *after)), (*before, n, repeats, *after))
+    return reshape(wide, (*before, n * repeats, *after))
+
+
+def tile(x: Any, reps: Any) -> Any:
+    """x laid side by side, `reps` times per axis."""
+    reps = (reps,) if isinstance(reps, int) else tuple(reps)
+    ndim = max(x.ndim, len(reps))
+    reps = (1,) * (ndim - len(reps)) + reps
+    shape = (1,) * (ndim - x.ndim) + tuple(x.shape)
+    x = reshape(x, tuple(size for n in shape for size in (1, n)))
+    x = broadcast_to(x, tuple(size for n, r in zip(shape, reps, strict=True) for size in (r, n)))
+    return reshape(x, tuple(n * r for n, r in zip(shape, reps, strict=True)))

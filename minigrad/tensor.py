@@ -1,0 +1,357 @@
+"""Tensor: an array, the backend that computes with it, and its place in the graph.
+
+Operators and methods are ops; `minigrad.ops` attaches them at import (see `methods.py` there),
+so that each op has one definition.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import guard
+from .backend import BackendError, get_backend
+from .graph import Leaf, Node
+
+
+class Tensor:
+    """An array with a memory of how it was computed; made by `mg.tensor`, `mg.zeros` and so on.
+
+    Attributes
+    ----------
+    data : the backend's own array. Edit it freely as long as no graph needs it; a backward pass
+        that meets an edited array says so.
+    grad : Tensor or None, filled by `backward()`; of the shape and dtype of the tensor.
+    backend : the backend that computes with it.
+    requires_grad : whether gradients flow to it. Can be set on leaves of a float dtype.
+    shape, dtype, ndim, size : as NumPy has them.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> y = (x * x).sum()
+    >>> y.backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+
+    __slots__ = ("__weakref__", "_data", "_node", "backend", "grad")
+
+    _data: Any
+    _node: Node | None
+    backend: Any
+    grad: Tensor | None
+
+    # NumPy arrays leave mixed operators to us: `array * tensor` is a tensor, on both sides.
+    __array_priority__ = 1000
+    __array_ufunc__ = None
+
+    def __init__(self, data: Any, backend: Any, node: Node | None = None) -> None:
+        """Wraps an array of `backend`; use `mg.tensor(...)` to make one from anything else."""
+        self._data = data
+        self.backend = backend
+        self.grad = None
+        self._node = node
+
+    # --- what it is ------------------------------------------------------------------------
+
+    @property
+    def data(self) -> Any:
+        """The backend's own array, not a copy."""
+        guard.expose(self._data, self.backend)
+        return self._data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        array = value._data if isinstance(value, Tensor) else value
+        if not isinstance(array, self.backend.array_type):
+            array = self.backend.asarray(array, dtype=self.dtype)
+        if array.shape != self.shape or array.dtype != self.dtype:
+            raise ValueError(
+                f"data of a tensor of shape {self.shape} and dtype {self.dtype} can't become an "
+                f"array of shape {array.shape} and dtype {array.dtype}; make a new tensor instead"
+            )
+        guard.expose(array, self.backend)
+        self._data = array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The size of each axis."""
+        return self._data.shape
+
+    @property
+    def dtype(self) -> Any:
+        """The type of its elements, as a NumPy dtype."""
+        return self._data.dtype
+
+    @property
+    def ndim(self) -> int:
+        """How many axes it has."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """How many elements it has."""
+        return math.prod(self._data.shape)
+
+    @property
+    def device(self) -> str:
+        """Where its array lives, as its backend says it."""
+        return self.backend.device
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to it."""
+        return self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if value == self.requires_grad:
+            return
+        if not self.is_leaf:
+            raise RuntimeError(
+                "requires_grad can't be switched off on the result of an op; "
+                "use x.detach() for a tensor without history"
+            )
+        if value and self.dtype.kind != "f":
+            raise TypeError(
+                f"only float tensors can require a gradient; this one is {self.dtype}. "
+                "Convert it first: x.astype('float32')"
+            )
+        self._node = Leaf(self) if value else None
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was given by the user rather than computed by a remembered op."""
+        return self._node is None or isinstance(self._node, Leaf)
+
+    # --- differentiation -------------------------------------------------------------------
+
+    def backward(
+        self, g: Any = None, retain_graph: bool = False, create_graph: bool = False
+    ) -> None:
+        """Add this tensor's gradient to `.grad` of every leaf that it depends on.
+
+        Parameters
+        ----------
+        g : the cotangent, of this tensor's shape; may be omitted for a scalar.
+        retain_graph : keep the graph for another backward pass.
+        create_graph : make the gradients differentiable themselves (keeps the graph, too).
+
+        Raises
+        ------
+        RuntimeError : no input requires a gradient; not a scalar and no `g`; graph already freed;
+            an array that the graph saved was edited in place.
+        """
+        from .engine import backward
+
+        backward(self, g, retain_graph, create_graph)
+
+    def detach(self) -> Tensor:
+        """The same array without history: gradients stop here."""
+        return Tensor(self._data, self.backend)
+
+    def register_hook(self, hook: Callable[[Tensor], Any]) -> Callable[[], None]:
+        """Call `hook(gradient)` when this tensor's gradient is complete; it may return another.
+
+        Returns a function that removes the hook.
+
+        >>> import minigrad as mg
+        >>> x = mg.ones(2, requires_grad=True)
+        >>> remove = x.register_hook(lambda g: g * 10)
+        >>> (x * 3).sum().backward()
+        >>> x.grad
+        tensor([30., 30.])
+        """
+        node = self._node
+        if node is None:
+            raise RuntimeError("a hook needs a tensor that requires a gradient")
+        if node.hooks is None:
+            node.hooks = []
+        hooks = node.hooks
+        hooks.append(hook)
+
+        def remove() -> None:
+            if hook in hooks:
+                hooks.remove(hook)
+
+        return remove
+
+    def retain_grad(self) -> None:
+        """Fill `.grad` of this tensor, too, though it is no leaf."""
+        if self.is_leaf:
+            return
+
+        def keep(g: Tensor) -> None:
+            self.grad = g if self.grad is None else self.grad + g
+
+        self.register_hook(keep)
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self.grad = None
+
+    # --- out of minigrad -------------------------------------------------------------------
+
+    def numpy(self) -> np.ndarray:
+        """A NumPy copy, from any backend; it is the caller's own to edit."""
+        return self.backend.to_host(self._data)
+
+    def item(self) -> Any:
+        """The value of a tensor of one element as a Python number."""
+        if self.size != 1:
+            raise ValueError(f"item() needs one element; this tensor has shape {self.shape}")
+        return self.numpy().item()
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers."""
+        return self.numpy().tolist()
+
+    def to(self, backend: Any) -> Tensor:
+        """This tensor on another backend (a name or an object); gradients flow back."""
+        target = get_backend(backend)
+        if target is self.backend:
+            return self
+        from .ops.convert import transfer
+
+        return transfer(self, target)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if not self.backend.is_host:
+            raise TypeError(
+                f"a tensor on {self.backend.name!r} isn't turned into a NumPy array in silence; "
+                "use x.numpy()"
+            )
+        array = np.asarray(self._data)
+        if copy or (dtype is not None and array.dtype != dtype):
+            return array.astype(dtype or array.dtype)
+        view = array.view()
+        view.flags.writeable = False  # the graph may need these numbers
+        return view
+
+    def __dlpack__(self, **options: Any) -> Any:
+        if self.requires_grad:
+            raise BufferError("a tensor that requires a gradient can't be exported; detach() first")
+        guard.expose(self._data, self.backend)
+        return self._data.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._data.__dlpack_device__()
+
+    def __reduce__(self) -> Any:
+        if not self.is_leaf:
+            raise TypeError("only leaves can be copied or pickled; use x.detach()")
+        return _rebuild, (type(self), self.numpy(), self.backend.name, self.requires_grad)
+
+    # --- Python's protocols ----------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        text = np.array2string(self.numpy(), separator=", ", prefix="tensor(", threshold=100)
+        extras = "" if self.dtype in (np.float32, np.int64, np.bool_) else f", dtype={self.dtype}"
+        if self.backend.name != "numpy":
+            extras += f", backend={self.backend.name!r}"
+        if isinstance(self._node, Leaf):
+            extras += ", requires_grad=True"
+        elif self._node is not None:
+            extras += f", op={self._node.op.name}"
+        return f"tensor({text}{extras})"
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("a tensor of no dimensions has no length")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        from .ops import unstack
+
+        if self.ndim == 0:
+            raise TypeError("a tensor of no dimensions can't be iterated over; use item()")
+        return iter(unstack(self))
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(
+                f"the truth of a tensor of shape {self.shape} is ambiguous; use any() or all()"
+            )
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise TypeError(f"only integer tensors can be an index; this one is {self.dtype}")
+        return int(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and self.size == 1 else format(repr(self), spec)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            "tensors aren't edited in place, since the graph may need the old values. Build a new "
+            "one with mg.where or mg.scatter_add; a leaf's numbers can be set through x.data[...]"
+        )
+
+    __hash__ = object.__hash__  # by identity, though == compares elements
+
+    if TYPE_CHECKING:  # operators and methods that are ops: attached by minigrad.ops
+
+        def __getattr__(self, name: str) -> Any: ...
+        def __add__(self, other: Any) -> Tensor: ...
+        def __radd__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __rsub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __rmul__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __rtruediv__(self, other: Any) -> Tensor: ...
+        def __pow__(self, other: Any) -> Tensor: ...
+        def __rpow__(self, other: Any) -> Tensor: ...
+        def __matmul__(self, other: Any) -> Tensor: ...
+        def __rmatmul__(self, other: Any) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __getitem__(self, index: Any) -> Tensor: ...
+        def __eq__(self, other: Any) -> Tensor: ...  # type: ignore[override]
+        def __ne__(self, other: Any) -> Tensor: ...  # type: ignore[override]
+        def __lt__(self, other: Any) -> Tensor: ...
+        def __le__(self, other: Any) -> Tensor: ...
+        def __gt__(self, other: Any) -> Tensor: ...
+        def __ge__(self, other: Any) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
+        def __and__(self, other: Any) -> Tensor: ...
+        def __or__(self, other: Any) -> Tensor: ...
+
+
+def _rebuild(kind: type[Tensor], array: np.ndarray, backend: str, requires_grad: bool) -> Tensor:
+    target = get_backend(backend)
+    made = kind.__new__(kind)
+    Tensor.__init__(made, target.from_host(array), target)
+    made.requires_grad = requires_grad
+    return made
+
+
+def wrap(array: Any, backend: Any, node: Node | None = None) -> Tensor:
+    """A tensor around a raw array (or a backend's scalar) with its place in the graph."""
+    if not isinstance(array, backend.array_type):
+        array = backend.asarray(array)
+    return Tensor(array, backend, node)
+
+
+def same_backend(what: str, *tensors: Tensor) -> Any:
+    """The one backend of all the tensors; an error that says how to convert if there are more."""
+    backend = tensors[0].backend
+    for other in tensors[1:]:
+        if other.backend is not backend:
+            raise BackendError(
+                f"{what}: operands are on different backends, {backend.name!r} and "
+                f"{other.backend.name!r}; convert one, for example with x.to({backend.name!r})"
+            )
+    return backend

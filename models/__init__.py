@@ -1,0 +1,1 @@
+"""Recurrent cells and layers, end-to-end models and their tasks."""
