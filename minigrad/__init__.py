@@ -1,12 +1,16 @@
 """minigrad: a tiny reverse-mode autograd engine whose ops are defined once and run anywhere."""
 
 from . import functional as functional
+from . import nn as nn
+from . import optim as optim
 from .anomaly import detect_anomaly as detect_anomaly
 from .backend import *
 from .creation import *
 from .derivatives import *
+from .draw import draw as draw
 from .engine import grad as grad
 from .functional import *
+from .gradcheck import *
 from .graph import enable_grad as enable_grad
 from .graph import is_grad_enabled as is_grad_enabled
 from .graph import no_grad as no_grad
@@ -18,6 +22,8 @@ from .ops import *
 from .rng import manual_seed as manual_seed
 from .rng import rand as rand
 from .rng import randn as randn
+from .saving import load as load
+from .saving import save as save
 from .scan import scan as scan
 from .tensor import Tensor as Tensor
 

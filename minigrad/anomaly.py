@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import weakref
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from .backend import current_backend
 from .graph import Node, observers, time_step, watchers
+from .messages import frame_outside
 
 _lines: weakref.WeakKeyDictionary[Node, str] = weakref.WeakKeyDictionary()
 
@@ -50,7 +50,7 @@ def _has_nan(array: Any, backend: Any) -> bool:
 
 def _observe(op: Any, node: Node | None, inputs: Any, output: Any, backend: Any) -> None:
     step = time_step.get()
-    where = f"at {_user_line()}" + ("" if step is None else f", time step {step}")
+    where = f"at {_line()}" + ("" if step is None else f", time step {step}")
     if node is not None:
         _lines[node] = where
     parts = output if isinstance(output, (list, tuple)) else (output,)
@@ -86,12 +86,6 @@ def _range(x: Any, backend: Any) -> str:
     return f"{array.shape} from {array.min():.4g} to {array.max():.4g}"
 
 
-def _user_line() -> str:
-    """The innermost line of code outside minigrad."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None:
-        inside = frame.f_globals.get("__name__", "").split(".")[0] == "minigrad"
-        if not inside and not frame.f_code.co_filename.startswith("<minigrad op"):
-            break
-        frame = frame.f_back
+def _line() -> str:
+    frame = frame_outside("minigrad")
     return f"{frame.f_code.co_filename}, line {frame.f_lineno}"

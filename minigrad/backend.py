@@ -11,6 +11,7 @@ import contextlib
 import difflib
 import math
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
@@ -33,8 +34,11 @@ __all__ = [
 # `shape`, `dtype`, `ndim` and Python's arithmetic and comparison operators.
 PROTOCOL: dict[str, tuple[str, ...]] = {
     "identity": ("name", "device", "array_type", "is_host"),
-    "in and out": ("asarray", "from_host", "to_host", "astype", "copy", "synchronize", "quiet"),
-    "creation": ("zeros", "ones", "full", "arange"),
+    "in and out": (
+        *("asarray", "from_host", "to_host", "astype", "copy", "contiguous"),
+        *("synchronize", "quiet"),
+    ),
+    "creation": ("zeros", "ones", "full", "empty", "arange"),
     "arithmetic": ("add", "subtract", "multiply", "divide", "negative", "power", "square"),
     "elementwise": (
         *("exp", "log", "log1p", "expm1", "sqrt", "abs", "sign", "sin", "cos", "tanh"),
@@ -114,6 +118,10 @@ class ArrayModuleBackend:
     def copy(self, x: Any) -> Any:
         """The same numbers in memory of their own."""
         return x.copy()
+
+    def contiguous(self, x: Any) -> Any:
+        """x if its elements lie in reading order, else a copy in which they do."""
+        return self.xp.asarray(x, order="C")
 
     def synchronize(self) -> None:
         """Wait until everything asked for is computed; a host backend has nothing to wait for."""
@@ -228,12 +236,22 @@ def get_backend(name: Any) -> Any:
     try:
         backend = loader()
     except Exception as cause:
-        hint = getattr(cause, "hint", None) or f'pip install "minigrad[{name}]"'
+        hint = getattr(cause, "hint", None) or install_line(name)
         raise BackendError(
-            f"backend {name!r} is known but can't start here: {cause}. Possible cure: {hint}"
+            f"backend {name!r} is known but can't start here: {cause}."
+            + (f" Possible cure: {hint}" if hint else "")
         ) from cause
     _loaded[name] = backend
     return backend
+
+
+def install_line(name: str) -> str | None:
+    """What to type for a backend that comes from a package; None for one registered by code."""
+    point = _entry_points().get(name)
+    if point is None or point.dist is None:
+        return None
+    extra = name in (point.dist.metadata.get_all("Provides-Extra") or ())
+    return f'pip install "{point.dist.name}[{name}]"' if extra else f"pip install {point.dist.name}"
 
 
 def _unknown(name: str) -> str:
@@ -274,12 +292,15 @@ def chosen_by() -> str:
 def _from_environment() -> Any:
     name = os.environ.get("MINIGRAD_BACKEND") or "numpy"
     if name != "auto":
-        return get_backend(name)
+        try:
+            return get_backend(name)
+        except BackendError as error:
+            raise BackendError(f"MINIGRAD_BACKEND={name}: {error}") from error.__cause__
     for candidate in ("cupy", "numba", "numpy"):
         if candidate in available_backends():
             with contextlib.suppress(BackendError):  # `auto` is the one value that may pass on
                 backend = get_backend(candidate)
-                print(f"minigrad: MINIGRAD_BACKEND=auto chose {candidate!r}")
+                print(f"minigrad: MINIGRAD_BACKEND=auto chose {candidate!r}", file=sys.stderr)
                 return backend
     raise BackendError(_unknown("auto"))
 

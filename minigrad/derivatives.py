@@ -239,11 +239,23 @@ def _run_again(node: Node, saved: Any, g: Any, work: Any) -> None:
     arrays = iter(saved)
     inputs = [wrap(next(arrays), *at) if is_tensor else at for is_tensor, at in places]
     bits = generator().bit_generator
-    now, raw = bits.state, raw_backend.set(None)
+    now = bits.state
     try:
         bits.state = state
+        replay(lambda: fn(*inputs), g, node, work)
+    finally:
+        bits.state = now
+
+
+def replay(fn: Callable[[], Any], g: Any, node: Node, work: Any) -> None:
+    """The backward step of `node` through the graph that `fn()` builds of the node's edges.
+
+    For nodes that stand for a whole computation; `g` lists the cotangents of its outputs.
+    """
+    token = raw_backend.set(None)  # the ops in fn are to make tensors
+    try:
         with enable_grad():
-            ys = _listed(fn(*inputs))
+            ys = _listed(fn())
         seeds = [
             (y._node, work.tensor(part, node))
             for y, part in zip(ys, g, strict=True)
@@ -252,10 +264,9 @@ def _run_again(node: Node, saved: Any, g: Any, work: Any) -> None:
         ends = [edge for edge in node.edges if edge is not None]
         wanted = [edge for edge in ends if edge in work.grads]
         graph = work.builds_graph
-        found = sweep(seeds, wanted, graph=graph, retain=graph, ends=ends)
+        found = sweep(seeds, wanted, graph=graph, retain=graph, ends=ends) if seeds else {}
     finally:
-        bits.state = now
-        raw_backend.reset(raw)
+        raw_backend.reset(token)
     for edge, gradient in found.items():
         if gradient is None:
             continue

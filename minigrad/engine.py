@@ -199,7 +199,7 @@ def sweep(
     visit, grads = _plan([node for node, _ in seeds], wanted, ends)
     if wanted is None:
         wanted = [node for node in grads if isinstance(node, Leaf)]
-    keep = set(wanted)
+    keep = dict.fromkeys(wanted)  # in order, each once
     work = (GraphSweep if graph else Sweep)(grads)
     for node, seed in seeds:
         if node in grads:

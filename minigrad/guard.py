@@ -43,15 +43,14 @@ def expose(array: Any, backend: Any) -> None:
 
 def _owner(array: Any) -> Any:
     """The array whose memory this is a view of."""
-    while isinstance(base := getattr(array, "base", None), type(array)):
+    while (base := getattr(array, "base", None)) is not None and isinstance(base, type(array)):
         array = base
     return array
 
 
-def _fingerprint(owner: Any) -> int:
-    if not isinstance(owner, np.ndarray):  # a device array: compare its host copy
-        owner = owner.get() if hasattr(owner, "get") else np.array(owner)
-    return zlib.crc32(np.ascontiguousarray(owner).reshape(-1).view(np.uint8).data)
+def _fingerprint(owner: Any, backend: Any) -> int:
+    host = owner if isinstance(owner, np.ndarray) else backend.to_host(owner)
+    return zlib.crc32(np.ascontiguousarray(host).reshape(-1).view(np.uint8).data)
 
 
 def _stamp(op: Any, node: Node | None, inputs: Any, output: Any, backend: Any) -> None:

@@ -1,11 +1,27 @@
-"""What went wrong in an op call, in a sentence that names the op and what it was given.
+"""What went wrong in an op call, in a sentence that names the op and what it was given; and where.
 
 Looked at only after a backend has refused, so the calls that go well pay nothing.
 """
 
 from __future__ import annotations
 
+import sys
+from types import FrameType
 from typing import Any, NoReturn
+
+
+def frame_outside(package: str, but: str = "-") -> FrameType:
+    """The innermost frame of code that isn't in a package, or is in one within it (`but`)."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None:
+        names, file = frame.f_globals, frame.f_code.co_filename
+        name = f"{names.get('__name__', '')}."
+        within = name.startswith(f"{package}.") and not name.startswith(f"{but}.")
+        # The file tells an example in a docstring, which runs under its module's name.
+        if not (within and file == names.get("__file__")) and not file.startswith("<minigrad op"):
+            break
+        frame = frame.f_back
+    return frame
 
 
 def explain(
@@ -66,7 +82,9 @@ def _no_product(shapes: list[tuple[int, ...]]) -> str | None:
             f"shapes {a} and {b} do not fit: the last axis of the first has {a[-1]} entries, "
             f"{'the second-to-last' if len(b) > 1 else 'the only'} axis of the second {inner}"
         )
-    return _no_broadcast([a[:-2], b[:-2]])
+    if _no_broadcast([a[:-2], b[:-2]]):
+        return f"shapes {a} and {b} do not fit: sizes before the last two axes must be equal or 1"
+    return None
 
 
 def _no_join(shapes: list[tuple[int, ...]]) -> str | None:

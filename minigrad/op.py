@@ -39,6 +39,10 @@ from .tensor import Tensor, same_backend, wrap
 OPS: dict[str, Op] = {}
 """Every op by its name."""
 
+# What derivatives and the written text call things; no input or setting may have such a name.
+_TAKEN = {"g", "y", "like", "shapes", "op", "node", "backend", "data", "edge", "edges", "error"}
+_TAKEN |= {"forward", "grads", "number", "out", "part", "saved", "work"}
+
 NUMBERS = frozenset({int, float, bool})  # stay Python numbers: they never change an array's dtype
 
 
@@ -67,10 +71,17 @@ class Op:
         settings = names[count : count + code.co_kwonlyargcount]
         defaults = forward.__kwdefaults__ or {}
         self.settings = {name: defaults.get(name, _REQUIRED) for name in settings}
-        if count < 1 or not self.inputs:
+        if count < 1 or not self.inputs or code.co_flags & 0x08:
             raise DeclarationError(
-                f"op {self.name}: the forward must take a namespace and at least one array, "
-                f"as in def {self.name}(xp, x, *, axis=None)"
+                f"op {self.name}: the forward must take a namespace, at least one array, and "
+                f"settings by name, as in def {self.name}(xp, x, *, axis=None)"
+            )
+        if not self.name.isidentifier():
+            raise DeclarationError(f"op {self.name}: an op needs a name; declare it with def")
+        for name in _TAKEN.intersection((*self.inputs, *settings)):
+            raise DeclarationError(
+                f"op {self.name}: an input or setting can't be called {name!r}, which has a "
+                "meaning of its own in derivatives; choose another name"
             )
         self.derivatives: dict[str, Callable[..., Any] | None] = {}
         self.shared: Callable[..., Any] | None = None
@@ -85,10 +96,18 @@ class Op:
     def __repr__(self) -> str:
         return f"<op {self.name}>"
 
+    def __reduce__(self) -> str:
+        return self.name  # copied and pickled by reference, as functions are
+
     # --- declaration -----------------------------------------------------------------------
 
     def vjp(self, **derivatives: Callable[..., Any] | None) -> Op:
         """Declare one derivative per array input; None says that no gradient flows to it."""
+        if self.variadic or self.shared is not None:
+            raise DeclarationError(
+                f"op {self.name}: its derivatives come from one function, declared by vjp_all"
+                + (", as it takes any number of arrays" if self.variadic else "")
+            )
         for name in derivatives:
             if name not in self.inputs:
                 raise DeclarationError(
@@ -103,13 +122,19 @@ class Op:
             )
         for fn in derivatives.values():
             if fn is not None:
-                self._check(fn)
+                self._check(fn, {"y", "like", *self.inputs})
         self.derivatives = dict(derivatives)
         return self._postpone()
 
     def vjp_all(self, derivative: Callable[..., Sequence[Any]]) -> Op:
         """Declare one function that returns the gradients of all inputs, where they share work."""
-        self._check(derivative)
+        if self.derivatives:
+            raise DeclarationError(f"op {self.name}: vjp has declared its derivatives already")
+        self._check(derivative, {"shapes" if self.variadic else "y", *self.inputs})
+        if self.variadic and {"shapes", *self.inputs} <= {*_parameters(derivative)}:
+            raise DeclarationError(
+                f"op {self.name}: a derivative asks for the arrays or for their shapes, not both"
+            )
         self.shared = derivative
         return self._postpone()
 
@@ -118,10 +143,15 @@ class Op:
         self._aliases.append((cls, name))
         setattr(cls, name, self.call)
 
-    def _check(self, fn: Callable[..., Any]) -> None:
-        known = {"g", "shapes" if self.variadic else "like", *self.inputs, *self.settings}
-        if not self.many:
-            known.add("y")
+    def _check(self, fn: Any, offered: set[str]) -> None:
+        """Raise unless `fn` is a function whose parameters are all among what it can have."""
+        known = {"g", *offered, *self.settings} - ({"y"} if self.many else set())
+        code = getattr(fn, "__code__", None)
+        if code is None or code.co_flags & 0x0C or code.co_kwonlyargcount:
+            raise DeclarationError(
+                f"op {self.name}: a derivative must be a function of named parameters, as in "
+                f"lambda g, {self.inputs[0]}: ...; got {fn!r}"
+            )
         for name in _parameters(fn):
             if name not in known:
                 raise DeclarationError(
@@ -419,6 +449,8 @@ def operand(op: Op, value: Any, backend: Any) -> Any:
     """A raw array (or a Python number) from what stands beside a tensor in an op call."""
     if isinstance(value, np.generic):
         return value.item()  # a NumPy scalar is a number, and must not upcast the tensor
+    if isinstance(value, (int, float)):
+        return value  # of a subclass, such as a size with a name
     if isinstance(value, backend.array_type):
         return backend.copy(value)  # the caller may edit it while the graph keeps it
     if isinstance(value, np.ndarray) and not backend.is_host:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..op import op
+from ..creation import get_default_dtype
+from ..op import NUMBERS, op
 
 __all__ = ["abs", "add", "clip", "cos", "divide", "equal", "exp", "expm1", "greater"]
 __all__ += ["greater_equal", "isfinite", "isnan", "less", "less_equal", "log", "log1p"]
@@ -67,11 +68,11 @@ def power(xp, a, b):
     return xp.power(a, b)
 
 
-def _lowered(b: Any) -> Any:
-    """The exponent b - 1 of the derivative, or any finite one where b is 0."""
-    if isinstance(b, (int, float)):
-        return b - 1 if b else 1
-    return where(b == 0, 1, b - 1)
+def _base(a: Any, b: Any) -> Any:
+    """a, or 1 where a and b are 0: the power is flat there, and 0 * 0 ** -1 would be NaN."""
+    if isinstance(b, (int, float)) and b:
+        return a
+    return where(logical_and(a == 0, b == 0), 1, a)
 
 
 def _log_of_base(a: Any) -> Any:
@@ -81,7 +82,7 @@ def _log_of_base(a: Any) -> Any:
 
 
 power.vjp(
-    a=lambda g, a, b: g * b * a ** _lowered(b),
+    a=lambda g, a, b: g * b * _base(a, b) ** (b - 1),
     b=lambda g, y, a: g * y * _log_of_base(a),
 )
 
@@ -221,6 +222,9 @@ relu.vjp(x=lambda g, y: where(y > 0, g, 0))
 @op
 def where(xp, condition, a, b):
     """a where the condition holds, else b. No gradient flows to the condition."""
+    kinds = {a.__class__, b.__class__}
+    if float in kinds and kinds <= NUMBERS:  # no array whose dtype the numbers would take on
+        a = xp.asarray(a, dtype=get_default_dtype())
     return xp.where(condition, a, b)
 
 
@@ -258,7 +262,7 @@ minimum.vjp(
 @op
 def clip(xp, x, *, min=None, max=None):
     """x held between the numbers min and max; None is no bound. On a bound the gradient is kept."""
-    return xp.clip(x, min, max)
+    return xp.clip(x, *(n.item() if hasattr(n, "item") else n for n in (min, max)))
 
 
 def _inside(x: Any, min: Any, max: Any) -> Any:

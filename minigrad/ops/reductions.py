@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from ..op import op
-from .axes import axis_tuple, count, kept
+from .axes import axis_tuple, count, kept, one_axis
 from .convert import cast
 from .elementwise import abs, exp, isfinite, sqrt, square, where
 from .shape import broadcast_to, concatenate, flip, reshape, split, transpose
@@ -19,10 +19,16 @@ __all__ = ["all", "any", "argmax", "argmin", "cumsum", "logsumexp", "max", "mean
 __all__ += ["prod", "std", "sum", "var"]
 
 
+def _reduced(f: Any, x: Any, axis: Any, keepdims: bool) -> Any:
+    if not x.ndim:
+        axis_tuple(axis, 0)  # NumPy lets some reductions take an axis that isn't there
+    return f(x, axis=axis, keepdims=keepdims)
+
+
 @op
 def sum(xp, x, *, axis=None, keepdims=False):
     """The sum over `axis`."""
-    return xp.sum(x, axis=axis, keepdims=keepdims)
+    return _reduced(xp.sum, x, axis, keepdims)
 
 
 sum.vjp(x=lambda g, like, axis: broadcast_to(reshape(g, kept(like.shape, axis)), like.shape))
@@ -52,7 +58,7 @@ def _shared_among_ties(g: Any, x: Any, y: Any, axis: Any) -> Any:
 @op
 def max(xp, x, *, axis=None, keepdims=False):
     """The largest element over `axis`. Elements that tie share the gradient equally."""
-    return xp.max(x, axis=axis, keepdims=keepdims)
+    return _reduced(xp.max, x, axis, keepdims)
 
 
 max.vjp(x=_shared_among_ties)
@@ -61,7 +67,7 @@ max.vjp(x=_shared_among_ties)
 @op
 def min(xp, x, *, axis=None, keepdims=False):
     """The smallest element over `axis`. Elements that tie share the gradient equally."""
-    return xp.min(x, axis=axis, keepdims=keepdims)
+    return _reduced(xp.min, x, axis, keepdims)
 
 
 min.vjp(x=_shared_among_ties)
@@ -98,7 +104,7 @@ logsumexp.vjp(x=_softmax_weights)
 @op
 def cumsum_along(xp, x, *, axis):
     """The running sum along one axis."""
-    return xp.cumsum(x, axis=axis)
+    return xp.cumsum(x, axis=one_axis(axis, x.ndim))
 
 
 cumsum_along.vjp(x=lambda g, axis: flip(cumsum_along(flip(g, axis=axis), axis=axis), axis=axis))
@@ -167,22 +173,22 @@ def norm(x: Any, ord: float = 2, axis: Any = None, keepdims: bool = False) -> An
 @op
 def argmax(xp, x, *, axis=None, keepdims=False):
     """The position of the (first) largest element along one axis, or in the flattened array."""
-    return xp.argmax(x, axis=axis, keepdims=keepdims)
+    return _reduced(xp.argmax, x, axis, keepdims)
 
 
 @op
 def argmin(xp, x, *, axis=None, keepdims=False):
     """The position of the (first) smallest element along one axis, or in the flattened array."""
-    return xp.argmin(x, axis=axis, keepdims=keepdims)
+    return _reduced(xp.argmin, x, axis, keepdims)
 
 
 @op
 def any(xp, x, *, axis=None, keepdims=False):
     """Whether some element over `axis` holds."""
-    return xp.any(x, axis=axis, keepdims=keepdims)
+    return _reduced(xp.any, x, axis, keepdims)
 
 
 @op
 def all(xp, x, *, axis=None, keepdims=False):
     """Whether all elements over `axis` hold."""
-    return xp.all(x, axis=axis, keepdims=keepdims)
+    return _reduced(xp.all, x, axis, keepdims)

@@ -90,7 +90,9 @@ def split(xp, x, *, sections, axis=0):
             )
         return xp.split(x, [n // sections] * sections, axis)
     cuts = [0, *(max(0, min(n, cut if cut >= 0 else cut + n)) for cut in sections), n]
-    return xp.split(x, [max(0, stop - start) for start, stop in itertools.pairwise(cuts)], axis)
+    if sorted(cuts) != cuts:
+        raise ValueError(f"cuts must go upwards; got {tuple(sections)} for {n} entries")
+    return xp.split(x, [stop - start for start, stop in itertools.pairwise(cuts)], axis)
 
 
 split.vjp(x=lambda g, axis: concatenate(g, axis=axis))

@@ -1,0 +1,234 @@
+"""Recurrent layers, forwards and backwards: minigrad's generated kernels beside their peers.
+
+    python benchmarks/recurrent.py [--threads 1 2] [--cells lstm gru rnn] [--rounds 15] [--json FILE]
+
+A training step of one layer without what surrounds it: the outputs, then the gradients of the
+input, the initial state and all weights, for a random cotangent, in float32. Peers: `torch.nn`
+and `jax.lax.scan` under jit, each with the same number of threads, where they are installed; and
+the floor, which is the bare matrix products that no such step can avoid, by `np.dot`.
+
+First all gradients are asserted equal to PyTorch's. Then the peers take turns, round by round,
+and the medians count. Each number of threads gets a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+GRID = [
+    (20, 1, 16, 16),
+    (50, 32, 64, 128),
+    (28, 128, 28, 128),
+    (100, 64, 128, 256),
+    (35, 20, 650, 650),
+    (400, 16, 32, 64),
+]  # T, N, I, H
+GATES = {"lstm": 4, "gru": 3, "rnn": 1}
+
+Step = Callable[[], list[np.ndarray]]
+
+
+def minigrad_step(kind: str, weights: dict[str, np.ndarray], x: np.ndarray, g: np.ndarray) -> Step:
+    """A layer of minigrad.models on the Numba backend."""
+    import minigrad as mg
+    from minigrad import models
+
+    os.environ["MINIGRAD_FUSED"] = "require"
+    with mg.use_backend("numba"):
+        layer = getattr(models, kind.upper())(x.shape[2], g.shape[2])
+        layer.load_state_dict(weights)
+        inputs = mg.tensor(x, requires_grad=True)
+        cotangent = mg.tensor(g)
+    leaves = [inputs, *layer.parameters()]
+
+    def step() -> list[np.ndarray]:
+        y, _ = layer(inputs)
+        return [t._data for t in mg.grad(y, leaves, cotangent)]
+
+    return step
+
+
+def torch_step(kind: str, weights: dict[str, np.ndarray], x: np.ndarray, g: np.ndarray) -> Step:
+    """A layer of torch.nn on the CPU."""
+    import torch
+
+    torch.set_num_threads(int(os.environ["MINIGRAD_THREADS"]))
+    layer = getattr(torch.nn, kind.upper())(x.shape[2], g.shape[2])
+    layer.load_state_dict({name: torch.from_numpy(w) for name, w in weights.items()})
+    inputs = torch.from_numpy(x).requires_grad_()
+    cotangent = torch.from_numpy(g)
+    leaves = [inputs, *layer.parameters()]
+
+    def step() -> list[Any]:
+        y, _ = layer(inputs)
+        return [t.numpy() for t in torch.autograd.grad(y, leaves, cotangent)]
+
+    return step
+
+
+def jax_step(kind: str, weights: dict[str, np.ndarray], x: np.ndarray, g: np.ndarray) -> Step:
+    """The same cell under jax.lax.scan and jit."""
+    import jax
+    import jax.numpy as jnp
+
+    H = g.shape[2]
+
+    def cell(w, state, x):
+        sums_x = x @ w["weight_ih_l0"].T + w["bias_ih_l0"]
+        sums_h = state[0] @ w["weight_hh_l0"].T + w["bias_hh_l0"]
+        if kind == "rnn":
+            h = jnp.tanh(sums_x + sums_h)
+            return (h,), h
+        if kind == "gru":
+            (xr, xz, xn), (hr, hz, hn) = jnp.split(sums_x, 3, -1), jnp.split(sums_h, 3, -1)
+            r, z = jax.nn.sigmoid(xr + hr), jax.nn.sigmoid(xz + hz)
+            h = (1 - z) * jnp.tanh(xn + r * hn) + z * state[0]
+            return (h,), h
+        i, f, c, o = jnp.split(sums_x + sums_h, 4, -1)
+        c = jax.nn.sigmoid(f) * state[1] + jax.nn.sigmoid(i) * jnp.tanh(c)
+        h = jax.nn.sigmoid(o) * jnp.tanh(c)
+        return (h, c), h
+
+    def loss(x, w, g):
+        zero = jnp.zeros((x.shape[1], H), x.dtype)
+        start = (zero, zero) if kind == "lstm" else (zero,)
+        _, ys = jax.lax.scan(lambda state, x: cell(w, state, x), start, x)
+        return (ys * g).sum()
+
+    gradient = jax.jit(jax.grad(loss, argnums=(0, 1)))
+    inputs = (jnp.asarray(x), {k: jnp.asarray(w) for k, w in weights.items()}, jnp.asarray(g))
+
+    def step() -> list[np.ndarray]:
+        dx, dw = jax.block_until_ready(gradient(*inputs))
+        return [dx, *(dw[name] for name in weights)]
+
+    return step
+
+
+def floor_step(kind: str, weights: dict[str, np.ndarray], x: np.ndarray, g: np.ndarray) -> Step:
+    """The products alone; what they multiply doesn't matter."""
+    T, N, I = x.shape
+    w_ih, w_hh = weights["weight_ih_l0"], weights["weight_hh_l0"]
+    rows = x.reshape(T * N, I)
+    h = np.ones((T, N, g.shape[2]), np.float32)
+    dz = np.ones((T, N, len(w_ih)), np.float32)
+    flat = dz.reshape(T * N, -1)
+
+    def step() -> list[np.ndarray]:
+        np.dot(rows, w_ih.T)
+        for t in range(T):
+            np.dot(h[t], w_hh.T)
+        for t in range(T):
+            np.dot(dz[t], w_hh)
+        np.dot(flat, w_ih)
+        np.dot(rows.T, flat)
+        np.dot(h.reshape(T * N, -1).T, flat)
+        return []
+
+    return step
+
+
+PEERS = {"minigrad": minigrad_step, "PyTorch": torch_step, "JAX": jax_step, "floor": floor_step}
+
+
+def measure(kind: str, shape: tuple[int, ...], rounds: int) -> dict[str, float]:
+    """Median seconds per peer, after asserting equal gradients."""
+    T, N, I, H = shape
+    rng = np.random.default_rng(0)
+    bound, rows = 1 / math.sqrt(H), GATES[kind] * H
+    sizes = {"weight_ih_l0": (rows, I), "weight_hh_l0": (rows, H)}
+    sizes |= {"bias_ih_l0": (rows,), "bias_hh_l0": (rows,)}
+    weights = {
+        name: rng.uniform(-bound, bound, size).astype(np.float32) for name, size in sizes.items()
+    }
+    x = rng.normal(size=(T, N, I)).astype(np.float32)
+    g = rng.normal(size=(T, N, H)).astype(np.float32)
+    steps = {}
+    for name, make in PEERS.items():
+        try:
+            steps[name] = make(kind, weights, x, g)
+        except ImportError:
+            continue
+    expected = steps["PyTorch"]() if "PyTorch" in steps else steps["minigrad"]()
+    for name, step in steps.items():
+        for found, right in zip(step(), expected, strict=False):
+            scale = np.abs(right).max()
+            np.testing.assert_allclose(found, right, rtol=0, atol=2e-4 * scale, err_msg=name)
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step()
+            times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def table(threads: int, results: dict[str, dict[str, float]]) -> None:
+    """Print one process's figures."""
+    peers = [name for name in PEERS if any(name in row for row in results.values())]
+    others = [name for name in peers if name != "minigrad"]
+    print(f"\n{threads} thread{'s' * (threads > 1)}: milliseconds, and times as long as minigrad")
+    print(f"{'cell (T, N, I, H)':28}" + "".join(f"{name:>10}" for name in peers), end="")
+    print("".join(f"{name + ' x':>11}" for name in others))
+    ratios: dict[str, list[float]] = {name: [] for name in others}
+    for label, row in results.items():
+        line = "".join(f"{row[name] * 1e3:>10.2f}" for name in peers)
+        for name in others:
+            ratios[name].append(row[name] / row["minigrad"])
+            line += f"{ratios[name][-1]:>11.2f}"
+        print(f"{label:28}{line}")
+    for name, values in ratios.items():
+        mean = math.exp(statistics.fmean(map(math.log, values)))
+        print(f"{name}: geometric mean {mean:.2f}, worst {min(values):.2f}")
+
+
+def main() -> None:
+    """Start a process per number of threads, and print what they measured."""
+    options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    options.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    options.add_argument("--cells", nargs="+", choices=list(GATES), default=list(GATES))
+    options.add_argument("--shapes", type=int, nargs="+", help="positions in the grid, from 0")
+    options.add_argument("--rounds", type=int, default=15)
+    options.add_argument("--json", metavar="FILE", help="write the figures there, too")
+    options.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    chosen = options.parse_args()
+    shapes = [GRID[i] for i in chosen.shapes] if chosen.shapes else GRID
+    if chosen.worker:
+        results = {
+            f"{kind} {shape}": measure(kind, shape, chosen.rounds)
+            for kind in chosen.cells
+            for shape in shapes
+        }
+        print(json.dumps(results))
+        return
+    everything = {}
+    for threads in chosen.threads:
+        count = str(threads)
+        names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "MINIGRAD_THREADS"]
+        environment = os.environ | dict.fromkeys(names, count)
+        environment["XLA_FLAGS"] = (
+            f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'} "
+            f"intra_op_parallelism_threads={threads}"
+        )
+        command = [sys.executable, __file__, "--worker", *sys.argv[1:]]
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+        everything[count] = json.loads(done.stdout.splitlines()[-1])
+        table(threads, everything[count])
+    if chosen.json:
+        with open(chosen.json, "w", encoding="utf-8") as file:
+            json.dump(everything, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,306 @@
+"""Modules: parameters with names, modes, and state that can be saved.
+
+A module is a plain object. Whatever parameters, buffers and modules its attributes hold, by
+themselves or in lists, tuples and dicts, are its parts; nothing is registered anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from reprlib import recursive_repr
+from typing import Any, Self
+
+import numpy as np
+
+from .backend import get_backend
+from .creation import tensor
+from .graph import Leaf, no_grad
+from .tensor import Tensor
+
+__all__ = ["Buffer", "Module", "Parameter"]
+
+
+class Parameter(Tensor):
+    """A tensor that is trained: an attribute of a module, with gradients.
+
+    Takes what `mg.tensor` takes and copies it; `requires_grad=False` freezes it.
+
+    >>> import minigrad as mg
+    >>> mg.nn.Parameter([1.0, 2.0])
+    tensor([1., 2.], requires_grad=True)
+    """
+
+    __slots__ = ()
+
+    def __init__(
+        self, data: Any, requires_grad: bool = True, dtype: Any = None, backend: Any = None
+    ) -> None:
+        made = tensor(data, dtype=dtype, backend=backend)
+        super().__init__(made._data, made.backend)
+        self.requires_grad = requires_grad
+
+
+class Buffer(Tensor):
+    """A tensor that belongs to a module's state and isn't trained, such as a running mean.
+
+    Takes what `mg.tensor` takes and copies it. A tensor assigned to an attribute that holds a
+    buffer becomes the buffer's new value, without its history.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, data: Any, dtype: Any = None, backend: Any = None) -> None:
+        made = tensor(data, dtype=dtype, backend=backend)
+        super().__init__(made._data, made.backend)
+
+
+class Module:
+    """Base of all layers and models: holds parameters, and calls `forward`.
+
+    A subclass assigns parameters, buffers and other modules to attributes, or lists, tuples and
+    dicts of them, and defines `forward`. Names join attributes by dots: `encoder.layers.0.weight`.
+    A part that is reachable by two ways counts once, by its first name.
+
+    Attributes
+    ----------
+    training : whether the module trains (True at first); `train()` and `eval()` set it.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> class Scale(mg.nn.Module):
+    ...     def __init__(self, size):
+    ...         self.factor = mg.nn.Parameter(mg.ones(size))
+    ...
+    ...     def forward(self, x):
+    ...         return x * self.factor
+    >>> scale = Scale(2)
+    >>> scale(mg.tensor([1.0, 2.0])).sum().backward()
+    >>> {name: p.grad.tolist() for name, p in scale.named_parameters()}
+    {'factor': [1.0, 2.0]}
+    """
+
+    training: bool = True
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What the module computes; each subclass has its own."""
+        raise NotImplementedError(f"{type(self).__name__} defines no forward()")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What `forward` gives."""
+        return self.forward(*args, **kwargs)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        held = vars(self).get(name)
+        if type(value) is Tensor and isinstance(held, Parameter):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a parameter, and a plain tensor in its place "
+                f"would not be trained. Set its numbers with .{name}.data = ..., or assign a "
+                "mg.nn.Parameter(...)"
+            )
+        if type(value) is Tensor and isinstance(held, Buffer):
+            value = Buffer(value)
+        super().__setattr__(name, value)
+
+    # --- its parts -------------------------------------------------------------------------
+
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """This module (its name is empty) and all modules within, each before its own parts."""
+        yield from _tree("", self, set())
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all modules within."""
+        return (module for _, module in self.named_modules())
+
+    def children(self) -> Iterator[Module]:
+        """The modules directly in this one."""
+        return (part for _, part in _parts(self) if isinstance(part, Module))
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """All parameters, here and in the modules within, with their names."""
+        return self._named(Parameter)
+
+    def parameters(self) -> Iterator[Parameter]:
+        """All parameters: what an optimiser takes."""
+        return (parameter for _, parameter in self.named_parameters())
+
+    def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
+        """All buffers, here and in the modules within, with their names."""
+        return self._named(Buffer)
+
+    def buffers(self) -> Iterator[Buffer]:
+        """All buffers."""
+        return (buffer for _, buffer in self.named_buffers())
+
+    def _named(self, kind: Any) -> Iterator[tuple[str, Any]]:
+        seen = set()  # of ids: == compares tensors by element
+        for path, module in self.named_modules():
+            for name, part in _parts(module):
+                if isinstance(part, kind) and id(part) not in seen:
+                    seen.add(id(part))
+                    yield _join(path, name), part
+
+    # --- modes -----------------------------------------------------------------------------
+
+    def train(self, mode: bool = True) -> Self:
+        """Put this module and all within into training mode: dropout is at work."""
+        for module in list(self.modules()):
+            module.training = mode
+        return self
+
+    def eval(self) -> Self:
+        """Put this module and all within into evaluation mode; gradients are as before."""
+        return self.train(False)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Freeze (False) or free all parameters."""
+        for parameter in self.parameters():
+            parameter.requires_grad = requires_grad
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of all parameters."""
+        for parameter in self.parameters():
+            parameter.grad = None
+
+    # --- conversion ------------------------------------------------------------------------
+
+    def to(self, backend: Any) -> Self:
+        """Move all parameters and buffers to a backend (a name or an object), in place."""
+        target = get_backend(backend)
+        return self._convert(lambda x: x.to(target))
+
+    def astype(self, dtype: Any) -> Self:
+        """Convert all float parameters and buffers to another float dtype, in place."""
+        target = np.dtype(dtype)
+        if target.kind != "f":
+            raise TypeError(f"a module's parameters are of a float dtype; got {target}")
+        return self._convert(lambda x: x.astype(target) if x.dtype.kind == "f" else x)
+
+    def float(self) -> Self:
+        """Convert to float32, in place."""
+        return self.astype("float32")
+
+    def double(self) -> Self:
+        """Convert to float64, in place."""
+        return self.astype("float64")
+
+    @no_grad()
+    def _convert(self, convert: Callable[[Tensor], Tensor]) -> Self:
+        for _, held in self._named((Parameter, Buffer)):
+            new = convert(held)
+            if new.dtype == held.dtype and new.backend is held.backend:
+                continue
+            held._data, held.backend = new._data, new.backend
+            if held.grad is not None:
+                held.grad = convert(held.grad).detach()
+            if held._node is not None:  # a leaf's node tells its backend and dtype
+                hooks, held._node = held._node.hooks, Leaf(held)
+                held._node.hooks = hooks
+        return self
+
+    # --- state -----------------------------------------------------------------------------
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """NumPy copies of all parameters and buffers by name: what `mg.save` takes."""
+        return {name: part.numpy() for name, part in self._named((Parameter, Buffer))}
+
+    def load_state_dict(
+        self, state: Mapping[str, Any], strict: bool = True
+    ) -> tuple[list[str], list[str]]:
+        """Take over the values of a state dict; nothing changes if anything is wrong with it.
+
+        Parameters
+        ----------
+        state : arrays (NumPy's, tensors, or what NumPy can read) by name, as from `state_dict()`
+            or from PyTorch. They are copied, and converted to the parameters' float dtypes.
+        strict : whether missing and unexpected names are errors. Wrong shapes always are.
+
+        Returns
+        -------
+        The missing and the unexpected names; two empty lists if strict.
+
+        Raises
+        ------
+        ValueError : names everything that is missing, unexpected or of wrong shape or dtype.
+        """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"a state dict is a dict of arrays; got {type(state).__name__}")
+        parts = dict(self._named((Parameter, Buffer)))
+        missing = [name for name in parts if name not in state]
+        unexpected = [name for name in state if name not in parts]
+        problems = []
+        if strict and missing:
+            problems.append(f"missing: {', '.join(missing)}")
+        if strict and unexpected:
+            problems.append(f"unexpected: {', '.join(map(str, unexpected))}")
+        arrays = {}
+        for name, part in parts.items():
+            if name not in state:
+                continue
+            value = state[name]
+            array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
+            if array.shape != part.shape:
+                problems.append(
+                    f"wrong shape: {name} is {part.shape}, and in the state {array.shape}"
+                )
+            elif not np.can_cast(array.dtype, part.dtype, "same_kind"):
+                problems.append(
+                    f"wrong dtype: {name} is {part.dtype}, and in the state {array.dtype}"
+                )
+            else:
+                array = np.array(array, dtype=part.dtype, order="C")
+                arrays[name] = part.backend.from_host(array)
+        if problems:
+            raise ValueError(
+                f"this state does not fit {type(self).__name__}; nothing was loaded\n  "
+                + "\n  ".join(problems)
+            )
+        for name, array in arrays.items():
+            parts[name]._data = array
+        return missing, unexpected
+
+    # --- text ------------------------------------------------------------------------------
+
+    def extra_repr(self) -> str:
+        """The settings that `repr` shows in brackets after the module's name."""
+        return ""
+
+    @recursive_repr()
+    def __repr__(self) -> str:
+        lines = [f"({name}): {part!r}".replace("\n", "\n  ") for name, part in self._shown()]
+        inside = [self.extra_repr()] if self.extra_repr() else []
+        if lines:
+            inside = ["", *(f"  {line}" for line in [*inside, *lines]), ""]
+        return f"{type(self).__name__}({chr(10).join(inside)})"
+
+    def _shown(self) -> Iterator[tuple[str, Any]]:
+        return ((name, part) for name, part in _parts(self) if isinstance(part, Module))
+
+
+def _parts(holder: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The modules, parameters and buffers directly in `holder`, through its containers."""
+    items: Any
+    if isinstance(holder, (list, tuple)):
+        items = enumerate(holder)
+    else:
+        items = (holder if isinstance(holder, dict) else vars(holder)).items()
+    for key, value in items:
+        if isinstance(value, (Module, Parameter, Buffer)):
+            yield f"{prefix}{key}", value
+        elif isinstance(value, (list, tuple, dict)):
+            yield from _parts(value, f"{prefix}{key}.")
+
+
+def _tree(path: str, module: Module, seen: set[int]) -> Iterator[tuple[str, Module]]:
+    if id(module) in seen:
+        return
+    seen.add(id(module))
+    yield path, module
+    for name, part in _parts(module):
+        if isinstance(part, Module):
+            yield from _tree(_join(path, name), part, seen)
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

@@ -1,0 +1,244 @@
+"""scan: a cell run over time.
+
+What is here is the composition, a loop of ops. It is the definition of what `scan` computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .creation import tensor, zeros
+from .graph import time_step
+from .ops import astype, reshape, stack, sum, unstack, where
+from .tensor import Tensor
+
+__all__ = ["scan"]
+
+
+def scan(
+    cell: Callable[[Any, Any, Any], tuple[Any, Any]],
+    params: Any,
+    xs: Any,
+    state: Any,
+    lengths: Any = None,
+    reverse: bool = False,
+) -> tuple[Any, Any]:
+    """Call `cell` once per time step, each time with the state that the last call returned.
+
+    Parameters
+    ----------
+    cell : `cell(params, x, state) -> (y, state)`, a function of ops in which the rows of a batch
+        don't meet. x is one step of `xs`. y is a tensor (N, ...) or a tuple of them, and the new
+        state has the structure, shapes and dtypes of the old one.
+    params : what the cell reads; handed to it as it is.
+    xs : a tensor (T, N, ...) or a (named) tuple of them.
+    state : the state before the first step: a tensor (N, ...) or a (named) tuple of them.
+    lengths : for padded batches, N integers from 0 to T: how many steps of each sequence count.
+        Beyond them the state is carried through unchanged, ys is zero, and whatever `xs` holds
+        (NaN, too) touches neither results nor gradients: the cell is shown zeros instead.
+    reverse : run from the last step to the first; each sequence from *its* last valid step.
+
+    Returns
+    -------
+    ys : the outputs, (T, N, ...) in the order of xs, in the structure of y.
+    state : the state after each sequence's last step (its first one with `reverse`).
+
+    With T = 0 the state comes back as it was, and ys is empty; the cell is called once, on zeros,
+    for the shapes of its outputs.
+
+    Raises
+    ------
+    TypeError : not tensors; lengths that aren't integers; a cell that doesn't return (y, state).
+    ValueError : sizes that don't fit; lengths out of range; a state that changes its shape.
+
+    Examples
+    --------
+    A running sum, of which every second sequence is shorter:
+
+    >>> import minigrad as mg
+    >>> def add(p, x, total):
+    ...     total = total + p * x
+    ...     return total, total
+    >>> ys, last = mg.scan(add, 10.0, mg.ones((3, 2)), mg.zeros(2), lengths=[3, 1])
+    >>> ys
+    tensor([[10., 10.],
+            [20.,  0.],
+            [30.,  0.]])
+    >>> last
+    tensor([30., 10.])
+    """
+    T, N = _sizes(xs, state)
+    if lengths is not None:
+        lengths = _checked_lengths(lengths, T, N)
+
+    def composed(params: Any, xs: Any, state: Any) -> tuple[Any, Any]:
+        return _compose(cell, params, xs, state, lengths, reverse)
+
+    from .compiler.dispatch import fused_scan
+
+    valid = None if lengths is None else _valid(lengths, T, _parts(xs)[0].backend)
+    fused = fused_scan(cell, params, xs, state, valid, reverse, composed)
+    return composed(params, xs, state) if fused is None else fused
+
+
+def _compose(
+    cell: Callable[..., Any],
+    params: Any,
+    xs: Any,
+    state: Any,
+    lengths: np.ndarray | None,
+    reverse: bool,
+) -> tuple[Any, Any]:
+    """The loop, on arguments that have been checked."""
+    inputs = _parts(xs)
+    T = inputs[0].shape[0]
+    if T == 0:
+        nothing = _like(xs, [astype(sum(x, axis=0), x.dtype) for x in inputs])  # zeros (N, ...)
+        y, _ = _step(cell, params, nothing, state)
+        return _like(y, [stack([part])[:0] for part in _parts(y)]), state
+    running, shortest = [], T
+    if lengths is not None:
+        valid = _valid(lengths, T, inputs[0].backend)
+        # Zeros in place of the padding, and not only its results dropped: the cotangents there
+        # are 0, and 0 * NaN is NaN.
+        inputs = tuple(_choose(valid, x, _zero(x)) for x in inputs)
+        running, shortest = unstack(valid), lengths.min(initial=T)
+    steps = [_like(xs, parts) for parts in zip(*map(unstack, inputs), strict=True)]
+    outputs: list[Any] = [None] * T
+    token = time_step.set(None)
+    try:
+        for t in reversed(range(T)) if reverse else range(T):
+            time_step.set(t)
+            y, new = _step(cell, params, steps[t], state)
+            outputs[t] = _parts(y)
+            after = _parts(new)
+            if t >= shortest:
+                pairs = zip(after, _parts(state), strict=True)
+                after = tuple(_choose(running[t], a, b) for a, b in pairs)
+            state = _like(state, after)
+    except Exception as error:
+        error.add_note(f"This happened in {_name(cell)} at time step {time_step.get()} of a scan.")
+        raise
+    finally:
+        time_step.reset(token)
+    if len({len(parts) for parts in outputs}) > 1:
+        raise ValueError(f"scan: {_name(cell)} returned more outputs in some steps than in others")
+    ys = [stack(parts) for parts in zip(*outputs, strict=True)]  # each (T, N, ...)
+    if lengths is not None:
+        ys = [_choose(valid, part, _zero(part)) for part in ys]
+    return _like(y, ys), state
+
+
+def _step(cell: Callable[..., Any], params: Any, x: Any, state: Any) -> tuple[Any, Any]:
+    """One call of the cell, and an error that says what it must return if it doesn't."""
+    result = cell(params, x, state)
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise TypeError(
+            "scan: a cell must return a pair (y, state), its output and the state for the next "
+            f"step; {_name(cell)} returned {describe(result)}"
+        )
+    y, new = result
+    n = _parts(state)[0].shape[0]
+    if any(not isinstance(part, Tensor) or part.shape[:1] != (n,) for part in _parts(y)):
+        raise TypeError(
+            f"scan: the output of a cell must be a tensor ({n}, ...) or a tuple of them, with a "
+            f"row per sequence; {_name(cell)} returned {describe(y)}"
+        )
+    if isinstance(new, Tensor) != isinstance(state, Tensor) or _layout(new) != _layout(state):
+        raise ValueError(
+            "scan: a cell must return a state of the same structure, shapes and dtypes as it was "
+            f"given, {describe(state)}; {_name(cell)} returned {describe(new)}"
+        )
+    return y, new
+
+
+# --- padding -------------------------------------------------------------------------------
+
+
+def _valid(lengths: np.ndarray, T: int, backend: Any) -> Tensor:
+    """Which steps count: (T, N)."""
+    return tensor(np.arange(T)[:, None] < lengths, backend=backend)
+
+
+def _choose(valid: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """a where valid, else b; `valid` has the leading axes of a."""
+    return where(reshape(valid, valid.shape + (1,) * (a.ndim - valid.ndim)), a, b)
+
+
+def _zero(like: Tensor) -> Tensor:
+    return zeros((), like.dtype, backend=like.backend)  # a Python 0 would make integers of bools
+
+
+def _checked_lengths(lengths: Any, T: int, N: int) -> np.ndarray:
+    """The lengths as integers on the host."""
+    array = tensor(lengths).numpy() if N else np.zeros(0, int)
+    if array.dtype.kind not in "iu" or array.shape != (N,):
+        raise (TypeError if array.dtype.kind not in "iu" else ValueError)(
+            f"scan: lengths must be {N} integers, the number of valid steps of each sequence; "
+            f"got {array.dtype} of shape {array.shape}"
+        )
+    wrong = np.flatnonzero((array < 0) | (array > T))
+    if wrong.size:
+        raise ValueError(
+            f"scan: lengths must be from 0 to {T}, the number of steps in xs; "
+            f"sequence {wrong[0]} has {array[wrong[0]]}"
+        )
+    return array
+
+
+# --- structures: a tensor, or a (named) tuple of tensors -------------------------------------
+
+
+def _parts(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+
+
+def _like(template: Any, parts: Any) -> Any:
+    """The parts in the structure of `template`."""
+    if not isinstance(template, (tuple, list)):
+        (part,) = parts
+        return part
+    return type(template)(*parts) if hasattr(template, "_fields") else tuple(parts)
+
+
+def _layout(value: Any) -> list[Any]:
+    return [(x.shape, x.dtype) if isinstance(x, Tensor) else type(x) for x in _parts(value)]
+
+
+def describe(value: Any) -> str:
+    """What was given in place of a structure of tensors, in words."""
+    if isinstance(value, Tensor):
+        return f"{value.dtype} {value.shape}"
+    if isinstance(value, (tuple, list)):
+        return f"a {type(value).__name__} of [{', '.join(map(describe, value))}]"
+    return f"{type(value).__name__} {value!r:.40}"
+
+
+def _name(cell: Any) -> str:
+    return getattr(cell, "__name__", type(cell).__name__)
+
+
+def _sizes(xs: Any, state: Any) -> tuple[int, int]:
+    """T and N, which all parts of xs and state agree on."""
+    for name, value in (("xs", xs), ("state", state)):
+        parts = _parts(value)
+        if not parts or not all(isinstance(part, Tensor) for part in parts):
+            raise TypeError(
+                f"scan: {name} must be a tensor or a tuple of tensors; got {describe(value)}"
+            )
+    leading = {x.shape[:2] for x in _parts(xs)}
+    if len(leading) > 1 or len(min(leading)) < 2:
+        raise ValueError(
+            "scan: xs must be a tensor (T, N, ...), time first, or a tuple of them with the same T "
+            f"and N; got {describe(xs)}"
+        )
+    ((T, N),) = leading
+    if any(part.shape[:1] != (N,) for part in _parts(state)):
+        raise ValueError(
+            f"scan: xs has {N} sequences ({describe(xs)}), so the state must have {N} rows; "
+            f"got {describe(state)}"
+        )
+    return T, N

@@ -1,0 +1,296 @@
+"""Recurrent layers and single cells, with PyTorch's names, shapes and conventions.
+
+A layer is the declaration of a cell: the function, the shapes of its parameters, the names of
+its states. The base classes do the rest, for a cell of one's own as for those here:
+
+>>> import minigrad as mg
+>>> def leaky_cell(p, x, h):
+...     new = mg.tanh(mg.linear(x, p.w_ih, p.b_ih) + mg.linear(h, p.w_hh))
+...     h = h + mg.sigmoid(p.leak) * (new - h)
+...     return h, h
+>>> class Leaky(Recurrent):
+...     cell = leaky_cell
+...
+...     def shapes(self, I, H):
+...         return {"w_ih": (H, I), "w_hh": (H, H), "b_ih": (H,), "leak": (H,)}
+>>> layer = Leaky(3, 4, num_layers=2, bidirectional=True)
+>>> y, h = layer(mg.ones((7, 2, 3)), lengths=[7, 5])
+>>> y.shape, h.shape
+((7, 2, 8), (4, 2, 4))
+>>> [name for name, _ in layer.named_parameters()][:4]
+['weight_ih_l0', 'weight_hh_l0', 'bias_ih_l0', 'leak_l0']
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+from minigrad import Tensor
+
+from .cells import gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell
+from .declaration import Declared
+
+__all__ = [
+    *("GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "RNNCell", "Recurrent", "RecurrentCell"),
+]
+
+
+class Recurrent(Declared):
+    """A cell over whole sequences: one or more layers, one or both directions.
+
+    The base of `RNN`, `LSTM`, `GRU` and of layers of one's own (see the module's text).
+
+    Parameters
+    ----------
+    input_size : I, the features of an input step.
+    hidden_size : H, the size of each state of each layer and direction.
+    num_layers : L; each layer above the first runs over the outputs of the one below.
+    bias : without it, the parameters `bias_...` don't exist.
+    batch_first : x and y are (N, T, ...) instead of (T, N, ...); states are as ever.
+    dropout : the probability with which, in training, an output is dropped on its way to the next
+        layer.
+    bidirectional : a second set of weights (`..._reverse`) runs backwards in each layer, and
+        its outputs stand behind those of the first; D = 2 directions instead of 1.
+
+    Calling it
+    ----------
+    `y, state = layer(x, state=None, lengths=None)`
+
+    x : (T, N, I), or (T, I) for a single sequence, for which all else has no N either.
+    state : before the first step, (L*D, N, H), the directions of a layer side by side; zeros if
+        None. A tuple of such for a cell of several states, as `(h, c)` for `LSTM`.
+    lengths : for padded batches, N integers: the valid steps of each sequence. Outputs beyond
+        are zeros, final states are those after the last valid step, the backward direction begins
+        there, and the padding's content, NaN included, has no effect.
+
+    y is (T, N, D*H), of the last layer; the state after the last step is as the one before.
+    """
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+    ) -> None:
+        name = type(self).__name__
+        if not 0 <= dropout <= 1:
+            raise ValueError(f"{name}: dropout is a probability, from 0 to 1; got {dropout!r}")
+        self.num_layers = self._positive("num_layers", num_layers)
+        if dropout and num_layers == 1:
+            raise ValueError(
+                f"{name}: dropout acts between layers, and there is one only. Take num_layers=2 "
+                "or more, or apply mg.dropout to the output"
+            )
+        self.batch_first = batch_first
+        self.dropout = dropout
+        self.bidirectional = bidirectional
+        super().__init__(input_size, hidden_size, bias)
+
+    def _directions(self) -> tuple[tuple[str, bool], ...]:
+        return (("", False), ("_reverse", True)) if self.bidirectional else (("", False),)
+
+    def _copies(self) -> Iterator[tuple[str, int]]:
+        for layer in range(self.num_layers):
+            I = len(self._directions()) * self.hidden_size if layer else self.input_size
+            for direction, _ in self._directions():
+                yield f"_l{layer}{direction}", I
+
+    def forward(self, x: Tensor, state: Any = None, lengths: Any = None) -> tuple[Tensor, Any]:
+        """y and the final state; see the class."""
+        layout = "(N, T, I)" if self.batch_first else "(T, N, I)"
+        self._check_input(x, {2: "(T, I)", 3: layout})
+        single = x.ndim == 2
+        if single and lengths is not None:
+            raise ValueError(f"{type(self).__name__}: lengths belong to a batch, x {layout}")
+        runs = self.num_layers * len(self._directions())
+        if single:
+            parts = self._state(state, (runs, self.hidden_size), x)
+            parts = [mg.expand_dims(part, 1) for part in parts]
+            x = mg.expand_dims(x, 1)
+        else:
+            x = mg.swapaxes(x, 0, 1) if self.batch_first else x
+            parts = self._state(state, (runs, x.shape[1], self.hidden_size), x)
+
+        y, parts = self._run(x, parts, lengths)
+        if single:
+            return mg.squeeze(y, 1), self._packed([mg.squeeze(part, 1) for part in parts])
+        return mg.swapaxes(y, 0, 1) if self.batch_first else y, self._packed(parts)
+
+    def _run(self, x: Tensor, parts: list[Tensor], lengths: Any) -> tuple[Tensor, list[Tensor]]:
+        """All layers and directions over x (T, N, I), from the parts of the state (L*D, N, H)."""
+        before = zip(*map(mg.unstack, parts), strict=True)
+        after = []
+        for layer in range(self.num_layers):
+            if layer:
+                x = mg.dropout(x, self.dropout, self.training)
+            outputs = []
+            for direction, reverse in self._directions():
+                p = self._weights(f"_l{layer}{direction}")
+                state = self._packed(next(before))
+                y, state = mg.scan(self.cell, p, x, state, lengths, reverse)
+                outputs.append(y)
+                after.append([state] if len(self.states) == 1 else state)
+            x = mg.concatenate(outputs, axis=-1) if len(outputs) > 1 else outputs[0]
+        return x, [mg.stack(part) for part in zip(*after, strict=True)]
+
+    def extra_repr(self) -> str:
+        """Its sizes, and the options that differ from their defaults."""
+        defaults = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0}
+        defaults["bidirectional"] = False
+        return _shown(self, defaults)
+
+
+class RecurrentCell(Declared):
+    """A cell over one step, for loops of one's own: the base of `RNNCell`, `LSTMCell`, `GRUCell`.
+
+    Its parameters have the names of a layer's without a suffix: `weight_ih`, `bias_hh`.
+
+    Calling it
+    ----------
+    `state = cell(x, state=None)` with x (N, I) and a state (N, H), or a tuple of them for a cell of
+    several states; zeros if None. For a single sequence, x is (I,) and a state (H,).
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool = True) -> None:
+        super().__init__(input_size, hidden_size, bias)
+
+    def forward(self, x: Tensor, state: Any = None) -> Any:
+        """The state after one step."""
+        self._check_input(x, {1: "(I,)", 2: "(N, I)"})
+        parts = self._state(state, (*x.shape[:-1], self.hidden_size), x)
+        _, state = self.cell(self._weights(""), x, self._packed(parts))
+        return state
+
+    def extra_repr(self) -> str:
+        """Its sizes, and whether it has no bias."""
+        return _shown(self, {"bias": True})
+
+
+def _shown(module: Declared, defaults: dict[str, Any]) -> str:
+    options = ((name, getattr(module, name)) for name in defaults)
+    changed = [f"{name}={value}" for name, value in options if value != defaults[name]]
+    return ", ".join([str(module.input_size), str(module.hidden_size), *changed])
+
+
+# --- the three that everybody knows ----------------------------------------------------------
+
+
+class _RNN(Declared):
+    def __init__(self, *sizes: Any, nonlinearity: str = "tanh", **options: Any) -> None:
+        cells = {"tanh": rnn_tanh_cell, "relu": rnn_relu_cell}
+        if nonlinearity not in cells:
+            raise ValueError(
+                f"{type(self).__name__}: nonlinearity is 'tanh' or 'relu'; got {nonlinearity!r}"
+            )
+        self.cell = cells[nonlinearity]
+        super().__init__(*sizes, **options)
+
+
+class _LSTM(Declared):
+    cell = lstm_cell
+    states = ("h", "c")
+    gates = 4
+
+    def __init__(self, *sizes: Any, forget_bias: float = 0.0, **options: Any) -> None:
+        self.forget_bias = forget_bias
+        super().__init__(*sizes, **options)
+        if forget_bias and not self.bias:
+            raise ValueError(
+                f"{type(self).__name__}: forget_bias={forget_bias} needs a bias; got bias=False"
+            )
+
+    def initial(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        values = super().initial(name, shape)
+        if name == "b_ih":  # and not in b_hh as well: the two add up
+            values[self.hidden_size : 2 * self.hidden_size] += self.forget_bias
+        return values
+
+
+class _GRU(Declared):
+    cell = gru_cell
+    gates = 3
+
+    def __init__(self, *sizes: Any, reset_after: bool = True, **options: Any) -> None:
+        if not reset_after:
+            raise ValueError(
+                f"{type(self).__name__}: this is the GRU that resets after the matrix product, as "
+                "in PyTorch and cuDNN. The one that resets before is another model, whose weights "
+                "can't be converted; write its cell and declare it as a Recurrent layer"
+            )
+        super().__init__(*sizes, **options)
+
+
+class RNN(_RNN, Recurrent):
+    """Elman's network: h = tanh(W_ih x + b_ih + W_hh h + b_hh), or with relu in place of tanh.
+
+    Takes what `Recurrent` takes, and nonlinearity="tanh" or "relu" by keyword.
+
+    >>> import minigrad as mg
+    >>> y, h = RNN(3, 4, nonlinearity="relu")(mg.ones((5, 2, 3)))
+    >>> y.shape, h.shape
+    ((5, 2, 4), (1, 2, 4))
+    """
+
+
+class LSTM(_LSTM, Recurrent):
+    """Long short-term memory, step by step in `minigrad.models.cells.lstm_cell`.
+
+    Takes what `Recurrent` takes, and forget_bias=0.0 by keyword: added to the initial bias of
+    the forget gates. With PyTorch's initial weights (0.0) an LSTM forgets nearly as fast as an
+    RNN; 1.0 lets it remember from the start. PyTorch has two biases that add up, `bias_ih` and
+    `bias_hh`; it goes into `bias_ih`.
+
+    >>> import minigrad as mg
+    >>> lstm = LSTM(3, 4, num_layers=2, batch_first=True, forget_bias=1.0)
+    >>> y, (h, c) = lstm(mg.ones((2, 5, 3)))
+    >>> y.shape, h.shape, c.shape
+    ((2, 5, 4), (2, 2, 4), (2, 2, 4))
+    """
+
+
+class GRU(_GRU, Recurrent):
+    """Gated recurrent unit with the reset after the matrix product: `cells.gru_cell`.
+
+    Takes what `Recurrent` takes. `reset_after=False`, a model of its own, is refused.
+
+    >>> import minigrad as mg
+    >>> y, h = GRU(3, 4, bidirectional=True)(mg.ones((5, 3)))
+    >>> y.shape, h.shape
+    ((5, 8), (2, 4))
+    """
+
+
+class RNNCell(_RNN, RecurrentCell):
+    """One step of `RNN`: RNNCell(input_size, hidden_size, bias=True, nonlinearity="tanh").
+
+    >>> import minigrad as mg
+    >>> RNNCell(3, 4)(mg.ones((2, 3))).shape
+    (2, 4)
+    """
+
+
+class LSTMCell(_LSTM, RecurrentCell):
+    """One step of `LSTM`: LSTMCell(input_size, hidden_size, bias=True, forget_bias=0.0).
+
+    >>> import minigrad as mg
+    >>> cell = LSTMCell(3, 4)
+    >>> h, c = cell(mg.ones((2, 3)))
+    >>> h, c = cell(mg.ones((2, 3)), (h, c))
+    """
+
+
+class GRUCell(_GRU, RecurrentCell):
+    """One step of `GRU`: GRUCell(input_size, hidden_size, bias=True).
+
+    >>> import minigrad as mg
+    >>> GRUCell(3, 4)(mg.ones(3)).shape
+    (4,)
+    """
