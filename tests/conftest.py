@@ -1,4 +1,4 @@
-"""Settings of the whole test run: is minigrad installed, and how many random cases to try."""
+"""Settings of the whole test run: is minigrad installed, how many random cases, what backends."""
 
 import os
 from importlib.metadata import entry_points, version
@@ -23,13 +23,44 @@ def pytest_configure(config):
     for name, values in PROFILES.items():
         # No time limits: a slow machine is not a wrong derivative.
         settings.register_profile(
-            name, **values, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+            name,
+            **values,
+            deadline=None,
+            # The fixture `backend` is the same for all random cases of a test, as it should be.
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
         )
     if _profile() not in PROFILES:
         raise pytest.UsageError(
             f"MINIGRAD_PROFILE={_profile()} is unknown: take one of {', '.join(PROFILES)}"
         )
     settings.load_profile(_profile())
+
+    from strict_backend import StrictBackend
+
+    import minigrad as mg
+
+    mg.register_backend("strict", StrictBackend)
+
+
+def pytest_generate_tests(metafunc):
+    """A test that takes `backend` runs once per known backend; "strict" stands for a device."""
+    if "backend" in metafunc.fixturenames:
+        import minigrad as mg
+
+        metafunc.parametrize("backend", mg.available_backends(), indirect=True)
+
+
+@pytest.fixture
+def backend(request):
+    """The name of the backend that new tensors of this test are on."""
+    import minigrad as mg
+
+    try:
+        mg.get_backend(request.param)
+    except mg.BackendError as reason:
+        pytest.skip(str(reason))
+    with mg.use_backend(request.param):
+        yield request.param
 
 
 def pytest_report_header(config):

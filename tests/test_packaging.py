@@ -140,9 +140,12 @@ def test_marked_as_typed(seen):
 
 
 def test_entry_points(seen):
+    project = PROJECT["project"]
+    groups = {"console_scripts": project["scripts"], **project["entry-points"]}
     assert seen["entry points"] == {
-        "console_scripts: minigrad": "minigrad.models.cli:main",
-        "minigrad.backends: numpy": "minigrad.backends.numpy_backend:load",
+        f"{group}: {name}": value
+        for group, points in groups.items()
+        for name, value in points.items()
     }
     assert seen["backend"]
 

@@ -1,0 +1,396 @@
+"""The comparison of analytic with numeric slopes, and the verdict.
+
+`check` looks, in this order, at the noise of the function, at the backward pass (its own
+rounding error, linearity), at slopes, at the Taylor remainder, and at repetition.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from .finite_difference import Line, Noise, Slope, look_again, measure, moves_in_steps
+from .flat import Flat, random_weights
+from .report import FAIL, INCONCLUSIVE, PASS, Entry, Name, Report, place
+from .subject import Subject
+from .whereabouts import whereabouts
+
+BUDGET = 4000  # evaluations, where they suffice for every entry ...
+SAMPLE = 1000  # ... and where not
+TYPICAL = 8  # evaluations per entry of a smooth function
+RESERVE = 40  # evaluations that a slope may cost at most
+CAUTION = 20  # a slope is wrong if it is off by so many error bars
+RESOLVED = 1e-3  # PASS means: an error of this relative size would have been noticed ...
+WEIGHT = 1e-2  # ... in every entry of at least this size, relative to the input's largest
+
+Array = np.ndarray
+
+
+def check(subject: Subject, seed: int, budget: int | None, order: int) -> Report:
+    """Check the gradient of `subject` at its arrays."""
+    # Steps may leave the domain of the function; that is seen by the values, without warnings.
+    with subject.session(), np.errstate(all="ignore"):
+        return _Check(subject, seed, budget, order).run()
+
+
+class _Check:
+    def __init__(self, subject: Subject, seed: int, budget: int | None, order: int) -> None:
+        self.subject = subject
+        self.rng = np.random.default_rng([seed, order])
+        self.flat = flat = Flat(subject)
+        if budget is None:
+            budget = BUDGET if TYPICAL * flat.x.size <= BUDGET else SAMPLE
+        self.budget = budget
+        self.report = Report(order=order, seed=seed, budget=budget)
+        self.v = flat.cotangent(self.rng)  # (M,)
+        self.scales = flat.scales()  # (N,)
+        self.away = random_weights(self.rng, flat.x.size) * self.scales  # a direction (N,)
+        self.shapes = {str(name): shape for name, _, shape in flat.parts}
+        self.found: list[Entry] = []
+        self.checked = np.zeros(flat.x.size, bool)
+
+    def run(self) -> Report:
+        self._look_at_noise()
+        self._look_at_backward()
+        self._look_at_slopes()
+        self._look_at_taylor()
+        self._look_at_repetition()
+        self._conclude()
+        return self.report
+
+    # --- noise, and the backward pass on its own -------------------------------------------------
+
+    def _look_at_noise(self) -> None:
+        flat = self.flat
+        # Close enough for a parabola to fit to the last digit, and no two steps alike.
+        spacing = 0.2 * flat.eps ** (1 / 3)
+        places = spacing * (np.arange(Noise.POINTS) + self.rng.random(Noise.POINTS))
+        places[0] = 0.0
+        points = [flat.rounded(flat.x + t * self.away) for t in places]
+        samples = [flat.base]
+        for point in points[1:]:
+            y = flat.function(point)
+            samples.append(np.where(np.isfinite(y), y, flat.base))
+        self.near = places[:4], points[1:4]
+        noise = Noise(places, np.stack(samples), self.v, flat.grid)
+        self.line = Line(flat.function, flat.x, flat.base, self.v, noise, flat.grid, axis=0)
+        self.report.noise_floor = noise.outside(np.zeros(0, int))
+
+    def _look_at_backward(self) -> None:
+        """The gradient, its rounding error, and whether it is linear in the cotangent."""
+        flat, v = self.flat, self.v
+        self.g = flat.vjp(flat.x, v)  # (N,)
+        places, points = self.near
+        # Over so short a way a gradient is a straight line; what is off it, is noise.
+        line, _ = np.linalg.qr(np.stack([places**0, places], axis=1))
+        moves = np.stack([self.g, *(flat.vjp(point, v) for point in points)]) - self.g
+        off_line = np.nan_to_num(moves - line @ (line.T @ moves), posinf=0.0, neginf=0.0)
+        self.g_noise = np.linalg.norm(off_line, axis=0) / math.sqrt(len(points) - 1)  # (N,)
+        w, a, b = flat.cotangent(self.rng), -3.0, 2.0
+        other = flat.vjp(flat.x, w)
+        mixed = flat.vjp(flat.x, a * v + b * w)
+        self.largest = np.zeros(flat.x.size)  # (N,): the largest slope of the same input
+        for name, part, _ in flat.parts:
+            self.largest[part] = _largest(self.g[part])
+            size = abs(a) * _largest(self.g[part]) + abs(b) * _largest(other[part])
+            noise = CAUTION * (self.report.noise_floor + 50 * flat.eps * _largest(v))
+            unsure = 5 * self.g_noise[part] + noise / self.scales[part]
+            allowed = max(1e-5, 3e3 * flat.eps) * size + (abs(a) + abs(b)) * unsure
+            off = np.abs(mixed - a * self.g - b * other)[part]
+            if (off > allowed).any():
+                self.subject.fault(
+                    f"the backward pass is not linear in its cotangent: the gradient of "
+                    f"{place(name)} for {a:g} v + {b:g} w is not {a:g} times that for v plus "
+                    f"{b:g} times that for w"
+                )
+            self.g_noise[part] = np.maximum(self.g_noise[part], np.nan_to_num(off, posinf=0.0) / 2)
+
+    # --- slopes ----------------------------------------------------------------------------------
+
+    def _look_at_slopes(self) -> None:
+        flat, report = self.flat, self.report
+        usable = np.isfinite(flat.x)
+        if not usable.all():
+            self.subject.note(
+                f"{int((~usable).sum())} entries of the inputs are not finite and were not checked"
+            )
+        order = self.rng.permutation(np.flatnonzero(usable))
+        many = TYPICAL * order.size > self.budget
+        if many:
+            self._directions(order)
+        # If not every entry can be reached, there will be directions to pay for.
+        kept = RESERVE if many else RESERVE + 2 * TYPICAL * len(flat.parts)
+        for i in order:
+            if flat.evaluations + kept > self.budget:
+                break
+            if not self.checked[i]:
+                self._entry(int(i))
+        left = order[~self.checked[order]]
+        if left.size and not many:
+            self._directions(left)
+        self.uncovered = [
+            name
+            for name, part, _ in flat.parts
+            if name not in self.spanned and not self.checked[part][usable[part]].all()
+        ]
+        report.directions = len(self.spanned)
+
+    spanned: tuple[Name, ...] = ()  # the input that each direction ran through
+
+    def _directions(self, indices: Array) -> None:
+        """Random combinations of the entries `indices`, two for each input."""
+        chosen = np.zeros(self.flat.x.size, bool)
+        chosen[indices] = True
+        for _ in range(2):
+            for name, part, _ in self.flat.parts:
+                inside = np.zeros_like(chosen)
+                inside[part] = chosen[part]
+                if inside.any() and self.flat.evaluations + RESERVE <= self.budget:
+                    self.spanned = (*self.spanned, name)
+                    self._direction(name, inside)
+
+    def _direction(self, name: Name, inside: Array) -> None:
+        """One combination of the entries that the mask (N,) picks."""
+        entry = self._combination(name, inside)
+        if entry.status == "kink" and self._search(inside, self._has_kink, "kink"):
+            entry = self._combination(name, inside & ~self.checked)
+        self.found.append(entry)
+        if entry.status == "wrong":
+            self._search(inside, self._is_wrong, "wrong", first=True)
+
+    def _combination(self, name: Name, inside: Array) -> Entry:
+        direction = np.where(inside, random_weights(self.rng, inside.size) * self.scales, 0.0)
+        parts = np.where(inside, self.g, 0.0) * direction
+        analytic, norm = float(parts.sum()), float(np.linalg.norm(parts))
+        rounding = 5 * float(np.linalg.norm(self.g_noise * direction)) + 1e-9 * norm
+        needed = RESOLVED * max(abs(analytic), WEIGHT * norm)
+        slope = measure(
+            self._along(direction),
+            # A kink in one entry of many shows only close up.
+            lambda slope: len(slope.levels) >= 6
+            and self._settled(slope, analytic, rounding, needed),
+        )
+        return self._judged(Entry(name, None, analytic), slope, rounding, needed)
+
+    def _search(
+        self, inside: Array, test: Callable[[Array], bool], status: str, first: bool = False
+    ) -> int:
+        """Halve the picked entries again and again; check those that `test` leads to, one by one.
+
+        Returns how many of them turned out to be of `status`; `first` stops at the first.
+        """
+        hits = 0
+        stack = [np.flatnonzero(inside)]
+        while stack and self.flat.evaluations + RESERVE <= self.budget:
+            indices = stack.pop()
+            if indices.size == 1:
+                if not self.checked[indices[0]]:
+                    hits += self._entry(int(indices[0])).status == status
+                if hits and first:
+                    break
+                continue
+            halves = np.array_split(indices, 2)
+            stack += [half for half in halves if test(half)]
+        return hits
+
+    def _has_kink(self, indices: Array) -> bool:
+        """Whether right and left slope of a combination of entries disagree close up."""
+        direction = np.zeros(self.flat.x.size)
+        direction[indices] = random_weights(self.rng, indices.size) * self.scales[indices]
+        line = self._along(direction)
+        step = math.sqrt(self.flat.eps)
+        wider, narrower = line.level(step), line.level(step / 8)
+        if wider is None or narrower is None:
+            return False
+        wide, (narrow, touched) = wider[0], narrower
+        jitter = 2.5 * max(line.noise.summed(touched), narrow.rounding[1]) / narrow.step
+        return narrow.jump > max(0.6 * wide.jump, 4 * jitter)
+
+    def _is_wrong(self, indices: Array) -> bool:
+        inside = np.zeros(self.flat.x.size, bool)
+        inside[indices] = True
+        return self._combination("", inside).status == "wrong"
+
+    def _along(self, axis: int | Array) -> Line:
+        scale = 1.0 if isinstance(axis, np.ndarray) else float(self.scales[axis])
+        return replace(self.line, axis=axis, scale=scale)
+
+    def _entry(self, i: int) -> Entry:
+        """One entry of one input."""
+        self.checked[i] = True
+        analytic = float(self.g[i])
+        line = self._along(i)
+        rounding = 5 * float(self.g_noise[i]) + 1e-9 * abs(analytic)
+        needed = RESOLVED * max(abs(analytic), WEIGHT * float(self.largest[i]))
+        slope = measure(line, lambda slope: self._settled(slope, analytic, rounding, needed))
+        if not (slope.flat or slope.kink or slope.edge):
+            if slope.levels[-1].bound == 0 and analytic:
+                slope.stepped = moves_in_steps(slope, line)
+            elif self._is_doubtful(slope, analytic, rounding, needed):
+                look_again(slope, line, self.rng)
+            off = abs(analytic - slope.value) > CAUTION * slope.error + rounding
+            if off and slope.unseen > slope.error:
+                # Outputs that don't move at all blur the picture: take their share out.
+                v = np.zeros_like(self.v)
+                v[slope.touched] = self.v[slope.touched]
+                alone = self.flat.vjp(self.flat.x, v)
+                analytic, slope.unseen = float(alone[i]), 0.0
+        place_in_x = self.flat.locate(i)
+        entry = self._judged(Entry(*place_in_x, analytic), slope, rounding, needed)
+        entry.where = whereabouts(*place_in_x, self.shapes, self.subject.batch_first)
+        self.found.append(entry)
+        return entry
+
+    def _settled(self, slope: Slope, analytic: float, rounding: float, needed: float) -> bool:
+        """Whether nothing more needs to be known about a slope."""
+        if slope.flat:
+            return analytic == 0
+        if slope.kink or slope.is_disputed() or not slope.is_smooth():
+            return False
+        return not self._is_doubtful(slope, analytic, rounding, needed)
+
+    def _is_doubtful(self, slope: Slope, analytic: float, rounding: float, needed: float) -> bool:
+        """Whether a slope disagrees with the gradient, or is too vague to say that it agrees."""
+        error = CAUTION * (slope.error + slope.unseen)
+        return not (abs(analytic - slope.value) <= error + rounding and error <= needed)
+
+    def _judged(self, entry: Entry, slope: Slope, rounding: float, needed: float) -> Entry:
+        """The entry with its numbers and its status."""
+        entry.numeric, entry.error, entry.step = slope.value, slope.error + slope.unseen, slope.step
+        entry.curve = [(level.step, level.slope) for level in slope.levels]
+        allowed = CAUTION * entry.error + rounding
+        off = abs(entry.analytic - slope.value)
+        entry.severity = off / allowed if allowed > 0 else (math.inf if off else 0.0)
+        if slope.edge:
+            entry.status, entry.severity = "edge", 0.0
+        elif slope.kink:
+            # Any mixture of the slopes on both sides is a matter of taste; more than both is not.
+            widest = max(level.bound for level in slope.levels[-4:])
+            bound = math.inf if slope.is_unbounded() else 2 * widest + allowed
+            entry.severity = 0.0 if abs(entry.analytic) <= bound else math.inf
+            entry.status = "wrong" if entry.severity else "kink"
+        elif not entry.severity <= 1:
+            sided = slope.sides_with(entry.analytic, CAUTION) and not math.isnan(entry.analytic)
+            entry.status = "noise" if sided else "wrong"
+        elif slope.may_be_coarse() or (
+            CAUTION * entry.error > needed and not (slope.flat and entry.analytic == 0)
+        ):
+            entry.status = "noise"
+        if entry.status == "wrong" and not math.isfinite(entry.severity):
+            entry.severity = math.inf
+        return entry
+
+    # --- the whole -------------------------------------------------------------------------------
+
+    def _look_at_taylor(self) -> None:
+        """How the remainder of the first-order expansion falls along a direction."""
+        flat = self.flat
+        room = min(self.budget, RESERVE * max(1, int(self.checked.sum())))
+        if flat.evaluations + 8 > room or any(e.status in ("kink", "edge") for e in self.found):
+            return
+        line = self._along(np.where(np.isfinite(flat.x), self.away, 0.0))
+        noise = self.report.noise_floor
+        pair = line.level(0.03 * flat.eps ** (1 / 4))
+        if pair is None:
+            return
+        curvature = max(pair[0].jump / pair[0].step / 2, 1e-300)
+        # As small a step as noise allows: there an error of first order shows best.
+        first = min(math.sqrt(1000 * noise / curvature), 0.01)
+        for t in (first, 2 * first, 4 * first):
+            point = line.point(t)
+            moved = np.where(point == flat.x, 0.0, point - flat.x)  # exactly, with its rounding
+            change = float(((flat.function(point) - flat.base) * self.v).sum())
+            self.report.taylor.append((t, abs(change - float((self.g * moved).sum()))))
+        if all(remainder > 50 * noise for _, remainder in self.report.taylor):
+            steps, remainders = np.log(np.array(self.report.taylor)).T
+            self.report.taylor_slope = float(np.polyfit(steps, remainders, 1)[0])
+
+    def _look_at_repetition(self) -> None:
+        """The same input must give the same outputs and gradients, whatever came in between."""
+        flat = self.flat
+        off = np.abs(flat.function(flat.x) - flat.base)
+        if not self.line.noise.allows(off * np.abs(self.v)).all():
+            self.subject.fault(
+                "the function is not deterministic: the same input gave other outputs at a later "
+                f"call (off by {off.max():.2g}, outputs up to {np.abs(flat.base).max():.2g}). Fix "
+                "its random seed, or reset the state that it keeps"
+            )
+        off = np.abs(flat.vjp(flat.x, self.v) - self.g)
+        if (off > 1e4 * flat.eps * self.largest + CAUTION * self.g_noise).any():
+            self.subject.fault(
+                "the backward pass is not deterministic: the same input and cotangent gave "
+                "another gradient at a later call"
+            )
+
+    def _conclude(self) -> None:
+        report, flat = self.report, self.flat
+        report.evaluations = flat.evaluations
+        report.covered = {
+            name: (int(self.checked[part].sum()), part.stop - part.start)
+            for name, part, _ in flat.parts
+        }
+        self.found.sort(key=lambda entry: (entry.status != "wrong", -entry.severity))
+        report.worst = self.found[0] if self.found else None
+        report.entries = [entry for entry in self.found if entry.status != "agrees"]
+        order = {name: i for i, (name, _, _) in enumerate(flat.parts)}
+        kinks = [
+            (e.name, e.index) for e in self.found if e.status == "kink" and e.index is not None
+        ]
+        report.kinks = sorted(kinks, key=lambda kink: (order[kink[0]], kink[1]))
+        report.resolution = max((self._resolution(entry) for entry in self.found), default=None)
+        report.notes = self.subject.notes
+        report.reasons = self.subject.faults + self._wrong()
+        report.verdict = FAIL
+        if not report.reasons:
+            report.reasons = self._doubts()
+            report.verdict = INCONCLUSIVE if report.reasons else PASS
+
+    def _wrong(self) -> list[str]:
+        wrong = [entry for entry in self.found if entry.status == "wrong"]
+        if not wrong:
+            return []
+        names = ", ".join(dict.fromkeys(place(entry.name) for entry in wrong))
+        return [f"the gradient is wrong in {len(wrong)} of {len(self.found)} slopes, in {names}"]
+
+    def _doubts(self) -> list[str]:
+        texts = {
+            "kink": "on a kink, where slopes to the right and to the left differ",
+            "edge": "at the edge of the domain, with finite outputs on one side at most",
+            "noise": f"below the noise floor of {self.report.noise_floor:.1e}",
+        }
+        doubts = []
+        for status, text in texts.items():
+            entries = [entry for entry in self.found if entry.status == status]
+            if entries:
+                doubts.append(
+                    f"{len(entries)} of {len(self.found)} slopes {text}: {_list(entries)}"
+                )
+        if self.flat.x.size == 0 or self.flat.base.size == 0:
+            doubts.append("vacuous: there is nothing to check, inputs or outputs are empty")
+        elif self.uncovered:
+            names = ", ".join(place(name) for name in self.uncovered)
+            doubts.append(f"the budget of {self.budget} evaluations did not suffice for {names}")
+        elif not self.g.any() and not any(entry.numeric for entry in self.found):
+            doubts.append("vacuous: the gradient is zero everywhere")
+        return doubts
+
+    def _resolution(self, entry: Entry) -> float:
+        """The relative error that would have been noticed in a slope that matters."""
+        size = abs(entry.analytic)
+        if entry.index is not None:
+            part = next(part for name, part, _ in self.flat.parts if name == entry.name)
+            size = max(size, WEIGHT * _largest(self.g[part]))
+        return CAUTION * entry.error / size if size else 0.0
+
+
+def _largest(values: Array) -> float:
+    """The largest size among the finite ones."""
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+
+
+def _list(entries: list[Entry], limit: int = 20) -> str:
+    text = ", ".join(place(entry.name, entry.index) for entry in entries[:limit])
+    return text if len(entries) <= limit else f"{text} and {len(entries) - limit} more"

@@ -1,0 +1,181 @@
+"""A call of an op, with inputs and NumPy's word on it: what the lines of the op table hold."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Case", "Kind", "Values", "calls", "elementwise", "reduction"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What values an input has: `draw(rng, shape)` gives an array of them."""
+
+    draw: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
+
+    def __call__(self, *shape: int) -> Values:
+        """An input of this kind in a shape."""
+        return Values(self, shape)
+
+
+@dataclass(frozen=True)
+class Values:
+    """An input of a case: values of a kind in a shape."""
+
+    kind: Kind
+    shape: tuple[int, ...]
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """An array; floats are float64."""
+        return np.asarray(self.kind.draw(rng, self.shape))
+
+
+@dataclass(frozen=True)
+class Case:
+    """A call to check.
+
+    Attributes
+    ----------
+    f : the call, on tensors; returns a tensor or a list of them.
+    reference : the same on NumPy arrays.
+    inputs : what they are called with.
+    settings : keywords for both.
+    slope : "full" for derivatives of first and second order; "first" where the second are 0 but
+        for rounding; "zero" where the first are 0 everywhere; "none" where there are none.
+    """
+
+    f: Callable[..., Any]
+    reference: Callable[..., Any]
+    inputs: tuple[Values, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
+    slope: str = "full"
+
+    def draw(self, seed: int = 0) -> list[np.ndarray]:
+        """The inputs; equal seeds give equal ones."""
+        rng = np.random.default_rng(seed)
+        return [values.draw(rng) for values in self.inputs]
+
+    def __call__(self, *tensors: Any) -> Any:
+        """The call, with the settings of this case."""
+        return self.f(*tensors, **self.settings)
+
+    def __str__(self) -> str:
+        shapes = " ".join("x".join(map(str, values.shape)) or "()" for values in self.inputs)
+        parts = [f"{name}={value}" for name, value in self.settings.items()]
+        return " ".join([shapes, *("".join(part.split()) for part in parts)])
+
+
+# --- kinds of values -------------------------------------------------------------------------
+
+real = Kind(lambda rng, shape: rng.standard_normal(shape))
+positive = Kind(lambda rng, shape: rng.uniform(0.5, 2, shape))
+small = Kind(lambda rng, shape: rng.uniform(-0.03, 0.03, shape))
+mask = Kind(lambda rng, shape: rng.random(shape) > 0.5)
+grades = Kind(lambda rng, shape: rng.integers(0, 3, shape).astype(float))  # many are equal
+
+
+def _holed(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    x = rng.standard_normal(shape)
+    x.flat[:1] = 0.0
+    return x
+
+
+holed = Kind(_holed)  # the first element is 0
+
+
+def integers(stop: int) -> Kind:
+    """Whole numbers from 0 up to, without, `stop`."""
+    return Kind(lambda rng, shape: rng.integers(0, stop, shape))
+
+
+def away(*kinks: float, gap: float = 0.1) -> Kind:
+    """Real numbers none of which is nearer than `gap` to a kink."""
+
+    def draw(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        x = rng.standard_normal(shape)
+        for kink in kinks:
+            x = np.where(np.abs(x - kink) < gap, kink + np.where(x < kink, -gap, gap), x)
+        return x
+
+    return Kind(draw)
+
+
+def distinct(offset: float = 0.0) -> Kind:
+    """Multiples of 0.3, no two equal, shifted: two kinds with other offsets never tie."""
+
+    def draw(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        n = int(np.prod(shape))
+        return (rng.permutation(n) - n // 2).reshape(shape) * 0.3 + offset
+
+    return Kind(draw)
+
+
+# --- lines -----------------------------------------------------------------------------------
+
+UNARY: tuple[tuple[int, ...], ...] = ((2, 3), (), (0, 2))
+BINARY = (
+    *(((2, 3), (2, 3)), ((2, 3), (3,)), ((2, 1), (1, 3)), ((), (3,)), ((2, 2), ())),
+    *(((), ()), ((0, 3), (3,)), ((2, 1, 2), (3, 1))),
+)
+AXES: tuple[dict[str, Any], ...] = (
+    {},
+    {"keepdims": True},
+    {"axis": 1},
+    {"axis": -1, "keepdims": True},
+    {"axis": (0, -1)},
+    {"axis": (2, 0), "keepdims": True},
+)
+
+
+def calls(
+    f: Callable[..., Any],
+    reference: Callable[..., Any],
+    inputs: Iterable[Values | tuple[Values, ...]],
+    settings: Iterable[dict[str, Any]] = ({},),
+    slope: str = "full",
+) -> list[Case]:
+    """A case for each of the inputs with each of the settings."""
+    return [
+        Case(f, reference, one if isinstance(one, tuple) else (one,), keywords, slope)
+        for one, keywords in itertools.product(inputs, list(settings))
+    ]
+
+
+def elementwise(
+    f: Callable[..., Any],
+    reference: Callable[..., Any],
+    *kinds: Kind,
+    slope: str = "full",
+    **settings: Any,
+) -> list[Case]:
+    """Cases of a function that broadcasts: one array, or two in all combinations of shapes."""
+    if len(kinds) == 1:
+        return calls(f, reference, [kinds[0](*shape) for shape in UNARY], [settings], slope)
+    pairs = [(kinds[0](*a), kinds[1](*b)) for a, b in BINARY]
+    return calls(f, reference, pairs, [settings], slope)
+
+
+def reduction(
+    f: Callable[..., Any],
+    reference: Callable[..., Any],
+    kind: Kind,
+    slope: str = "full",
+    scalar: str | None = None,
+    empty: bool = True,
+) -> list[Case]:
+    """Cases of a reduction: all kinds of axes, an array of no dimensions, empty ones.
+
+    `scalar` is the slope for no dimensions, if it is another one; `empty` says whether the
+    reduction of nothing is defined.
+    """
+    cases = calls(f, reference, [kind(2, 3, 3)], AXES, slope)
+    cases += calls(f, reference, [kind()], [{}, {"axis": ()}], scalar or slope)
+    cases += calls(f, reference, [kind(2, 0)], [{"axis": 0}], slope)
+    if empty:
+        cases += calls(f, reference, [kind(0, 2)], [{}, {"axis": 0}], slope)
+    return cases

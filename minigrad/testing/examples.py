@@ -1,0 +1,368 @@
+"""What each name of the backend protocol must do: example calls, and NumPy as the judge.
+
+`EXAMPLES` maps a name to calls of it; `REFERENCE` maps the same name to the NumPy function that
+says what comes out. `minigrad.testing.conformance` runs them on a backend.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .references import scatter, sigmoid
+
+__all__ = ["EXAMPLES", "REFERENCE", "Call", "Index", "Strided"]
+
+
+@dataclass
+class Call:
+    """One call of a protocol name; NumPy arrays among the arguments go to the backend first."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        parts = [*map(_brief, self.args), *(f"{k}={v!r}" for k, v in self.kwargs.items())]
+        return f"({', '.join(parts)})"
+
+
+@dataclass
+class Strided:
+    """An array that the backend is to hold as a view which is not contiguous."""
+
+    array: np.ndarray
+
+
+@dataclass
+class Index:
+    """An index; the arrays in it go through the backend's `index_array`."""
+
+    value: Any
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, Strided):
+        return f"strided {_brief(value.array)}"
+    if isinstance(value, Index):
+        return f"index {value.value!r}".replace("\n", "")
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype}{list(value.shape)}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_brief, value))}]"
+    return repr(value)
+
+
+# --- arrays ----------------------------------------------------------------------------------
+
+_rng = np.random.default_rng(0)
+F32, F64, I64, BOOL = (np.dtype(name) for name in ("float32", "float64", "int64", "bool"))
+FLOATS = (F32, F64)
+SHAPES: tuple[tuple[int, ...], ...] = ((), (0, 3), (4,), (2, 3))
+PAIRS: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
+    *(((), ()), ((2, 3), (2, 3)), ((2, 3), (3,)), ((2, 1), (1, 3)), ((4,), ())),
+    *(((0, 3), (3,)), ((2, 1, 3), (4, 1))),
+)
+
+
+def normal(shape: tuple[int, ...], dtype: Any = F32) -> np.ndarray:
+    """Numbers around 0; small integers and truth values for those dtypes."""
+    values = _rng.standard_normal(shape)
+    if np.dtype(dtype).kind == "b":
+        return np.asarray(values > 0)
+    return np.asarray(values * (1 if np.dtype(dtype).kind == "f" else 3)).astype(dtype)
+
+
+def positive(shape: tuple[int, ...], dtype: Any = F32) -> np.ndarray:
+    """Numbers from 0.5 to 3; for integers 1 to 3."""
+    return np.asarray(_rng.uniform(0.5, 3, shape) + (np.dtype(dtype).kind != "f")).astype(dtype)
+
+
+def _specials(dtype: Any) -> np.ndarray:
+    return np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.5], dtype)
+
+
+# --- calls -----------------------------------------------------------------------------------
+
+Maker = Callable[..., np.ndarray]
+
+
+def _unary(make: Maker = normal, dtypes: Iterable[Any] = (*FLOATS, I64)) -> Iterator[Call]:
+    for dtype in dtypes:
+        for shape in SHAPES:
+            yield Call((make(shape, dtype),))
+        yield Call((Strided(make((3, 4), dtype)),))
+
+
+def _binary(
+    make: Maker = normal, other: Maker | None = None, dtypes: Iterable[Any] = (*FLOATS, I64)
+) -> Iterator[Call]:
+    second = other or make
+    for dtype in dtypes:
+        for a, b in PAIRS:
+            yield Call((make(a, dtype), second(b, dtype)))
+        yield Call((Strided(make((3, 4), dtype)), second((3, 4), dtype)))
+        yield Call((make((3, 4), dtype), Strided(second((4,), dtype))))
+    for dtype in FLOATS:  # a Python number on either side leaves the dtype as it is
+        for shape in ((), (2, 3)):
+            for number in (2, 0.5):
+                yield Call((make(shape, dtype), number))
+                yield Call((number, second(shape, dtype)))
+    yield Call((make((2, 3), F32), second((3,), F64)))
+
+
+def _reduced(
+    make: Maker = normal, dtypes: Iterable[Any] = (*FLOATS, I64), *, empty: bool = False
+) -> Iterator[Call]:
+    axes: list[tuple[tuple[int, ...], Any]] = [
+        *(((2, 3, 4), axis) for axis in (None, 0, -1, (0, 2), (-1, 1), (0, 1, 2))),
+        *(((), None), ((), ()), ((4,), 0), ((2, 0, 3), 0)),
+        *([((0, 3), None), ((0, 3), 0), ((0, 3), 1)] if empty else []),
+    ]
+    for dtype in dtypes:
+        for (shape, axis), keepdims in itertools.product(axes, (False, True)):
+            yield Call((make(shape, dtype),), {"axis": axis, "keepdims": keepdims})
+        yield Call((Strided(make((3, 4), dtype)),), {"axis": 0, "keepdims": False})
+
+
+def _extreme_positions() -> Iterator[Call]:
+    for shape, axis in (((2, 3, 4), None), ((2, 3, 4), 1), ((2, 3, 4), -1), ((4,), 0), ((), None)):
+        for keepdims in (False, True):
+            yield Call((normal(shape),), {"axis": axis, "keepdims": keepdims})
+    yield Call((np.array([1.0, 3.0, 3.0, 1.0]),), {"axis": 0, "keepdims": False})  # the first
+    yield Call((Strided(normal((3, 4))),), {"axis": 0, "keepdims": False})
+
+
+def _where() -> Iterator[Call]:
+    for dtype in (*FLOATS, I64, BOOL):
+        for a, b in PAIRS:
+            shape = np.broadcast_shapes(a, b)
+            yield Call((normal(shape, BOOL), normal(a, dtype), normal(b, dtype)))
+    for dtype in FLOATS:
+        for number in (0, 1.5):
+            yield Call((normal((2, 3), BOOL), normal((2, 3), dtype), number))
+            yield Call((normal((2, 3), BOOL), number, normal((2, 3), dtype)))
+    yield Call((Strided(normal((3, 4), BOOL)), normal((3, 4)), 0))
+
+
+def _matmul() -> Iterator[Call]:
+    shapes = [
+        *(((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((2, 3), (3, 4)), ((1, 1), (1, 1))),
+        *(((5, 2, 3), (3, 4)), ((2, 3), (5, 3, 4)), ((5, 2, 3), (5, 3, 4)), ((5, 2, 3), (3,))),
+        *(((2, 1, 2, 3), (5, 3, 4)), ((3,), (5, 3, 4)), ((4, 5, 2, 3), (3, 2))),
+        *(((2, 0), (0, 3)), ((0, 3), (3, 2)), ((2, 3), (3, 0)), ((0, 2, 3), (3, 4))),
+    ]
+    for dtype in FLOATS:
+        for a, b in shapes:
+            yield Call((normal(a, dtype), normal(b, dtype)))
+        yield Call((Strided(normal((3, 4), dtype)), normal((4, 2), dtype)))
+        yield Call((normal((2, 3), dtype), Strided(normal((3, 4), dtype))))
+        yield Call((Strided(normal((2, 3, 4), dtype)), Strided(normal((4, 2), dtype))))
+
+
+def _einsum() -> Iterator[Call]:
+    for dtype in FLOATS:
+        for text, *shapes in (
+            ("ij->ji", (2, 3)),
+            ("i,i->", (3,), (3,)),
+            ("ij,jk->ik", (2, 3), (3, 4)),
+            ("ij,kj->ik", (2, 3), (4, 3)),
+            ("bij,bjk->bik", (5, 2, 3), (5, 3, 4)),
+            ("i,j->ij", (2,), (3,)),
+            ("ij,j->ij", (2, 3), (3,)),
+            ("ij,jk,kl->il", (2, 3), (3, 4), (4, 2)),
+            ("ij,jk->ik", (2, 0), (0, 3)),
+        ):
+            yield Call((text, *(normal(shape, dtype) for shape in shapes)))
+
+
+def _getitem() -> Iterator[Call]:
+    for dtype in (*FLOATS, I64, BOOL):
+        for index in (*_BASIC, *_REPEATED, *_MASKS):
+            yield Call((normal((3, 4, 2), dtype), Index(index)))
+        yield Call((normal((), dtype), Index(())))
+        yield Call((Strided(normal((3, 4), dtype)), Index((slice(None), np.array([3, 0])))))
+    for shape in ((3, 0), (0, 3)):
+        yield Call((normal(shape), Index((slice(None), ...))))
+
+
+def _scatter() -> Iterator[Call]:
+    for dtype in FLOATS:
+        for shape in ((3, 4, 2), (3,), (40, 5)):
+            for index in (*_BASIC, *_REPEATED, *_MASKS):
+                try:
+                    part = np.zeros(shape)[index]
+                except IndexError:  # this index is for arrays of more axes
+                    continue
+                yield Call((normal(part.shape, dtype), Index(index), shape))
+        many = _rng.integers(-40, 40, (7, 50))  # the size of a real embedding's gradient
+        yield Call((normal((7, 50, 5), dtype), Index(many), (40, 5)))
+        yield Call((normal((50,), dtype), Index(many[0]), (40,)))
+        yield Call((Strided(normal((6, 4), dtype)), Index(np.array([1, 1, 0, 2, 1, 0])), (3, 4)))
+
+
+_BASIC: tuple[Any, ...] = (
+    *(0, -1, slice(None), slice(1, None), slice(None, None, -1), slice(0, 0), ..., None),
+    *((slice(None), 1), (..., 0), (0, slice(None), None), (slice(None, None, 2), slice(3, 0, -2))),
+)
+_REPEATED: tuple[Any, ...] = (
+    *(np.array([0, 2, 0]), np.array([[1, -1], [1, 1]]), np.array([], np.int64), np.array(1)),
+    *((slice(None), np.array([3, 0, 3])), (np.array([0, 0, 2]), np.array([1, 1, 3]))),
+    *((np.array([[0], [2]]), np.array([1, 3, 1])), (np.array([1, 1]), slice(None), 0)),
+)
+_MASKS: tuple[Any, ...] = (
+    *(np.array([True, False, True]), np.zeros(3, bool)),
+    (slice(None), np.array([True, False, True, True])),
+)
+
+
+def _join(*, new_axis: bool) -> Iterator[Call]:
+    for dtype in (*FLOATS, I64):
+        for axis in (0, 1, -1):
+            yield Call(([normal((2, 3), dtype) for _ in range(3)],), {"axis": axis})
+        yield Call(([Strided(normal((3, 4), dtype)), normal((3, 4), dtype)],), {"axis": 1})
+        yield Call(([normal((0, 3), dtype), normal((0, 3), dtype)],), {"axis": 0})
+        if new_axis:
+            yield Call(([normal((), dtype), normal((), dtype)],), {"axis": 0})
+        else:
+            yield Call(([normal((2, 3), dtype), normal((2, 0), dtype)],), {"axis": 1})
+            yield Call(([normal((1, 3), dtype), normal((2, 3), dtype)],), {"axis": 0})
+
+
+def _on_arrays(*rest: tuple[tuple[int, ...], tuple[Any, ...], dict[str, Any]]) -> Iterator[Call]:
+    """Calls of a function of one array: per entry its shape, further arguments, keywords."""
+    for dtype in (*FLOATS, I64):
+        for shape, args, kwargs in rest:
+            yield Call((normal(shape, dtype), *args), kwargs)
+            if len(shape) == 2:
+                yield Call((Strided(normal(shape, dtype)), *args), kwargs)
+
+
+def _filled(*values: Any) -> Iterator[Call]:
+    for shape in SHAPES:
+        for dtype in (*FLOATS, I64, BOOL):
+            yield Call((shape, *values), {"dtype": dtype})
+
+
+def _transposed() -> Iterator[Call]:
+    yield from _on_arrays(
+        *(((2, 3), (), {}), ((2, 3), (None,), {}), ((2, 3), ((1, 0),), {}), ((), (), {})),
+        *(((2, 3, 4), ((2, 0, 1),), {}), ((2, 3, 4), ((-1, 0, 1),), {}), ((0, 3), (), {})),
+    )
+
+
+EXAMPLES: dict[str, list[Call]] = {
+    name: list(calls)
+    for name, calls in {
+        "astype": (
+            Call((normal((2, 3), a), np.dtype(b)))
+            for a, b in itertools.product((*FLOATS, I64, BOOL), repeat=2)
+        ),
+        "copy": _unary(),
+        "contiguous": _unary(),
+        "zeros": _filled(),
+        "ones": _filled(),
+        "full": _filled(1),
+        "arange": [Call((5,)), Call((0,))],
+        "add": _binary(),
+        "subtract": _binary(),
+        "multiply": _binary(),
+        "divide": _binary(normal, positive),
+        "negative": _unary(),
+        "power": _binary(positive, positive),
+        "square": _unary(),
+        "exp": _unary(),
+        "log": _unary(positive),
+        "log1p": _unary(positive),
+        "expm1": _unary(),
+        "sqrt": _unary(positive),
+        "abs": _unary(),
+        "sign": _unary(),
+        "sin": _unary(),
+        "cos": _unary(),
+        "tanh": _unary(),
+        "sigmoid": [*_unary(), *(Call((np.array([-1e4, -90, 90, 1e4], t),)) for t in FLOATS)],
+        "relu": _unary(),
+        "maximum": _binary(),
+        "minimum": _binary(),
+        "where": _where(),
+        "clip": _on_arrays(
+            *(((2, 3), (-1, 1), {}), ((2, 3), (None, 1), {}), ((2, 3), (0, None), {})),
+            *(((), (-1, 1), {}), ((0, 3), (-1, 1), {})),
+        ),
+        **{
+            name: itertools.chain(_binary(), [Call((np.arange(4.0), np.array([0.0, 2, 1, 3])))])
+            for name in ("equal", "not_equal", "less", "less_equal", "greater", "greater_equal")
+        },
+        "logical_and": (Call((normal(a, BOOL), normal(b, BOOL))) for a, b in PAIRS),
+        "logical_or": (Call((normal(a, BOOL), normal(b, BOOL))) for a, b in PAIRS),
+        "logical_not": _unary(dtypes=[BOOL]),
+        "isfinite": (Call((_specials(dtype),)) for dtype in FLOATS),
+        "isnan": (Call((_specials(dtype),)) for dtype in FLOATS),
+        "any": _reduced(dtypes=[BOOL], empty=True),
+        "all": _reduced(dtypes=[BOOL], empty=True),
+        "sum": _reduced(dtypes=(*FLOATS, I64, BOOL), empty=True),
+        "mean": _reduced(),
+        "max": _reduced(),
+        "min": _reduced(),
+        "argmax": _extreme_positions(),
+        "argmin": _extreme_positions(),
+        "cumsum": _on_arrays(
+            *(((2, 3), (), {"axis": axis}) for axis in (0, 1, -1)),
+            *(((4,), (), {"axis": 0}), ((0, 3), (), {"axis": 0}), ((2, 0), (), {"axis": 1})),
+        ),
+        "matmul": _matmul(),
+        "einsum": _einsum(),
+        "reshape": _on_arrays(
+            *(((2, 3), (shape,), {}) for shape in ((3, 2), (6,), (-1,), (1, 6, 1), (2, -1))),
+            *(((), ((1, 1),), {}), ((1,), ((),), {}), ((0, 3), ((3, 0),), {})),
+        ),
+        "transpose": _transposed(),
+        "broadcast_to": _on_arrays(
+            *(((3,), ((2, 3),), {}), ((2, 1), ((4, 2, 3),), {}), ((), ((2, 2),), {})),
+            *(((1, 3), ((0, 3),), {}), ((2, 3), ((2, 3),), {})),
+        ),
+        "concatenate": _join(new_axis=False),
+        "stack": _join(new_axis=True),
+        "split": _on_arrays(
+            *(((4, 6), ([2, 2], 0), {}), ((4, 6), ([1, 0, 5], 1), {}), ((4,), ([4], 0), {})),
+            *(((2, 4, 3), ([3, 1], 1), {}), ((0, 3), ([0, 0], 0), {})),
+        ),
+        "unstack": _on_arrays(
+            *(((2, 3), (axis,), {}) for axis in (0, 1)),
+            *(((3,), (0,), {}), ((2, 3, 4), (2,), {}), ((0, 3), (0,), {}), ((3, 0), (0,), {})),
+        ),
+        "flip": _on_arrays(
+            *(((2, 3), (), {"axis": axis}) for axis in (None, 0, -1, (0, 1))),
+            *(((), (), {"axis": None}), ((0, 3), (), {"axis": 0})),
+        ),
+        "pad": _on_arrays(
+            *(((2, 3), (((1, 0), (2, 1)),), {"constant_values": value}) for value in (0, 2)),
+            *(((4,), (((0, 0),),), {"constant_values": 0}),),
+            *(((0, 3), (((1, 1), (0, 0)),), {"constant_values": 1}),),
+        ),
+        "tril": _on_arrays(*(((3, 4), (k,), {}) for k in (0, 1, -1)), ((2, 3, 3), (0,), {})),
+        "triu": _on_arrays(*(((3, 4), (k,), {}) for k in (0, 1, -1)), ((2, 3, 3), (0,), {})),
+        "getitem": _getitem(),
+        "scatter": _scatter(),
+    }.items()
+}
+
+
+# --- what NumPy says -------------------------------------------------------------------------
+
+
+REFERENCE: dict[str, Callable[..., Any]] = {
+    **{name: getattr(np, name) for name in EXAMPLES if hasattr(np, name)},
+    "sigmoid": sigmoid,
+    "relu": lambda x: np.maximum(x, 0),
+    "astype": lambda x, dtype: x.astype(dtype),
+    "contiguous": lambda x: x,
+    "split": lambda x, sizes, axis: np.split(x, np.cumsum(sizes)[:-1], axis),
+    "unstack": lambda x, axis: [np.take(x, i, axis) for i in range(x.shape[axis])],
+    "getitem": lambda x, index: x[index],
+    "scatter": scatter,
+}

@@ -1,0 +1,145 @@
+"""Textbook versions in NumPy of what NumPy lacks: slow, plain, and independent of the ops."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+__all__ = [
+    *("binary_cross_entropy", "cross_entropy", "cross_entropy_soft", "dot", "dropout", "elu"),
+    *("gelu", "huber", "layer_norm", "logsumexp", "norm", "reduced", "scatter", "scatter_add"),
+    *("sigmoid", "softmax"),
+]
+
+Array = np.ndarray
+
+
+def sigmoid(x: Array) -> Array:
+    """The logistic function, each tail by the form that can't overflow there."""
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
+
+
+def logsumexp(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
+    """By pairs, as NumPy's logaddexp does it; of nothing it is -inf."""
+    given = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = [a % x.ndim for a in given]
+    for a in axes:
+        x = np.logaddexp.reduce(x, axis=a, keepdims=True)
+    return x if keepdims else x.reshape([n for i, n in enumerate(x.shape) if i not in axes])
+
+
+def norm(x: Array, ord: float = 2, axis: Any = None, keepdims: bool = False) -> Array:
+    """The vector norm over any axes."""
+    if ord == math.inf:
+        return np.max(np.abs(x), axis=axis, keepdims=keepdims)
+    return np.sum(np.abs(x) ** ord, axis=axis, keepdims=keepdims) ** (1 / ord)
+
+
+def softmax(x: Array, axis: int = -1) -> Array:
+    """Exponentials over their sum."""
+    return np.exp(x) / np.exp(x).sum(axis=axis, keepdims=True)
+
+
+def gelu(x: Array) -> Array:
+    """The tanh form."""
+    return x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x * x * x)))
+
+
+def elu(x: Array, alpha: float = 1.0) -> Array:
+    """Linear above 0, exponential below."""
+    return np.where(x > 0, x, alpha * (np.exp(x) - 1))
+
+
+def huber(x: Array, target: Array, delta: float = 1.0, reduction: str = "mean") -> Array:
+    """Element by element."""
+    size = np.abs(x - target)
+    return reduced(
+        np.where(size <= delta, size * size / 2, delta * size - delta * delta / 2), reduction
+    )
+
+
+def reduced(losses: Array, reduction: str) -> Array:
+    """The mean or the sum of losses, or all of them."""
+    kinds: dict[str, Callable[[Array], Array]] = {"mean": np.mean, "sum": np.sum}
+    return losses if reduction == "none" else kinds[reduction](losses)
+
+
+def layer_norm(
+    x: Array, weight: Array | float = 1.0, bias: Array | float = 0.0, axes: int = 1
+) -> Array:
+    """Mean 0 and variance 1 over the last axes, with NumPy's own variance."""
+    over = tuple(range(-axes, 0))
+    centred = x - x.mean(axis=over, keepdims=True)
+    return centred / np.sqrt(x.var(axis=over, keepdims=True) + 1e-5) * weight + bias
+
+
+def dropout(x: Array, p: float, seed: int) -> Array:
+    """The mask that minigrad's generator draws first after `manual_seed(seed)`."""
+    kept = np.random.default_rng(seed).random(x.shape, dtype="float32") >= p
+    return np.where(kept, x / (1 - p), 0)
+
+
+def scatter(values: Array, index: Any, shape: tuple[int, ...]) -> Array:
+    """Zeros with values added at an index, one after the other."""
+    return scatter_add(np.zeros(shape, values.dtype), values, index)
+
+
+def scatter_add(x: Array, values: Array, index: Any) -> Array:
+    """A copy of x with values added at an index, one after the other."""
+    out = x.copy()
+    np.add.at(out, index, values)
+    return out
+
+
+def binary_cross_entropy(
+    x: Array, target: Array, pos_weight: float = 1.0, reduction: str = "mean"
+) -> Array:
+    """By its definition, from probabilities."""
+    p = sigmoid(x)
+    return reduced(-(pos_weight * target * np.log(p) + (1 - target) * np.log(1 - p)), reduction)
+
+
+def cross_entropy(
+    logits: Array,
+    weight: Array | None = None,
+    *,
+    target: Any,
+    ignore_index: int = -100,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+) -> Array:
+    """Integer targets, position by position; as PyTorch documents it."""
+    axis = min(1, logits.ndim - 1)
+    log_p = np.log(softmax(logits, axis))
+    classes = logits.shape[axis]
+    weights = np.ones(classes) if weight is None else weight
+    target = np.asarray(target)
+    losses, total = np.zeros(target.shape), 0.0
+    for at in np.ndindex(target.shape):
+        if target[at] == ignore_index:
+            continue
+        row = log_p[(*at[:axis], slice(None), *at[axis:])]
+        sharp = -weights[target[at]] * row[target[at]]
+        spread = -sum(weights[k] * row[k] for k in range(classes)) / classes
+        losses[at] = (1 - label_smoothing) * sharp + label_smoothing * spread
+        total += weights[target[at]]
+    return losses.sum() / total if reduction == "mean" else reduced(losses, reduction)
+
+
+def cross_entropy_soft(
+    logits: Array,
+    target: Array,
+    weight: Array | None = None,
+    label_smoothing: float = 0.0,
+    reduction: str = "mean",
+) -> Array:
+    """Targets that are probabilities."""
+    axis = min(1, logits.ndim - 1)
+    log_p = np.moveaxis(np.log(softmax(logits, axis)), axis, -1)
+    smooth = np.moveaxis(target, axis, -1) * (1 - label_smoothing)
+    smooth = smooth + label_smoothing / logits.shape[axis]
+    return reduced(-(smooth * log_p * (1.0 if weight is None else weight)).sum(-1), reduction)

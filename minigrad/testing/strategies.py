@@ -1,0 +1,131 @@
+"""Hypothesis strategies for property tests: shapes, axes, dtypes, arrays in any layout, lengths.
+
+Needs hypothesis: `pip install "minigrad[dev]"`.
+
+>>> from hypothesis import given
+>>> import minigrad as mg
+>>> @given(arrays((2, 3), kinks=(0,)))
+... def test_relu(x):
+...     assert mg.gradcheck(mg.relu, [mg.tensor(x)])
+>>> test_relu()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+try:
+    from hypothesis import strategies as st
+    from hypothesis.extra import numpy as hnp
+except ImportError as missing:
+    raise ImportError(
+        'minigrad.testing.strategies needs hypothesis: pip install "minigrad[dev]"'
+    ) from missing
+
+__all__ = ["LAYOUTS", "arrays", "axes", "broadcastable", "dtypes", "lengths", "relaid", "shapes"]
+
+LAYOUTS = ("contiguous", "transposed", "strided", "reversed", "offset")
+
+
+def dtypes(kinds: str = "f") -> st.SearchStrategy[np.dtype]:
+    """Dtypes of tensors: those of the given kinds, of "f", "i" and "b"."""
+    names = {"f": ("float32", "float64"), "i": ("int64", "int32"), "b": ("bool",)}
+    return st.sampled_from([np.dtype(name) for kind in kinds for name in names[kind]])
+
+
+def shapes(
+    min_dims: int = 0, max_dims: int = 3, min_side: int = 0, max_side: int = 4
+) -> st.SearchStrategy[tuple[int, ...]]:
+    """Shapes, those of no dimensions and of no elements among them."""
+    return hnp.array_shapes(
+        min_dims=min_dims, max_dims=max_dims, min_side=min_side, max_side=max_side
+    )
+
+
+@st.composite
+def broadcastable(
+    draw: Any, count: int = 2, max_dims: int = 3, min_side: int = 0, max_side: int = 3
+) -> tuple[tuple[int, ...], ...]:
+    """As many shapes as asked for that broadcast together; some have missing or single axes."""
+    found = draw(
+        hnp.mutually_broadcastable_shapes(
+            num_shapes=count, max_dims=max_dims, min_side=min_side, max_side=max_side
+        )
+    )
+    return found.input_shapes
+
+
+def axes(ndim: int, *, empty: bool = False) -> st.SearchStrategy[Any]:
+    """What may be passed as `axis=` for `ndim` dimensions: None, ints, negative ones, tuples.
+
+    `empty`: the tuple of no axes, too.
+    """
+    if ndim == 0:
+        return st.sampled_from([None, ()]) if empty else st.none()
+    return st.one_of(
+        st.none(),
+        st.integers(-ndim, ndim - 1),
+        hnp.valid_tuple_axes(ndim, min_size=0 if empty else 1),
+    )
+
+
+@st.composite
+def arrays(
+    draw: Any,
+    shape: tuple[int, ...],
+    dtype: Any = "float64",
+    low: float = -3.0,
+    high: float = 3.0,
+    kinks: Sequence[float] = (),
+    gap: float = 0.1,
+    layouts: Sequence[str] = LAYOUTS,
+) -> np.ndarray:
+    """Arrays of a shape with values from `low` to `high`, in any layout of memory.
+
+    Parameters
+    ----------
+    kinks : values that no element comes nearer to than `gap`: a finite difference must not
+        step over the kink of `abs` or `relu`.
+    layouts : which of `LAYOUTS` to draw from.
+    """
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    values: np.ndarray = np.asarray(rng.uniform(low, high, shape))
+    for kink in kinks:
+        near = np.abs(values - kink) < gap
+        values = np.where(near, kink + np.where(values < kink, -gap, gap), values)
+    if np.dtype(dtype).kind == "b":
+        values = values > (low + high) / 2
+    return relaid(values.astype(dtype), draw(st.sampled_from(layouts)))
+
+
+def relaid(array: np.ndarray, layout: str) -> np.ndarray:
+    """The same numbers in another layout of memory.
+
+    "transposed", "strided" (every other element of a larger array), "reversed" (negative
+    strides), "offset" (not from the start of its memory), "contiguous". Arrays of no dimensions
+    have but one layout.
+
+    >>> import numpy as np
+    >>> from minigrad.testing.strategies import relaid
+    >>> relaid(np.arange(3.0), "reversed").strides
+    (-8,)
+    """
+    if layout not in LAYOUTS:
+        raise ValueError(f"unknown layout {layout!r}; known are {', '.join(LAYOUTS)}")
+    if array.ndim == 0 or layout == "contiguous":
+        return array.copy(order="C")
+    if layout == "transposed":
+        return array.T.copy(order="C").T
+    if layout == "strided":
+        return np.repeat(array, 2, axis=-1)[..., ::2]
+    if layout == "reversed":
+        return np.flip(np.flip(array).copy(order="C"))
+    return np.concatenate([array[:1], array])[len(array[:1]) :]
+
+
+def lengths(batch: int, steps: int, min_length: int = 0) -> st.SearchStrategy[np.ndarray]:
+    """Lengths of `batch` ragged sequences of at most `steps` steps; one may be full, one empty."""
+    return hnp.arrays(np.int64, (batch,), elements=st.integers(min(min_length, steps), steps))

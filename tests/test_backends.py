@@ -1,0 +1,218 @@
+"""Choosing a backend: who is asked first, when it is loaded, and what is said when it can't be."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad.backend import ArrayModuleBackend, _loaded, _loaders, _process_default, chosen_by
+
+
+@pytest.fixture
+def register():
+    """Registers backends that are gone after the test, with what was chosen meanwhile."""
+    names, chosen = [], list(_process_default)
+
+    def add(name, loader=None):
+        names.append(name)
+        mg.register_backend(name, loader or (lambda: ArrayModuleBackend(np, name, is_host=True)))
+
+    yield add
+    _process_default[:] = chosen
+    for name in names:
+        _loaders.pop(name, None)
+        _loaded.pop(name, None)
+
+
+def python(code, **variables):
+    """What a new Python prints, with environment variables."""
+    clean = {k: v for k, v in os.environ.items() if k != "MINIGRAD_BACKEND"}
+    return subprocess.run(
+        [sys.executable, "-c", code], env=clean | variables, capture_output=True, text=True
+    )
+
+
+# --- the order -----------------------------------------------------------------------------------
+
+
+def test_numpy_is_the_default():
+    assert python("import minigrad as mg; print(mg.zeros(1).backend.name)").stdout == "numpy\n"
+
+
+def test_a_tensors_own_backend_comes_first():
+    x = mg.ones(2, backend="strict")
+    with mg.use_backend("numpy"):
+        assert (x * 2).backend.name == "strict"
+        assert mg.tensor(x).backend.name == "strict"
+        assert mg.zeros_like(x).backend.name == "strict"
+        assert mg.tensor([1.0], backend="strict").backend.name == "strict"
+
+
+def test_then_the_innermost_context(register):
+    register("other")
+    mg.set_backend("other")
+    with mg.use_backend("strict"):
+        with mg.use_backend("numpy"):
+            assert mg.ones(1).backend.name == "numpy"
+        assert mg.ones(1).backend.name == "strict" and chosen_by() == "use_backend"
+    assert mg.ones(1).backend.name == "other" and chosen_by() == "set_backend"
+
+
+def test_a_context_ends_after_an_error():
+    with pytest.raises(ZeroDivisionError), mg.use_backend("strict"):
+        raise ZeroDivisionError
+    assert mg.current_backend().name == "numpy"
+
+
+def test_a_context_belongs_to_a_thread():
+    seen = []
+    with mg.use_backend("strict"):
+        thread = threading.Thread(target=lambda: seen.append(mg.ones(1).backend.name))
+        thread.start()
+        thread.join()
+    assert seen == ["numpy"]
+
+
+def test_set_backend_is_for_all_threads(register):
+    register("other")
+    mg.set_backend("other")
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(mg.ones(1).backend.name))
+    thread.start()
+    thread.join()
+    assert seen == ["other"]
+
+
+def test_a_backend_object_is_as_good_as_its_name():
+    backend = mg.get_backend("strict")
+    assert mg.get_backend(backend) is backend
+    assert mg.ones(1, backend=backend).backend is backend
+
+
+# --- the environment variable --------------------------------------------------------------------
+
+
+def test_the_variable_is_read_at_first_use_not_at_import():
+    code = (
+        "import os, minigrad as mg\n"
+        "os.environ['MINIGRAD_BACKEND'] = 'other'\n"
+        "import numpy\n"
+        "mg.register_backend('other', lambda: mg.ArrayModuleBackend(numpy, 'other'))\n"
+        "print(mg.zeros(1).backend.name)\n"
+        "os.environ['MINIGRAD_BACKEND'] = 'numpy'\n"
+        "print(mg.zeros(1).backend.name)"
+    )
+    done = python(code, MINIGRAD_BACKEND="nonsense")
+    assert done.stdout == "other\nother\n", done.stderr
+
+
+def test_importing_with_a_wrong_variable_is_no_error():
+    assert python("import minigrad", MINIGRAD_BACKEND="nonsense").returncode == 0
+
+
+def test_a_wrong_variable_is_named_at_first_use():
+    done = python("import minigrad as mg; mg.zeros(1)", MINIGRAD_BACKEND="nunpy")
+    assert done.returncode == 1
+    assert "MINIGRAD_BACKEND=nunpy: unknown backend 'nunpy'; known are" in done.stderr
+    assert "Did you mean 'numpy'?" in done.stderr
+
+
+def test_auto_says_what_it_chose():
+    done = python("import minigrad as mg; print(mg.zeros(1).backend.name)", MINIGRAD_BACKEND="auto")
+    assert f"MINIGRAD_BACKEND=auto chose {done.stdout.strip()!r}" in done.stderr
+
+
+def test_a_choice_in_code_does_without_the_variable():
+    code = "import minigrad as mg; mg.set_backend('numpy'); print(mg.zeros(1).backend.name)"
+    assert python(code, MINIGRAD_BACKEND="nonsense").stdout == "numpy\n"
+
+
+# --- loading -------------------------------------------------------------------------------------
+
+
+def test_a_backend_is_loaded_once_at_its_first_use(register):
+    loads = []
+
+    def load():
+        loads.append(1)
+        return ArrayModuleBackend(np, "lazy", is_host=True)
+
+    register("lazy", load)
+    assert "lazy" in mg.available_backends() and loads == []
+    assert mg.get_backend("lazy") is mg.get_backend("lazy")
+    assert loads == [1]
+
+
+def test_a_backend_that_failed_is_tried_again(register):
+    attempts = []
+
+    def load():
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise OSError("busy")
+        return ArrayModuleBackend(np, "shy", is_host=True)
+
+    register("shy", load)
+    with pytest.raises(mg.BackendError, match="busy"):
+        mg.get_backend("shy")
+    assert mg.get_backend("shy").name == "shy"
+
+
+@pytest.mark.parametrize(
+    ("asked", "near"), [("nunpy", "numpy"), ("NumPy", "numpy"), ("stric", "strict"), ("q", None)]
+)
+def test_an_unknown_name(asked, near):
+    with pytest.raises(mg.BackendError) as error:
+        mg.ones(1, backend=asked)
+    text = str(error.value)
+    assert f"unknown backend {asked!r}; known are " in text and "numpy" in text
+    assert text.endswith(f"Did you mean {near!r}?") if near else "Did you mean" not in text
+
+
+def test_a_known_backend_that_cannot_start(register):
+    def load():
+        raise ImportError("No module named 'frobnicator'")
+
+    register("frob", load)
+    with pytest.raises(mg.BackendError) as error, mg.use_backend("frob"):
+        pass
+    assert str(error.value) == (
+        "backend 'frob' is known but can't start here: No module named 'frobnicator'."
+    )
+    assert isinstance(error.value.__cause__, ImportError)
+
+
+def test_a_cure_is_passed_on(register):
+    class NoDriver(RuntimeError):
+        hint = "install a driver of version 12 or newer"
+
+    def load():
+        raise NoDriver("the driver is too old")
+
+    register("ghost", load)
+    with pytest.raises(mg.BackendError, match=r"too old\. Possible cure: install a driver"):
+        mg.get_backend("ghost")
+
+
+def test_mixed_operands(backend):
+    x, y = mg.ones(2, backend="numpy"), mg.ones(2, backend="strict")
+    for f in (lambda a, b: a + b, mg.matmul, lambda a, b: mg.concatenate([a, b])):
+        with pytest.raises(mg.BackendError, match=r"different backends, 'numpy' and 'strict'; "):
+            f(x, y)
+    with pytest.raises(mg.BackendError, match=r"convert one, for example with x.to\('strict'\)"):
+        y * x
+
+
+def test_a_cotangent_on_another_backend():
+    x = mg.ones(2, requires_grad=True)
+    with pytest.raises(TypeError, match=r"cotangent is on backend 'strict' .* g.to\('numpy'\)"):
+        (x * 2).backward(mg.ones(2, backend="strict"))
+
+
+def test_a_backend_without_a_name_says_so():
+    with pytest.raises(AttributeError, match="backend 'numpy' has no 'frobnicate'"):
+        _ = mg.get_backend("numpy").frobnicate
