@@ -10,8 +10,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from minigrad.compiler.schedule import Loop
 
+from .array_pool import ArrayPool
 from .numba_codegen import Writer
 from .numba_gemm import MR, pack
 from .numba_math import FLAGS
@@ -41,7 +44,14 @@ class NumbaBackend(NumpyBackend):
     def __init__(self) -> None:
         super().__init__()
         self.name = "numba"
+        self.empty = ArrayPool().empty
         self._kernels: dict[str, Callable[..., None]] = {}
+
+    def matmul(self, a: Any, b: Any) -> Any:
+        """The matrix product over the last two axes."""
+        if a.ndim != 2 or b.ndim != 2 or a.dtype != b.dtype or a.shape[1] != b.shape[0]:
+            return super().matmul(a, b)
+        return np.matmul(a, b, out=self.empty((a.shape[0], b.shape[1]), a.dtype))
 
     def compile_loop(self, loop: Loop, dtype: str) -> Callable[..., None]:
         """A compiled kernel for a loop; the same text is compiled once."""

@@ -1,7 +1,7 @@
 """Elementary functions for Numba kernels, in arithmetic that LLVM turns into vector code.
 
 `math.tanh` in a kernel is a call per element and keeps the whole loop scalar. The functions here
-have no calls and no branches, so that loops over them run on 8 or 16 elements at a time. They take
+have no calls and no branches, so that loops over them run on several elements at a time. They take
 and return float32 or float64 scalars. The error is at most 4 ulp over the whole range (2.6 ulp is
 the worst that was measured); zeros keep their sign, subnormals count, NaN gives NaN.
 
