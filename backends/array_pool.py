@@ -1,4 +1,4 @@
-"""Large arrays used again: fresh memory costs a page fault per 4 KB, which a training step feels."""
+"""Large arrays used again: fresh memory costs a page fault per 4 KB, and a step feels it."""
 
 from __future__ import annotations
 
