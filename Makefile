@@ -5,9 +5,13 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check --quiet
 
+# One BLAS thread: the products here are small, and threads that wait for each other on a busy
+# machine cost more than they bring. Set it to use more: make demo OPENBLAS_NUM_THREADS=2
+export OPENBLAS_NUM_THREADS ?= 1
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-deep test-oracle lint format install install-oracle clean
+.PHONY: help demo test test-deep test-oracle mutate lint format install install-oracle clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,13 +20,16 @@ demo: $(VENV)/.learn ## train an LSTM on film reviews and let it explain some
 	$(BIN)/minigrad demo
 
 test: $(VENV)/.dev ## run the tests and the examples in docstrings and README
-	MINIGRAD_PROFILE=fast $(BIN)/python -m pytest
+	MINIGRAD_PROFILE=fast $(BIN)/python -m pytest -n 2
 
 test-deep: $(VENV)/.dev ## the same with many more random cases (long)
-	MINIGRAD_PROFILE=deep $(BIN)/python -m pytest
+	MINIGRAD_PROFILE=deep $(BIN)/python -m pytest -n 2
 
 test-oracle: $(VENV)/.oracle ## the same as test, compared with PyTorch as well (a large download)
-	MINIGRAD_PROFILE=fast $(BIN)/python -m pytest
+	MINIGRAD_PROFILE=fast $(BIN)/python -m pytest -n 2
+
+mutate: $(VENV)/.dev ## break every derivative and see whether the tests' checks notice (minutes)
+	$(BIN)/minigrad mutate
 
 # mypy sees minigrad.backends and minigrad.models only where the package mapping has been
 # carried out, so it checks the wheel, unpacked.

@@ -1,0 +1,140 @@
+"""A classifier of sequences: one recurrent layer between an embedding and a linear head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+from minigrad import Tensor
+from minigrad.graph import observers
+from minigrad.nn import Embedding, Linear, Module, init
+from minigrad.rng import generator
+
+from .recurrent import GRU, LSTM, RNN
+
+__all__ = ["CELLS", "SequenceClassifier"]
+
+# By name: the layer, and what the sigmoids and tanhs in its cell are, in the order of their calls.
+CELLS: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "rnn": (RNN, ("state",)),
+    "lstm": (LSTM, ("forget", "input", "candidate", "output", "squashed")),
+    "gru": (GRU, ("reset", "update", "candidate")),
+}
+PAD, UNKNOWN = 0, 1  # the numbers of what fills up a batch, and of all words not in the vocabulary
+
+
+class SequenceClassifier(Module):
+    """Scores for each class of whole sequences of words, read off the last state.
+
+    Parameters
+    ----------
+    cell : "rnn", "lstm" or "gru".
+    num_embeddings : V, how many words there are; 0 is padding, 1 stands for unknown words.
+    embedding_dim : E, the size of a word's vector.
+    hidden_size : H, the size of the layer's state.
+    num_classes : C.
+    dropout : in training, how much of the words' vectors and of the last state is dropped.
+    word_dropout : in training, the share of words that are read as unknown ones.
+    forget_bias : of the LSTM's forget gates at first; with 0 it forgets too fast to learn from
+        the beginning of a sequence. Other cells have none.
+
+    Calling it
+    ----------
+    `logits = model(tokens, lengths)` with tokens (T, N), integers, time-major, and lengths (N,):
+    how many of the T count. The logits are (N, C).
+
+    Raises ValueError for an unknown cell.
+
+    >>> import minigrad as mg
+    >>> model = SequenceClassifier("gru", num_embeddings=9, embedding_dim=4, hidden_size=8)
+    >>> model(mg.tensor([[5, 6], [7, 0]]), [2, 1]).shape
+    (2, 2)
+    """
+
+    def __init__(
+        self,
+        cell: str,
+        num_embeddings: int,
+        embedding_dim: int,
+        hidden_size: int,
+        num_classes: int = 2,
+        dropout: float = 0.0,
+        word_dropout: float = 0.0,
+        forget_bias: float = 1.0,
+    ) -> None:
+        if cell not in CELLS:
+            raise ValueError(f"unknown cell {cell!r}; the cells are {', '.join(CELLS)}")
+        self.cell = cell
+        self.dropout, self.word_dropout = dropout, word_dropout
+        self.embedding = Embedding(num_embeddings, embedding_dim, padding_idx=PAD)
+        # A tenth of the usual size: what training adds to a word's vector soon outweighs chance.
+        init.normal_(self.embedding.weight, std=0.1)
+        layer, _ = CELLS[cell]
+        options = {"forget_bias": forget_bias} if cell == "lstm" else {}
+        self.recurrent = layer(embedding_dim, hidden_size, **options)
+        self.head = Linear(hidden_size, num_classes)
+
+    def forward(self, tokens: Any, lengths: Any) -> Tensor:
+        """Logits (N, C) for tokens (T, N) of which `lengths` (N,) count."""
+        if self.training and self.word_dropout:
+            backend = self.embedding.weight.backend
+            tokens = tokens if isinstance(tokens, Tensor) else mg.tensor(tokens, backend=backend)
+            dropped = generator().random(tokens.shape) < self.word_dropout
+            tokens = mg.where(mg.tensor(dropped, backend=backend), UNKNOWN, tokens)
+        return self.read(self.embedding(tokens), lengths)
+
+    def read(self, vectors: Tensor, lengths: Any) -> Tensor:
+        """Logits (N, C) for the words' vectors (T, N, E): what comes after the embedding."""
+        vectors = mg.dropout(vectors, self.dropout, self.training)
+        _, state = self.recurrent(vectors, lengths=lengths)
+        h = state[0] if isinstance(state, tuple) else state  # (1, N, H)
+        return self.head(mg.dropout(h[0], self.dropout, self.training))
+
+    @mg.no_grad()
+    def activations(self, tokens: Any) -> dict[str, np.ndarray]:
+        """What the cell's gates and candidates are at each step: arrays (T, N, H) by name.
+
+        All T steps of tokens (T, N) count. Gates go from 0 (shut) to 1 (open), the rest from -1 to
+        1. An LSTM has forget, input, candidate, output, squashed (the tanh of its cell state); a
+        GRU reset, update, candidate; an RNN only its state.
+        """
+        layer = self.recurrent
+        p = SimpleNamespace(
+            w_ih=layer.weight_ih_l0,
+            w_hh=layer.weight_hh_l0,
+            b_ih=layer.bias_ih_l0,
+            b_hh=layer.bias_hh_l0,
+        )
+        vectors = self.embedding(tokens)  # (T, N, E)
+        shape = (vectors.shape[1], layer.hidden_size)
+        state: Any = mg.zeros(shape, vectors.dtype, backend=vectors.backend)
+        state = (state, state) if self.cell == "lstm" else state
+        steps = []
+        for x in mg.unstack(vectors):
+            with _outputs_of(mg.sigmoid, mg.tanh) as found:
+                _, state = layer.cell(p, x, state)
+            steps.append(found)
+        _, names = CELLS[self.cell]
+        by_name = zip(*steps, strict=True)
+        return {name: np.stack(found) for name, found in zip(names, by_name, strict=True)}
+
+
+@contextmanager
+def _outputs_of(*ops: Any) -> Iterator[list[np.ndarray]]:
+    """What the calls of some ops within give, in order."""
+    found: list[np.ndarray] = []
+
+    def observe(called: Any, node: Any, inputs: Any, output: Any, backend: Any) -> None:
+        if called in ops:
+            found.append(backend.to_host(output))
+
+    observers.append(observe)
+    try:
+        yield found
+    finally:
+        observers.remove(observe)

@@ -1,0 +1,39 @@
+"""What `predict` and `explain` are given: a folder with a trained model, and a text."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ..tasks.reviews import tokenize
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class _Folder(click.Path):
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if not Path(value).is_dir():
+            self.fail(
+                f"there is no folder {value}; this trains a model and keeps it there: "
+                f"minigrad train reviews --out {value}",
+                param,
+                ctx,
+            )
+        return Path(value)
+
+
+def _with_words(ctx: Any, param: Any, text: str) -> str:
+    if not tokenize(text):
+        raise click.BadParameter(f"there are no words in {text!r}")
+    return text
+
+
+def folder_and_text(command: Command) -> Command:
+    """Give a command the arguments DIR and TEXT, as `folder` and `text`."""
+    for argument in (
+        click.argument("text", callback=_with_words),
+        click.argument("folder", metavar="DIR", type=_Folder()),
+    ):
+        command = argument(command)
+    return command

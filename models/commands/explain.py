@@ -1,0 +1,122 @@
+"""`minigrad explain`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import numpy as np
+
+from ..explain import Explanation
+from ..explain import explain as explain_words
+from ..saved import load_run
+from .arguments import folder_and_text
+from .predict import verdict
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+_GATES = {
+    "kept": "what the gates let in of the word and let stay until the end",
+    "share": "of all that the state holds at the end, what the word put there",
+}
+_NO_GATES = {
+    "slope": "how steeply the answer depends on the word (an RNN has no gates)",
+}
+_ANSWER = {
+    "grad*x": "the word's part in the answer by the gradient: gradient times input",
+    "left out": "the word's part in the answer by trying: what is lost without it",
+}
+_UNITS = (
+    "The last two are log-odds: what is positive speaks for a positive review,\n"
+    "and +0.7 makes it twice as likely. Words in brackets are not in the vocabulary."
+)
+
+
+@click.command()
+@folder_and_text
+def explain(folder: Path, text: str) -> None:
+    """Say which words of TEXT the model goes by.
+
+    DIR is a folder that `minigrad train` has written a model to. For each word: how much the
+    gates kept of it, and how much the answer hangs on it, by the gradient and by leaving it out.
+
+    \b
+    Example:
+      minigrad explain reviews-lstm "A film to fall asleep in."
+    """
+    from rich.console import Console
+
+    model, vocabulary, _ = load_run(folder)
+    explanation = explain_words(model, vocabulary, text)
+    console = Console(highlight=False)
+    show(console, explanation)
+    console.print()
+    legend(console, gates=explanation.memory is not None)
+
+
+def show(console: "Console", explanation: Explanation, rows: int | None = None) -> None:
+    """The answer, and each word's part in it, or only the parts of the `rows` that count most."""
+    from rich.table import Table
+
+    words, memory = explanation.words, explanation.memory
+    console.print(verdict(explanation.log_odds))
+    if console.is_terminal:
+        if memory is not None:
+            console.print("  it holds:  ", _side_by_side(words, _shades(memory.share)))
+        console.print("  it goes by:", _side_by_side(words, _colours(explanation.left_out)))
+
+    pairs = zip(words, explanation.known, strict=True)
+    columns: dict[str, list[Any]] = {
+        "  word": [f"  {word}" if known else f"  ({word})" for word, known in pairs]
+    }
+    if memory is None:
+        columns["slope"] = [f"{norm:.2f}" for norm in explanation.gradient_norm]
+    else:
+        columns["kept"] = [f"{part:.0%}" for part in memory.kept]
+        columns["share"] = [f"{part:.0%}" for part in memory.share]
+    columns["grad*x"] = _signed(explanation.gradient_times_input)
+    columns["left out"] = _signed(explanation.left_out)
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="")
+    for name in columns:
+        table.add_column(name, justify="left" if name == "  word" else "right")
+    most = np.argsort(-np.abs(explanation.left_out), kind="stable")[:rows]
+    for t in sorted(most):
+        table.add_row(*(column[t] for column in columns.values()))
+    console.print(table)
+
+
+def legend(console: "Console", gates: bool) -> None:
+    """What the columns of the tables mean, for models with gates or without."""
+    for name, meaning in ((_GATES if gates else _NO_GATES) | _ANSWER).items():
+        console.print(f"{name:9} {meaning}")
+    console.print(_UNITS)
+
+
+def _side_by_side(words: list[str], styles: list[str]) -> "Text":
+    from rich.text import Text
+
+    return Text(" ").join(Text(w, style) for w, style in zip(words, styles, strict=True))
+
+
+def _signed(parts: np.ndarray) -> list["Text"]:
+    from rich.text import Text
+
+    return [Text(f"{v:+.2f}", style) for v, style in zip(parts, _colours(parts), strict=True)]
+
+
+def _colours(parts: np.ndarray) -> list[str]:
+    """Styles for parts of the answer: green for positive and red for negative, the largest bold."""
+    largest = max(abs(parts))
+    return [
+        "dim"
+        if abs(part) < 0.15 * largest
+        else f"{'bold ' if abs(part) > 0.5 * largest else ''}{'green' if part > 0 else 'red'}"
+        for part in parts
+    ]
+
+
+def _shades(shares: np.ndarray) -> list[str]:
+    """Styles for shares: bold for those of twice the mean, dim for those below it."""
+    mean = 1 / len(shares)
+    return ["bold" if share >= 2 * mean else "" if share >= mean else "dim" for share in shares]

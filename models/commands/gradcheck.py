@@ -1,0 +1,313 @@
+"""`minigrad gradcheck TARGET`."""
+
+import importlib
+import inspect
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+import minigrad as mg
+
+EXIT = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 2}
+Checks = Callable[[str, int, int], list[mg.Report]]  # backend, order, seed
+
+
+@dataclass
+class Result:
+    """What was found of a target on a backend: a report per case of it."""
+
+    target: str
+    backend: str
+    reports: list[mg.Report]
+
+    @property
+    def verdict(self) -> str:
+        """The worst of the reports' verdicts."""
+        return worst(report.verdict for report in self.reports)
+
+    @property
+    def severest(self) -> mg.Report:
+        """The report with the worst verdict and, among those, the greatest disagreement."""
+        return max(self.reports, key=_severity)
+
+    def row(self) -> tuple[str, ...]:
+        """Its line of the table."""
+        counts = [n for report in self.reports for n in report.covered.values()]
+        resolved = max((r.resolution for r in self.reports if r.resolution), default=None)
+        return (
+            self.target,
+            self.backend,
+            self.verdict,
+            str(len(self.reports)),
+            f"{sum(done for done, _ in counts)}/{sum(total for _, total in counts)}",
+            str(sum(report.evaluations for report in self.reports)),
+            "-" if resolved is None else f"{resolved:.0e}",
+        )
+
+
+def worst(verdicts: Any) -> str:
+    """FAIL if there is one, else INCONCLUSIVE if there is one, else PASS."""
+    found = set(verdicts)
+    return next((v for v in ("FAIL", "INCONCLUSIVE") if v in found), "PASS")
+
+
+def _severity(report: mg.Report) -> tuple[int, float]:
+    rank = ("PASS", "INCONCLUSIVE", "FAIL").index(report.verdict)
+    return rank, 0.0 if report.worst is None else report.worst.severity
+
+
+def _shape(ctx: Any, param: Any, texts: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
+    try:
+        return tuple(tuple(int(n) for n in text.split(",") if n) for text in texts)
+    except ValueError as error:
+        raise click.BadParameter(f"a shape is numbers between commas, as 3,4; {error}") from error
+
+
+@click.command()
+@click.argument("target")
+@click.option("--backend", metavar="NAME", help="A backend, or all.  [default: the current one]")
+@click.option("--order", type=click.IntRange(1, 2), default=1, help="2 checks gradients of those.")
+@click.option(
+    "--shape",
+    "shapes",
+    multiple=True,
+    callback=_shape,
+    metavar="N,M,...",
+    help="Check a function of one's own at a random array of this shape; once per input.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of all that is random.")
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw the error against the step, and the Taylor remainder, of the target with the "
+    "greatest disagreement (SVG).",
+)
+@click.option(
+    "--json",
+    "path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write all that was found there, too; the same text for the same seed.",
+)
+def gradcheck(
+    target: str,
+    backend: str | None,
+    order: int,
+    shapes: tuple[tuple[int, ...], ...],
+    seed: int,
+    plot: Path | None,
+    path: Path | None,
+) -> None:
+    """Check gradients against finite differences.
+
+    TARGET is one of
+
+    \b
+    ops               every op, composition and loss
+    models            every layer and model
+    NAME              one of those, as matmul, cross_entropy or LSTM
+    package.module:f  a function of one's own
+
+    A function of one's own takes tensors, and --shape says of what shapes; or it takes nothing and
+    returns the pair (f, inputs): what to check, a function or a module, and where, as in
+
+    \b
+      def model():
+          return mg.nn.Linear(3, 2), (mg.randn((4, 3)),)
+
+    Exits with 0 if all pass, 1 if a gradient is wrong, 2 if that can't be told, or for wrong use.
+
+    \b
+    Examples:
+      minigrad gradcheck ops --order 2
+      minigrad gradcheck LSTM --backend all --json lstm.json
+      minigrad gradcheck mine:loss --shape 4,3 --shape 4
+      minigrad gradcheck mine:model --plot model.svg
+    """
+    found = dict(_targets(target, shapes, seed))
+    results = []
+    for name, checks in found.items():
+        for where in _backends(backend):
+            result = Result(name, where, checks(where, order, seed))
+            if result.reports:
+                results.append(result)
+    if not results:
+        raise click.BadParameter(f"{target} has no gradient to check", param_hint="TARGET")
+    verdict = worst(result.verdict for result in results)
+    _print(results)
+    click.echo(f"{verdict}: order {order}, seed {seed}")
+    if plot is not None:
+        max((result.severest for result in results), key=_severity).plot(plot)
+    if path is not None:
+        path.write_text(_as_json(target, order, seed, verdict, results), encoding="utf-8")
+    raise SystemExit(EXIT[verdict])
+
+
+# --- what is checked -----------------------------------------------------------------------------
+
+
+def _targets(target: str, shapes: Any, seed: int) -> Iterator[tuple[str, Checks]]:
+    """The names that a target stands for, each with how it is checked."""
+    if ":" in target:
+        yield target, _own(target, shapes, seed)
+        return
+    if shapes:
+        raise click.UsageError("--shape belongs to a function of one's own, package.module:f")
+    from minigrad.testing.op_cases import OP_CASES
+
+    from ..layer_cases import LAYERS
+
+    ops: dict[str, Checks] = {name: _of_cases(cases) for name, cases in OP_CASES.items()}
+    models: dict[str, Checks] = {name: _of_layer(name) for name in LAYERS}
+    known = ops | models
+    if target in ("ops", "models"):
+        yield from (ops if target == "ops" else models).items()
+    elif target in known:
+        yield target, known[target]
+    else:
+        near = get_close_matches(target, [*known, "ops", "models"], n=1)
+        hint = f"did you mean {near[0]}?" if near else "a function is package.module:function"
+        raise click.BadParameter(f"unknown: {target!r}; {hint}", param_hint="TARGET")
+
+
+def _of_cases(cases: Any) -> Checks:
+    """All cases of a line of the op table that have a gradient."""
+
+    def checks(backend: str, order: int, seed: int) -> list[mg.Report]:
+        from minigrad.testing.checks import is_zero, slopes
+
+        reports = []
+        for case in cases:
+            report = slopes(case, backend, order, seed)
+            if report is None:
+                continue
+            if case.slope == "zero" and is_zero(report):
+                report.verdict = "PASS"  # which is what this case says of itself
+            report.notes.insert(0, f"case {case}")
+            reports.append(report)
+        return reports
+
+    return checks
+
+
+def _of_layer(name: str) -> Checks:
+    def checks(backend: str, order: int, seed: int) -> list[mg.Report]:
+        from ..layer_cases import layer
+
+        module, inputs = layer(name)
+        module.to(backend)
+        with mg.use_backend(backend):
+            return [mg.gradcheck(module, inputs, order=order, seed=seed, raise_exception=False)]
+
+    return checks
+
+
+def _own(target: str, shapes: Any, seed: int) -> Checks:
+    """A function of one's own, at random inputs of the given shapes or at its own inputs."""
+    function = _loaded(target)
+
+    def checks(backend: str, order: int, seed: int) -> list[mg.Report]:
+        mg.manual_seed(seed)
+        with mg.use_backend(backend):
+            f, inputs = function, _random(shapes, seed)
+            if not shapes:
+                f, inputs = _pair(target, function)
+            if isinstance(f, mg.nn.Module):
+                f.to(backend)
+            try:
+                return [
+                    mg.gradcheck(
+                        f, inputs, order=order, seed=seed, backend=backend, raise_exception=False
+                    )
+                ]
+            except (TypeError, ValueError) as error:
+                raise click.UsageError(f"{target}: {error}") from error
+
+    return checks
+
+
+def _pair(target: str, function: Callable[..., Any]) -> tuple[Any, Any]:
+    """What the function says is to be checked, and where."""
+    parameters = inspect.signature(function).parameters.values()
+    required = [p for p in parameters if p.default is p.empty and p.kind < p.VAR_POSITIONAL]
+    pair = None if required else function()
+    if not (isinstance(pair, tuple) and len(pair) == 2 and callable(pair[0])):
+        raise click.BadParameter(
+            f"{target} must take nothing and return a pair (f, inputs), or take tensors: then say "
+            "of what shapes, for example --shape 3,4",
+            param_hint="TARGET",
+        )
+    return pair
+
+
+def _random(shapes: Any, seed: int) -> tuple[np.ndarray, ...]:
+    rng = np.random.default_rng(seed)
+    return tuple(rng.standard_normal(shape) for shape in shapes)
+
+
+def _loaded(target: str) -> Callable[..., Any]:
+    path, _, name = target.partition(":")
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # as `python -m` does
+    try:
+        function = getattr(importlib.import_module(path), name)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise click.BadParameter(
+            f"{target} can't be found: {error}", param_hint="TARGET"
+        ) from error
+    if not callable(function):
+        raise click.BadParameter(f"{target} is no function", param_hint="TARGET")
+    return function
+
+
+def _backends(asked: str | None) -> list[str]:
+    """The backends to check on: those that work here, for "all"."""
+    if asked != "all":
+        try:
+            return [(mg.current_backend() if asked is None else mg.get_backend(asked)).name]
+        except mg.BackendError as error:
+            raise click.UsageError(str(error)) from error
+    working = []
+    for name in mg.available_backends():
+        try:
+            working.append(mg.get_backend(name).name)
+        except mg.BackendError as error:
+            click.echo(f"{name} is left out: {error}", err=True)
+    return working
+
+
+# --- what is said --------------------------------------------------------------------------------
+
+
+def _print(results: list[Result]) -> None:
+    """A table, and below it the reports that are no PASS."""
+    head = ("target", "backend", "verdict", "cases", "entries", "evaluations", "would notice")
+    rows = [head, *(result.row() for result in results)]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
+    for row in rows:
+        left = "  ".join(row[k].ljust(widths[k]) for k in range(3))
+        click.echo("  ".join([left, *(row[k].rjust(widths[k]) for k in range(3, len(head)))]))
+    for result in results:
+        for report in result.reports:
+            if not report:
+                click.echo(f"\n{result.target} on {result.backend}: {report}")
+
+
+def _as_json(target: str, order: int, seed: int, verdict: str, results: list[Result]) -> str:
+    found = [
+        {
+            "target": result.target,
+            "backend": result.backend,
+            "verdict": result.verdict,
+            "reports": [report.to_dict() for report in result.reports],
+        }
+        for result in results
+    ]
+    head = {"target": target, "order": order, "seed": seed, "verdict": verdict}
+    return json.dumps({**head, "results": found}, indent=1, allow_nan=False) + "\n"

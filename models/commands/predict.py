@@ -1,0 +1,41 @@
+"""`minigrad predict`."""
+
+from math import exp
+from pathlib import Path
+
+import click
+
+from ..explain import log_odds
+from ..saved import load_run
+from ..tasks.reviews import tokenize
+from .arguments import folder_and_text
+
+
+@click.command()
+@folder_and_text
+def predict(folder: Path, text: str) -> None:
+    """Say whether TEXT is a positive or a negative review.
+
+    DIR is a folder that `minigrad train` has written a model to.
+
+    \b
+    Example:
+      minigrad predict reviews-lstm "A film to fall asleep in."
+    """
+    model, vocabulary, _ = load_run(folder)
+    words = tokenize(text)
+    numbers = vocabulary.encode(words)
+    click.echo(verdict(log_odds(model, numbers[:, None], [len(words)])[0]))
+    unknown = [w for w, n in zip(words, numbers, strict=True) if n == vocabulary.UNK]
+    if unknown:
+        click.echo(f"({len(unknown)} of {len(words)} words unknown to it: {', '.join(unknown)})")
+
+
+def verdict(log_odds: float) -> str:
+    """The more probable answer with its probability, from the log-odds of "positive".
+
+    >>> verdict(1.0), verdict(-3.0)
+    ('positive, with probability 0.731', 'negative, with probability 0.953')
+    """
+    label = "positive" if log_odds > 0 else "negative"
+    return f"{label}, with probability {1 / (1 + exp(-abs(log_odds))):.3f}"
