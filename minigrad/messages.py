@@ -10,24 +10,33 @@ from types import FrameType
 from typing import Any, NoReturn
 
 
-def frame_outside(package: str, but: str = "-") -> FrameType:
-    """The innermost frame of code that isn't in a package, or is in one within it (`but`)."""
+def is_within(frame: FrameType, package: str, but: str = "-") -> bool:
+    """Whether a frame runs code of a package, and not of one within it (`but`)."""
+    names, file = frame.f_globals, frame.f_code.co_filename
+    name = f"{names.get('__name__', '')}."
+    within = name.startswith(f"{package}.") and not name.startswith(f"{but}.")
+    # The file tells an example in a docstring, which runs under its module's name.
+    return (within and file == names.get("__file__")) or file.startswith("<minigrad op")
+
+
+def frame_outside(package: str) -> FrameType:
+    """The innermost frame of code that isn't in a package."""
     frame = sys._getframe(1)
-    while frame.f_back is not None:
-        names, file = frame.f_globals, frame.f_code.co_filename
-        name = f"{names.get('__name__', '')}."
-        within = name.startswith(f"{package}.") and not name.startswith(f"{but}.")
-        # The file tells an example in a docstring, which runs under its module's name.
-        if not (within and file == names.get("__file__")) and not file.startswith("<minigrad op"):
-            break
+    while frame.f_back is not None and is_within(frame, package):
         frame = frame.f_back
     return frame
+
+
+class Untraceable(Exception):
+    """A cell does something that a program of one step can't hold; the text says what."""
 
 
 def explain(
     op: Any, error: Exception, arrays: tuple[Any, ...], settings: dict[str, Any]
 ) -> NoReturn:
     """Raise `error` again as one that a user can act on, of the same kind."""
+    if isinstance(error, Untraceable):
+        raise error
     shapes = [tuple(getattr(x, "shape", ())) for x in arrays]
     text = (
         _wrong_axis(settings, shapes)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from .report import place
 from .subject import Subject, describe, laid_out, layout, same
 
 Array = np.ndarray
@@ -101,19 +100,6 @@ class ArraySubject(Subject):
             )
         raw = [found[i] for i in self.positions]
         gradients = [None if g is None else np.asarray(g) for g in raw]
-        self._aliases(gradients, [*values, *given])
+        for text in self.aliases(gradients, [*values, *given]):
+            self.note(f"{text}: don't edit it")
         return [None if g is None else g.copy() for g in gradients]
-
-    def _aliases(self, gradients: list[Array | None], others: list[Array]) -> None:
-        for i, g in enumerate(gradients):
-            if g is None or not g.size:
-                continue
-            for j, other in enumerate(gradients[:i]):
-                if other is not None and np.may_share_memory(g, other):
-                    a, b = place(self.names[j]), place(self.names[i])
-                    self.note(f"the gradients of {a} and {b} share memory: don't edit them")
-            if any(np.may_share_memory(g, other) for other in others):
-                self.note(
-                    f"the gradient of {place(self.names[i])} shares memory with an input or a "
-                    "cotangent: don't edit it"
-                )

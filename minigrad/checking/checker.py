@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,7 +21,8 @@ from .whereabouts import whereabouts
 BUDGET = 4000  # evaluations, where they suffice for every entry ...
 SAMPLE = 1000  # ... and where not
 TYPICAL = 8  # evaluations per entry of a smooth function
-RESERVE = 40  # evaluations that a slope may cost at most
+RESERVE = 50  # evaluations that a slope may cost at most ...
+MEAN = 40  # ... and all of them on average
 CAUTION = 20  # a slope is wrong if it is off by so many error bars
 RESOLVED = 1e-3  # PASS means: an error of this relative size would have been noticed ...
 WEIGHT = 1e-2  # ... in every entry of at least this size, relative to the input's largest
@@ -36,6 +37,59 @@ def check(subject: Subject, seed: int, budget: int | None, order: int) -> Report
         return _Check(subject, seed, budget, order).run()
 
 
+@dataclass(frozen=True)
+class Claim:
+    """What the gradient says about a slope."""
+
+    slope: float
+    rounding: float  # how far off it may be by its own rounding error
+    needed: float  # how well the numeric slope must be known to confirm it
+
+    def agrees(self, value: float, error: float) -> bool:
+        """Whether a numeric slope with this error bar is compatible with it."""
+        return abs(self.slope - value) <= CAUTION * error + self.rounding
+
+    def is_confirmed(self, slope: Slope) -> bool:
+        """Whether a numeric slope agrees, and is known well enough for that to mean anything."""
+        error = slope.error + slope.unseen
+        return self.agrees(slope.value, error) and CAUTION * error <= self.needed
+
+    def is_zero(self, slope: Slope) -> bool:
+        """Whether both say that nothing moves."""
+        return slope.flat and self.slope == 0
+
+    def is_settled(self, slope: Slope) -> bool:
+        """Whether nothing more needs to be known about a slope."""
+        if slope.flat:
+            return self.is_zero(slope)
+        if slope.kink or slope.is_disputed() or not slope.is_smooth():
+            return False
+        return self.is_confirmed(slope)
+
+    def judged(self, entry: Entry, slope: Slope) -> Entry:
+        """The entry with its numbers and its status."""
+        entry.numeric, entry.error, entry.step = slope.value, slope.error + slope.unseen, slope.step
+        entry.curve = [(level.step, level.slope) for level in slope.levels]
+        if slope.edge:
+            entry.status = "edge"
+        elif slope.kink:
+            # Any mixture of the slopes on both sides is a matter of taste; more than both is not.
+            bound = 2 * max(level.bound for level in slope.levels)
+            fair = slope.is_unbounded() or abs(self.slope) <= bound
+            entry.status = "kink" if fair and not math.isnan(self.slope) else "wrong"
+        else:
+            off, allowed = abs(self.slope - slope.value), CAUTION * entry.error + self.rounding
+            entry.severity = off / allowed if allowed > 0 else (math.inf if off else 0.0)
+            if not entry.severity <= 1:
+                sided = slope.sides_with(self.slope, CAUTION)
+                entry.status = "noise" if sided else "wrong"
+            elif slope.may_be_coarse() or not (self.is_confirmed(slope) or self.is_zero(slope)):
+                entry.status = "noise"
+        if entry.status == "wrong" and not math.isfinite(entry.severity):
+            entry.severity = math.inf
+        return entry
+
+
 class _Check:
     def __init__(self, subject: Subject, seed: int, budget: int | None, order: int) -> None:
         self.subject = subject
@@ -44,12 +98,16 @@ class _Check:
         if budget is None:
             budget = BUDGET if TYPICAL * flat.x.size <= BUDGET else SAMPLE
         self.budget = budget
+        # Single precision can't resolve as much.
+        self.resolved = max(RESOLVED, 1e5 * flat.eps)
         self.report = Report(order=order, seed=seed, budget=budget)
         self.v = flat.cotangent(self.rng)  # (M,)
         self.scales = flat.scales()  # (N,)
         self.away = random_weights(self.rng, flat.x.size) * self.scales  # a direction (N,)
         self.shapes = {str(name): shape for name, _, shape in flat.parts}
         self.found: list[Entry] = []
+        self.wrong: list[tuple[float, int]] = []  # severity of wrong entries, and which
+        self.spanned: list[Name] = []  # the input that each direction ran through
         self.checked = np.zeros(flat.x.size, bool)
 
     def run(self) -> Report:
@@ -75,6 +133,7 @@ class _Check:
             y = flat.function(point)
             samples.append(np.where(np.isfinite(y), y, flat.base))
         self.near = places[:4], points[1:4]
+        self.dead = not np.any(samples)  # zero here and nearby
         noise = Noise(places, np.stack(samples), self.v, flat.grid)
         self.line = Line(flat.function, flat.x, flat.base, self.v, noise, flat.grid, axis=0)
         self.report.noise_floor = noise.outside(np.zeros(0, int))
@@ -89,6 +148,8 @@ class _Check:
         moves = np.stack([self.g, *(flat.vjp(point, v) for point in points)]) - self.g
         off_line = np.nan_to_num(moves - line @ (line.T @ moves), posinf=0.0, neginf=0.0)
         self.g_noise = np.linalg.norm(off_line, axis=0) / math.sqrt(len(points) - 1)  # (N,)
+        if self.dead:  # as when equals cancel: what is left of the gradient may be rounding
+            self.g_noise = np.maximum(self.g_noise, 200 * flat.eps * _largest(v) / self.scales)
         w, a, b = flat.cotangent(self.rng), -3.0, 2.0
         other = flat.vjp(flat.x, w)
         mixed = flat.vjp(flat.x, a * v + b * w)
@@ -138,8 +199,6 @@ class _Check:
         ]
         report.directions = len(self.spanned)
 
-    spanned: tuple[Name, ...] = ()  # the input that each direction ran through
-
     def _directions(self, indices: Array) -> None:
         """Random combinations of the entries `indices`, two for each input."""
         chosen = np.zeros(self.flat.x.size, bool)
@@ -149,7 +208,7 @@ class _Check:
                 inside = np.zeros_like(chosen)
                 inside[part] = chosen[part]
                 if inside.any() and self.flat.evaluations + RESERVE <= self.budget:
-                    self.spanned = (*self.spanned, name)
+                    self.spanned.append(name)
                     self._direction(name, inside)
 
     def _direction(self, name: Name, inside: Array) -> None:
@@ -158,22 +217,23 @@ class _Check:
         if entry.status == "kink" and self._search(inside, self._has_kink, "kink"):
             entry = self._combination(name, inside & ~self.checked)
         self.found.append(entry)
-        if entry.status == "wrong":
+        named = any(e.name == name and e.status == "wrong" and e.index for e in self.found)
+        if entry.status == "wrong" and not named:
             self._search(inside, self._is_wrong, "wrong", first=True)
 
     def _combination(self, name: Name, inside: Array) -> Entry:
         direction = np.where(inside, random_weights(self.rng, inside.size) * self.scales, 0.0)
         parts = np.where(inside, self.g, 0.0) * direction
-        analytic, norm = float(parts.sum()), float(np.linalg.norm(parts))
-        rounding = 5 * float(np.linalg.norm(self.g_noise * direction)) + 1e-9 * norm
-        needed = RESOLVED * max(abs(analytic), WEIGHT * norm)
+        size = float(np.linalg.norm(parts))
+        claim = self._claim(float(parts.sum()), size, self.g_noise * direction)
+        # A kink in one entry of many shows only close up.
         slope = measure(
             self._along(direction),
-            # A kink in one entry of many shows only close up.
-            lambda slope: len(slope.levels) >= 6
-            and self._settled(slope, analytic, rounding, needed),
+            lambda slope: len(slope.levels) >= 6 and claim.is_settled(slope),
+            claim.slope,
+            CAUTION,
         )
-        return self._judged(Entry(name, None, analytic), slope, rounding, needed)
+        return claim.judged(Entry(name, None, claim.slope), slope)
 
     def _search(
         self, inside: Array, test: Callable[[Array], bool], status: str, first: bool = False
@@ -221,89 +281,66 @@ class _Check:
     def _entry(self, i: int) -> Entry:
         """One entry of one input."""
         self.checked[i] = True
-        analytic = float(self.g[i])
-        line = self._along(i)
-        rounding = 5 * float(self.g_noise[i]) + 1e-9 * abs(analytic)
-        needed = RESOLVED * max(abs(analytic), WEIGHT * float(self.largest[i]))
-        slope = measure(line, lambda slope: self._settled(slope, analytic, rounding, needed))
+        line, name, index = self._along(i), *self.flat.locate(i)
+        claim = self._claim(float(self.g[i]), float(self.largest[i]), self.g_noise[i : i + 1])
+        slope = measure(line, claim.is_settled, claim.slope, CAUTION)
         if not (slope.flat or slope.kink or slope.edge):
-            if slope.levels[-1].bound == 0 and analytic:
+            if slope.value == slope.levels[-1].bound == 0 and claim.slope:
                 slope.stepped = moves_in_steps(slope, line)
-            elif self._is_doubtful(slope, analytic, rounding, needed):
+            elif not claim.is_confirmed(slope):
                 look_again(slope, line, self.rng)
-            off = abs(analytic - slope.value) > CAUTION * slope.error + rounding
-            if off and slope.unseen > slope.error:
+            if slope.unseen > slope.error and not claim.agrees(slope.value, slope.error):
                 # Outputs that don't move at all blur the picture: take their share out.
                 v = np.zeros_like(self.v)
                 v[slope.touched] = self.v[slope.touched]
-                alone = self.flat.vjp(self.flat.x, v)
-                analytic, slope.unseen = float(alone[i]), 0.0
-        place_in_x = self.flat.locate(i)
-        entry = self._judged(Entry(*place_in_x, analytic), slope, rounding, needed)
-        entry.where = whereabouts(*place_in_x, self.shapes, self.subject.batch_first)
+                claim = replace(claim, slope=float(self.flat.vjp(self.flat.x, v)[i]))
+                slope.unseen = 0.0
+        entry = claim.judged(Entry(name, index, claim.slope), slope)
+        entry.where = whereabouts(name, index, self.shapes, self.subject.batch_first)
         self.found.append(entry)
+        if entry.status == "wrong":
+            self.wrong.append((entry.severity, i))
         return entry
 
-    def _settled(self, slope: Slope, analytic: float, rounding: float, needed: float) -> bool:
-        """Whether nothing more needs to be known about a slope."""
-        if slope.flat:
-            return analytic == 0
-        if slope.kink or slope.is_disputed() or not slope.is_smooth():
-            return False
-        return not self._is_doubtful(slope, analytic, rounding, needed)
-
-    def _is_doubtful(self, slope: Slope, analytic: float, rounding: float, needed: float) -> bool:
-        """Whether a slope disagrees with the gradient, or is too vague to say that it agrees."""
-        error = CAUTION * (slope.error + slope.unseen)
-        return not (abs(analytic - slope.value) <= error + rounding and error <= needed)
-
-    def _judged(self, entry: Entry, slope: Slope, rounding: float, needed: float) -> Entry:
-        """The entry with its numbers and its status."""
-        entry.numeric, entry.error, entry.step = slope.value, slope.error + slope.unseen, slope.step
-        entry.curve = [(level.step, level.slope) for level in slope.levels]
-        allowed = CAUTION * entry.error + rounding
-        off = abs(entry.analytic - slope.value)
-        entry.severity = off / allowed if allowed > 0 else (math.inf if off else 0.0)
-        if slope.edge:
-            entry.status, entry.severity = "edge", 0.0
-        elif slope.kink:
-            # Any mixture of the slopes on both sides is a matter of taste; more than both is not.
-            widest = max(level.bound for level in slope.levels[-4:])
-            bound = math.inf if slope.is_unbounded() else 2 * widest + allowed
-            entry.severity = 0.0 if abs(entry.analytic) <= bound else math.inf
-            entry.status = "wrong" if entry.severity else "kink"
-        elif not entry.severity <= 1:
-            sided = slope.sides_with(entry.analytic, CAUTION) and not math.isnan(entry.analytic)
-            entry.status = "noise" if sided else "wrong"
-        elif slope.may_be_coarse() or (
-            CAUTION * entry.error > needed and not (slope.flat and entry.analytic == 0)
-        ):
-            entry.status = "noise"
-        if entry.status == "wrong" and not math.isfinite(entry.severity):
-            entry.severity = math.inf
-        return entry
+    def _claim(self, slope: float, size: float, noise: Array) -> Claim:
+        rounding = 5 * float(np.linalg.norm(noise)) + 1e-9 * abs(slope)
+        return Claim(slope, rounding, self.resolved * max(abs(slope), WEIGHT * size))
 
     # --- the whole -------------------------------------------------------------------------------
 
     def _look_at_taylor(self) -> None:
-        """How the remainder of the first-order expansion falls along a direction."""
+        """How the remainder of the first-order expansion falls with the step.
+
+        Along a random direction, or the one entry that is wrong the most.
+        """
         flat = self.flat
-        room = min(self.budget, RESERVE * max(1, int(self.checked.sum())))
-        if flat.evaluations + 8 > room or any(e.status in ("kink", "edge") for e in self.found):
+        room = min(self.budget, MEAN * max(1, int(self.checked.sum())))
+        if flat.evaluations + 9 > room or any(e.status in ("kink", "edge") for e in self.found):
             return
-        line = self._along(np.where(np.isfinite(flat.x), self.away, 0.0))
         noise = self.report.noise_floor
-        pair = line.level(0.03 * flat.eps ** (1 / 4))
-        if pair is None:
+
+        def change(point: Array) -> float:
+            return float(((flat.function(point) - flat.base) * self.v).sum())
+
+        def curvature(line: Line) -> float:
+            t = 0.03 * flat.eps ** (1 / 4)
+            return abs(change(line.point(t)) + change(line.point(-t))) / (2 * t * t)
+
+        away = np.where(np.isfinite(flat.x), self.scales, 0.0)
+        if self.wrong:
+            away[np.arange(away.size) != max(self.wrong)[1]] = 0.0
+        # Of two directions the more curved one: in the other there may be little to see.
+        lines = [self._along(random_weights(self.rng, away.size) * away) for _ in range(2)]
+        curved, line = max(((curvature(line), line) for line in lines), key=lambda pair: pair[0])
+        if not math.isfinite(curved):
             return
-        curvature = max(pair[0].jump / pair[0].step / 2, 1e-300)
         # As small a step as noise allows: there an error of first order shows best.
-        first = min(math.sqrt(1000 * noise / curvature), 0.01)
+        first = min(math.sqrt(200 * noise / max(curved, noise, 1e-300)), 0.01)
         for t in (first, 2 * first, 4 * first):
             point = line.point(t)
             moved = np.where(point == flat.x, 0.0, point - flat.x)  # exactly, with its rounding
-            change = float(((flat.function(point) - flat.base) * self.v).sum())
-            self.report.taylor.append((t, abs(change - float((self.g * moved).sum()))))
+            remainder = abs(change(point) - float((self.g * moved).sum()))
+            self.report.taylor.append((t, remainder))
         if all(remainder > 50 * noise for _, remainder in self.report.taylor):
             steps, remainders = np.log(np.array(self.report.taylor)).T
             self.report.taylor_slope = float(np.polyfit(steps, remainders, 1)[0])

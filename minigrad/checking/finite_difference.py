@@ -3,7 +3,7 @@
 A function of many numbers with many outputs is looked at along a line through a point, with its
 outputs weighted by a fixed cotangent. `measure` finds the slope of that weighted sum:
 
-- **Steps.** Central differences at steps that shrink by 8, from a tenth of the input's own scale
+- **Steps.** Central differences at steps that shrink by 7.7, from a tenth of the input's own scale
   to a billionth of it, as many as it takes. Richardson's extrapolation (Neville's table in the
   square of the step) removes the truncation error. Of all estimates in the table the one with
   the smallest error bar is taken, so every line gets a step of its own.
@@ -33,10 +33,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 FIRST = 0.1  # the first step, in units of the input's scale
-RATIO = 8.0  # between a step and the next
+RATIO = 7.7  # between a step and the next; uneven, so as not to fall in with binary numbers
 LEVELS = 10  # at most so many steps downwards ...
 BEYOND = 4  # ... and so many more if the first ones leave the domain of the function
-UPWARDS = 5  # larger steps, twice as large each, where noise hides the slope (or RATIO, if all)
+UPWARDS = 5  # larger steps, WIDER each, where noise hides the slope (RATIO, where it hides all)
+WIDER = 2.1
 
 Array = np.ndarray
 
@@ -65,8 +66,8 @@ class Noise:
 
     def of(self, outputs: Array) -> float:
         """The noise of the sum of the weighted outputs of the given indices."""
-        together = np.linalg.norm(self._errors[:, outputs].sum(axis=1))
-        return self._unit * float(max(together, np.linalg.norm(self._each[outputs])))
+        together = _norm(self._errors[:, outputs].sum(axis=1))
+        return self._unit * max(together, _norm(self._each[outputs]))
 
     def outside(self, outputs: Array) -> float:
         """The noise of the sum of all the others."""
@@ -75,7 +76,7 @@ class Noise:
 
     def floor(self, outputs: Array) -> float:
         """The noise of their sum that the last digits alone explain."""
-        return self._unit * float(np.linalg.norm(self._floor[outputs]))
+        return self._unit * _norm(self._floor[outputs])
 
     def summed(self, outputs: Array) -> float:
         """The sum of their noises."""
@@ -84,6 +85,12 @@ class Noise:
     def allows(self, off: Array) -> Array:
         """Which weighted outputs (M,) may be off by so much."""
         return off <= 8 * self._unit * self._each
+
+
+def _norm(values: Array) -> float:
+    """The length of a vector, also where squares overflow or vanish."""
+    largest = float(np.abs(values).max(initial=0.0))
+    return largest * float(np.linalg.norm(values / largest)) if largest else 0.0
 
 
 @dataclass
@@ -103,8 +110,13 @@ class Estimate:
 
     value: float
     error: float
+    hope: float  # the error bar if there were no noise but that of the last digits
     step: float  # the smallest that it rests on
     jump: float  # there
+
+    def outweighs(self, other: Estimate) -> bool:
+        """Whether it shows beyond doubt a slope that is steeper by far."""
+        return abs(self.value) > 20 * self.error + 2 * abs(other.value) + 20 * other.error
 
 
 @dataclass
@@ -120,10 +132,12 @@ class Slope:
     stepped: bool = False  # moves, but is flat wherever one looks closely
     edge: bool = False  # at no step are the outputs finite on both sides
     others: list[Estimate] = field(default_factory=list)  # what the error bars can't reconcile
+    closer: list[Estimate] = field(default_factory=list)  # from smaller steps
     levels: list[Level] = field(default_factory=list)  # the widest first
     noise: float = 0.0  # of the outputs that move
     jitter: float = 0.0  # the largest noise that any measurement gave
     floor: float = 0.0  # the noise that the last digit of the outputs explains
+    size: float = 0.0  # of the outputs that move
     touched: Array = field(default_factory=lambda: np.zeros(0, int))  # their indices
 
     def is_disputed(self) -> bool:
@@ -139,15 +153,21 @@ class Slope:
 
     def sides_with(self, value: float, caution: float) -> bool:
         """Whether another scale says that the slope is `value`, or there may well be one."""
+        if math.isnan(value):
+            return False
         for one in self.others:
             distance = abs(value - one.value)
             if distance <= 5 * one.error and distance < abs(value - self.value):
                 return True
-        # Where outputs jitter far beyond their last digit, it may be for a finer structure.
-        if self.stepped:
-            return True
+        # What was taken for noise may be a finer structure of the function.
+        for one in self.closer:
+            if abs(value - one.value) <= caution * one.hope < 1e-3 * abs(value):
+                return True
         steeper = abs(value) > 10 * (abs(self.value) + caution * self.error)
-        return steeper and self.jitter > 1e3 * self.floor
+        if self.stepped or (steeper and self.jitter > 1e3 * self.floor):
+            return True
+        # Where two digits are left, nothing is certain, unless the value is out of all bounds.
+        return self.jitter > 0.01 * self.size and abs(value) * self.step < 1e6 * self.jitter
 
     def is_unbounded(self) -> bool:
         """Whether the slopes on both sides of a kink grow and grow."""
@@ -224,8 +244,12 @@ class Line:
         return level, touched
 
 
-def measure(line: Line, enough: Callable[[Slope], bool]) -> Slope:
-    """The slope along `line`, with more and more steps until `enough` (or all) is known."""
+def measure(line: Line, enough: Callable[[Slope], bool], value: float, caution: float) -> Slope:
+    """The slope along `line`, with more and more steps until `enough` (or all) is known.
+
+    Steps smaller than noise allows are tried only if the slope is not `value`, give or take
+    `caution` error bars, and the noise may be a finer structure of the function.
+    """
     slope = Slope()
     first = FIRST * line.scale
     for j in range(LEVELS + BEYOND):
@@ -237,15 +261,19 @@ def measure(line: Line, enough: Callable[[Slope], bool]) -> Slope:
         if enough(slope):
             return slope
         noise = slope.noise / slope.levels[-1].step
-        if slope.flat or (noise > slope.error and 10 * noise > slope.levels[-1].jump):
-            break  # smaller steps show nothing, or noise alone
+        drowned = noise > slope.error and 10 * noise > slope.levels[-1].jump
+        plain = slope.jitter < 100 * slope.floor
+        agrees = abs(value - slope.value) <= caution * slope.error
+        if slope.flat or (drowned and (plain or agrees)):
+            break
     for _ in range(UPWARDS):
         if not slope.levels or slope.kink:
             break
         flat = slope.value == 0
-        if not flat and slope.noise < slope.error * slope.step / 4:
+        hidden = slope.noise > slope.error * slope.step / 4
+        if not flat and not (hidden and abs(value - slope.value) <= caution * slope.error):
             break
-        if _add(slope, line, slope.levels[0].step * (RATIO if flat else 2.0)):
+        if _add(slope, line, slope.levels[0].step * (RATIO if flat else WIDER)):
             _conclude(slope, line)
             if enough(slope):
                 break
@@ -255,8 +283,8 @@ def measure(line: Line, enough: Callable[[Slope], bool]) -> Slope:
     return slope
 
 
-def look_again(slope: Slope, line: Line, rng: np.random.Generator) -> Slope:
-    """The slope with the noise measured anew, on this very line and close to the step chosen."""
+def look_again(slope: Slope, line: Line, rng: np.random.Generator) -> None:
+    """Measure the noise anew, on this very line and close to the step that was chosen."""
     reach = slope.step / 64
     places = np.concatenate([[0.0], reach * rng.uniform(-1, 1, Noise.POINTS - 1)])
     samples = np.stack([line.base, *(line.function(line.point(t)) for t in places[1:])])
@@ -265,13 +293,13 @@ def look_again(slope: Slope, line: Line, rng: np.random.Generator) -> Slope:
         noise = Noise(places, samples, line.v, line.grid)
         _conclude(slope, replace(line, noise=noise))
         slope.others += before
-    return slope
 
 
 def moves_in_steps(slope: Slope, line: Line) -> bool:
     """Whether a function that is flat close by goes on in steps, not steadily, further away.
 
-    Closes in on the place where it starts to move: how far it moves there falls, or stays.
+    Closes in on the place where it starts to move: half-way back to where it is still flat, a
+    steady function has moved by half as much at most, and one with steps by a whole step.
     """
     moved = next(i for i, level in enumerate(reversed(slope.levels)) if level.bound)
     here, there = slope.levels[-moved].step, slope.levels[-moved - 1].step
@@ -279,18 +307,20 @@ def moves_in_steps(slope: Slope, line: Line) -> bool:
     def distance(t: float) -> float:
         return float(np.abs(line.function(line.point(t)) - line.base).max())
 
-    if not distance(there):
+    moves = distance(there)
+    if not moves:
         here, there = -here, -there  # to the other side
-    distances = [distance(there)]
-    for _ in range(8):
+        moves = distance(there)
+    for i in range(20):
         middle = (here + there) / 2
-        if d := distance(middle):
-            there = middle
-            distances.append(d)
+        d = distance(middle)
+        if d and i >= 6:  # no more than one step is left between here and there
+            return d > 0.9 * moves
+        if d:
+            there, moves = middle, d
         else:
             here = middle
-            distances.append(distances[-1])
-    return distances[-1] > 0.9 * distances[-5]
+    return False
 
 
 def _add(slope: Slope, line: Line, step: float) -> bool:
@@ -311,27 +341,33 @@ def _conclude(slope: Slope, line: Line) -> None:
     slope.noise = line.noise.of(touched)
     slope.jitter = max(slope.jitter, slope.noise)
     slope.floor = line.noise.floor(touched)
+    slope.size = 2 / line.eps * slope.floor
     # An output that did not move over the widest step may move by less than its noise.
-    slope.unseen = line.noise.outside(touched) / levels[0].step
+    slope.unseen = line.noise.outside(touched) / min(levels[0].step, line.scale)
     if slope.flat:
         slope.value, slope.error, slope.step = 0.0, 0.0, levels[0].step
         return
     summed = line.noise.summed(touched)
-    noises = [max(slope.noise, level.rounding[0]) / level.step for level in levels]
+    # The gradient is rounded, too: steps beyond the input's scale make nothing more exact.
+    noises = [max(slope.noise, level.rounding[0]) / min(level.step, line.scale) for level in levels]
     jitters = [2.5 * max(summed, level.rounding[1]) / level.step for level in levels]
     slope.kink = _is_kink(levels, jitters)
-    estimates = _extrapolate(levels, noises)
+    estimates = _extrapolate(levels, noises, slope.floor)
     if not estimates:
         slope.value, slope.error, slope.step = levels[-1].slope, math.inf, levels[-1].step
         return
     best = min(estimates, key=lambda one: one.error)
+    # Close up there may be a finer structure, far steeper, that larger steps average away.
+    finer = [one for one in estimates if one.step < best.step and one.outweighs(best)]
+    best = min(finer, key=lambda one: one.error, default=best)
     slope.value, slope.error, slope.step = best.value, best.error, best.step
     slope.others = [
         one for one in estimates if abs(one.value - best.value) > 5 * (one.error + best.error)
     ]
+    slope.closer = [one for one in estimates if one.step < best.step]
 
 
-def _extrapolate(levels: list[Level], noises: list[float]) -> list[Estimate]:
+def _extrapolate(levels: list[Level], noises: list[float], floor: float) -> list[Estimate]:
     """Neville's table, in the square of the step."""
     estimates = []
     row: list[float] = []
@@ -346,9 +382,10 @@ def _extrapolate(levels: list[Level], noises: list[float]) -> list[Estimate]:
                 default=0.0,
             )
             error = 0.1 * abs(row[k] - previous[k - 1]) + jitter / level.step
+            hope = 0.1 * abs(row[k] - previous[k - 1]) + floor / level.step
             error += noises[j] + 4e-16 * level.bound
             if math.isfinite(error):
-                estimates.append(Estimate(row[k], error, level.step, level.jump))
+                estimates.append(Estimate(row[k], error, hope, level.step, level.jump))
     return estimates
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..tensor import Tensor
-from .report import Name
+from .report import Name, place
 
 Array = np.ndarray
 
@@ -45,6 +45,20 @@ class Subject:
     def session(self) -> contextlib.AbstractContextManager[Any]:
         """What must hold while the subject is called, undone afterwards."""
         return contextlib.nullcontext()
+
+    def aliases(self, gradients: Sequence[Array | None], others: Sequence[Array]) -> list[str]:
+        """Which gradients share memory, with each other or with inputs and cotangents."""
+        texts = []
+        for i, g in enumerate(gradients):
+            if g is None or not g.size:
+                continue
+            said = f"the gradient of {place(self.names[i])} shares memory with"
+            for j, other in enumerate(gradients[:i]):
+                if other is not None and np.may_share_memory(g, other):
+                    texts.append(f"{said} that of {place(self.names[j])}")
+            if any(np.may_share_memory(g, other) for other in others):
+                texts.append(f"{said} an input or a cotangent")
+        return texts
 
     def fault(self, text: str) -> None:
         """Remember what is wrong, once."""

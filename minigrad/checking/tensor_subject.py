@@ -43,6 +43,10 @@ class GraphSubject(Subject):
         for name, leaf, array in zip(self.names, leaves, before, strict=True):
             if not same(leaf.numpy(), array):
                 self.fault(f"the backward pass edits {place(name)} in place")
+        if self.backend.is_host:
+            raw = [None if g is None else g._data for g in found]
+            for text in self.aliases(raw, [x._data for x in (*leaves, *seeds)]):
+                self.fault(text)
         return [None if g is None else g.numpy() for g in found]
 
     def differentiate(

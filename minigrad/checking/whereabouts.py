@@ -29,8 +29,8 @@ def whereabouts(name: Name, index: Index, shapes: Shapes, batch_first: bool) -> 
             direction = "backward" if found["reverse"] else "forward"
             parts = [f"layer {found['layer']}", f"{direction} direction"]
         recurrent = name[: found.start()] + "weight_hh" + found["end"]
-        if recurrent in shapes:
-            rows, h = shapes[recurrent]
+        if len(weight := shapes.get(recurrent, ())) == 2:  # some cells have a vector there
+            rows, h = weight
             if gates := _GATES.get(rows // h):
                 parts.append(f"gate {gates[index[0] // h]}")
         return ", ".join(parts)

@@ -1,0 +1,214 @@
+"""`minigrad gradcheck`: its table, files, exit codes, and what it says to wrong use."""
+
+import json
+import xml.etree.ElementTree as xml
+
+import pytest
+from click.testing import CliRunner
+
+import minigrad as mg
+from minigrad import models
+from minigrad.models.commands import main
+from minigrad.models.layer_cases import LAYERS, as_case, layer
+from minigrad.nn import Module
+from minigrad.testing import checks
+
+OWN = """
+import minigrad as mg
+
+def swish(x):
+    return x * mg.sigmoid(x)
+
+def product(a, b):
+    return a * b
+
+def half(x):
+    return x.detach() * x
+
+def layer():
+    return mg.nn.Linear(3, 2), (mg.randn((4, 3)),)
+
+def kink():
+    return mg.relu, mg.tensor([0.0, 1.0])
+
+def number(x):
+    return 3.0
+
+def nothing():
+    return None
+
+def broken(x):
+    raise RuntimeError("no fault of the checker's")
+
+constant = 1
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A module of one's own in the current folder."""
+    (tmp_path / "own_functions.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(__import__("sys").modules, "own_functions", raising=False)
+    return tmp_path
+
+
+def gradcheck(*arguments, code):
+    result = CliRunner().invoke(main, ["gradcheck", *map(str, arguments)], prog_name="minigrad")
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result
+
+
+def rows(result):
+    """The table as lists of words, by target and backend."""
+    table = [line for line in result.stdout.partition("\n\n")[0].splitlines() if ": " not in line]
+    assert table[0].split() == [
+        *("target", "backend", "verdict", "cases", "entries", "evaluations", "would", "notice")
+    ]
+    return {tuple(line.rsplit(maxsplit=6)[:2]): line.split() for line in table[1:]}
+
+
+# --- what passes ---------------------------------------------------------------------------------
+
+
+def test_all_ops():
+    found = rows(gradcheck("ops", code=0))
+    assert ("matmul", "numpy") in found and ("cross_entropy", "numpy") in found
+    assert ("equal", "numpy") not in found  # it has no gradient
+    assert found["sign", "numpy"][2] == "PASS"  # and its gradient is zero, as it should be
+
+
+def test_all_models(monkeypatch):
+    kept = {name: LAYERS[name] for name in ("Linear", "RNN", "SequenceClassifier rnn")}
+    monkeypatch.setattr(models.layer_cases, "LAYERS", kept)
+    found = rows(gradcheck("models", code=0))
+    assert {name for name, _ in found} == set(kept)
+
+
+def test_one_op_at_second_order():
+    first, second = (gradcheck("multiply", "--order", n, code=0) for n in (1, 2))
+    assert "PASS: order 2, seed 0" in second.stdout
+    evaluations = [int(rows(result)["multiply", "numpy"][5]) for result in (first, second)]
+    assert evaluations[1] > evaluations[0]
+
+
+def test_every_backend(monkeypatch):
+    def missing():
+        raise ImportError("no such device")
+
+    monkeypatch.setitem(mg.backend._loaders, "faulty", missing)
+    result = gradcheck("tanh", "--backend", "all", code=0)
+    assert {("tanh", "numpy"), ("tanh", "strict")} <= set(rows(result))
+    assert "faulty is left out" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("swish", "--shape", "3,4"), ("product", "--shape", "2,3", "--shape", "3"), ("layer",)],
+)
+def test_a_function_of_ones_own(own, arguments):
+    name, *rest = arguments
+    assert "PASS" in gradcheck(f"own_functions:{name}", *rest, "--order", 2, code=0).stdout
+
+
+def test_every_layer_is_checked():
+    places = (mg.nn, models, models.classifier, models.zoo)
+    public = [value for place in places for value in vars(place).values()]
+    layers = {c for c in public if isinstance(c, type) and issubclass(c, Module)}
+    bases = {Module, models.Recurrent, models.RecurrentCell}
+    checked = {type(part) for name in LAYERS for part in layer(name)[0].modules()}
+    assert layers - bases - checked == set()
+
+
+@pytest.mark.parametrize("name", ["LayerNorm", "RNN both ways", "GRUCell"])
+def test_a_layer_as_a_function_of_its_parameters(name):
+    case = as_case(name)
+    count = sum(1 for _ in layer(name)[0].parameters())
+    found = checks.gradients(case, case.draw(), order=1)
+    assert len(found) > count and all(g is not None for g in found)
+    checks.hygiene(case)
+
+
+# --- what does not -------------------------------------------------------------------------------
+
+
+def test_a_wrong_gradient(own):
+    result = gradcheck("own_functions:half", "--shape", "2", code=1)
+    assert rows(result)["own_functions:half", "numpy"][2] == "FAIL"
+    assert "ratio 0.5" in result.stdout and result.stdout.endswith("FAIL: order 1, seed 0\n")
+
+
+def test_an_op_whose_derivative_is_wrong():
+    right = dict(mg.tanh.derivatives)
+    try:
+        mg.tanh.vjp(x=lambda g, y: 1.001 * g * (1 - y * y))
+        assert rows(gradcheck("tanh", code=1))["tanh", "numpy"][2] == "FAIL"
+    finally:
+        mg.tanh.vjp(**right)
+    gradcheck("tanh", code=0)
+
+
+def test_a_kink_is_inconclusive(own):
+    result = gradcheck("own_functions:kink", code=2)
+    assert "on a kink" in result.stdout and "input 0[0]" in result.stdout
+
+
+# --- files ---------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_writes_the_same_json(own):
+    target = ("own_functions:layer", "--order", 2)
+    for name in ("a.json", "b.json"):
+        gradcheck(*target, "--seed", 3, "--json", name, code=0)
+    gradcheck(*target, "--seed", 4, "--json", "c.json", code=0)
+    a, b, c = ((own / name).read_bytes() for name in ("a.json", "b.json", "c.json"))
+    assert a == b != c
+    found = json.loads(a)
+    assert (found["verdict"], found["seed"], found["order"]) == ("PASS", 3, 2)
+    (result,) = found["results"]
+    assert result["backend"] == "numpy"
+    assert {"weight", "bias"} <= {part["name"] for part in result["reports"][0]["covered"]}
+
+
+def test_json_names_the_case(tmp_path):
+    gradcheck("transpose", "--json", tmp_path / "t.json", code=0)
+    (result,) = json.loads((tmp_path / "t.json").read_text())["results"]
+    assert "case 2x1x3 axes=(2,0,1)" in {report["notes"][0] for report in result["reports"]}
+
+
+def test_the_plot_is_of_the_worst(own):
+    gradcheck("own_functions:half", "--shape", "2", "--plot", "half.svg", code=1)
+    text = "".join(xml.parse(own / "half.svg").getroot().itertext())
+    assert "Taylor remainder, slope 1.0" in text
+
+
+# --- wrong use -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["matmull"], "unknown: 'matmull'; did you mean matmul?"),
+        (["equal"], "equal has no gradient to check"),
+        (["tanh", "--backend", "nunpy"], "unknown backend 'nunpy'"),
+        (["tanh", "--shape", "3"], "--shape belongs to a function of one's own"),
+        (["tanh", "--order", "3"], "is not in the range 1<=x<=2"),
+        (["own_functions:swish", "--shape", "a"], "a shape is numbers between commas, as 3,4"),
+        (["own_functions:swish"], "must take nothing and return a pair (f, inputs), or take"),
+        (["own_functions:nothing"], "must take nothing and return a pair (f, inputs)"),
+        (["own_functions:number", "--shape", "2"], "must return a tensor"),
+        (["own_functions:missing"], "own_functions:missing can't be found"),
+        (["own_functions:constant"], "own_functions:constant is no function"),
+        (["no_such_module:f"], "No module named 'no_such_module'"),
+    ],
+)
+def test_wrong_use(own, arguments, said):
+    message = " ".join(gradcheck(*arguments, code=2).stderr.split())
+    assert said in message
+
+
+def test_an_error_of_the_function_itself_is_shown_as_it_is(own):
+    with pytest.raises(RuntimeError, match="no fault of the checker's"):
+        gradcheck("own_functions:broken", "--shape", "2", code=1)
