@@ -1,50 +1,69 @@
 """From a scheduled loop to the text of one Numba kernel.
 
-The text is plain Python, meant to be read: products by `np.dot` into buffers of their own, and
-between them a pass over the rows of the batch in which every value is one loop over the features.
-What makes it fast is in its shape: each row is sliced first so that every inner loop runs from 0,
-and every loop writes to an array that no other name can reach, so that all of them vectorise.
+The text is plain Python, meant to be read: products into buffers of their own, and between them
+a pass over the rows of the batch in which every value is one loop over the features. What makes it
+fast is in its shape: each row is sliced first so that every inner loop runs from 0, and every loop
+writes to an array that no other name can reach, so that all of them vectorise.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from minigrad.compiler.schedule import Loop
-from minigrad.compiler.sizes import Dim, form_of
-from minigrad.compiler.symbolic import ELEMENTWISE, REDUCTIONS, Untraceable, Value
+import numpy as np
 
-_INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/", "power": "**"}
+from minigrad.compiler.schedule import Loop
+from minigrad.compiler.sizes import Dim
+from minigrad.compiler.symbolic import ELEMENTWISE, REDUCTIONS, TRUTH, Untraceable, Value
+
+_INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
 _INFIX |= {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="}
 _INFIX |= {"equal": "==", "not_equal": "!=", "logical_and": "and", "logical_or": "or"}
-_CALLS = {"exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "sigmoid", "softplus"}
+_CALLS = {"exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "sigmoid", "abs"}
+_DTYPES = {"bool", "int32", "int64", "float32", "float64"}
+_WRITTEN = {"part", "reshape", "broadcast_to", "astype"} | ELEMENTWISE  # as expressions
 
 
 class Writer:
-    """Writes the kernel of one loop."""
+    """Writes the kernel of one loop.
 
-    def __init__(self, loop: Loop, dtype: Any) -> None:
-        self.loop, self.dtype = loop, dtype
+    Attributes
+    ----------
+    sizes : the names of the sizes that the kernel takes as arguments.
+    plain, packed : those of `loop.once` that it takes as they are, and as panels for products.
+    """
+
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
         self.program = loop.program
         self.names: dict[Value, str] = {}
+        self.sizes: dict[str, None] = {"N": None}
         self._inside = set(loop.body)
         self._users: dict[Value, list[Value]] = {v: [] for v in loop.body}
         for user in loop.body:
             for x in user.inputs:
                 if x in self._inside:
                     self._users[x].append(user)
-        factors = {v.args[1] for v in loop.body if v.op == "matmul"}
-        self.packed = [v for v in loop.once if v in factors]
+        self.packed = [v for v in loop.once if any(self._is_factor(v, u) for u in loop.body)]
         self.plain = [v for v in loop.once if self._is_plain(v)]
         self.level = self._levels()
         self.stored = self._stored()
         self.last_use = self._last_uses()
+        for value in (*loop.steps, *loop.once, *loop.carry_in, *loop.body):
+            if value.dtype.name not in _DTYPES:
+                raise Untraceable(f"it uses {value.dtype.name}; compiled are float32 and float64")
+
+    @staticmethod
+    def _is_factor(value: Value, user: Value) -> bool:
+        return user.op == "matmul" and user.args[1] is value
 
     def _is_plain(self, value: Value) -> bool:
-        """Whether something else than a product reads it."""
+        """Whether something else than a product with its rows' sums reads it."""
         users = [u for u in self.loop.body if any(x is value for x in u.inputs)]
-        products = [u for u in users if u.op == "matmul" and u.args[1] is value]
-        return len(products) < len(users) or not users
+        return not users or not all(
+            self._is_factor(value, u) and u.args[0] is not value for u in users
+        )
 
     # --- what becomes of each value ----------------------------------------------------------
 
@@ -62,7 +81,7 @@ class Writer:
         stored = set()
         for value in self.loop.body:
             users = self._users[value]
-            solid = value in outside or value.op in (*REDUCTIONS, "matmul", "concatenate", "place")
+            solid = value in outside or value.op not in _WRITTEN
             several = len(users) > 1 and value.op not in ("part", "reshape", "broadcast_to")
             fed = any(user.op in ("matmul", *REDUCTIONS) for user in users)
             later = any(self.level[user] > self.level[value] for user in users)
@@ -83,36 +102,24 @@ class Writer:
     # --- text ------------------------------------------------------------------------------
 
     def size(self, n: int) -> str:
-        """A size as text."""
-        text = self.program.size_text(n)
-        return (
-            text if text.replace("_", "a").isalnum() or "." not in text else text.replace(".", "_")
-        )
+        """A size as text; its names become arguments of the kernel."""
+        for product in self.program.form(n):
+            self.sizes.update(dict.fromkeys(product))
+        return _plain_names(self.program.size_text(n))
 
     def text(self) -> str:
         """The kernel."""
         loop = self.loop
-        for i, value in enumerate(loop.once):
-            self.names[value] = f"w{i}"
-        for i, value in enumerate(loop.steps):
-            self.names[value] = f"x{i}"
-        for i, value in enumerate(loop.carry_in):
-            self.names[value] = f"s{i}"
-        for i, value in enumerate(loop.kept):
-            self.names[value] = f"k{i}"
-        arguments = [self.names[v] for v in (*self.plain, *loop.steps)]
-        arguments += [f"{self.names[v]}_packed" for v in self.packed]
+        for letter, values in (
+            ("w", loop.once),
+            ("x", loop.steps),
+            ("s", loop.carry_in),
+            ("k", loop.kept),
+        ):
+            self.names |= {value: f"{letter}{i}" for i, value in enumerate(values)}
         carries = [f"s{i}" for i in range(len(loop.carry_in))]
-        full = [f"full{i}" for i in range(len(loop.carry_in))]
-        kept = [f"k{i}" for i in range(len(loop.kept))]
-        rest = [*full, *arguments, *carries, *kept]
         lines = [
-            f"def kernel({', '.join(['T', 'lo', 'hi', 'descending', 'keep', *rest])}):",
-            *(
-                f"    # {self._described(v)}"
-                for v in (*loop.once, *loop.steps, *loop.carry_in, *loop.kept)
-            ),
-            *self._sizes(),
+            *(f"    # {self._described(v)}" for v in self.names),
             *self._buffers(),
             "    for step in range(T):",
             "        t = T - 1 - step if descending else step",
@@ -126,74 +133,49 @@ class Writer:
                 f"            p{i} = t + 1 if descending else t",
                 f"            q{i} = t if descending else t + 1",
             ]
-        body = []
         for level in range(max(self.level.values(), default=0) + 1):
             products = [v for v in loop.body if self.level[v] == level and v.op == "matmul"]
-            body += [f"        {self._product(v)}" for v in products]
-            body += self._region(level)
-        lines += body
-        return "\n".join(lines) + "\n"
+            for value in products:
+                lines += self._product(value)
+            lines += self._region(level)
+        lines += self._passed_on()
+        arguments = ["T", "lo", "hi", "descending", "keep"]
+        arguments += [f"full{i}" for i in range(len(carries))]
+        arguments += [_plain_names(name) for name in self.sizes]
+        arguments += [self.names[v] for v in (*self.plain, *loop.steps)]
+        arguments += [f"{self.names[v]}_packed" for v in self.packed]
+        arguments += [*carries, *(self.names[v] for v in loop.kept)]
+        return "\n".join([f"def kernel({', '.join(arguments)}):", *lines]) + "\n"
 
     def _described(self, value: Value) -> str:
-        shape = ", ".join(self.size(n) for n in value.shape)
-        made = value.name or f"{value.op} {value.line}".strip()
+        shape = ", ".join(self.program.size_text(n) for n in value.shape)
+        cell = value.line.partition(":")[0]
+        made = value.name or value.op + (f" in {cell}" if cell else "")
         return f"{self.names[value]}: {made} ({shape})"
-
-    def _sizes(self) -> list[str]:
-        """Names of sizes, read off the arrays."""
-        loop, known, lines = self.loop, set(), []
-        sources = [
-            (v, 0 if v in loop.once else 1) for v in (*loop.carry_in, *loop.steps, *self.plain)
-        ]
-        for value, ahead in sources:
-            for axis, n in enumerate(value.shape):
-                form = self.program.form(n)
-                if len(form) == 1 and (product := next(iter(form))) and len(product) == 1:
-                    name, factor = product[0].replace(".", "_"), form[product]
-                    if name not in known and factor.numerator > 0:
-                        known.add(name)
-                        text = f"{self.names[value]}.shape[{axis + ahead}]"
-                        text += f" * {factor.denominator}" if factor.denominator > 1 else ""
-                        text += f" // {factor.numerator}" if factor.numerator > 1 else ""
-                        lines.append(f"    {name} = {text}")
-        return lines
 
     def _buffers(self) -> list[str]:
         """Arrays of the kernel's own: for a batch where a later product reads them, else a row."""
-        lines, count = [], 0
-        carried = {v: i for i, v in reversed(list(enumerate(self.loop.carry_out)))}
+        lines: list[str] = []
         for value in self.loop.body:
-            if value not in self.stored or value in self.names:
+            if value not in self.stored or value in self.names or value in self.loop.carry_out:
                 continue
-            if value in carried and value not in self.loop.kept:
-                continue
-            self.names[value] = name = f"b{count}"
-            count += 1
-            wide = self._wide(value)
-            dtype = f"np.{value.dtype.name}" if value.dtype.kind == "f" else "np.bool_"
-            if self._is_scalar(value):
-                lines += [f"    {name} = np.empty(N, {dtype})"] if wide else []
-            elif wide:
-                lines.append(f"    {name} = np.empty((N, {self.size(value.shape[-1])}), {dtype})")
-            else:
-                lines.append(f"    {name} = np.empty({self.size(value.shape[-1])}, {dtype})")
+            self.names[value] = name = f"b{len(lines)}"
+            shape = [] if _is_scalar(value) else [self.size(value.shape[-1])]
+            if self._wide(value):
+                shape = ["N", *(shape or ["1"] * (value.ndim - 1))]
+            dtype = "bool_" if value.dtype.kind == "b" else value.dtype.name
+            made = f"np.empty(({', '.join(shape)},), np.{dtype})" if shape else f"np.{dtype}(0)"
+            lines.append(f"    {name} = {made}")
         return lines
 
     def _wide(self, value: Value) -> bool:
-        """Whether a buffer holds the whole batch: a product or a later level has to do with it."""
+        """Whether a buffer must hold the whole batch: for a product, or for a later level."""
         later = self.last_use.get(value, self.level[value]) > self.level[value]
         return value.op == "matmul" or later or any(u.op == "matmul" for u in self._users[value])
 
-    @staticmethod
-    def _is_scalar(value: Value) -> bool:
-        """Whether a row of it is one number."""
-        width = value.shape[1] if len(value.shape) > 1 else 1
-        return len(value.shape) == 1 or (width == 1 and not isinstance(width, Dim))
-
     def _batch(self, value: Value) -> str:
-        """The (N, ...) array of this step that holds a value."""
-        name = self.names.get(value)
-        loop = self.loop
+        """The array of this step that holds a value: (N, ...), or a row where that is enough."""
+        name, loop = self.names.get(value), self.loop
         if value in loop.steps:
             return f"{name}[t]"
         if value in loop.carry_in:
@@ -201,28 +183,41 @@ class Writer:
             return f"s{i}[p{i}]"
         if value in loop.kept:
             return f"{name}[kt]"
-        if name is None:
-            i = loop.carry_out.index(value)
-            return f"s{i}[q{i}]"
-        return name
+        if name is not None:
+            return name
+        if value not in loop.carry_out:
+            raise Untraceable(f"{value.op} as an operand of a matrix product")
+        i = loop.carry_out.index(value)
+        return f"s{i}[q{i}]"
 
-    def _product(self, value: Value) -> str:
+    def _copies(self, value: Value) -> list[str]:
+        """The arrays of this step that want the same numbers as the one that holds a value."""
+        places = [f"s{i}[q{i}]" for i, v in enumerate(self.loop.carry_out) if v is value]
+        return [place for place in places if place != self._batch(value)]
+
+    def _product(self, value: Value) -> list[str]:
         a, w = value.args
-        if w in self._inside or w not in self.loop.once:
+        if w not in self.packed:
             raise Untraceable("a matrix product of two things that change from step to step")
+        if a not in self._inside and a in self.loop.once and not a.has_rows:
+            raise Untraceable("a matrix product without a row per sequence")
+        if not a.dtype == w.dtype == value.dtype:
+            raise Untraceable(f"a matrix product of {a.dtype} and {w.dtype}")
         target = self._batch(value)
-        text = f"product({self._batch(a)}, {self.names[w]}_packed, {target}, lo, hi)"
-        assert w in self.packed
-        copies = self._copies(value, target)
-        return text + "".join(f"\n        {copy}" for copy in copies)
+        return [
+            f"        product({self._batch(a)}, {self.names[w]}_packed, {target}, lo, hi)",
+            *(f"        {place}[lo:hi] = {target}[lo:hi]" for place in self._copies(value)),
+        ]
 
-    def _copies(self, value: Value, target: str) -> list[str]:
-        """The same numbers in the other places that want them."""
-        places = []
-        if value in self.loop.kept:
-            places.append(f"{self.names[value]}[kt]")
-        places += [f"s{i}[q{i}]" for i, v in enumerate(self.loop.carry_out) if v is value]
-        return [f"{place}[lo:hi] = {target}[lo:hi]" for place in places if place != target]
+    def _passed_on(self) -> list[str]:
+        """What the next step takes over without its being computed in this one."""
+        lines = []
+        for i, value in enumerate(self.loop.carry_out):
+            if value not in self._inside:
+                number = value.op == "full"
+                source = _number(value.args[0], value.dtype) if number else self._batch(value)
+                lines.append(f"        s{i}[q{i}][lo:hi] = {source}{'' if number else '[lo:hi]'}")
+        return lines
 
     # --- regions ---------------------------------------------------------------------------
 
@@ -233,207 +228,232 @@ class Writer:
             for v in self.loop.body
             if v in self.stored and v.op != "matmul" and self.level[v] == level
         ]
-        copies = []
-        if level == max(self.level.values(), default=0):
-            fed = {x for x in self.loop.carry_out if x not in self._inside}
-            for i, x in enumerate(self.loop.carry_out):
-                if x in fed:
-                    copies.append(f"        s{i}[q{i}][lo:hi] = {self._batch(x)}[lo:hi]")
         if not values:
-            return copies
-        self._rows: dict[tuple[Value, int, int], str] = {}
+            return []
+        self._rows: dict[tuple[Value, str, str], str] = {}
         self._row_lines: list[str] = []
         lines: list[str] = []
         for value in values:
             lines += self._computed(value)
         return [
             "        for n in range(lo, hi):",
-            *(f"            {x}" for x in [*self._row_lines, *lines]),
-            *copies,
+            *(f"            {line}" for line in [*self._row_lines, *lines]),
         ]
 
     def _row(self, value: Value, start: int = 0, size: int | None = None) -> str:
         """A name for a row of a value's array (or a slice of it), made once per row."""
-        size = value.shape[-1] if size is None else size
+        width = value.shape[-1]
+        size = width if size is None else size
         key = (value, repr(start), repr(size))
         if key not in self._rows:
-            name = f"r{len(self._rows)}"
-            self._rows[key] = name
-            whole = int(start) == 0 and not isinstance(start, Dim) and size is value.shape[-1]
-            cut = "" if whole else f"{self.size(start)}:{self.size(start + size)}"
-            if value in self.loop.once:
-                at = f"[{cut}]" if len(value.shape) == 1 else f"[0, {cut or ':'}]"
-                source = self.names[value] + (at if cut or len(value.shape) > 1 else "")
+            whole = repr(start) == "0" and repr(size) == repr(width)
+            cut = ":" if whole else f"{self.size(start)}:{self.size(start + size)}"
+            array = self._batch(value)
+            if value in self._inside:
+                one_row = "[" not in array and not self._wide(value)
             else:
-                batch = self._batch(value)
-                if "[" not in batch and not self._wide(value):
-                    source = batch + (f"[{cut}]" if cut else "")
-                else:
-                    source = f"{batch}[n, {cut}]" if cut else f"{batch}[n]"
-            line = f"{name} = {source}"
-            self._row_lines.append(line)
+                one_row = value in self.loop.once and value.ndim == 1
+            at = [] if one_row else ["0" if _is_one(value.shape[0]) else "n"]
+            at += [] if whole else [cut]
+            self._rows[key] = name = f"r{len(self._rows)}"
+            self._row_lines.append(f"{name} = {array}" + (f"[{', '.join(at)}]" if at else ""))
         return self._rows[key]
 
+    def _number_at(self, value: Value) -> str:
+        """Where the one number of a row is."""
+        array = self._batch(value)
+        if value in self._inside and "[" not in array and not self._wide(value):
+            return array  # a local variable
+        return f"{array}[n, 0]" if value.ndim == 2 else f"{array}[n]"
+
     def _computed(self, value: Value) -> list[str]:
-        """The loop that computes one value's row."""
+        """What computes one value's row."""
         if value.op in REDUCTIONS:
-            return self._reduced(value)
-        if self._is_scalar(value):
-            return [f"{self._scalar_target(value)} = {self._expression(value, top=True)}"]
-        target = value
-        if value.op == "concatenate":
+            lines = self._reduced(value)
+        elif value.op == "concatenate":
             lines, start = [], 0
             for part in value.args:
-                size = part.shape[-1]
-                row = self._row(target, start, size)
-                lines += [
-                    f"for j in range({self.size(size)}):",
-                    f"    {row}[j] = {self._expression(part)}",
-                ]
-                start = start + size
-            return [*lines, *self._row_copies(value)]
-        if value.op == "place":
+                lines += self._filled(value, part, start, part.shape[-1])
+                start = start + part.shape[-1]
+        elif value.op == "place":
             (part,) = value.args
-            whole = self._row(target)
-            row = self._row(target, value.settings["start"], part.shape[-1])
-            return [
-                f"{whole}[:] = 0",
-                f"for j in range({self.size(part.shape[-1])}):",
-                f"    {row}[j] = {self._expression(part)}",
-                *self._row_copies(value),
+            zero = _number(0, value.dtype)
+            lines = [
+                *self._loop_over(value, 0, value.shape[-1], zero),
+                *self._filled(value, part, value.settings["start"], part.shape[-1]),
             ]
-        row = self._row(target)
-        lines = [f"for j in range({self.size(value.shape[-1])}):"]
-        lines.append(f"    {row}[j] = {self._expression(value, top=True)}")
-        return [*lines, *self._row_copies(value)]
+        elif _is_scalar(value):
+            lines = [f"{self._number_at(value)} = {self._expression(value, top=True)}"]
+        else:
+            lines = self._loop_over(value, 0, value.shape[-1], self._expression(value, top=True))
+        for place in self._copies(value):
+            if _is_scalar(value):
+                at = "[n, 0]" if value.ndim == 2 else "[n]"
+                lines.append(f"{place}{at} = {self._number_at(value)}")
+            else:
+                lines += [
+                    f"for j in range({self.size(value.shape[-1])}):",
+                    f"    {place}[n, j] = {self._row(value)}[j]",
+                ]
+        return lines
 
-    def _row_copies(self, value: Value) -> list[str]:
-        row = self._row(value)
-        places = self._copies(value, self._batch(value))
-        return [
-            line
-            for place in places
-            for line in (
-                f"for j in range({self.size(value.shape[-1])}):",
-                f"    {place.partition('[lo:hi]')[0]}[n, j] = {row}[j]",
-            )
-        ]
+    def _filled(self, target: Value, part: Value, start: int, size: int) -> list[str]:
+        return self._loop_over(target, start, size, self._expression(part))
 
-    def _scalar_target(self, value: Value) -> str:
-        batch = self._batch(value)
-        if "[" in batch:
-            return f"{batch}[n{', 0' if len(value.shape) > 1 else ''}]"
-        return f"{batch}[n]" if self._wide(value) else batch
+    def _loop_over(self, target: Value, start: int, size: int, expression: str) -> list[str]:
+        row = self._row(target, start, size)
+        return [f"for j in range({self.size(size)}):", f"    {row}[j] = {expression}"]
 
     def _reduced(self, value: Value) -> list[str]:
         (x,) = value.args
-        if value.settings["axes"] != (1,):
-            raise Untraceable(f"a {value.op} over the axes {value.settings['axes']} of a step")
-        name, width = self._scalar_target(value), self.size(x.shape[-1])
-        item = self._expression(x)
-        zero = f"np.{value.dtype.name}(0)"
+        if value.settings["axes"] != (1,) or not int(x.shape[1]):
+            raise Untraceable(f"a {value.op} over the axes {value.settings['axes']} of {x.shape}")
+        name, width, item = self._number_at(value), self.size(x.shape[-1]), self._expression(x)
+        dtype = value.dtype.name
         if value.op in ("sum", "mean"):
-            lines = ["total = " + zero, f"for j in range({width}):", f"    total += {item}"]
-            if value.op == "mean":
-                return [*lines, f"{name} = total / np.{value.dtype.name}({width})"]
-            return [*lines, f"{name} = total"]
-        compare = "max" if value.op == "max" else "min"
-        first = item.replace("[j]", "[0]")
+            over = f" / np.{dtype}({width})" if value.op == "mean" else ""
+            return [
+                f"total = np.{dtype}(0)",
+                f"for j in range({width}):",
+                f"    total += {item}",
+                f"{name} = total{over}",
+            ]
+        better = ">" if value.op == "max" else "<"
         return [
-            f"best = {first}",
-            f"for j in range({width}):",
-            f"    best = {compare}(best, {item})",
+            f"best = {item.replace('[j]', '[0]')}",
+            f"for j in range(1, {width}):",
+            f"    item = {item}",
+            f"    best = item if item {better} best or item != item else best",  # NaN wins
             f"{name} = best",
         ]
 
+    # --- expressions -----------------------------------------------------------------------
+
     def _expression(
-        self, value: Any, top: bool = False, start: int = 0, size: int | None = None
+        self, value: Value, top: bool = False, start: int = 0, size: int | None = None
     ) -> str:
-        """Element j of a row of a value, as an expression."""
-        if not isinstance(value, Value):
-            return self._number(value)
+        """Element j of a row of a value, or of the slice of it from `start`, as an expression."""
+        if value.op == "full":
+            return _number(value.args[0], value.dtype)
+        if _is_scalar(value):  # the same for every j, whatever slice its user is part of
+            start, size = 0, None
         if value not in self._inside or (value in self.stored and not top):
             return self._element(value, start, size)
         op, args = value.op, value.args
         if op == "part":
-            if value.settings["axis"] != len(value.shape) - 1:
+            if value.settings["axis"] != value.ndim - 1:
                 raise Untraceable("a part of the batch")
-            return self._expression(
-                args[0], start=value.settings["start"] + start, size=size or value.shape[-1]
-            )
+            first = value.settings["start"]
+            size = value.shape[-1] if size is None else size
+            text = self._expression(args[0], start=first + start, size=size)
+            return text.replace("[j]", "[0]") if _is_scalar(value) else text
         if op in ("reshape", "broadcast_to"):
-            return self._reshaped(value, start, size)
+            (x,) = args
+            widths = [v.shape[1] if v.ndim > 1 else 1 for v in (x, value)]
+            if self.program.form(widths[0]) != self.program.form(widths[1]) and not _is_scalar(x):
+                raise Untraceable(f"a reshape from {x.shape} to {value.shape} within a step")
+            return self._expression(x, start=start, size=size)
         if op == "astype":
-            inner = self._expression(args[0], start=start, size=size)
-            return f"np.{value.dtype.name}({inner})"
+            return _cast(self._expression(args[0], start=start, size=size), value.dtype)
         if op not in ELEMENTWISE:
             raise Untraceable(f"{op} within a step")
-        parts = [self._expression(arg, start=start, size=size) for arg in args]
-        return self._applied(value, parts)
-
-    def _reshaped(self, value: Value, start: int, size: int | None) -> str:
-        (x,) = value.args
-        widths = [v.shape[1] if len(v.shape) > 1 else 1 for v in (x, value)]
-        same = self.program.form(widths[0]) == self.program.form(widths[1])
-        if not (same or self._is_scalar(x)) or len(value.shape) > 2:
-            raise Untraceable(f"a reshape from {x.shape} to {value.shape} within a step")
-        return self._expression(x, start=start, size=size)
+        parts = []
+        for arg, dtype in zip(args, _operand_dtypes(value), strict=True):
+            if not isinstance(arg, Value):
+                parts.append(f"({self.size(arg)})" if isinstance(arg, Dim) else "")
+                parts[-1] = _cast(parts[-1], dtype) if parts[-1] else _number(arg, dtype)
+                continue
+            text = self._expression(arg, start=start, size=size)
+            parts.append(text if arg.dtype == dtype else _cast(text, dtype))
+        return _applied(value, parts)
 
     def _element(self, value: Value, start: int, size: int | None) -> str:
-        if value in self.loop.once:
-            if not value.shape:
-                return f"{self.names[value]}[()]"
-            last = value.shape[-1]
-            if last == 1 and not isinstance(last, Dim):
-                return f"{self.names[value]}[{', '.join('0' for _ in value.shape)}]"
-            if len(value.shape) == 2 and value.shape[0] != 1:
+        if value in self.loop.once and not value.has_rows:
+            if value.ndim == 0 or _is_one(value.shape[-1]):
+                return f"{self.names[value]}[{', '.join('0' * value.ndim) or '()'}]"
+            if value.ndim > 2 or (value.ndim == 2 and not _is_one(value.shape[0])):
                 raise Untraceable("a matrix of parameters meets the rows of a batch")
-            return f"{self._row(value, start, size)}[j]"
-        if self._is_scalar(value):
-            batch = self._batch(value)
-            if "[" in batch:
-                return f"{batch}[n{', 0' if len(value.shape) > 1 else ''}]"
-            return f"{batch}[n]" if self._wide(value) else batch
+        elif _is_scalar(value):
+            return self._number_at(value)
         return f"{self._row(value, start, size)}[j]"
 
-    def _number(self, x: Any) -> str:
-        if isinstance(x, bool):
-            return repr(x)
-        text = f"({self.size(x)})" if isinstance(x, Dim) else repr(float(x))
-        if isinstance(x, Dim) and any("N" in p for p in form_of(x)):
-            raise Untraceable("it calculates with the number of sequences in the batch")
-        if text in ("inf", "-inf", "nan"):
-            text = {"inf": "np.inf", "-inf": "-np.inf", "nan": "np.nan"}[text]
-        return f"np.{self.dtype}({text})"
 
-    def _applied(self, value: Value, parts: list[str]) -> str:
-        op = value.op
-        if op in _INFIX:
-            return f"({parts[0]} {_INFIX[op]} {parts[1]})"
-        if op in _CALLS:
-            return f"{op}({parts[0]})"
-        (x, *rest) = parts
-        zero, one = f"np.{self.dtype}(0)", f"np.{self.dtype}(1)"
-        if op == "negative":
-            return f"(-{x})"
-        if op == "square":
-            return f"({x} * {x})"
-        if op == "abs":
-            return f"abs({x})"
-        if op == "relu":
-            return f"({x} if {x} > {zero} or {x} != {x} else {zero})"
-        if op == "sign":
-            return f"({one} if {x} > {zero} else (-{one} if {x} < {zero} else {x}))"
-        if op == "where":
-            return f"({rest[0]} if {x} else {rest[1]})"
-        if op == "maximum":
-            return f"({x} if {x} >= {rest[0]} or {x} != {x} else {rest[0]})"
-        if op == "minimum":
-            return f"({x} if {x} <= {rest[0]} or {x} != {x} else {rest[0]})"
-        if op == "logical_not":
-            return f"(not {x})"
-        if op == "isnan":
-            return f"({x} != {x})"
-        if op == "isfinite":
-            return f"(({x} - {x}) == {zero})"
-        raise Untraceable(f"{op} has no kernel")
+def _applied(value: Value, parts: list[str]) -> str:
+    """An elementwise op on the texts of its arguments."""
+    op = value.op
+    x, *rest = parts
+    if op in _INFIX:
+        return f"({x} {_INFIX[op]} {rest[0]})"
+    if op in _CALLS:
+        return f"{op}({x})"
+    zero, one = _number(0, value.dtype), _number(1, value.dtype)
+    if op == "power":
+        exponent = value.args[1]
+        known = {2: f"({x} * {x})", 3: f"({x} * {x} * {x})", 1: x, 0.5: f"sqrt({x})"}
+        known |= {-0.5: f"({one} / sqrt({x}))", -1: f"({one} / {x})"}
+        if value.dtype.kind == "f" and not isinstance(exponent, Value) and exponent in known:
+            return known[exponent]
+        return f"({x} ** {rest[0]})"
+    if op == "negative":
+        return f"(-{x})"
+    if op == "square":
+        return f"({x} * {x})"
+    if op == "relu":
+        return f"({x} if {x} > {zero} or {x} != {x} else {zero})"
+    if op == "sign":
+        return f"({one} if {x} > {zero} else (-{one} if {x} < {zero} else {x}))"
+    if op == "where":
+        return f"({rest[0]} if {x} else {rest[1]})"
+    if op in ("maximum", "minimum"):
+        better = ">=" if op == "maximum" else "<="
+        return f"({x} if {x} {better} {rest[0]} or {x} != {x} else {rest[0]})"
+    if op == "logical_not":
+        return f"(not {x})"
+    if op == "isnan":
+        return f"({x} != {x})"
+    if op == "isfinite":
+        return f"(({x} - {x}) == 0)"
+    raise Untraceable(f"{op} has no kernel")
+
+
+def _operand_dtypes(value: Value) -> Iterable[Any]:
+    """In which dtype an elementwise op takes each argument."""
+    if value.op == "where":
+        return np.dtype(bool), value.dtype, value.dtype
+    if value.op.startswith("logical"):
+        return [np.dtype(bool)] * len(value.args)
+    if value.op not in TRUTH:
+        return [value.dtype] * len(value.args)
+    kinds = (a.dtype if isinstance(a, Value) else _plain(a) for a in value.args)
+    return [np.result_type(*kinds)] * len(value.args)
+
+
+def _cast(text: str, dtype: Any) -> str:
+    return f"({text} != 0)" if dtype.kind == "b" else f"np.{dtype.name}({text})"
+
+
+def _number(x: Any, dtype: Any) -> str:
+    """A Python number as one of a dtype."""
+    if dtype.kind == "b":
+        return repr(bool(x))
+    if dtype.kind != "f":
+        return f"np.{dtype.name}({int(x)})"
+    text = repr(float(x))
+    return f"np.{dtype.name}({text if text[-1].isdigit() else f'float({text!r})'})"  # inf, nan
+
+
+def _plain(x: Any) -> Any:
+    return int(x) if isinstance(x, Dim) else x
+
+
+def _plain_names(text: str) -> str:
+    return text.replace(".", "_")
+
+
+def _is_one(n: int) -> bool:
+    return n == 1 and not isinstance(n, Dim)
+
+
+def _is_scalar(value: Value) -> bool:
+    """Whether a row of a value is one number."""
+    return value.has_rows if value.ndim == 1 else value.ndim == 2 and _is_one(value.shape[1])

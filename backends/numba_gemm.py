@@ -72,8 +72,7 @@ def _pack_columns(wt, packed):
                     packed[panel, k, j] = wt[start + j, k]
 
 
-@intrinsic
-def _block(
+def _block_of(
     typing: Any, rows: Any, a: Any, row: Any, packed: Any, panel: Any, c: Any, at: Any, col: Any
 ) -> Any:
     """c[at : at + rows, col : col + NR] = a[row : row + rows] @ packed[panel], in registers."""
@@ -148,6 +147,9 @@ def _block(
         return context.get_dummy_value()
 
     return signature, codegen
+
+
+_block: Any = intrinsic(_block_of)
 
 
 @njit(nogil=True)

@@ -1,6 +1,6 @@
 """Recurrent layers, forwards and backwards: minigrad's generated kernels beside their peers.
 
-    python benchmarks/recurrent.py [--threads 1 2] [--cells lstm gru rnn] [--rounds 15] [--json FILE]
+    python benchmarks/recurrent.py [--threads 1 2] [--cells lstm gru rnn] [--json FILE]
 
 A training step of one layer without what surrounds it: the outputs, then the gradients of the
 input, the initial state and all weights, for a random cotangent, in float32. Peers: `torch.nn`

@@ -1,5 +1,7 @@
 """minigrad: a tiny reverse-mode autograd engine whose ops are defined once and run anywhere."""
 
+from typing import TYPE_CHECKING
+
 from . import functional as functional
 from . import nn as nn
 from . import optim as optim
@@ -28,3 +30,17 @@ from .scan import scan as scan
 from .tensor import Tensor as Tensor
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from .compiler import dispatch_counts as dispatch_counts
+    from .compiler import reset_dispatch_counts as reset_dispatch_counts
+    from .compiler.trace import trace as trace
+else:
+
+    def __getattr__(name):
+        """The compiler is loaded when it is first asked for."""
+        if name in ("dispatch_counts", "reset_dispatch_counts", "trace"):
+            from . import compiler
+
+            return getattr(compiler, name)
+        raise AttributeError(f"module 'minigrad' has no attribute {name!r}")

@@ -135,11 +135,19 @@ class Recurrent(Declared):
             for direction, reverse in self._directions():
                 p = self._weights(f"_l{layer}{direction}")
                 state = self._packed(next(before))
-                y, state = mg.scan(self.cell, p, x, state, lengths, reverse)
+                y, state = mg.scan(self.cell, p, self.inputs(x), state, lengths, reverse)
                 outputs.append(y)
                 after.append([state] if len(self.states) == 1 else state)
             x = mg.concatenate(outputs, axis=-1) if len(outputs) > 1 else outputs[0]
         return x, [mg.stack(part) for part in zip(*after, strict=True)]
+
+    def inputs(self, x: Tensor) -> Any:
+        """What the cell is given step by step for x (T, N, I): x itself.
+
+        A cell can't draw random numbers; a layer whose cell wants some returns a tuple of x and
+        tensors (T, N, ...) that it draws here.
+        """
+        return x
 
     def extra_repr(self) -> str:
         """Its sizes, and the options that differ from their defaults."""

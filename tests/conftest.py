@@ -35,6 +35,9 @@ def pytest_configure(config):
         )
     settings.load_profile(_profile())
 
+    # Kernels of this run and of later ones, apart from the user's own.
+    os.environ.setdefault("MINIGRAD_CACHE", str(config.cache.mkdir("kernels")))
+
     from strict_backend import StrictBackend
 
     import minigrad as mg

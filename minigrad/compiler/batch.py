@@ -1,7 +1,4 @@
-"""Work outside of the loop: values computed for all steps at once, or once for the whole scan.
-
-Before and after the loop, the steps are rows: N stands for the rows of all steps.
-"""
+"""Work outside of the loop: a backend's ops on the rows of all steps at once."""
 
 from __future__ import annotations
 
@@ -15,73 +12,63 @@ from .symbolic import ELEMENTWISE, REDUCTIONS, Value
 class Batch:
     """A list of values, ready to be computed by a backend.
 
-    It is made for the sizes that its values were traced with; only the number of steps is free.
+    It is made for the sizes that its values were traced with; only the number of rows is free.
     """
 
     def __init__(self, values: Sequence[Value], xp: Any) -> None:
-        self.values = values
+        self.values = list(values)
         computed = set(values)
-        self._inputs = list(dict.fromkeys(x for v in values for x in v.inputs if x not in computed))
+        self.inputs = list(dict.fromkeys(x for v in values for x in v.inputs if x not in computed))
         self._calls = [(v, v.inputs, _call(v, xp)) for v in values]
-        self._xp = xp
 
-    def run(self, once: Mapping[Value, Any], steps: dict[Value, Any], T: int) -> None:
-        """Compute the values into `steps`: those with a row per sequence as (T, N, ...) arrays."""
-        if not self.values:
-            return
-        reshape = self._xp.reshape
-        env = {}
-        for x in self._inputs:
-            if x in steps and x.has_rows:
-                array = steps[x]
-                env[x] = reshape(array, (T * array.shape[1], *array.shape[2:]))
-            else:
-                env[x] = steps[x] if x in steps else once[x]
+    def run(self, given: Mapping[Value, Any], rows: int) -> dict[Value, Any]:
+        """The arrays of the values, from those of the inputs; `rows` is what N stands for."""
+        known, found = dict(given), {}
         for value, inputs, call in self._calls:
-            env[value] = out = call(T, *[env[x] for x in inputs])
-            if value.has_rows:
-                out = reshape(out, (T, out.shape[0] // T, *out.shape[1:]))
-            steps[value] = out
+            known[value] = found[value] = call(rows, *[known[x] for x in inputs])
+        return found
 
 
 def _call(value: Value, xp: Any) -> Callable[..., Any]:
-    """A function of the number of steps and of the value's inputs."""
+    """A function of the number of rows and of the value's inputs."""
     op, settings = value.op, value.settings
     if op in ELEMENTWISE or op == "matmul":
         fn = getattr(xp, op)
         if all(isinstance(arg, Value) for arg in value.args):
-            return lambda T, *arrays: fn(*arrays)
+            return lambda rows, *arrays: fn(*arrays)
         numbers = [None if isinstance(a, Value) else _number(a) for a in value.args]
 
-        def mixed(T: int, *arrays: Any) -> Any:
+        def mixed(rows: int, *arrays: Any) -> Any:
             rest = iter(arrays)
             return fn(*(next(rest) if number is None else number for number in numbers))
 
         return mixed
     if op in REDUCTIONS:
         reduce, axes = getattr(xp, op), settings["axes"]
-        return lambda T, x: reduce(x, axis=axes, keepdims=True)
+        return lambda rows, x: reduce(x, axis=axes, keepdims=True)
     if op in ("reshape", "broadcast_to"):
         arrange = getattr(xp, op)
-        return lambda T, x: arrange(x, tuple(_size(n, T) for n in value.shape))
+        return lambda rows, x: arrange(x, _shape(value, rows))
+    if op == "full":
+        return lambda rows: xp.full(_shape(value, rows), value.args[0], value.dtype)
     if op == "transpose":
-        return lambda T, x: xp.transpose(x, settings["axes"])
+        return lambda rows, x: xp.transpose(x, settings["axes"])
     if op == "astype":
-        return lambda T, x: xp.astype(x, value.dtype)
+        return lambda rows, x: xp.astype(x, value.dtype)
     if op == "concatenate":
-        return lambda T, *arrays: xp.concatenate(arrays, axis=settings["axis"])
+        return lambda rows, *arrays: xp.concatenate(arrays, axis=settings["axis"])
     start = int(settings["start"])
     width = (value if op == "part" else value.args[0]).shape[settings["axis"]]
     index = (*(slice(None),) * settings["axis"], slice(start, start + int(width)))
     if op == "part":
-        return lambda T, x: xp.getitem(x, index)
-    return lambda T, x: xp.scatter(x, index, tuple(_size(n, T) for n in value.shape))
+        return lambda rows, x: xp.getitem(x, index)
+    return lambda rows, x: xp.scatter(x, index, _shape(value, rows))
 
 
 def _number(x: Any) -> Any:
     return int(x) if isinstance(x, Dim) else x
 
 
-def _size(n: int, T: int) -> int:
-    """A size with the rows of all steps in place of N."""
-    return int(n) * T if isinstance(n, Dim) and n.counts_rows else int(n)
+def _shape(value: Value, rows: int) -> tuple[int, ...]:
+    """The shape of a value's array."""
+    return tuple(rows if isinstance(n, Dim) and n.counts_rows else int(n) for n in value.shape)

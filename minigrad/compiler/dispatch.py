@@ -7,21 +7,23 @@ that says why, where it isn't). `dispatch_counts()` tells what ran and, if compo
 from __future__ import annotations
 
 import os
-import types
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..derivatives import replay
 from ..graph import Node, Output, PlainOp, grad_enabled, observers, tick
 from ..ops import reshape, where
+from ..scan import _layout, _like, _name, _parts
 from ..tensor import Tensor, wrap
 from .fused import Fused, Plan
+from .identity import Unknown, identity
 from .structure import Structure
 from .symbolic import Untraceable
 
 _counts: Counter[tuple[str, str, str, str]] = Counter()
 _plans: dict[Any, Plan | str] = {}
+_MOST_PLANS = 1000  # the oldest is forgotten when there are more
 _CHUNK = 4096  # steps that a scan without gradients takes at a time, to bound its memory
 
 
@@ -30,12 +32,23 @@ class FusionError(RuntimeError):
 
 
 def dispatch_counts() -> dict[tuple[str, str, str, str], int]:
-    """How often scans ran, by (name, backend, "fused" or "composed", reason)."""
+    """How often scans ran since the start or the last reset, and which way.
+
+    The keys are (cell, backend, "fused" or "composed", reason); the reason is empty if fused.
+
+    >>> import minigrad as mg
+    >>> mg.reset_dispatch_counts()
+    >>> def add(p, x, total):
+    ...     return total + x, total + x
+    >>> _ = mg.scan(add, None, mg.ones((3, 2), backend="numpy"), mg.zeros(2, backend="numpy"))
+    >>> mg.dispatch_counts()
+    {('add', 'numpy', 'composed', 'the backend has no compiler'): 1}
+    """
     return dict(_counts)
 
 
 def reset_dispatch_counts() -> None:
-    """Start counting anew."""
+    """Start counting anew; see `dispatch_counts`."""
     _counts.clear()
 
 
@@ -53,25 +66,22 @@ def fused_scan(
     `valid` (T, N) says which steps count, if not all do; `composed(params, xs, state)` is the
     definition, which a second-order gradient runs.
     """
-    name = getattr(cell, "__name__", type(cell).__name__)
-    backend = Structure(state).tensors[0].backend
+    backend = _parts(state)[0].backend
     choice = os.environ.get("MINIGRAD_FUSED", "1")
     if choice not in ("0", "1", "require"):
         raise ValueError(f"MINIGRAD_FUSED is 0, 1 or require; got {choice!r}")
-    outcome = (
-        "MINIGRAD_FUSED=0"
-        if choice == "0"
-        else _attempt(cell, params, xs, state, valid, reverse, composed, backend)
-    )
+    outcome: tuple[Any, Any] | str = "MINIGRAD_FUSED=0"
+    if choice != "0":
+        outcome = _attempt(cell, params, xs, state, valid, reverse, composed, backend)
     if isinstance(outcome, str):
         if choice == "require":
             raise FusionError(
-                f"MINIGRAD_FUSED=require, but a scan of {name} on backend {backend.name!r} can't "
-                f"be fused: {outcome}"
+                f"MINIGRAD_FUSED=require, but a scan of {_name(cell)} on backend "
+                f"{backend.name!r} can't be fused: {outcome}"
             )
-        _counts[name, backend.name, "composed", outcome] += 1
+        _counts[_name(cell), backend.name, "composed", outcome] += 1
         return None
-    _counts[name, backend.name, "fused", ""] += 1
+    _counts[_name(cell), backend.name, "fused", ""] += 1
     return outcome
 
 
@@ -80,7 +90,7 @@ def _attempt(
     params: Any,
     xs: Any,
     state: Any,
-    valid: Any,
+    valid: Tensor | None,
     reverse: bool,
     composed: Any,
     backend: Any,
@@ -88,128 +98,85 @@ def _attempt(
     """The result, or the reason why there is none."""
     if getattr(backend, "compile_loop", None) is None:
         return "the backend has no compiler"
-    if observers and any(o.__module__ == "minigrad.anomaly" for o in observers):
+    if any(getattr(observe, "__module__", "") == "minigrad.anomaly" for observe in observers):
         return "anomaly mode looks at every op"
-    p, x, s = Structure(params), Structure(xs), Structure(state)
-    tensors = [*p.tensors, *x.tensors, *s.tensors]
-    if any(t.backend is not backend for t in tensors):
+    p, x, s = Structure(params), _parts(xs), _parts(state)
+    if any(t.backend is not backend for t in (*p.tensors, *x)):
         return "its tensors are on several backends"
-    T, N = x.tensors[0].shape[:2]
+    T, N = x[0].shape[:2]
     if T == 0 or N == 0:
         return "there are no steps, or no sequences"
-    step: Any = cell
     if valid is not None:
-        step, tensors = _masked(cell), [*p.tensors, *x.tensors, valid, *s.tensors]
-    tracked = grad_enabled.get() and any(t._node is not None for t in tensors)
-    wanted = tuple(tracked and t._node is not None for t in tensors)
-    key = _key(cell, p, x, s, tensors, wanted, backend, valid is not None)
-    made = _plans.get(key) if key is not None else None
-    if made is None:
-        one = x.rebuild([wrap(t._data[0], backend) for t in x.tensors])
-        if valid is not None:
-            one = (one, wrap(valid._data[0], backend))
-        try:
-            made = Plan(step, params, one, state, backend, wanted)
-        except Untraceable as refusal:
-            made = str(refusal)
-        if key is not None:
-            _plans[key] = made
+        x = (*x, valid)
+    tensors = [*p.tensors, *x, *s]
+    wanted = tuple(t._node is not None for t in tensors)
+    tracked = grad_enabled.get() and any(wanted)
+    made = _planned(cell, p, params, xs, x, state, wanted, backend)
     if isinstance(made, str):
         return made
+    arrays = [backend.contiguous(t._data) for t in tensors]
     if tracked:
-        return _remembered(made, backend, p, x, s, tensors, T, reverse, composed)
-    ys, last = _in_chunks(made, backend, p, x, s, tensors, T, reverse)
-    template = made.program
-    return (
-        template.ys_like.rebuild([wrap(y, backend) for y in ys]),
-        s.rebuild([wrap(part, backend) for part in last]),
-    )
+        run = Fused(made, arrays, T, reverse, keep=True)
+        node = _node(run, tensors, backend)
+        inputs = [t for t in tensors if t is not valid]
 
+        def again(*inputs: Tensor) -> Any:
+            rest = iter(inputs)
+            given = p.rebuild([next(rest) for _ in p.tensors])
+            ys, last = composed(
+                given, _like(xs, [next(rest) for _ in _parts(xs)]), _like(state, rest)
+            )
+            return (*_parts(ys), *_parts(last))
 
-def _masked(cell: Any) -> Any:
-    """The cell for padded batches: where a step doesn't count it sees zeros and changes nothing."""
-
-    def masked(p: Any, x_and_valid: Any, state: Any) -> Any:
-        x, valid = x_and_valid
-
-        def only(a: Tensor, b: Any) -> Tensor:
-            return where(reshape(valid, valid.shape + (1,) * (a.ndim - 1)), a, b)
-
-        shown = Structure(x)
-        y, new = cell(p, shown.rebuild([only(t, 0) for t in shown.tensors]), state)
-        outs, after, before = Structure(y), Structure(new), Structure(state)
-        carried = [only(a, b) for a, b in zip(after.tensors, before.tensors, strict=True)]
-        return outs.rebuild([only(t, 0) for t in outs.tensors]), after.rebuild(carried)
-
-    return masked
+        node.settings = (again, tuple((t._data, t._node) for t in inputs))
+        outs = [
+            Tensor(y, backend, Output(node, i, y) if differentiable else None)
+            for i, (y, differentiable) in enumerate(
+                zip((*run.ys, *run.last), made.differentiable, strict=True)
+            )
+        ]
+    else:
+        node = None
+        first = len(p.tensors)
+        ys, last = _in_chunks(
+            made, arrays[:first], arrays[first : first + len(x)], arrays[first + len(x) :], reverse
+        )
+        outs = [Tensor(y, backend) for y in (*ys, *last)]
+    for observe in observers:
+        observe(_SCAN, node, arrays, [t._data for t in outs], backend)
+    count = len(made.program.ys)
+    return _like(made.program.ys_like, outs[:count]), _like(state, outs[count:])
 
 
 def _in_chunks(
-    made: Plan,
-    xp: Any,
-    p: Structure,
-    x: Structure,
-    s: Structure,
-    tensors: Any,
-    T: int,
-    reverse: bool,
+    plan: Plan, params: list[Any], xs: list[Any], state: list[Any], reverse: bool
 ) -> tuple[list[Any], list[Any]]:
     """The scan without gradients, some thousand steps at a time."""
-    first = len(p.tensors)
-    count = len(tensors) - first - len(s.tensors)
-    arrays = [xp.contiguous(t._data) for t in tensors]
-    stepped = arrays[first : first + count]
-    state = arrays[first + count :]
-    starts = list(range(0, T, _CHUNK))
-    parts = []
+    xp, T = plan.xp, xs[0].shape[0]
+    ys: list[Any] = []
+    starts = range(0, T, _CHUNK)
     for start in reversed(starts) if reverse else starts:
-        steps = [a[start : start + _CHUNK] for a in stepped]
-        run = Fused(made, [*arrays[:first], *steps, *state], len(steps[0]), reverse, keep=False)
-        parts.append(run.ys)
-        state = [xp.copy(part) for part in run.last]
-    if reverse:
-        parts.reverse()
-    ys = (
-        parts[0]
-        if len(parts) == 1
-        else [xp.concatenate(y, axis=0) for y in zip(*parts, strict=True)]
-    )
+        steps = [x[start : start + _CHUNK] for x in xs]
+        run = Fused(plan, [*params, *steps, *state], len(steps[0]), reverse, keep=False)
+        if len(starts) == 1:
+            return run.ys, run.last
+        ys = ys or [xp.empty((T, *y.shape[1:]), y.dtype) for y in run.ys]
+        for whole, part in zip(ys, run.ys, strict=True):
+            whole[start : start + _CHUNK] = part
+        state = run.last
     return ys, state
 
 
-def _remembered(
-    made: Plan,
-    backend: Any,
-    p: Structure,
-    x: Structure,
-    s: Structure,
-    tensors: Any,
-    T: int,
-    reverse: bool,
-    composed: Any,
-) -> tuple[Any, Any]:
-    """The scan with a node in the graph."""
-    arrays = [backend.contiguous(t._data) for t in tensors]
-    run = Fused(made, arrays, T, reverse, keep=True)
-    outs = [*run.ys, *run.last]
+def _node(run: Fused, tensors: Sequence[Tensor], backend: Any) -> Node:
+    """The scan's place in the graph."""
     node = Node()
     node.op, node.birth, node.backend, node.hooks = _SCAN, tick(), backend, None
     node.edges = tuple(t._node for t in tensors)
-    node.shape, node.dtype = [y.shape for y in outs], outs[0].dtype
-    node.saved = (run, *run.arrays())
-    given = [t for group in (p, x, s) for t in group.tensors]
-
-    def again(*inputs: Tensor) -> Any:
-        rest = iter(inputs)
-        ys, last = composed(
-            *(group.rebuild([next(rest) for _ in group.tensors]) for group in (p, x, s))
-        )
-        return (*Structure(ys).tensors, *Structure(last).tensors)
-
-    node.settings = (again, tuple((t._data, t._node) for t in given))
-    parts = [Tensor(y, backend, Output(node, i, y)) for i, y in enumerate(outs)]
-    count = len(run.ys)
-    return made.program.ys_like.rebuild(parts[:count]), s.rebuild(parts[count:])
+    node.shape = [y.shape for y in (*run.ys, *run.last)]
+    node.dtype = next(y.dtype for y in (*run.ys, *run.last) if y.dtype.kind == "f")
+    # The second order reads the inputs themselves, which may be laid out in another way.
+    node.saved = (run, *run.arrays(), *(t._data for t in tensors))
+    return node
 
 
 def _backward(node: Node, saved: Any, g: Any, work: Any) -> None:
@@ -218,9 +185,11 @@ def _backward(node: Node, saved: Any, g: Any, work: Any) -> None:
         inputs = [wrap(array, node.backend, source) for array, source in given]
         replay(lambda: again(*inputs), g, node, work)
         return
-    run = saved[0]
-    xp = node.backend
-    g = [xp.contiguous(part) for part in work.fill(g, node)]
+    run, xp = saved[0], node.backend
+    g = [
+        xp.zeros(y.shape, y.dtype) if part is None else xp.contiguous(part)
+        for part, y in zip(g, (*run.ys, *run.last), strict=True)
+    ]
     count = len(run.ys)
     wanted = [i for i, edge in enumerate(node.edges) if edge in work.grads]
     for i, part in run.backward(g[:count], g[count:], wanted).items():
@@ -237,45 +206,83 @@ def _backward(node: Node, saved: Any, g: Any, work: Any) -> None:
 _SCAN = PlainOp("scan", _backward)
 
 
-# --- when a plan serves again --------------------------------------------------------------
+# --- plans ---------------------------------------------------------------------------------
 
-_SIMPLE = (int, float, str, bytes, type(None))
+
+def _planned(
+    cell: Any,
+    p: Structure,
+    params: Any,
+    xs: Any,
+    x: tuple[Tensor, ...],
+    state: Any,
+    wanted: tuple[bool, ...],
+    backend: Any,
+) -> Plan | str:
+    """A plan for these arguments, made now or for an earlier call; or why there is none.
+
+    `x` are the parts of `xs` and, behind them, which steps count, if not all do.
+    """
+    masked = len(x) > len(_parts(xs))
+    key = _key(cell, p, xs, x, state, wanted, backend)
+    made = _plans.get(key) if key is not None else None
+    if made is None:
+        one: Any = tuple(wrap(t._data[0], backend) for t in x)
+        step = _masked(cell, xs) if masked else cell
+        try:
+            made = Plan(step, params, one if masked else _like(xs, one), state, backend, wanted)
+        except Untraceable as refusal:
+            made = str(refusal)
+        except Exception as error:
+            error.add_note(
+                f"This happened while {_name(cell)} was compiled. MINIGRAD_FUSED=0 runs it without."
+            )
+            raise
+        if key is not None:
+            if len(_plans) >= _MOST_PLANS:
+                del _plans[next(iter(_plans))]
+            _plans[key] = made
+    return made
 
 
 def _key(
     cell: Any,
     p: Structure,
-    x: Structure,
-    s: Structure,
-    tensors: Any,
-    wanted: Any,
+    xs: Any,
+    x: tuple[Tensor, ...],
+    state: Any,
+    wanted: tuple[bool, ...],
     backend: Any,
-    masked: bool,
 ) -> Any:
-    """What a plan depends on; None if that can't be told, and the cell is traced each time."""
-    told = _told(cell)
-    signatures = (p.signature, x.signature, s.signature)
-    if told is None or None in signatures:
+    """What a plan depends on; None if nobody can tell, and the cell is traced at each call."""
+    try:
+        told = identity(cell)
+    except Unknown:
         return None
-    first, last = len(p.tensors), len(tensors) - len(s.tensors)
-    shapes = tuple(  # of one step: a plan serves any number of them
-        (t.shape[1:] if first <= i < last else t.shape, t.dtype) for i, t in enumerate(tensors)
-    )
-    return told, signatures, shapes, wanted, backend.name, masked
+    if p.signature is None:
+        return None
+    one = [(t.shape[1:], t.dtype) for t in x]  # a plan serves any number of steps
+    shapes = [(t.shape, t.dtype) for t in (*p.tensors, *_parts(state))]
+    kinds = type(xs), type(state)
+    return told, p.signature, kinds, (*one, *shapes), wanted, backend
 
 
-def _told(cell: Any) -> Any:
-    """All that a function's results depend on besides its arguments, as far as it is constant."""
-    if not isinstance(cell, types.FunctionType):
-        return None
-    inner = []
-    for held in cell.__closure__ or ():
-        value = held.cell_contents
-        part = value if isinstance(value, _SIMPLE) else _told(value)
-        if part is None and value is not None:
-            return None
-        inner.append((type(value), part))
-    defaults = cell.__defaults__ or ()
-    if cell.__kwdefaults__ or not all(isinstance(value, _SIMPLE) for value in defaults):
-        return None
-    return cell.__code__, tuple(inner), defaults
+def _masked(cell: Any, xs: Any) -> Any:
+    """The cell for padded batches: where a step doesn't count it sees zeros and changes nothing."""
+
+    def masked(p: Any, x_and_valid: Any, state: Any) -> Any:
+        *x, valid = x_and_valid
+
+        def only(a: Tensor, b: Any) -> Tensor:
+            return where(reshape(valid, valid.shape + (1,) * (a.ndim - 1)), a, b)
+
+        def or_zero(a: Tensor) -> Tensor:
+            return only(a, False if a.dtype.kind == "b" else 0)
+
+        y, new = cell(p, _like(xs, map(or_zero, x)), state)
+        if _layout(new) != _layout(state):
+            raise Untraceable("it returns a state of another structure, shape or dtype")
+        carried = map(only, _parts(new), _parts(state))
+        return _like(y, map(or_zero, _parts(y))), _like(new, carried)
+
+    return masked

@@ -10,7 +10,7 @@ from .schedule import Loop, schedule
 from .symbolic import Untraceable, Value
 from .trace import trace
 
-# kernel(T, descending, keep, whole, once, steps, carries, kept); see `Fused._loop`.
+# kernel(T, N, descending, keep, whole, once, steps, carries, kept); see `Fused._loop`.
 Kernel = Callable[..., None]
 
 
@@ -32,32 +32,34 @@ class Plan:
     ) -> None:
         self.program = program = trace(cell, params, xs, state)
         self.inputs = [*program.params, *program.xs, *program.state]
-        floats = {v.dtype.name for v in self.inputs if v.dtype.kind == "f"}
-        if len(floats) != 1:
-            names = ", ".join(sorted(floats))
-            raise Untraceable(f"its tensors are of several float dtypes: {names}")
+        dtypes = sorted({v.dtype.name for v in self.inputs if v.dtype.kind == "f"})
+        if len(dtypes) != 1:
+            raise Untraceable(f"its tensors are of {' and '.join(dtypes) or 'no float dtype'}")
+        if not all(v.dtype.isnative for v in self.inputs):
+            raise Untraceable("its numbers are in another machine's byte order")
         asked = [value for value, want in zip(self.inputs, wanted, strict=True) if want]
-        self.schedule = laid = schedule(program, asked)
-        (dtype,) = floats
-        self.xp = backend
-        self.forward: Kernel = backend.compile_loop(laid.loop, dtype)
-        self.backward: Kernel | None = (
-            backend.compile_loop(laid.back_loop, dtype) if asked else None
-        )
+        laid = schedule(program, asked)
+        self.xp, self.loop, self.told, self.back = backend, laid.loop, laid.told, laid.back
         self.once = Batch(laid.once, backend)
         self.before = Batch(laid.before, backend)
         self.after = Batch(laid.after, backend)
-        self.back_before = Batch(laid.back_before, backend)
-        self._back_after: dict[tuple[int, ...], Batch] = {}
-        # Values of which every step's is needed outside of the loop.
-        self.told = {x for v in laid.after for x in v.inputs} | set(program.ys)
+        self.forward: Kernel = backend.compile_loop(laid.loop, dtypes[0])
+        self.saved: set[Value] = set()  # what the backward pass reads
+        if laid.back is not None:
+            self.saved = laid.back.read
+            self.back_once = Batch(laid.back.once, backend)
+            self.back_before = Batch(laid.back.before, backend)
+            self._back_after: dict[tuple[int, ...], Batch] = {}
+            self.backward: Kernel = backend.compile_loop(laid.back.loop, dtypes[0])
+        self.differentiable = program.differentiable(asked)
 
     def back_after(self, wanted: tuple[int, ...]) -> Batch:
         """The work after the backward loop for the gradients of the inputs at these positions."""
+        assert self.back is not None
         if wanted not in self._back_after:
-            roots = [self.schedule.grads[self.inputs[i]] for i in wanted]
+            roots = [self.back.grads[self.inputs[i]] for i in wanted]
             needed = set(self.program.order(*roots))
-            values = [v for v in self.schedule.back_after if v in needed]
+            values = [v for v in self.back.after if v in needed]
             self._back_after[wanted] = Batch(values, self.xp)
         return self._back_after[wanted]
 
@@ -75,31 +77,30 @@ class Fused:
         self, plan: Plan, arrays: Sequence[Any], T: int, reverse: bool, keep: bool
     ) -> None:
         self._plan, self._T, self._reverse = plan, T, reverse
-        program, loop = plan.program, plan.schedule.loop
+        xp, program, loop = plan.xp, plan.program, plan.loop
         given = dict(zip(plan.inputs, arrays, strict=True))
-        self._once = {v: given[v] for v in program.params}
-        plan.once.run(self._once, self._once, 1)
-        self._steps = {v: given[v] for v in program.xs}  # (T, N, ...)
-        plan.before.run(self._once, self._steps, T)
-
-        keep = keep or any(v in plan.told for v in loop.kept)
-        whole = [keep or new in plan.told for new in program.new_state]
         starts = [given[v] for v in program.state]
-        carries, kept = self._loop(plan.forward, loop, starts, whole, keep, reverse, self._steps)
-        self.last = [self._final(c, full, reverse) for c, full in zip(carries, whole, strict=True)]
-        before, behind = slice(None, -1), slice(1, None)  # in time, of a carry of all steps
-        if reverse:
-            before, behind = behind, before
-        for old, new, carry, full in zip(
-            program.state, program.new_state, carries, whole, strict=True
-        ):
+        self._N = starts[0].shape[0]
+        self._once = {v: given[v] for v in program.params}
+        self._once.update(plan.once.run(self._once, self._N))
+        self._steps = {v: given[v] for v in program.xs}  # (T, N, ...)
+        self._run(plan.before, self._once, self._steps)
+
+        carries = list(zip(program.state, program.new_state, strict=True))
+        needed = plan.told | plan.saved if keep else plan.told
+        whole = [old in needed or new in needed for old, new in carries]
+        keep = keep or any(v in plan.told for v in loop.kept)
+        held, kept = self._loop(plan.forward, loop, starts, whole, keep, reverse, self._steps)
+        # A whole carry may be an output, too; what the user does to one must not change the other.
+        self.last = [xp.copy(self._final(c, f, reverse)) for c, f in zip(held, whole, strict=True)]
+        for (old, new), carry, full in zip(carries, held, whole, strict=True):
             if full:
-                self._steps[old] = carry[before]
-                self._steps.setdefault(new, carry[behind])
+                self._steps[old], after = _in_time(carry, reverse)
+                self._steps.setdefault(new, after)
         if keep:
             self._steps.update(zip(loop.kept, kept, strict=True))
-        plan.after.run(self._once, self._steps, T)
-        self.ys = [self._output(y) for y in program.ys]
+        self._run(plan.after, self._once, self._steps)
+        self.ys = [self._output(y, program.ys[:i]) for i, y in enumerate(program.ys)]
 
     def arrays(self) -> list[Any]:
         """All that the backward pass reads."""
@@ -109,30 +110,55 @@ class Fused:
         self, g_ys: Sequence[Any], g_last: Sequence[Any], wanted: Iterable[int]
     ) -> dict[int, Any]:
         """Gradients of the inputs at the wanted positions, from those of `ys` and `last`."""
-        plan, T = self._plan, self._T
-        program, loop, grads = plan.program, plan.schedule.back_loop, plan.schedule.grads
-        steps = dict(self._steps)
-        steps.update(zip(program.g_ys, g_ys, strict=True))
-        plan.back_before.run(self._once, steps, T)
-        whole = [False] * len(g_last)
-        assert plan.backward is not None
-        carries, kept = self._loop(
-            plan.backward, loop, g_last, whole, True, not self._reverse, steps
-        )
-        steps.update(zip(loop.kept, kept, strict=True))
-        asked = tuple(i for i in wanted if plan.inputs[i] in grads)
-        plan.back_after(asked).run(self._once, steps, T)
-        first = dict(
-            zip(program.state, (self._final(c, False, False) for c in carries), strict=True)
-        )
+        plan, program, back = self._plan, self._plan.program, self._plan.back
+        assert back is not None
+        reverse = not self._reverse
+        once = {**self._once, **plan.back_once.run(self._once, self._N)}
+        steps = {**self._steps, **dict(zip(program.g_ys, g_ys, strict=True))}
+        self._run(plan.back_before, once, steps)
+        ends = dict(zip(program.g_state, g_last, strict=True))
+        starts = [ends[g] for g in back.loop.carry_in]
+        whole = [g in back.told for g in back.loop.carry_in]
+        held, kept = self._loop(plan.backward, back.loop, starts, whole, True, reverse, steps, once)
+        for g, carry, full in zip(back.loop.carry_in, held, whole, strict=True):
+            if full:
+                steps[g], _ = _in_time(carry, reverse)
+        steps.update(zip(back.loop.kept, kept, strict=True))
+        asked = tuple(i for i in wanted if plan.inputs[i] in back.grads)
+        self._run(plan.back_after(asked), once, steps)
+        final = [self._final(c, full, reverse) for c, full in zip(held, whole, strict=True)]
+        first = dict(zip(back.state, final, strict=True))
         found = {}
         for i in asked:
             value = plan.inputs[i]
-            g = grads[value]
-            found[i] = first[value] if value in first else steps.get(g, self._once.get(g))
+            if value in first:
+                found[i] = first[value]
+                continue
+            g = back.grads[value]
+            found[i] = steps[g]
+            if value in program.params and g.has_rows:  # a parameter with a row per sequence
+                found[i] = plan.xp.sum(found[i], axis=0)
         return found
 
     # --- the parts -------------------------------------------------------------------------
+
+    def _run(self, batch: Batch, once: dict[Value, Any], steps: dict[Value, Any]) -> None:
+        """Compute values for all steps at once: their rows are T*N."""
+        if not batch.values:
+            return
+        xp, T, N = self._plan.xp, self._T, self._N
+        given = {}
+        for x in batch.inputs:
+            array = steps[x] if x in steps else once[x]
+            if x.has_rows:
+                if x not in steps:
+                    array = xp.broadcast_to(array, (T, *array.shape))
+                array = xp.reshape(array, (T * N, *array.shape[2:]))
+            elif x not in steps and x.counts_rows:  # transposed, of one step
+                array = xp.concatenate([array] * T, axis=1)
+            given[x] = array
+        for value, out in batch.run(given, T * N).items():
+            steps[value] = xp.reshape(out, (T, N, *out.shape[1:])) if value.has_rows else out
 
     def _loop(
         self,
@@ -143,12 +169,13 @@ class Fused:
         keep: bool,
         descending: bool,
         steps: dict[Value, Any],
+        once: dict[Value, Any] | None = None,
     ) -> tuple[list[Any], list[Any]]:
         """Run a kernel; returns its carries and the values that it kept.
 
-        A carry that is `whole` has room for every step's value and the first one's, (T + 1, N,
-        ...), in the order of time, so that a step reads one row and writes the next, or the other
-        way round if the loop is `descending`. Any other has two rows, used in turn.
+        A carry that is `whole` has room for every step's value and the first one's, (T + 1, N, ...)
+        in the order of time, so that a step reads one row and writes the next, or the other way
+        round if the loop is `descending`. Any other has two rows, used in turn.
         """
         xp, T = self._plan.xp, self._T
         carries = []
@@ -156,10 +183,12 @@ class Fused:
             carry = xp.empty((T + 1 if full else 2, *start.shape), start.dtype)
             carry[T if full and descending else 0] = start
             carries.append(carry)
-        rows = T if keep else 1
-        kept = [xp.empty((rows, *(int(n) for n in v.shape)), v.dtype) for v in loop.kept]
-        once = [self._once[v] for v in loop.once]
-        kernel(T, descending, keep, whole, once, [steps[v] for v in loop.steps], carries, kept)
+        rows = (T if keep else 1, self._N)
+        kept = [xp.empty((*rows, *(int(n) for n in v.shape[1:])), v.dtype) for v in loop.kept]
+        shared = [(once or self._once)[v] for v in loop.once]
+        if loop.body or carries:
+            inputs = [steps[v] for v in loop.steps]
+            kernel(T, self._N, descending, keep, whole, shared, inputs, carries, kept)
         return carries, kept
 
     def _final(self, carry: Any, full: bool, descending: bool) -> Any:
@@ -168,7 +197,14 @@ class Fused:
             return carry[0 if descending else self._T]
         return carry[self._T % 2]
 
-    def _output(self, y: Value) -> Any:
-        if y not in self._steps:
-            raise Untraceable("one of its outputs is the same for all steps")
-        return self._steps[y]
+    def _output(self, y: Value, others: Sequence[Value]) -> Any:
+        """An output, in memory of its own."""
+        xp = self._plan.xp
+        if y in self._once:
+            return xp.copy(xp.broadcast_to(self._once[y], (self._T, *self._once[y].shape)))
+        return xp.copy(self._steps[y]) if y.op == "input" or y in others else self._steps[y]
+
+
+def _in_time(carry: Any, descending: bool) -> tuple[Any, Any]:
+    """What each step read from a whole carry, and what it wrote, in the order of time."""
+    return (carry[1:], carry[:-1]) if descending else (carry[:-1], carry[1:])

@@ -10,8 +10,8 @@ of a batch never meet, except in sums over them, which are gradients of what all
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 from .sizes import Dim
 from .symbolic import ELEMENTWISE, REDUCTIONS, TRUTH, Untraceable, Value
@@ -52,29 +52,34 @@ class Loop:
 
 
 @dataclass
-class Schedule:
-    """A step's program, laid out over time."""
+class Backward:
+    """The backward step, laid out over time, for the gradients that are asked for."""
 
-    program: Program
+    grads: dict[Value, Value]  # by input what its gradient is in one step
+    state: list[Value]  # the parts of the state whose gradients are carried
     once: list[Value]  # of the parameters alone
     before: list[Value]
     loop: Loop
     after: list[Value]
-    back_before: list[Value]
-    back_loop: Loop
-    back_after: list[Value]
-    grads: dict[Value, Value] = field(default_factory=dict)
+    told: set[Value]  # carries of which every step's is needed outside of the loop
+
+    @property
+    def read(self) -> set[Value]:
+        """All that it reads."""
+        values = (*self.once, *self.before, *self.loop.body, *self.after)
+        return {x for v in values for x in v.inputs}
 
 
-def _check(value: Value, program: Program) -> None:
-    """Refuse what would be wrong when N stands for all rows of all steps."""
-    if any(isinstance(arg, Dim) and arg.counts_rows for arg in value.args):
-        raise Untraceable("it calculates with the number of sequences in the batch")
-    columns = any(isinstance(n, Dim) and n.counts_rows for n in value.shape[1:])
-    if columns and value.op != "transpose":
-        raise Untraceable(f"{value.op} gives an array with a column per sequence")
-    if value.op in REDUCTIONS and 0 in value.settings["axes"] and value.op != "sum":
-        raise Untraceable(f"a {value.op} over the batch lets its rows meet")
+@dataclass
+class Schedule:
+    """A step's program, laid out over time."""
+
+    once: list[Value]  # of the parameters alone
+    before: list[Value]
+    loop: Loop
+    after: list[Value]
+    told: set[Value]  # values of which every step's is needed outside of the loop
+    back: Backward | None
 
 
 def depends(values: Iterable[Value], on: Iterable[Value]) -> set[Value]:
@@ -86,57 +91,72 @@ def depends(values: Iterable[Value], on: Iterable[Value]) -> set[Value]:
     return found
 
 
-def schedule(program: Program, wanted: Sequence[Value]) -> Schedule:
+def schedule(program: Program, wanted: Collection[Value]) -> Schedule:
     """Lay out a program; `wanted` are the inputs whose gradients are asked for."""
     forward = program.order(*program.ys, *program.new_state)
     per_step = depends(forward, [*program.xs, *program.state])
-    carried = depends(forward, program.state)
     for value in forward:
-        _check(value, program)
-        if value in per_step and value.op not in ROW_OPS | {"input"}:
-            raise Untraceable(f"{value.op} in a step")
-        if value in per_step and not value.has_rows:
-            raise Untraceable(f"{value.op} lets the rows of a batch meet")
-    once = [v for v in forward if v not in per_step]
-    before = _batched(program, [v for v in forward if v in per_step - carried])
-    state_work = set(program.order(*program.new_state))
-    late = [
-        v
-        for v in forward
-        if v in per_step and v not in state_work and v.op == "matmul" and v not in before
-    ]
-    after = [v for v in forward if v in depends(forward, late) and v.op != "input"]
-    inside = set(forward) - set(once) - set(before) - set(after)
-    body = [v for v in forward if v in inside and v.op != "input"]
+        _check(value)
+        if value in per_step:
+            _check_rows(value)
+    carried = depends(forward, program.state)
+    once = [v for v in forward if v not in per_step and v.op != "input"]
+    before = _products(program, [v for v in forward if v in per_step and v not in carried])
+    after = _late(program, forward, per_step, before, program.new_state)
+    elsewhere = {*once, *before, *after}
+    body = [v for v in forward if v.op != "input" and v not in elsewhere]
+    told = {*program.ys, *(x for v in after for x in v.inputs)}
 
-    grads = {x: g for x, g in program.grads.items() if x in wanted or x in program.state}
-    back = _backward(program, grads, forward, once, before, after)
-    outside = {*program.xs, *program.state, *before}
-    available = outside | set(program.new_state)
-    read = {x for v in back.values for x in v.inputs if x in per_step}
-    kept = [v for v in body if v in read and v not in available and v not in back.again]
-    for value in after:
-        kept += [x for x in value.inputs if x in inside and x not in {*kept, *available}]
-    kept += [y for y in dict.fromkeys(program.ys) if y in inside and y not in {*kept, *available}]
+    back: Backward | None = None
+    again: set[Value] = set()
+    if any(x in program.grads for x in wanted):
+        back, again = _backward(program, wanted, forward, {*once, *before}, told)
+    available = {*program.new_state, *again}
+    read = told | (back.read if back else set())
+    kept = [v for v in body if v in read and v not in available]
     loop = _loop(program, body, program.state, program.new_state, kept, per_step)
-    return Schedule(
-        program,
-        [v for v in [*once, *back.once] if v.op != "input"],
-        before,
-        loop,
-        after,
-        back.before,
-        back.loop,
-        back.after,
-        grads,
-    )
+    return Schedule(once, before, loop, after, told, back)
 
 
-def _batched(program: Program, values: Sequence[Value]) -> list[Value]:
-    """Matrix products among the values, and what they are made from."""
-    products = [v for v in values if v.op == "matmul"]
-    needed = set(program.order(*products))
+def _check(value: Value) -> None:
+    """Refuse what would be wrong when N stands for all rows of all steps."""
+    if any(isinstance(arg, Dim) and arg.counts_rows for arg in value.args):
+        raise Untraceable("it calculates with the number of sequences in the batch")
+    rest = value.shape[1:] if value.has_rows else value.shape
+    if value.op != "transpose" and any(isinstance(n, Dim) and n.counts_rows for n in rest):
+        raise Untraceable(f"{value.op} gives an array with a column per sequence")
+    if value.op in REDUCTIONS - {"sum"} and value.args[0].has_rows and not value.has_rows:
+        raise Untraceable(f"a {value.op} over the batch lets its rows meet")
+
+
+def _check_rows(value: Value) -> None:
+    """Refuse what isn't done row by row."""
+    if value.op not in ROW_OPS | {"input"} or not value.has_rows:
+        raise Untraceable(f"{value.op} lets the rows of a batch meet")
+    if value.ndim > 2:
+        raise Untraceable(
+            f"{value.name or value.op} has the shape {value.shape}; compiled are (N,) and (N, H)"
+        )
+
+
+def _products(program: Program, values: Sequence[Value]) -> list[Value]:
+    """Matrix products among the values, and those that they are made from."""
+    needed = set(program.order(*(v for v in values if v.op == "matmul")))
     return [v for v in values if v in needed and v.op != "input"]
+
+
+def _late(
+    program: Program,
+    values: Sequence[Value],
+    per_step: set[Value],
+    before: Sequence[Value],
+    carry_out: Iterable[Value],
+) -> list[Value]:
+    """Matrix products that the carry doesn't need, and what is made from them."""
+    needed = {*before, *program.order(*carry_out)}
+    products = [v for v in values if v.op == "matmul" and v in per_step and v not in needed]
+    late = depends(values, products)
+    return [v for v in values if v in late]
 
 
 def _loop(
@@ -147,10 +167,9 @@ def _loop(
     kept: list[Value],
     per_step: set[Value],
 ) -> Loop:
-    computed = set(body)
-    read = dict.fromkeys(x for v in body for x in v.inputs if x not in computed)
-    read |= dict.fromkeys(x for x in (*carry_out, *kept) if x not in computed)
-    rest = [x for x in read if x not in carry_in]
+    computed = {*body, *carry_in}
+    read = dict.fromkeys([*(x for v in body for x in v.inputs), *carry_out])
+    rest = [x for x in read if x not in computed and x.op != "full"]
     return Loop(
         [x for x in rest if x not in per_step],
         [x for x in rest if x in per_step],
@@ -162,84 +181,118 @@ def _loop(
     )
 
 
-@dataclass
-class _Backward:
-    values: list[Value]
-    again: set[Value]  # forward values that are computed again
-    once: list[Value]
-    before: list[Value]
-    loop: Loop
-    after: list[Value]
+# --- the backward step ---------------------------------------------------------------------
 
 
 def _backward(
     program: Program,
-    grads: dict[Value, Value],
+    wanted: Collection[Value],
     forward: list[Value],
-    once: list[Value],
-    before: list[Value],
-    after: list[Value],
-) -> _Backward:
-    everything = program.order(*grads.values())
+    available: set[Value],
+    told: set[Value],
+) -> tuple[Backward, set[Value]]:
+    """The backward step; and the forward values that it computes again."""
+    state = _carried(program, wanted)
+    grads = {x: g for x, g in program.grads.items() if x in wanted or x in state}
     known = set(forward)
-    new = [v for v in everything if v not in known and v.op != "input"]
+    new = [v for v in program.order(*grads.values()) if v not in known and v.op != "input"]
+    cotangents = dict(zip(program.state, program.g_state, strict=True))
+    carry_in = [cotangents[x] for x in state]
+    carry_out = [grads[x] if x in grads else _zeros(cotangents[x]) for x in state]
+    inputs = [*program.xs, *program.state, *program.g_ys, *program.g_state]
+    per_step = depends([*forward, *new], inputs)
     for value in new:
-        _check(value, program)
-    g_in = [*program.g_ys, *program.g_state]
-    per_step = depends([*forward, *new], [*program.xs, *program.state, *g_in])
+        _check(value)
     sums = _sums(new, per_step)
-    again = _again(program, new, forward, {*once, *before}, per_step)
-    rows = [
-        v
-        for v in [*forward, *new]
-        if v in per_step and v not in sums and (v in again or v not in known)
-    ]
-    rows = [v for v in rows if v.op != "transpose" and v.op != "input"]
+    rows = [v for v in new if v in per_step and v not in sums and v.op != "transpose"]
     for value in rows:
-        if value.op not in ROW_OPS or not value.has_rows:
-            raise Untraceable(f"the derivative needs {value.op}, which lets rows of a batch meet")
-    carried = depends(rows, program.g_state)
-    first = _batched(program, [v for v in rows if v not in carried and v not in known])
-    first = [v for v in first if v in rows]
-    carry_out = [grads[x] for x in program.state if x in grads]
-    needed = set(program.order(*carry_out))
-    late = [v for v in rows if v.op == "matmul" and v not in needed and v not in first]
-    last = depends(rows, late)
-    body = [v for v in rows if v not in last and v not in first]
-    behind = [v for v in new if v in sums or v in last or (v.op == "transpose" and v in per_step)]
-    computed = set(body)
-    kept = [v for v in body if any(v in u.inputs for u in behind) or v in _direct(grads, program)]
-    loop = _loop(program, body, program.g_state, [], kept, per_step)
-    loop.carry_out = [grads.get(x, x) for x in program.state]
-    missing = [x for x in program.state if x not in grads]
-    if missing:
-        raise Untraceable("a part of the state has no influence on what comes after")
-    extra = [v for v in loop.carry_out if v not in computed and v not in loop.steps]
-    loop.steps += [v for v in extra if v in per_step and v not in program.g_state]
-    return _Backward(new, again, [v for v in new if v not in per_step], first, loop, behind)
+        _check_rows(value)
+    carried = depends(rows, carry_in)
+    before = _products(program, [v for v in rows if v not in carried])
+    late = _late(program, rows, per_step, before, carry_out)
+    again = _again(program, new, forward, available, told | {x for v in before for x in v.inputs})
+    elsewhere = {*before, *late}
+    body = [v for v in forward if v in again] + [v for v in rows if v not in elsewhere]
+    after = [v for v in new if v in per_step and (v in sums or v in late or v.op == "transpose")]
+    outside = {x for v in after for x in v.inputs}
+    outside |= {g for x, g in grads.items() if x not in program.state}
+    kept = [v for v in body if v in outside]
+    back = Backward(
+        grads,
+        state,
+        [v for v in new if v not in per_step],
+        before,
+        _loop(program, body, carry_in, carry_out, kept, per_step),
+        after,
+        {g for g in carry_in if g in outside},
+    )
+    return back, again
 
 
-def _direct(grads: dict[Value, Value], program: Program) -> set[Value]:
-    """Gradients of inputs that are themselves values of the loop."""
-    return {g for x, g in grads.items() if x not in program.state}
+def _carried(program: Program, wanted: Collection[Value]) -> list[Value]:
+    """The parts of the state whose gradients are wanted, or needed for what is wanted."""
+    found = {x for x in program.state if x in wanted and x in program.grads}
+    while True:
+        roots = [g for x, g in program.grads.items() if x in wanted or x in found]
+        needed = set(program.order(*roots))
+        more = {x for x, g in zip(program.state, program.g_state, strict=True) if g in needed}
+        if more <= found:
+            return [x for x in program.state if x in found]
+        found |= more
+
+
+def _zeros(like: Value) -> Value:
+    return Value(like.backend, "full", (0,), {}, like.shape, like.dtype)
 
 
 def _sums(values: list[Value], per_step: set[Value]) -> set[Value]:
     """Values that are sums over rows, and what is made of them, linearly."""
     found: set[Value] = set()
     for value in values:
-        ins = [x for x in value.inputs if x in found]
-        meets = value in per_step and not value.has_rows and value.op != "transpose"
-        if not ins and not meets:
+        if value not in per_step or (value.op == "transpose" and not found & {*value.inputs}):
             continue
-        if ins and len(ins) < sum(x in per_step for x in value.inputs):
+        ins = [x for x in value.inputs if x in found]
+        if not ins:
+            if value.has_rows:
+                continue
+            if not _is_sum(value):
+                raise Untraceable(f"the derivative needs {value.op}, which lets rows meet")
+        elif value.has_rows or len(ins) < sum(x in per_step for x in value.inputs):
             raise Untraceable("a parameter's gradient meets the rows of a batch again")
-        ok = value.op in LINEAR or (value.op in ("multiply", "matmul") and len(ins) == 1)
-        ok = ok or (value.op == "divide" and value.args[0] in ins)
-        if ins and not ok:
+        elif not _is_linear(value, ins):
             raise Untraceable(f"a parameter's gradient goes through {value.op}")
         found.add(value)
     return found
+
+
+def _is_sum(value: Value) -> bool:
+    """Whether a value is a sum over rows."""
+    if value.op == "matmul":
+        a, b = value.args
+        return a.op == "transpose" and a.args[0].has_rows and b.has_rows
+    return value.op == "sum" and 0 in value.settings["axes"]
+
+
+def _is_linear(value: Value, ins: list[Value]) -> bool:
+    """Whether a value is linear in those of its inputs."""
+    if value.op in ("multiply", "matmul"):
+        return len(ins) == 1
+    if value.op == "divide":
+        return value.args[1] not in ins
+    if value.op == "where":
+        return value.args[0] not in ins and _is_homogeneous(value.args[1:], ins)
+    if value.op in ("add", "subtract"):
+        return _is_homogeneous(value.args, ins)
+    return value.op in LINEAR
+
+
+def _is_homogeneous(args: Iterable[object], ins: list[Value]) -> bool:
+    """Whether nothing but zero stands beside the inputs."""
+    return all(arg in ins or arg == 0 or _is_zeros(arg) for arg in args)
+
+
+def _is_zeros(arg: object) -> bool:
+    return isinstance(arg, Value) and arg.op == "full" and arg.args == (0,)
 
 
 def _again(
@@ -247,15 +300,16 @@ def _again(
     new: list[Value],
     forward: list[Value],
     available: set[Value],
-    per_step: set[Value],
+    kept: set[Value],
 ) -> set[Value]:
-    """Forward values that are cheaper to compute again than to keep, since their inputs are."""
-    read = {x for v in new for x in v.inputs if x in set(forward)}
-    have = available | {*program.xs, *program.state, *program.new_state}
-    again: set[Value] = set()
-    for value in reversed(forward):
-        if value not in read or value in have or value not in per_step:
-            continue
-        if value.op in CHEAP and all(x in read or x in have for x in value.inputs):
-            again.add(value)
-    return again
+    """Forward values that are computed again, since all that they need is kept anyway."""
+    read = {x for v in new for x in v.inputs}
+    have = available | {*program.params, *program.xs, *program.state, *program.new_state, *kept}
+    return {
+        v
+        for v in forward
+        if v in read
+        and v not in have
+        and v.op in CHEAP
+        and all(x in read or x in have for x in v.inputs)
+    }

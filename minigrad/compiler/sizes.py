@@ -5,6 +5,7 @@ A program of one step reads `4*H` where the traced arrays had 512, and so serves
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
@@ -39,12 +40,7 @@ class Dim(int):
     def __mul__(self, other: Any) -> Any:
         if not isinstance(other, int):
             return NotImplemented
-        total: Polynomial = {}
-        for a, p in self.form.items():
-            for b, q in form_of(other).items():
-                names = tuple(sorted(a + b))
-                total[names] = total.get(names, Fraction(0)) + p * q
-        return _dim(int(self) * int(other), total)
+        return _dim(int(self) * int(other), _times(self.form, form_of(other)))
 
     def __floordiv__(self, other: Any) -> Any:
         if not isinstance(other, int) or isinstance(other, Dim) or int(self) % other:
@@ -78,33 +74,39 @@ def form_of(size: int) -> Polynomial:
 
 
 def form_text(form: Polynomial) -> str:
-    """A polynomial as Python text: 4*H, I + H, D//2."""
+    """A polynomial as Python text: 4*H, I + H, (H + 1)//2."""
+    whole = math.lcm(*(factor.denominator for factor in form.values()))
     terms = []
     for names, factor in sorted(form.items(), key=lambda item: item[0] == ()):
-        parts = (
-            [*names]
-            if abs(factor.numerator) == 1 and names
-            else [str(abs(factor.numerator)), *names]
-        )
-        text = "*".join(parts) + (f"//{factor.denominator}" if factor.denominator > 1 else "")
+        count = abs(factor * whole).numerator
+        text = "*".join([str(count), *names] if count != 1 or not names else names)
         terms.append(("- " if factor < 0 else "+ ") + text)
-    joined = " ".join(terms) or "0"
-    return joined[2:] if joined.startswith("+ ") else joined
+    text = " ".join(terms).removeprefix("+ ") or "0"
+    if whole == 1:
+        return text
+    return f"({text})//{whole}" if len(terms) > 1 or text[0] == "-" else f"{text}//{whole}"
 
 
 def substituted(form: Polynomial, names: dict[str, Polynomial]) -> Polynomial:
-    """A polynomial with some names replaced by what they stand for, all the way down."""
+    """A polynomial without those names that others stand for."""
     out: Polynomial = {}
     for product, factor in form.items():
-        term: Any = Dim(0, {(): factor})
+        term: Polynomial = {(): factor}
         for name in product:
-            known = names.get(name)
-            inner = {(name,): Fraction(1)} if known is None else substituted(known, names)
-            term = Dim.__mul__(term, Dim(0, inner))
-            term = term if isinstance(term, Dim) else Dim(0, {(): Fraction(term)})
-        for product_, factor_ in term.form.items():
+            inner: Polynomial = {(name,): Fraction(1)}
+            term = _times(term, substituted(names[name], names) if name in names else inner)
+        for product_, factor_ in term.items():
             out[product_] = out.get(product_, Fraction(0)) + factor_
     return {product: factor for product, factor in out.items() if factor}
+
+
+def _times(a: Polynomial, b: Polynomial) -> Polynomial:
+    total: Polynomial = {}
+    for x, p in a.items():
+        for y, q in b.items():
+            names = tuple(sorted(x + y))
+            total[names] = total.get(names, Fraction(0)) + p * q
+    return total
 
 
 def solve(pairs: Sequence[tuple[int, int]], order: list[str]) -> dict[str, Polynomial]:

@@ -6,20 +6,30 @@ backward pass over what comes out, yields the program of one time step.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import numpy as np
 
-from ..messages import frame_outside
+from ..messages import Untraceable as Untraceable
+from ..messages import is_within
 from ..ops.axes import axis_tuple, kept, one_axis
-from .sizes import Dim
+from .sizes import Dim, form_of
 
 
-class Untraceable(Exception):
-    """The cell does something that a program of one step can't hold; the text says what."""
+class Renamed(Untraceable):
+    """An axis of an input is another than its name says: trace again, knowing that.
+
+    `meaning` is the name that it should have, or None: it is a plain number.
+    """
+
+    def __init__(self, axis: str, meaning: str | None) -> None:
+        super().__init__(f"the axis {axis} is {meaning or 'of a size of its own'}")
+        self.axis, self.meaning = axis, meaning
 
 
 class Value:
@@ -63,6 +73,11 @@ class Value:
         return isinstance(n, Dim) and n.form == {("N",): 1}
 
     @property
+    def counts_rows(self) -> bool:
+        """Whether some axis grows with N."""
+        return any(isinstance(n, Dim) and n.counts_rows for n in self.shape)
+
+    @property
     def size(self) -> int:
         """How many elements."""
         total: Any = 1
@@ -84,13 +99,17 @@ class Traced(Value):
 
     __slots__ = ()
 
-    def _refuse(self, *_: Any) -> Any:
-        raise Untraceable(
-            "it looks at the numbers in a tensor, which a program of one step has not"
-        )
-
-    __bool__ = __float__ = __int__ = __index__ = item = _refuse  # type: ignore[assignment]
     __hash__ = Value.__hash__
+
+    def __bool__(self) -> bool:
+        return _no_numbers()
+
+    __float__ = __int__ = __index__ = __iter__ = __len__ = __bool__
+    __array__ = __bool__
+
+
+def _no_numbers(*_: Any) -> Any:
+    raise Untraceable("it looks at the numbers in a tensor, which a program of one step has not")
 
 
 def _binary(name: str) -> tuple[Any, Any]:
@@ -129,7 +148,8 @@ TRUTH = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
 TRUTH |= {"logical_and", "logical_or", "logical_not", "isnan", "isfinite"}
 ELEMENTWISE = TRUTH | {"add", "subtract", "multiply", "divide", "negative", "power", "square"}
 ELEMENTWISE |= {"exp", "log", "log1p", "expm1", "sqrt", "abs", "sign", "sin", "cos", "tanh"}
-ELEMENTWISE |= {"sigmoid", "relu", "softplus", "maximum", "minimum", "where"}
+ELEMENTWISE |= {"sigmoid", "relu", "maximum", "minimum", "where"}
+_FLOATING = {"divide", "exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tanh", "sigmoid"}
 _SPLITTABLE = {"add", "subtract", "multiply", "divide", "negative"}
 REDUCTIONS = {"sum", "mean", "max", "min"}
 
@@ -139,12 +159,12 @@ class SymbolicBackend:
 
     name = "symbolic"
     device = "none"
-    is_host = False
+    is_host = True
     array_type = Traced
 
     def __init__(self) -> None:
         self.values: list[Value] = []
-        self.in_cell = True  # rather than in its backward pass, where no line is the cell's
+        self.calls: FrameType | None = None  # who calls the cell, while it runs
         self.equal_sizes: list[tuple[int, int]] = []  # pairs that the cell needs to be equal
         self._known: dict[Any, Value] = {}
         for name in ELEMENTWISE:
@@ -155,18 +175,17 @@ class SymbolicBackend:
     def __getattr__(self, name: str) -> Any:
         raise Untraceable(f"{name} can't be part of a compiled step")
 
+    to_host = staticmethod(_no_numbers)
+
     def make(
         self, op: str, args: tuple[Any, ...], out: Sequence[int], dtype: Any, **settings: Any
     ) -> Value:
         """The value of this op call; of the same call again, the same value."""
-        key = (
-            op,
-            tuple(id(arg) if isinstance(arg, Value) else (type(arg), arg) for arg in args),
-            repr(settings),
-        )
+        names = tuple(id(arg) if isinstance(arg, Value) else repr(arg) for arg in args)
+        key = (op, names, repr(tuple(out)), np.dtype(dtype), repr(settings))
         if key not in self._known:
             value = Traced(self, op, args, settings, out, dtype)
-            value.line = _cell_line() if self.in_cell else ""
+            value.line = self._cell_line()
             self.values.append(value)
             self._known[key] = value
         return self._known[key]
@@ -186,11 +205,27 @@ class SymbolicBackend:
         """Nothing is computed, so nothing warns."""
         return nullcontext()
 
+    def _cell_line(self) -> str:
+        """Where in the cell a value is made."""
+        frame: FrameType | None = sys._getframe(2) if self.calls is not None else None
+        while frame is not None and frame is not self.calls:
+            if not is_within(frame, "minigrad", but="minigrad.models"):
+                return f"{frame.f_code.co_name}:{frame.f_lineno}"
+            frame = frame.f_back
+        return ""
+
     # --- shapes ----------------------------------------------------------------------------
 
     def _same_size(self, a: int, b: int) -> None:
         if isinstance(a, Dim) or isinstance(b, Dim):
             self.equal_sizes.append((a, b))
+
+    def _one(self, size: int) -> None:
+        """A named size has to be 1: its axis is there to broadcast, or to be dropped."""
+        names = {name for product in form_of(size) for name in product}
+        if "N" in names:
+            raise Untraceable(f"it needs the size {size!r} to be 1")
+        raise Renamed(max(names), None)
 
     def _broadcast(self, *shapes: tuple[int, ...]) -> tuple[int, ...]:
         width = max(len(shape) for shape in shapes)
@@ -198,14 +233,14 @@ class SymbolicBackend:
         for sizes in zip(*((1,) * (width - len(s)) + tuple(s) for s in shapes), strict=True):
             chosen = 1
             for n in sizes:
-                if n == 1 and not isinstance(n, Dim):
+                if _is_one(n):
                     continue
-                if chosen == 1 and not isinstance(chosen, Dim):
+                if _is_one(chosen):
                     chosen = n
                 elif n == chosen:
                     self._same_size(n, chosen)
                 elif 1 in (n, chosen):
-                    raise Untraceable(f"sizes {n!r} and {chosen!r} broadcast only where one is 1")
+                    self._one(n if n == 1 else chosen)
                 else:
                     raise ValueError(f"shapes {' and '.join(map(str, shapes))} do not fit together")
             out.append(chosen)
@@ -220,11 +255,13 @@ class SymbolicBackend:
                 raise Untraceable(f"{name} meets a {type(arg).__name__} from outside the cell")
         shape = self._broadcast(*(x.shape for x in arrays))
         if name in TRUTH:
-            dtype = np.dtype(bool)
+            dtype: Any = np.dtype(bool)
         else:
             numbers = args[1:] if name == "where" else args
             kinds = [x.dtype if isinstance(x, Value) else _plain(x) for x in numbers]
             dtype = np.result_type(*kinds)
+            if dtype.kind != "f" and name in _FLOATING:
+                dtype = np.dtype("float64")
         return self.make(name, args, shape, dtype)
 
     def _reduce(self, name: str, x: Value, axis: Any = None, keepdims: bool = False) -> Value:
@@ -232,7 +269,10 @@ class SymbolicBackend:
         shape = kept(x.shape, axes)
         if not axes:
             return x
-        whole = self.make(name, (x,), shape, x.dtype, axes=axes)
+        dtype = x.dtype
+        if dtype.kind != "f" and name in ("sum", "mean"):
+            dtype = np.dtype("float64" if name == "mean" else "int64")
+        whole = self.make(name, (x,), shape, dtype, axes=axes)
         short = tuple(n for i, n in enumerate(shape) if i not in axes)
         return whole if keepdims else self.reshape(whole, short)
 
@@ -243,19 +283,35 @@ class SymbolicBackend:
 
     def astype(self, x: Value, dtype: Any) -> Value:
         """x in another dtype."""
-        return (
-            x
-            if x.dtype == dtype
-            else self.make("astype", (x,), x.shape, dtype, dtype=np.dtype(dtype).name)
-        )
+        return x if x.dtype == dtype else self.make("astype", (x,), x.shape, dtype)
 
     def asarray(self, value: Any, dtype: Any = None) -> Value:
-        """Only values are arrays here."""
+        """A value is an array; so is a number, of no axes."""
         if isinstance(value, Value):
             return value
-        raise Untraceable("it makes a tensor of its own; hand it in through the parameters")
+        return self.from_host(np.asarray(value, dtype))
 
-    full = zeros = ones = arange = from_host = asarray  # type: ignore[assignment]
+    def from_host(self, array: np.ndarray) -> Value:
+        """A number, of no axes. More of them would be a constant of the program."""
+        if array.ndim:
+            raise Untraceable("it makes a tensor of its own; hand it in through the parameters")
+        return self.full((), array.item(), array.dtype)
+
+    def index_array(self, value: Any) -> Value:
+        """Positions are numbers, too."""
+        raise Untraceable("it picks elements by their positions; only slices can be compiled")
+
+    def full(self, shape: Any, value: float, dtype: Any = None) -> Value:
+        """The same number everywhere."""
+        return self.make("full", (_plain(value),), shape, dtype)
+
+    def zeros(self, shape: Any, dtype: Any) -> Value:
+        """Zeros, which stand for the gradient of what nothing uses."""
+        return self.full(shape, 0, dtype)
+
+    def ones(self, shape: Any, dtype: Any) -> Value:
+        """Ones."""
+        return self.full(shape, 1, dtype)
 
     def copy(self, x: Value) -> Value:
         """The same value: values never change."""
@@ -277,9 +333,14 @@ class SymbolicBackend:
     def reshape(self, x: Value, shape: Any) -> Value:
         """The same elements in another shape."""
         shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+        if -1 in shape:
+            shape = _completed(shape, x.shape)
         if len(shape) == x.ndim and all(a == b for a, b in zip(shape, x.shape, strict=True)):
             return x
-        return self.make("reshape", (x,), shape, x.dtype, shape=shape)
+        for n in x.shape:
+            if n == 1 and isinstance(n, Dim) and repr(n) not in map(repr, shape):
+                self._one(n)
+        return self.make("reshape", (x,), shape, x.dtype)
 
     def broadcast_to(self, x: Value, shape: Sequence[int]) -> Value:
         """x repeated to `shape`."""
@@ -287,7 +348,7 @@ class SymbolicBackend:
         if len(shape) == x.ndim and all(a == b for a, b in zip(shape, x.shape, strict=True)):
             return x
         self._broadcast(x.shape, shape)
-        return self.make("broadcast_to", (x,), shape, x.dtype, shape=shape)
+        return self.make("broadcast_to", (x,), shape, x.dtype)
 
     def transpose(self, x: Value, axes: Any = None) -> Value:
         """The axes in another order."""
@@ -309,7 +370,7 @@ class SymbolicBackend:
             # A part of a sum is the sum of the parts: a kernel then needs no row for the whole.
             parts = [
                 self._part(arg, arg.ndim - 1, start, size)
-                if isinstance(arg, Value) and arg.ndim and isinstance(arg.shape[-1], Dim)
+                if isinstance(arg, Value) and arg.ndim and not _is_one(arg.shape[-1])
                 else arg
                 for arg in x.args
             ]
@@ -345,6 +406,11 @@ def _plain(x: Any) -> Any:
     return int(x) if isinstance(x, Dim) else x
 
 
+def _is_one(n: int) -> bool:
+    """Whether a size is 1 whatever the input: an axis that broadcasts."""
+    return n == 1 and not isinstance(n, Dim)
+
+
 def _last_slice(index: Any, shape: tuple[int, ...]) -> tuple[int, int]:
     parts = index if isinstance(index, tuple) else (index,)
     whole = slice(None)
@@ -363,13 +429,28 @@ def _last_slice(index: Any, shape: tuple[int, ...]) -> tuple[int, int]:
     def at(cut: Any, default: int) -> int:
         if cut is None:
             return default
-        return n + cut if cut < 0 else (cut if cut <= n else n)
+        cut = n + cut if cut < 0 else cut
+        return 0 if cut < 0 else cut if cut <= n else n
 
     start, stop = at(last.start, 0), at(last.stop, n)
-    return start, stop - start
+    return start, stop - start if stop > start else 0
 
 
-def _cell_line() -> str:
-    """Where in the cell a value is made."""
-    frame = frame_outside("minigrad", but="minigrad.models")
-    return f"{frame.f_code.co_name}:{frame.f_lineno}"
+def _completed(shape: tuple[int, ...], of: tuple[int, ...]) -> tuple[int, ...]:
+    """A shape whose size -1 is what is left of an array of shape `of`."""
+    left = [n for n in of if not _is_one(n)]
+    factor = 1
+    for n in shape:
+        if n == -1 or _is_one(n):
+            continue
+        same = [i for i, m in enumerate(left) if repr(m) == repr(n)]
+        if same:
+            del left[same[0]]
+        elif isinstance(n, Dim):
+            raise Untraceable(f"a reshape from {of} to {shape}")
+        else:
+            factor *= n
+    rest: Any = 1
+    for n in left:
+        rest = n if rest == 1 else rest * n
+    return tuple(rest // factor if n == -1 else n for n in shape)

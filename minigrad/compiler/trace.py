@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import itertools
+import pickle
+import random
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
+from ..backend import BackendError, use_backend
 from ..engine import sweep
-from ..graph import enable_grad
+from ..graph import Node, enable_grad
+from ..rng import generator
+from ..scan import _layout, _like, _parts
 from ..tensor import Tensor
 from .sizes import Dim, Polynomial, form_of, form_text, solve, substituted
 from .structure import Structure
-from .symbolic import SymbolicBackend, Untraceable, Value
+from .symbolic import Renamed, SymbolicBackend, Untraceable, Value
 
 __all__ = ["Program", "Untraceable", "trace"]
 
@@ -33,8 +43,10 @@ class Program:
     g_ys: list[Value]
     g_state: list[Value]
     grads: dict[Value, Value]
-    ys_like: Structure  # of what the cell returns as its output
-    names: dict[str, Polynomial] = field(default_factory=dict)  # sizes known by other names
+    sources: list[set[Value]]  # of each part of ys and new_state: to what gradients flow from it
+    ys_like: Any  # what the cell returned as its output
+    names: dict[str, Polynomial]  # what the equations between sizes say of their names
+    sizes: dict[str, int]  # those that were traced, by name; N stands for any number
 
     def size_text(self, size: int) -> str:
         """A size in the names that say most: H rather than the width of some weight by 4."""
@@ -43,6 +55,17 @@ class Program:
     def form(self, size: int) -> Polynomial:
         """A size as a polynomial in the base names."""
         return substituted(form_of(size), self.names)
+
+    def differentiable(self, wanted: Iterable[Value]) -> list[bool]:
+        """Which outputs of a scan, ys and final states, have a gradient if these inputs do."""
+        found = set(wanted)
+        while True:
+            flags = [bool(sources & found) for sources in self.sources]
+            carried = flags[len(self.ys) :]
+            more = {x for x, flag in zip(self.state, carried, strict=True) if flag}
+            if more <= found:
+                return flags
+            found |= more
 
     def order(self, *roots: Value) -> list[Value]:
         """All values that the roots need, each after what it is made from."""
@@ -98,7 +121,8 @@ def trace(
 
     Parameters
     ----------
-    cell : `cell(params, x, state) -> (y, state)`, a function of ops.
+    cell : `cell(params, x, state) -> (y, state)`, a function of ops. It is called once, or a few
+        times if an axis of size 1 turns out to be there to broadcast.
     params : what the cell reads: a tensor, or containers or an object with tensors in them.
     xs : one step of input: a tensor (N, ...) or a (named) tuple of them.
     state : a tensor (N, ...) or a (named) tuple of them.
@@ -135,65 +159,163 @@ def trace(
       -> d xs: v12
       -> d state: v15
     """
+    known: dict[str, str | None] = {}
+    while True:
+        try:
+            return _traced(cell, params, xs, state, known)
+        except Renamed as axis:
+            if axis.axis in known:
+                raise Untraceable(f"its sizes contradict each other: {axis}") from None
+            known[axis.axis] = axis.meaning
+
+
+def _traced(
+    cell: Callable[..., Any], params: Any, xs: Any, state: Any, known: dict[str, str | None]
+) -> Program:
+    """The program, where `known` says which axes have another name, or None."""
     backend = SymbolicBackend()
-    p, x, s = Structure(params), Structure(xs), Structure(state)
-    names: list[str] = ["N"]
-    state_in = [_row_input(backend, name, t, "H", names) for name, t in s.named("state")]
-    xs_in = [_row_input(backend, name, t, "I", names) for name, t in x.named("xs")]
-    params_in = [_param_input(backend, name, t, names) for name, t in p.named("params")]
+    p = Structure(params)
+    sizes = _Sizes(known, _parts(state)[0].shape[0])
+    H, I = _widths("H"), _widths("I")
+    state_in = [_row_input(backend, n, t, H, sizes) for n, t in _named("state", state)]
+    xs_in = [_row_input(backend, n, t, I, sizes) for n, t in _named("xs", xs)]
+    params_in = [_param_input(backend, n, t, sizes) for n, t in p.named("params")]
     leaves = {value: _leaf(value, backend) for value in (*params_in, *xs_in, *state_in)}
-    with enable_grad():
-        y, new = cell(
-            p.rebuild([leaves[v] for v in params_in]),
-            x.rebuild([leaves[v] for v in xs_in]),
-            s.rebuild([leaves[v] for v in state_in]),
-        )
-    ys, new_state = Structure(y), Structure(new)
-    for tensor in (*ys.tensors, *new_state.tensors):
-        if tensor.backend is not backend:
-            raise Untraceable("it returns a tensor that doesn't come from its inputs")
-    for before, after in zip(state_in, new_state.tensors, strict=True):
+    y, new = _called(
+        backend,
+        cell,
+        p.rebuild([leaves[v] for v in params_in]),
+        _like(xs, [leaves[v] for v in xs_in]),
+        _like(state, [leaves[v] for v in state_in]),
+    )
+    ys, new_state = _parts(y), _parts(new)
+    for before, after in zip(state_in, new_state, strict=True):
         backend.equal_sizes += zip(before.shape, after.shape, strict=True)
-    g_ys = [_cotangent(backend, f"g_{name}", t) for name, t in ys.named("y")]
-    g_state = [_cotangent(backend, f"g_{name}", t) for name, t in new_state.named("state")]
-    backend.in_cell = False
-    grads = _backwards([*ys.tensors, *new_state.tensors], [*g_ys, *g_state], leaves)
+    g_ys = [_cotangent(backend, name, t) for name, t in _named("g_y", y)]
+    g_state = [_cotangent(backend, name, t) for name, t in _named("g_state", new)]
+    places = {t._node: value for value, t in leaves.items() if t._node is not None}
+    sources = [_sources(t, places) for t in (*ys, *new_state)]
+    grads = _backwards([*ys, *new_state], [*g_ys, *g_state], places)
+    names = solve(backend.equal_sizes, list(sizes.of))
+    if "N" in names:
+        raise Untraceable("it uses the number of sequences in the batch as a plain number")
+    for axis, form in names.items():
+        if form == {(): 1}:
+            raise Renamed(axis, None)
+    for value in params_in:
+        rows = repr(value.shape[0]) if value.shape else ""
+        if names.get(rows) == {("N",): Fraction(1)}:
+            raise Renamed(rows, "N")
+    if any(not t._data.has_rows for t in (*ys, *new_state)):
+        raise Untraceable("it returns a tensor without a row per sequence")
     backend.close()
     return Program(
         params_in,
         xs_in,
         state_in,
-        [t._data for t in ys.tensors],
-        [t._data for t in new_state.tensors],
+        [t._data for t in ys],
+        [t._data for t in new_state],
         g_ys,
         g_state,
         grads,
-        ys,
-        solve(backend.equal_sizes, names),
+        sources,
+        y,
+        names,
+        sizes.of,
     )
 
 
+def _called(backend: SymbolicBackend, cell: Any, params: Any, x: Any, state: Any) -> Any:
+    """What the cell returns: y and the new state, of a form that a scan can use."""
+    draws = _Draws()
+    backend.calls = sys._getframe()
+    try:
+        with use_backend(backend), enable_grad():
+            result = cell(params, x, state)
+        draws.check()
+    except Exception as error:
+        draws.check()
+        if isinstance(error, Untraceable):
+            raise
+        if isinstance(error, BackendError):
+            raise Untraceable(
+                "it uses a tensor that is not among its parameters, inputs or state"
+            ) from error
+        text = str(error).partition("\n")[0]
+        raise Untraceable(f"tracing it gave {type(error).__name__}: {text}") from error
+    finally:
+        backend.calls = None
+    if not isinstance(result, tuple) or len(result) != 2:
+        raise Untraceable("it doesn't return a pair (y, state)")
+    y, new = result
+    for t in (*_parts(y), *_parts(new)):
+        if not isinstance(t, Tensor):
+            raise Untraceable(f"it returns a {type(t).__name__} among its outputs or states")
+        if t.backend is not backend:
+            raise Untraceable("it returns a tensor that doesn't come from its inputs")
+    if isinstance(new, Tensor) != isinstance(state, Tensor) or _layout(new) != _layout(state):
+        raise Untraceable("it returns a state of another structure, shape or dtype")
+    return y, new
+
+
+def _named(name: str, value: Any) -> list[tuple[str, Tensor]]:
+    """The parts of an input or a state, with names."""
+    if isinstance(value, Tensor):
+        return [(name, value)]
+    fields = getattr(value, "_fields", None) or [f"{name}.{i}" for i in range(len(value))]
+    return list(zip(fields, value, strict=True))
+
+
+class _Draws:
+    """Where the random generators are, to see whether a cell draws from them."""
+
+    def __init__(self) -> None:
+        numpy_random: Any = np.random
+        self._bits: list[Any] = [generator().bit_generator, numpy_random.get_bit_generator()]
+        self._states: tuple[Any, ...] = (*(bits.state for bits in self._bits), random.getstate())
+
+    def check(self) -> None:
+        """Refuse if there was a draw, and take it back."""
+        *states, last = self._states
+        now = *(bits.state for bits in self._bits), random.getstate()
+        if pickle.dumps(now) == pickle.dumps(self._states):
+            return
+        for bits, state in zip(self._bits, states, strict=True):
+            bits.state = state
+        random.setstate(last)
+        raise Untraceable("it draws random numbers; hand them in through its inputs")
+
+
+class _Sizes:
+    """The sizes of the inputs' axes, by name."""
+
+    def __init__(self, known: dict[str, str | None], rows: int) -> None:
+        self._known = known
+        # A batch of one is traced as one of two: an axis of size 1 means something else.
+        self.of: dict[str, int] = {"N": max(rows, 2)}
+
+    def axis(self, name: str, n: int) -> int:
+        """The size `n` of the axis of that name."""
+        meaning = self._known.get(name, name)
+        return n if meaning is None else Dim(self.of.setdefault(meaning, n), meaning)
+
+
 def _row_input(
-    backend: SymbolicBackend, name: str, t: Tensor, width: str, names: list[str]
+    backend: SymbolicBackend, name: str, t: Tensor, widths: Iterator[str], sizes: _Sizes
 ) -> Value:
     """An input with a row per sequence: N, and a width of its own."""
-    shape: list[int] = []
-    for i, n in enumerate(t.shape):
-        known = (
-            "N" if i == 0 else width + (str(k) if (k := sum(w[0] == width for w in names)) else "")
-        )
-        if i:
-            names.append(known)
-        shape.append(Dim(n, known))
+    shape = [sizes.axis("N", t.shape[0]), *(sizes.axis(next(widths), n) for n in t.shape[1:])]
     return backend.input(name, shape, t.dtype)
 
 
-def _param_input(backend: SymbolicBackend, name: str, t: Tensor, names: list[str]) -> Value:
-    """An input that is the same for all steps. Its axes of size 1 are there to broadcast."""
-    shape: list[int] = []
-    for i, n in enumerate(t.shape):
-        names.append(f"{name}.{i}")
-        shape.append(n if n == 1 else Dim(n, names[-1]))
+def _widths(name: str) -> Iterator[str]:
+    """H, H1, H2 and so on."""
+    return (f"{name}{i or ''}" for i in itertools.count())
+
+
+def _param_input(backend: SymbolicBackend, name: str, t: Tensor, sizes: _Sizes) -> Value:
+    """An input that is the same for all steps."""
+    shape = [sizes.axis(f"{name}.{i}", n) for i, n in enumerate(t.shape)]
     return backend.input(name, shape, t.dtype)
 
 
@@ -208,15 +330,28 @@ def _cotangent(backend: SymbolicBackend, name: str, t: Tensor) -> Value:
     return backend.input(name, t.shape, t.dtype)
 
 
+def _sources(output: Tensor, places: dict[Node, Value]) -> set[Value]:
+    """The inputs that gradients flow to from an output of the step."""
+    stack = [output._node] if output._node is not None else []
+    seen = set(stack)
+    while stack:
+        node = stack.pop()
+        if node.hooks:
+            raise Untraceable("it registers a hook, which wants to see every step")
+        new = {edge for edge in node.edges if edge is not None} - seen
+        seen |= new
+        stack += new
+    return {places[node] for node in seen if node in places}
+
+
 def _backwards(
-    outputs: list[Tensor], cotangents: list[Value], leaves: dict[Value, Tensor]
+    outputs: list[Tensor], cotangents: list[Value], places: dict[Node, Value]
 ) -> dict[Value, Value]:
-    """The engine's own sweep over the step that has just been traced."""
+    """The engine's own sweep over the step that has just been traced: gradients by input."""
     seeds = [
         (t._node, Tensor(g, t.backend))
         for t, g in zip(outputs, cotangents, strict=True)
         if t._node is not None
     ]
-    wanted = {t._node: value for value, t in leaves.items() if t._node is not None}
-    found = sweep(seeds, list(wanted)) if seeds else {}
-    return {wanted[node]: g._data for node, g in found.items() if g is not None}
+    found = sweep(seeds, list(places)) if seeds else {}
+    return {places[node]: g._data for node, g in found.items() if g is not None}
