@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.checking.finite_difference import Line, Noise, measure
+from minigrad.checking.finite_difference import Line, measure
+from minigrad.checking.noise import Noise
 from minigrad.models import recurrent
 
 # The published set lies with the benchmarks, which are no package.

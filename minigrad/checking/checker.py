@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from .finite_difference import Line, Noise, Slope, look_again, measure, moves_in_steps
+from .claim import CAUTION, Claim
+from .finite_difference import Line, look_again, measure, moves_in_steps
 from .flat import Flat, random_weights
+from .noise import Noise
 from .report import FAIL, INCONCLUSIVE, PASS, Entry, Name, Report, place
 from .subject import Subject
 from .whereabouts import whereabouts
@@ -23,7 +25,6 @@ SAMPLE = 1000  # ... and where not
 TYPICAL = 8  # evaluations per entry of a smooth function
 RESERVE = 50  # evaluations that a slope may cost at most ...
 MEAN = 40  # ... and all of them on average
-CAUTION = 20  # a slope is wrong if it is off by so many error bars
 RESOLVED = 1e-3  # PASS means: an error of this relative size would have been noticed ...
 WEIGHT = 1e-2  # ... in every entry of at least this size, relative to the input's largest
 
@@ -35,59 +36,6 @@ def check(subject: Subject, seed: int, budget: int | None, order: int) -> Report
     # Steps may leave the domain of the function; that is seen by the values, without warnings.
     with subject.session(), np.errstate(all="ignore"):
         return _Check(subject, seed, budget, order).run()
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What the gradient says about a slope."""
-
-    slope: float
-    rounding: float  # how far off it may be by its own rounding error
-    needed: float  # how well the numeric slope must be known to confirm it
-
-    def agrees(self, value: float, error: float) -> bool:
-        """Whether a numeric slope with this error bar is compatible with it."""
-        return abs(self.slope - value) <= CAUTION * error + self.rounding
-
-    def is_confirmed(self, slope: Slope) -> bool:
-        """Whether a numeric slope agrees, and is known well enough for that to mean anything."""
-        error = slope.error + slope.unseen
-        return self.agrees(slope.value, error) and CAUTION * error <= self.needed
-
-    def is_zero(self, slope: Slope) -> bool:
-        """Whether both say that nothing moves."""
-        return slope.flat and self.slope == 0
-
-    def is_settled(self, slope: Slope) -> bool:
-        """Whether nothing more needs to be known about a slope."""
-        if slope.flat:
-            return self.is_zero(slope)
-        if slope.kink or slope.is_disputed() or not slope.is_smooth():
-            return False
-        return self.is_confirmed(slope)
-
-    def judged(self, entry: Entry, slope: Slope) -> Entry:
-        """The entry with its numbers and its status."""
-        entry.numeric, entry.error, entry.step = slope.value, slope.error + slope.unseen, slope.step
-        entry.curve = [(level.step, level.slope) for level in slope.levels]
-        if slope.edge:
-            entry.status = "edge"
-        elif slope.kink:
-            # Any mixture of the slopes on both sides is a matter of taste; more than both is not.
-            bound = 2 * max(level.bound for level in slope.levels)
-            fair = slope.is_unbounded() or abs(self.slope) <= bound
-            entry.status = "kink" if fair and not math.isnan(self.slope) else "wrong"
-        else:
-            off, allowed = abs(self.slope - slope.value), CAUTION * entry.error + self.rounding
-            entry.severity = off / allowed if allowed > 0 else (math.inf if off else 0.0)
-            if not entry.severity <= 1:
-                sided = slope.sides_with(self.slope, CAUTION)
-                entry.status = "noise" if sided else "wrong"
-            elif slope.may_be_coarse() or not (self.is_confirmed(slope) or self.is_zero(slope)):
-                entry.status = "noise"
-        if entry.status == "wrong" and not math.isfinite(entry.severity):
-            entry.severity = math.inf
-        return entry
 
 
 class _Check:
