@@ -7,6 +7,7 @@ code beside it. Nothing in the folder is needed: what is missing or broken is ma
 from __future__ import annotations
 
 import atexit
+import contextlib
 import hashlib
 import os
 import shutil
@@ -71,22 +72,22 @@ class Kernel:
         except NumbaError:
             raise
         except Exception as error:  # unpickling garbage can raise anything
-            _warn(f"the compiled kernel {self.path} can't be read or written ({_said(error)})")
-        for file in self.path.parent.rglob(f"{self.name}.*"):
-            if file != self.path:
-                file.unlink(missing_ok=True)
+            _warn(f"compiled kernels in {self.path.parent} can't be read or written", error)
+        if self.compiled.signatures:
+            return  # compiled, and only not written
+        with contextlib.suppress(OSError):
+            for file in self.path.parent.rglob(f"{self.name}.*"):
+                if file != self.path:
+                    file.unlink()
         self._load(self.path.parent)
-        try:
-            self.compiled.compile(signature)
-        except OSError:
-            self._load(_temporary())
+        with contextlib.suppress(OSError):
             self.compiled.compile(signature)
 
     def _load(self, folder: Path) -> None:
         try:
             self.path = _written(folder, self.name, self.source)
         except OSError as error:
-            _warn(f"kernels can't be written to the cache folder {folder} ({_said(error)})")
+            _warn(f"kernels can't be written to the cache folder {folder}", error)
             self.path = _written(_temporary(), self.name, self.source)
         module = types.ModuleType(self.name)
         module.__file__ = str(self.path)
@@ -119,7 +120,7 @@ def _written(folder: Path, name: str, source: str) -> Path:
     if path.exists():
         if path.read_bytes() == text:
             return path
-        _warn(f"the kernel file {path} was not as minigrad had written it, and is written anew")
+        _warn(f"a kernel in {folder} was not as minigrad had written it, and is written anew")
     handle, draft = tempfile.mkstemp(prefix=name, suffix=".draft", dir=folder)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -148,16 +149,18 @@ def _temporary() -> Path:
     return Path(folder)
 
 
-@cache
-def _warn(trouble: str) -> None:
-    """Say it, once: results are right all the same."""
+_warned: set[str] = set()
+
+
+def _warn(trouble: str, error: Exception | None = None) -> None:
+    """Say it, once for each kind of trouble: results are right all the same."""
+    if trouble in _warned:
+        return
+    _warned.add(trouble)
+    because = f" ({type(error).__name__}: {error})" if error else ""
     warnings.warn(
-        f"minigrad: {trouble}. Compiling takes some seconds more. To avoid it, delete the "
-        "folder, or set MINIGRAD_CACHE to one that can be written to.",
+        f"minigrad: {trouble}{because}. Compiling takes some seconds more. To avoid that, delete "
+        "the folder, or set MINIGRAD_CACHE to one that can be written to.",
         RuntimeWarning,
         stacklevel=2,
     )
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -113,7 +113,8 @@ def zoneout_lstm_cell(p: Any, x: tuple[Tensor, Tensor], state: Pair) -> tuple[Te
     x_t, mask = x
     keep_h, keep_c = mg.split(mask, 2, axis=-1)
     _, (h, c) = lstm_cell(p, x_t, state)
-    h, c = h + keep_h * (state[0] - h), c + keep_c * (state[1] - c)
+    h = keep_h * state[0] + (1 - keep_h) * h
+    c = keep_c * state[1] + (1 - keep_c) * c
     return h, (h, c)
 
 

@@ -186,6 +186,29 @@ def test_a_known_backend_that_cannot_start(register):
     assert isinstance(error.value.__cause__, ImportError)
 
 
+def test_numba_is_missing():
+    program = """
+import sys
+class Blocker:
+    def find_spec(name, path=None, target=None):
+        if name.partition(".")[0] == "numba":
+            raise ModuleNotFoundError("No module named 'numba'")
+sys.meta_path.insert(0, Blocker)
+import minigrad as mg
+mg.ones(1)
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "MINIGRAD_BACKEND": "numba"},
+        capture_output=True,
+        text=True,
+    )
+    assert ran.stderr.splitlines()[-1] == (
+        "minigrad.backend.BackendError: MINIGRAD_BACKEND=numba: backend 'numba' is known but can't "
+        "start here: No module named 'numba'. Possible cure: pip install \"minigrad[numba]\""
+    )
+
+
 def test_a_cure_is_passed_on(register):
     class NoDriver(RuntimeError):
         hint = "install a driver of version 12 or newer"

@@ -1,0 +1,194 @@
+"""Fused scans on the Numba backend: layers, options, orders, and what surrounds a scan."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scans import Scan, assert_close, assert_fused_as_composed, fusing
+
+import minigrad as mg
+from minigrad.models import GRU, LSTM, RNN, zoo
+
+try:
+    NUMBA = mg.get_backend("numba")
+except mg.BackendError as missing:
+    pytest.skip(str(missing), allow_module_level=True)
+
+
+def relu_rnn(*sizes, **options):
+    return RNN(*sizes, nonlinearity="relu", **options)
+
+
+LAYERS = {"RNN": RNN, "RNN relu": relu_rnn, "LSTM": LSTM, "GRU": GRU}
+LAYERS |= {name: getattr(zoo, name) for name in zoo.__all__ if name[0].isupper()}
+
+
+@pytest.fixture(autouse=True)
+def always_fused():
+    with fusing("require"), mg.use_backend(NUMBA):
+        yield
+
+
+def made(layer, *sizes, dtype="float64", seed=0, **options):
+    """A layer with random weights of a dtype; the same on every backend."""
+    mg.manual_seed(seed)
+    layer = layer(*sizes, **options)
+    for parameter in layer.parameters():
+        parameter.data = mg.randn(parameter.shape, dtype=parameter.dtype).data / 2
+    return layer.astype(dtype) if dtype != "float32" else layer
+
+
+# --- against the definition --------------------------------------------------------------------
+
+
+def results(backend, layer, sizes, dtype, seed, lengths=None, state=False, **options):
+    """Outputs, final states and all gradients, by random cotangents."""
+    T, N, I, H = sizes
+    with mg.use_backend(backend), fusing("0" if backend == "numpy" else "require"):
+        layer = made(layer, I, H, dtype=dtype, seed=seed, **options)
+        rng = np.random.default_rng(seed)
+        shape = (N, T, I) if options.get("batch_first") else (T, N, I)
+        x = mg.tensor(rng.normal(size=shape), requires_grad=True, dtype=dtype)
+        start = None
+        if state:
+            runs = options.get("num_layers", 1) * (2 if options.get("bidirectional") else 1)
+            start = tuple(
+                mg.tensor(rng.normal(size=(runs, N, H)), requires_grad=True, dtype=dtype)
+                for _ in layer.states
+            )
+        mg.manual_seed(seed)  # for zoneout
+        y, last = layer(x, layer._packed(start) if state else None, lengths)
+        outs = [y, *(last if isinstance(last, tuple) else (last,))]
+        leaves = [x, *layer.parameters(), *(start or ())]
+        gs = [rng.normal(size=out.shape) for out in outs]
+        return [t.numpy() for t in (*outs, *mg.grad(outs, leaves, gs))]
+
+
+@st.composite
+def uses(draw, name):
+    """Sizes and options of a layer."""
+    # The norm over one feature is a kernel of its own, and slow to compile.
+    widths = [3, 16, 17] if name == "LayerNormLSTM" else [1, 3, 16, 17]
+    sizes = tuple(draw(st.sampled_from(s)) for s in ([1, 2, 5], [1, 3, 5, 7], [1, 2], widths))
+    flags = {name: draw(st.booleans()) for name in ("state", "batch_first", "bidirectional")}
+    return sizes, {"seed": draw(st.integers(0, 1000)), **flags}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@given(data=st.data())
+def test_layers(name, data):
+    sizes, options = data.draw(uses(name))
+    args = LAYERS[name], sizes, "float64"
+    assert_close(results("numba", *args, **options), results("numpy", *args, **options), 1e-10)
+
+
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU", "ZoneoutLSTM"])
+@given(data=st.data())
+def test_padded_batches(name, data):
+    sizes, options = data.draw(uses(name))
+    T, N = sizes[:2]
+    options["lengths"] = data.draw(st.lists(st.integers(0, T), min_size=N, max_size=N))
+    args = LAYERS[name], sizes, "float64"
+    assert_close(results("numba", *args, **options), results("numpy", *args, **options), 1e-10)
+
+
+@pytest.mark.parametrize("name", ["LSTM", "LayerNormLSTM", "GRU"])
+@given(data=st.data())
+def test_single_precision(name, data):
+    sizes, options = data.draw(uses(name))
+    right = results("numpy", LAYERS[name], sizes, "float64", **options)
+    found = results("numba", LAYERS[name], sizes, "float32", **options)
+    assert {a.dtype.name for a in found} == {"float32"}
+    assert_close([a.astype("float64") for a in found], right, 1e-5)
+
+
+# --- cells with everything in them -------------------------------------------------------------
+
+
+class Memory(NamedTuple):
+    h: mg.Tensor
+    level: mg.Tensor
+    count: mg.Tensor
+
+
+def busy(p, x, s):
+    """Ops, dtypes and shapes that the layers don't have."""
+    value, chosen, gap = x  # (N, I), truth values (N, H), (N,)
+    count = s.count + 1
+    mean = (x[0] @ p["w"] + s.h).mean(axis=-1, keepdims=True)
+    h = mg.where(chosen, mg.elu(s.h * p["row"] - mean), mg.relu(s.h) + p["number"])
+    h = mg.tanh(h @ p["narrow"] @ p["wide"] + value[:, :1] / count.astype("float64"))
+    a, b = mg.split(h @ p["two"], 2, axis=-1)
+    top, low = h.max(axis=1), h.min(axis=1, keepdims=True)
+    level = mg.clip(s.level * 0.5 + gap, -1, 1) + top
+    turned = mg.concatenate([h[:, 2:], mg.abs(h[:, :2]) ** 1.5], axis=1)
+    h = turned * mg.sigmoid(a) + p["rows"] * mg.softmax(turned) + mg.log1p(h * h) * b
+    fine = mg.isfinite(h / low) & (h > 0) | ~chosen
+    bad = mg.where(h > 0.5, np.nan, h)
+    ys = [h @ p["head"], s.h, value, fine, bad.max(axis=1), mg.sign(bad), mg.exp(h), count]
+    return ys, Memory(h, level, count)
+
+
+def scan_of_busy(T, N, I, H, seed=0, **options):
+    rng = np.random.default_rng(seed)
+    shapes = {"w": (I, H), "row": (1, H), "number": (), "narrow": (H, 2), "wide": (2, H)}
+    shapes |= {"two": (H, 2), "rows": (N, H), "head": (H, I)}
+    params = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    xs = rng.normal(size=(T, N, I)), rng.random(size=(T, N, H)) > 0.5, rng.normal(size=(T, N))
+    state = Memory(rng.normal(size=(N, H)), rng.normal(size=N), np.zeros((N, 1), int))
+    return Scan(busy, params, xs, state, **options)
+
+
+@given(
+    T=st.sampled_from([1, 2, 5]),
+    N=st.sampled_from([2, 5, 7]),
+    H=st.sampled_from([3, 5, 16]),
+    reverse=st.booleans(),
+    seed=st.integers(0, 1000),
+)
+def test_a_busy_cell(T, N, H, reverse, seed):
+    scan = scan_of_busy(T, N, 2, H, seed, reverse=reverse)
+    assert_fused_as_composed(scan, "numba", 1e-10)
+    assert_fused_as_composed(scan, "numba", 1e-10, wanted=[])
+
+
+def tangled(p, x, s):
+    """States that move about, gradients that take every way."""
+    a, b, c = s
+    fresh = mg.tanh((a * b) @ p["u"] + x @ p["u"].T + c)
+    w = p["v"] / mg.norm(p["v"], axis=0, keepdims=True)
+    return (c, mg.where(a > 0, fresh @ p["u"], 0), x @ w), (b, x * p["b"], fresh)
+
+
+def test_a_tangled_cell():
+    for T, N, H in ((1, 1, 3), (2, 3, 17), (5, 4, 1)):
+        rng = np.random.default_rng(H)
+        params = {"u": rng.normal(size=(H, H)), "v": rng.normal(size=(H, 2))}
+        params["b"] = rng.normal(size=H)
+        state = tuple(rng.normal(size=(N, H)) for _ in range(3))
+        for reverse in (False, True):
+            scan = Scan(tangled, params, rng.normal(size=(T, N, H)), state, reverse=reverse)
+            assert_fused_as_composed(scan, "numba", 1e-10)
+
+
+# --- compiled once -----------------------------------------------------------------------------
+
+
+def test_no_size_and_no_layout_compiles_anew():
+    before = set(NUMBA.kernels)
+    x = mg.randn((6, 5, 4), dtype="float64")
+    layouts = [x, x[::2], mg.flip(x, axis=1), x[:1, :1], mg.transpose(x, (2, 1, 0)), x[:, :, 1:]]
+    layouts += [mg.broadcast_to(x[:1], x.shape), mg.broadcast_to(x[:1, :1, :1], (1, 1, 1))]
+    for x in layouts:
+        for H in (1, x.shape[1], x.shape[2], 17):
+            y, (h, _) = made(LSTM, x.shape[2], H)(x)
+            (y.sum() + mg.transpose(h).sum()).backward()  # cotangents that are views of one number
+    assert len(set(NUMBA.kernels) - before) <= 2
+
+
+def test_each_kernel_is_compiled_for_one_kind_of_arguments():
+    """In all tests that ran before this one, too."""
+    counts = [len(kernel.compiled.signatures) for kernel in NUMBA.kernels.values()]
+    assert counts and max(counts) == 1
