@@ -41,9 +41,8 @@ from numba import njit
 
 @njit(cache=True, nogil=True, error_model={error_model!r}, fastmath={{{flags}}})
 '''
-_BORN = (
-    1_000_000_000  # when all kernel files were changed last: Numba asks, and the name tells more
-)
+# When all kernel files were changed last: Numba wants to know, and their names tell more.
+_BORN = 1_000_000_000
 
 
 class Kernel:
@@ -56,12 +55,14 @@ class Kernel:
         )
         self.name = f"scan_{hashlib.sha256(self.source.encode()).hexdigest()[:16]}"
         self.compiled: Any = None  # Numba's dispatcher
+        self._is_ready = False
         self._load(_folder())
 
     def ready(self, arguments: Sequence[Any]) -> Callable[..., None]:
         """The compiled function for arguments like these."""
-        if not self.compiled.signatures:
+        if not self._is_ready:
             self._prepare(tuple(map(typeof, arguments)))
+            self._is_ready = True
         return self.compiled
 
     def _prepare(self, signature: tuple[Any, ...]) -> None:

@@ -94,7 +94,7 @@ def test_padded_batches(name, data):
     assert_close(results("numba", *args, **options), results("numpy", *args, **options), 1e-10)
 
 
-@pytest.mark.parametrize("name", ["LSTM", "LayerNormLSTM", "GRU"])
+@pytest.mark.parametrize("name", ["LSTM", "LayerNormLSTM"])
 @given(data=st.data())
 def test_single_precision(name, data):
     sizes, options = data.draw(uses(name))
@@ -151,7 +151,6 @@ def scan_of_busy(T, N, I, H, seed=0, **options):
 def test_a_busy_cell(T, N, H, reverse, seed):
     scan = scan_of_busy(T, N, 2, H, seed, reverse=reverse)
     assert_fused_as_composed(scan, "numba", 1e-10)
-    assert_fused_as_composed(scan, "numba", 1e-10, wanted=[])
 
 
 def tangled(p, x, s):
