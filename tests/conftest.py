@@ -36,7 +36,8 @@ def pytest_configure(config):
     settings.load_profile(_profile())
 
     # Kernels of this run and of later ones, apart from the user's own.
-    os.environ.setdefault("MINIGRAD_CACHE", str(config.cache.mkdir("kernels")))
+    if hasattr(config, "cache"):  # pytest can be told to have none
+        os.environ.setdefault("MINIGRAD_CACHE", str(config.cache.mkdir("kernels")))
 
     from strict_backend import StrictBackend
 
