@@ -8,19 +8,13 @@ writes to an array that no other name can reach, so that all of them vectorise.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
-import numpy as np
-
 from minigrad.compiler.schedule import Loop
 from minigrad.compiler.sizes import Dim
-from minigrad.compiler.symbolic import ELEMENTWISE, REDUCTIONS, TRUTH, Untraceable, Value
+from minigrad.compiler.values import ELEMENTWISE, REDUCTIONS, Value
+from minigrad.messages import Untraceable
 
-_INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
-_INFIX |= {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="}
-_INFIX |= {"equal": "==", "not_equal": "!=", "logical_and": "and", "logical_or": "or"}
-_CALLS = {"exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "sigmoid", "abs"}
+from .numba_text import applied, cast, number, operand_dtypes
+
 _DTYPES = {"bool", "int32", "int64", "float32", "float64"}
 _WRITTEN = {"part", "reshape", "broadcast_to", "astype"} | ELEMENTWISE  # as expressions
 
@@ -213,10 +207,13 @@ class Writer:
         """What the next step takes over without its being computed in this one."""
         lines = []
         for i, value in enumerate(self.loop.carry_out):
-            if value not in self._inside:
-                number = value.op == "full"
-                source = _number(value.args[0], value.dtype) if number else self._batch(value)
-                lines.append(f"        s{i}[q{i}][lo:hi] = {source}{'' if number else '[lo:hi]'}")
+            if value in self._inside:
+                continue
+            if value.op == "full":
+                source = number(value.args[0], value.dtype)
+            else:
+                source = f"{self._batch(value)}[lo:hi]"
+            lines.append(f"        s{i}[q{i}][lo:hi] = {source}")
         return lines
 
     # --- regions ---------------------------------------------------------------------------
@@ -277,7 +274,7 @@ class Writer:
                 start = start + part.shape[-1]
         elif value.op == "place":
             (part,) = value.args
-            zero = _number(0, value.dtype)
+            zero = number(0, value.dtype)
             lines = [
                 *self._loop_over(value, 0, value.shape[-1], zero),
                 *self._filled(value, part, value.settings["start"], part.shape[-1]),
@@ -334,7 +331,7 @@ class Writer:
     ) -> str:
         """Element j of a row of a value, or of the slice of it from `start`, as an expression."""
         if value.op == "full":
-            return _number(value.args[0], value.dtype)
+            return number(value.args[0], value.dtype)
         if _is_scalar(value):  # the same for every j, whatever slice its user is part of
             start, size = 0, None
         if value not in self._inside or (value in self.stored and not top):
@@ -354,18 +351,18 @@ class Writer:
                 raise Untraceable(f"a reshape from {x.shape} to {value.shape} within a step")
             return self._expression(x, start=start, size=size)
         if op == "astype":
-            return _cast(self._expression(args[0], start=start, size=size), value.dtype)
+            return cast(self._expression(args[0], start=start, size=size), value.dtype)
         if op not in ELEMENTWISE:
             raise Untraceable(f"{op} within a step")
         parts = []
-        for arg, dtype in zip(args, _operand_dtypes(value), strict=True):
+        for arg, dtype in zip(args, operand_dtypes(value), strict=True):
             if not isinstance(arg, Value):
                 parts.append(f"({self.size(arg)})" if isinstance(arg, Dim) else "")
-                parts[-1] = _cast(parts[-1], dtype) if parts[-1] else _number(arg, dtype)
+                parts[-1] = cast(parts[-1], dtype) if parts[-1] else number(arg, dtype)
                 continue
             text = self._expression(arg, start=start, size=size)
-            parts.append(text if arg.dtype == dtype else _cast(text, dtype))
-        return _applied(value, parts)
+            parts.append(text if arg.dtype == dtype else cast(text, dtype))
+        return applied(value, parts)
 
     def _element(self, value: Value, start: int, size: int | None) -> str:
         if value in self.loop.once and not value.has_rows:
@@ -376,74 +373,6 @@ class Writer:
         elif _is_scalar(value):
             return self._number_at(value)
         return f"{self._row(value, start, size)}[j]"
-
-
-def _applied(value: Value, parts: list[str]) -> str:
-    """An elementwise op on the texts of its arguments."""
-    op = value.op
-    x, *rest = parts
-    if op in _INFIX:
-        return f"({x} {_INFIX[op]} {rest[0]})"
-    if op in _CALLS:
-        return f"{op}({x})"
-    zero, one = _number(0, value.dtype), _number(1, value.dtype)
-    if op == "power":
-        exponent = value.args[1]
-        known = {2: f"({x} * {x})", 3: f"({x} * {x} * {x})", 1: x, 0.5: f"sqrt({x})"}
-        known |= {-0.5: f"({one} / sqrt({x}))", -1: f"({one} / {x})"}
-        if value.dtype.kind == "f" and not isinstance(exponent, Value) and exponent in known:
-            return known[exponent]
-        return f"({x} ** {rest[0]})"
-    if op == "negative":
-        return f"(-{x})"
-    if op == "square":
-        return f"({x} * {x})"
-    if op == "relu":
-        return f"({x} if {x} > {zero} or {x} != {x} else {zero})"
-    if op == "sign":
-        return f"({one} if {x} > {zero} else (-{one} if {x} < {zero} else {x}))"
-    if op == "where":
-        return f"({rest[0]} if {x} else {rest[1]})"
-    if op in ("maximum", "minimum"):
-        better = ">=" if op == "maximum" else "<="
-        return f"({x} if {x} {better} {rest[0]} or {x} != {x} else {rest[0]})"
-    if op == "logical_not":
-        return f"(not {x})"
-    if op == "isnan":
-        return f"({x} != {x})"
-    if op == "isfinite":
-        return f"(({x} - {x}) == 0)"
-    raise Untraceable(f"{op} has no kernel")
-
-
-def _operand_dtypes(value: Value) -> Iterable[Any]:
-    """In which dtype an elementwise op takes each argument."""
-    if value.op == "where":
-        return np.dtype(bool), value.dtype, value.dtype
-    if value.op.startswith("logical"):
-        return [np.dtype(bool)] * len(value.args)
-    if value.op not in TRUTH:
-        return [value.dtype] * len(value.args)
-    kinds = (a.dtype if isinstance(a, Value) else _plain(a) for a in value.args)
-    return [np.result_type(*kinds)] * len(value.args)
-
-
-def _cast(text: str, dtype: Any) -> str:
-    return f"({text} != 0)" if dtype.kind == "b" else f"np.{dtype.name}({text})"
-
-
-def _number(x: Any, dtype: Any) -> str:
-    """A Python number as one of a dtype."""
-    if dtype.kind == "b":
-        return repr(bool(x))
-    if dtype.kind != "f":
-        return f"np.{dtype.name}({int(x)})"
-    text = repr(float(x))
-    return f"np.{dtype.name}({text if text[-1].isdigit() else f'float({text!r})'})"  # inf, nan
-
-
-def _plain(x: Any) -> Any:
-    return int(x) if isinstance(x, Dim) else x
 
 
 def _plain_names(text: str) -> str:

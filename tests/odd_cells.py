@@ -232,7 +232,7 @@ def nan_comes_through(p, x, s):
 @plain
 def infinities_come_through(p, x, s):
     h = mg.where(x @ p["w"] > 0.5, -np.inf, s)
-    return (mg.isfinite(h), mg.tanh(h), mg.exp(h), h.max(axis=1)), s * 0.9
+    return (mg.isfinite(h), mg.tanh(h), mg.exp(h), 1 / (s * 0.0), 1 / (s * -0.0)), s * 0.9
 
 
 @plain
@@ -246,6 +246,27 @@ def slices(p, x, s):
     s = mg.tanh(x[..., -1:] + s)
     s = mg.concatenate([s[:, 2:], s[:, :-3]], axis=1)
     return s[:, 1:3] + mg.squeeze(x[:, :1], 1).reshape(-1, 1), s
+
+
+@plain
+def parts_of_a_sum(p, x, s):
+    mean = s.mean(axis=1, keepdims=True)
+    a, b = mg.split(s @ p["u"] - mean * p["b"], (2,), axis=-1)
+    late = s @ p["u2"]
+    _, late = mg.split(late - late.mean(axis=1, keepdims=True), (2,), axis=-1)
+    return late, mg.concatenate([mg.tanh(b), mg.sigmoid(a)], axis=1)
+
+
+@plain
+def a_sum_over_a_join(p, x, s):
+    joined = mg.concatenate([mg.tanh(s), x], axis=1)
+    total = joined.sum(axis=1, keepdims=True)
+    return (joined, joined[:, 2:4], mg.concatenate([total, x], axis=1)), s * 0.5
+
+
+@plain
+def a_gate_on_a_product_before(p, x, s):
+    return mg.where(s > 0, x @ p["w"], 0), s * 0.5
 
 
 @plain

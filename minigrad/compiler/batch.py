@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .sizes import Dim
-from .symbolic import ELEMENTWISE, REDUCTIONS, Value
+from .values import ELEMENTWISE, REDUCTIONS, Value
 
 
 class Batch:

@@ -13,13 +13,13 @@ from typing import Any
 
 from ..derivatives import replay
 from ..graph import Node, Output, PlainOp, grad_enabled, observers, tick
+from ..messages import Untraceable
 from ..ops import reshape, where
 from ..scan import _layout, _like, _name, _parts
 from ..tensor import Tensor, wrap
 from .fused import Fused, Plan
 from .identity import Unknown, identity
 from .structure import Structure
-from .symbolic import Untraceable
 
 _counts: Counter[tuple[str, str, str, str]] = Counter()
 _plans: dict[Any, Plan | str] = {}
@@ -67,7 +67,7 @@ def fused_scan(
     definition, which a second-order gradient runs.
     """
     backend = _parts(state)[0].backend
-    choice = os.environ.get("MINIGRAD_FUSED", "1")
+    choice = os.environ.get("MINIGRAD_FUSED") or "1"
     if choice not in ("0", "1", "require"):
         raise ValueError(f"MINIGRAD_FUSED is 0, 1 or require; got {choice!r}")
     outcome: tuple[Any, Any] | str = "MINIGRAD_FUSED=0"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from ..messages import Untraceable
 from .batch import Batch
 from .schedule import Loop, schedule
-from .symbolic import Untraceable, Value
 from .trace import trace
+from .values import Value
 
 # kernel(T, N, descending, keep, whole, once, steps, carries, kept); see `Fused._loop`.
 Kernel = Callable[..., None]

@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from ..messages import Untraceable
 from .sizes import Dim
-from .symbolic import ELEMENTWISE, REDUCTIONS, TRUTH, Untraceable, Value
 from .trace import Program
+from .values import ELEMENTWISE, REDUCTIONS, TRUTH, Value
 
 # Cheap enough to compute again in the backward pass rather than to keep.
 CHEAP = TRUTH | {"add", "subtract", "multiply", "negative", "square", "where", "part"}

@@ -16,12 +16,14 @@ import numpy as np
 from ..backend import BackendError, use_backend
 from ..engine import sweep
 from ..graph import Node, enable_grad
+from ..messages import Untraceable
 from ..rng import generator
 from ..scan import _layout, _like, _parts
 from ..tensor import Tensor
 from .sizes import Dim, Polynomial, form_of, form_text, solve, substituted
 from .structure import Structure
-from .symbolic import Renamed, SymbolicBackend, Untraceable, Value
+from .symbolic import Renamed, SymbolicBackend
+from .values import Value
 
 __all__ = ["Program", "Untraceable", "trace"]
 
@@ -199,9 +201,6 @@ def _traced(
     names = solve(backend.equal_sizes, list(sizes.of))
     if "N" in names:
         raise Untraceable("it uses the number of sequences in the batch as a plain number")
-    for axis, form in names.items():
-        if form == {(): 1}:
-            raise Renamed(axis, None)
     for value in params_in:
         rows = repr(value.shape[0]) if value.shape else ""
         if names.get(rows) == {("N",): Fraction(1)}:
