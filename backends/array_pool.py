@@ -16,36 +16,53 @@ _LARGEST = 1 << 28  # bytes kept in all
 class ArrayPool:
     """Hands out arrays with undefined contents, and takes back those that nobody holds any more.
 
-    There is nothing to give back: an array is free when the pool's own reference is the last one.
-    Views and everything else that looks at an array's memory hold a reference to it.
+    There is nothing to give back: a block of memory is free when the pool's own reference is the
+    last one. Arrays, their views and everything else that looks at its memory hold a reference.
+    A free block serves any shape and dtype of its size, so that what one pass is done with the next
+    one writes to.
     """
 
     def __init__(self) -> None:
-        self._arrays: dict[tuple[tuple[int, ...], np.dtype], list[np.ndarray]] = {}
+        self._blocks: dict[int, list[np.ndarray]] = {}  # by their size in bytes
         self._bytes = 0
         self._lock = threading.Lock()
 
     def empty(self, shape: Any, dtype: Any) -> np.ndarray:
         """An array of this shape and dtype, whose contents don't matter."""
         shape, dtype = tuple(shape), np.dtype(dtype)
-        size = math.prod(shape) * dtype.itemsize
+        size = _rounded(math.prod(shape) * dtype.itemsize)
         if size < _SMALLEST:
             return np.empty(shape, dtype)
-        with self._lock:  # until the caller's reference is there for other threads to see
-            known = self._arrays.setdefault((shape, dtype), [])
+        with self._lock:  # until the array's reference is there for other threads to see
+            known = self._blocks.setdefault(size, [])
             for i in range(len(known)):
                 if sys.getrefcount(known[i]) == 2:  # the list's, and that of this call's argument
-                    return known[i]
-            array = np.empty(shape, dtype)
+                    return _array(known[i], shape, dtype)
+            block = np.empty(size, np.uint8)
             if self._bytes + size > _LARGEST:
                 self._drop_unused()
             if self._bytes + size <= _LARGEST:
-                known.append(array)
+                known.append(block)
                 self._bytes += size
-            return array
+            return _array(block, shape, dtype)
 
     def _drop_unused(self) -> None:
-        for known in self._arrays.values():
+        for known in self._blocks.values():
             for i in reversed(range(len(known))):
                 if sys.getrefcount(known[i]) == 2:
                     self._bytes -= known.pop(i).nbytes
+
+
+def _array(block: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """The beginning of a block as an array.
+
+    Through a memoryview, so that the owner of the memory, as far as arrays tell, is a new one each
+    time: what the in-place guard knows of it ends with it.
+    """
+    return np.frombuffer(block.data, dtype, math.prod(shape)).reshape(shape)
+
+
+def _rounded(size: int) -> int:
+    """The next larger one of eight sizes per doubling: sequences of many lengths share blocks."""
+    step = 1 << max(size.bit_length() - 4, 0)
+    return -(-size // step) * step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -10,16 +11,25 @@ import numpy as np
 
 from minigrad.compiler.schedule import Loop
 
+from . import numba_gemm
 from .array_pool import ArrayPool
 from .numba_cache import Kernel
 from .numba_codegen import Writer
-from .numba_gemm import MR, pack
+from .numba_gemm import MR, gemm, pack
+from .numba_scatter import add_rows
 from .numba_threads import by_rows
 from .numpy_backend import NumpyBackend
+
+# Products with fewer rows or columns, or fewer terms in all, are the library's.
+_NARROW, _SMALL = 16, 1 << 18
+
+_FEW = 1024  # numbers to scatter for which loading a kernel does not pay
 
 
 class NumbaBackend(NumpyBackend):
     """NumPy arrays on the CPU, with compiled loops for scans."""
+
+    product_starts = True  # products may start from what they are added to
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,11 +38,39 @@ class NumbaBackend(NumpyBackend):
         self.empty = ArrayPool().empty
         self.kernels: dict[str, Kernel] = {}  # by their text
 
-    def matmul(self, a: Any, b: Any) -> Any:
-        """The matrix product over the last two axes."""
+    def matmul(self, a: Any, b: Any, start: Any = None) -> Any:
+        """The matrix product over the last two axes; with `start`, (N, M) or (M,), added to it."""
+        if a.ndim > 2 and b.ndim == 2:
+            rows = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
+            return self.matmul(rows, b).reshape(*a.shape[:-1], b.shape[-1])
         if a.ndim != 2 or b.ndim != 2 or a.dtype != b.dtype or a.shape[1] != b.shape[0]:
             return super().matmul(a, b)
-        return np.matmul(a, b, out=self.empty((a.shape[0], b.shape[1]), a.dtype))
+        (rows, terms), columns = a.shape, b.shape[1]
+        small = min(rows, columns) < _NARROW or rows * terms * columns < _SMALL
+        if small or a.dtype.name not in ("float32", "float64"):
+            out = np.matmul(a, b, out=self.empty((rows, columns), a.dtype))
+            if start is not None:
+                out += start
+            return out
+        if start is None and a.strides[0] < a.strides[1]:
+            # By columns, as in a weight's gradient: laid out as the weight, which is transposed.
+            transposed = self.empty((columns, rows), a.dtype)
+            numba_gemm.matmul(b.T, a.T, transposed)
+            return transposed.T
+        out = self.empty((rows, columns), a.dtype)
+        numba_gemm.matmul(a, b, out, start if start is None else _tidy(start))
+        return out
+
+    def scatter(self, g: Any, index: Any, shape: tuple[int, ...]) -> Any:
+        """Zeros of `shape` with `g` added at `index`."""
+        rows = isinstance(index, np.ndarray) and index.dtype.kind == "i" and len(shape) > 0
+        if not rows or g.size < _FEW or g.dtype.name not in ("float32", "float64"):
+            return super().scatter(g, index, shape)
+        out, width = np.zeros(shape, g.dtype), math.prod(shape[1:])
+        positions = _tidy(index.astype(np.int64, copy=False)).reshape(index.size)
+        table = out.reshape(shape[0], width)
+        add_rows(table, positions, _tidy(g).reshape(index.size, width))
+        return out
 
     def compile_loop(self, loop: Loop, dtype: str) -> Callable[..., None]:
         """A compiled kernel for a loop; the same text is compiled once."""
@@ -59,8 +97,9 @@ class NumbaBackend(NumpyBackend):
         ) -> None:
             weights = [_tidy(once[i]) for i in plain]
             panels = [pack(once[i]) for i in packed]
+            products = [gemm(dtype).address] if packed else []
             rows = [_tidy(x) for x in steps]
-            rest = (*whole, N, *sizes, *weights, *rows, *panels, *carries, *kept)
+            rest = (*whole, N, *sizes, *weights, *rows, *products, *panels, *carries, *kept)
             compiled = kernel.ready((T, 0, N, descending, keep, *rest))
 
             def part(lo: int, hi: int) -> None:

@@ -77,7 +77,7 @@ class Writer:
             users = self._users[value]
             solid = value in outside or value.op not in _WRITTEN
             several = len(users) > 1 and value.op not in ("part", "reshape", "broadcast_to")
-            fed = any(user.op in ("matmul", *REDUCTIONS) for user in users)
+            fed = any(user.op == "matmul" for user in users)
             later = any(self.level[user] > self.level[value] for user in users)
             if solid or several or fed or later:
                 stored.add(value)
@@ -114,6 +114,7 @@ class Writer:
         carries = [f"s{i}" for i in range(len(loop.carry_in))]
         lines = [
             *(f"    # {self._described(v)}" for v in self.names),
+            "    widest_vectors()",
             *self._buffers(),
             "    for step in range(T):",
             "        t = T - 1 - step if descending else step",
@@ -137,6 +138,7 @@ class Writer:
         arguments += [f"full{i}" for i in range(len(carries))]
         arguments += [_plain_names(name) for name in self.sizes]
         arguments += [self.names[v] for v in (*self.plain, *loop.steps)]
+        arguments += ["gemm"] * bool(self.packed)
         arguments += [f"{self.names[v]}_packed" for v in self.packed]
         arguments += [*carries, *(self.names[v] for v in loop.kept)]
         return "\n".join([f"def kernel({', '.join(arguments)}):", *lines]) + "\n"
@@ -190,7 +192,7 @@ class Writer:
         return [place for place in places if place != self._batch(value)]
 
     def _product(self, value: Value) -> list[str]:
-        a, w = value.args
+        a, w, *start = value.args
         if w not in self.packed:
             raise Untraceable("a matrix product of two things that change from step to step")
         if a not in self._inside and a in self.loop.once and not a.has_rows:
@@ -198,8 +200,11 @@ class Writer:
         if not a.dtype == w.dtype == value.dtype:
             raise Untraceable(f"a matrix product of {a.dtype} and {w.dtype}")
         target = self._batch(value)
+        call, given = "product", ["gemm", self._batch(a), f"{self.names[w]}_packed"]
+        if start:
+            call, given = "product_onto", ["gemm", self._batch(start[0]), *given[1:]]
         return [
-            f"        product({self._batch(a)}, {self.names[w]}_packed, {target}, lo, hi)",
+            f"        {call}({', '.join(given)}, {target}, lo, hi)",
             *(f"        {place}[lo:hi] = {target}[lo:hi]" for place in self._copies(value)),
         ]
 
@@ -227,7 +232,7 @@ class Writer:
         ]
         if not values:
             return []
-        self._rows: dict[tuple[Value, str, str], str] = {}
+        self._rows: dict[tuple[Value, str], str] = {}
         self._row_lines: list[str] = []
         lines: list[str] = []
         for value in values:
@@ -237,23 +242,25 @@ class Writer:
             *(f"            {line}" for line in [*self._row_lines, *lines]),
         ]
 
-    def _row(self, value: Value, start: int = 0, size: int | None = None) -> str:
-        """A name for a row of a value's array (or a slice of it), made once per row."""
-        width = value.shape[-1]
-        size = width if size is None else size
-        key = (value, repr(start), repr(size))
+    def _row(self, value: Value, start: int = 0) -> str:
+        """A name for a row of a value's array, from `start`; made once per row."""
+        key = (value, repr(start))
         if key not in self._rows:
-            whole = repr(start) == "0" and repr(size) == repr(width)
-            cut = ":" if whole else f"{self.size(start)}:{self.size(start + size)}"
             array = self._batch(value)
             if value in self._inside:
                 one_row = "[" not in array and not self._wide(value)
             else:
                 one_row = value in self.loop.once and value.ndim == 1
             at = [] if one_row else ["0" if _is_one(value.shape[0]) else "n"]
-            at += [] if whole else [cut]
+            if array.endswith("]"):  # of a step
+                array, _, step = array[:-1].partition("[")
+                at = [step, *at]
             self._rows[key] = name = f"r{len(self._rows)}"
-            self._row_lines.append(f"{name} = {array}" + (f"[{', '.join(at)}]" if at else ""))
+            if value.dtype.kind == "b":  # Numba has no addresses of truth values
+                cut = f"{array}[{', '.join([*at, self.size(start)])}:]"
+            else:
+                cut = f"row({array}, ({', '.join(at)}{', ' if at else ''}{self.size(start)},))"
+            self._row_lines.append(f"{name} = {cut}")
         return self._rows[key]
 
     def _number_at(self, value: Value) -> str:
@@ -298,7 +305,7 @@ class Writer:
         return self._loop_over(target, start, size, self._expression(part))
 
     def _loop_over(self, target: Value, start: int, size: int, expression: str) -> list[str]:
-        row = self._row(target, start, size)
+        row = self._row(target, start)
         return [f"for j in range({self.size(size)}):", f"    {row}[j] = {expression}"]
 
     def _reduced(self, value: Value) -> list[str]:
@@ -315,12 +322,14 @@ class Writer:
                 f"    total += {item}",
                 f"{name} = total{over}",
             ]
-        better = ">" if value.op == "max" else "<"
+        if value.dtype.kind == "f":
+            better = f"{value.op}imum(best, {item})"
+        else:
+            better = f"{value.op}(best, {item})"
         return [
             f"best = {item.replace('[j]', '[0]')}",
             f"for j in range(1, {width}):",
-            f"    item = {item}",
-            f"    best = item if item {better} best or item != item else best",  # NaN wins
+            f"    best = {better}",
             f"{name} = best",
         ]
 
@@ -335,7 +344,7 @@ class Writer:
         if _is_scalar(value):  # the same for every j, whatever slice its user is part of
             start, size = 0, None
         if value not in self._inside or (value in self.stored and not top):
-            return self._element(value, start, size)
+            return self._element(value, start)
         op, args = value.op, value.args
         if op == "part":
             if value.settings["axis"] != value.ndim - 1:
@@ -364,7 +373,7 @@ class Writer:
             parts.append(text if arg.dtype == dtype else cast(text, dtype))
         return applied(value, parts)
 
-    def _element(self, value: Value, start: int, size: int | None) -> str:
+    def _element(self, value: Value, start: int) -> str:
         if value in self.loop.once and not value.has_rows:
             if value.ndim == 0 or _is_one(value.shape[-1]):
                 return f"{self.names[value]}[{', '.join('0' * value.ndim) or '()'}]"
@@ -372,7 +381,7 @@ class Writer:
                 raise Untraceable("a matrix of parameters meets the rows of a batch")
         elif _is_scalar(value):
             return self._number_at(value)
-        return f"{self._row(value, start, size)}[j]"
+        return f"{self._row(value, start)}[j]"
 
 
 def _plain_names(text: str) -> str:

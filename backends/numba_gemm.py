@@ -1,28 +1,43 @@
-"""A matrix product for the loop over time: the weights packed once, then used at every step.
+"""A matrix product of our own: one operand packed once, blocks of the result in registers.
 
 A library packs its operands again at every call, which a large product hides and the small ones
-of a recurrent step don't. Here the weights `W` (K, M) are laid out once per scan in panels of
-`NR` columns, (M / NR, K, NR), each read from front to back; a block of `MR` rows by `NR` columns
-of the result stays in vector registers for the whole sum over K. The block is written as LLVM
-code, since no Python loop makes the compiler keep an accumulator per register.
+of a recurrent step don't. Here `b` (K, M) is laid out once in panels of `NR` columns,
+(M / NR, K, NR), each read from front to back, and used as often as one likes: at every step of a
+scan, or by every row of a large product. A block of up to `MR` rows by `NR` columns of the result
+stays in vector registers while it is summed up. The blocks are written as LLVM code, since no
+Python loop makes the compiler keep an accumulator per register.
+
+The compiled product is one function per dtype, called by its address: a kernel that uses it
+doesn't compile it again.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 from llvmlite import binding, ir
-from numba import njit, types
+from numba import cfunc, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# Bytes of a vector register, rows and vectors of a block: as many accumulators as leave
-# registers for the operands (32 of 64 bytes with AVX-512, else 16 of 32 bytes).
-if binding.get_host_cpu_features().get("avx512f"):
-    _BYTES, MR, _VECTORS = 64, 4, 4
-else:
-    _BYTES, MR, _VECTORS = 32, 6, 2
+from .numba_threads import by_rows
+
+# Bytes of a vector register, and the most rows and vectors of a block: as many accumulators as
+# leave registers for the operands (32 of 64 bytes with AVX-512, else 16 of 32 bytes).
+_BYTES, _VECTORS = (64, 4) if binding.get_host_cpu_features().get("avx512f") else (32, 2)
+MR = 6
+# Of a large product, parts of so many blocks of rows and so many terms are done at a time, to stay
+# in cache: fewer terms where `a` lies column by column, each on a page of its own.
+_BLOCKS, _TERMS, _COLUMN_TERMS = 64, 256, 96
+_AHEAD = 2048  # bytes of a panel between what is read and what is asked for
+
+# How many terms of a product cost as much as a number that a loop computes; see `by_rows`.
+_TERMS_PER_NUMBER = 400
+
+# The intrinsics' declared type asks callers for the typing context, which the compiler passes.
+_intrinsic: Any = intrinsic
 
 
 def panel_width(dtype: Any) -> int:
@@ -30,36 +45,38 @@ def panel_width(dtype: Any) -> int:
     return _BYTES // np.dtype(dtype).itemsize * _VECTORS
 
 
-def pack(w: np.ndarray) -> np.ndarray:
-    """`w` (K, M) in panels (panels, K, NR); the last one is filled up with zeros."""
-    K, M = w.shape
-    width = panel_width(w.dtype)
-    packed = np.empty((-(-M // width), K, width), w.dtype)
-    if w.flags.c_contiguous:
-        _pack_rows(w, packed)
+def pack(b: np.ndarray) -> np.ndarray:
+    """`b` (K, M) in panels (panels, K, NR); the last one is filled up with zeros."""
+    K, M = b.shape
+    width = panel_width(b.dtype)
+    packed = np.empty((-(-M // width), K, width), b.dtype)
+    if b.strides[0] >= b.strides[1]:
+        _pack_rows(b, packed)
     else:
-        _pack_columns(np.ascontiguousarray(w.T), packed)
+        _pack_columns(b.T, packed)
     return packed
 
 
 @njit(nogil=True, cache=True)
-def _pack_rows(w, packed):
+def _pack_rows(b, packed):
     """From a matrix that lies row by row."""
     panels, K, width = packed.shape
-    M = w.shape[1]
+    M = b.shape[1]
     for panel in range(panels):
         start = panel * width
         count = min(width, M - start)
         for k in range(K):
-            packed[panel, k, :count] = w[k, start : start + count]
-            packed[panel, k, count:] = 0
+            for j in range(count):
+                packed[panel, k, j] = b[k, start + j]
+            for j in range(count, width):
+                packed[panel, k, j] = 0
 
 
 @njit(nogil=True, cache=True)
-def _pack_columns(wt, packed):
+def _pack_columns(bt, packed):
     """From the transpose of a matrix, a few rows of a panel at a time: they stay in cache."""
     panels, K, width = packed.shape
-    M = wt.shape[0]
+    M = bt.shape[0]
     for panel in range(panels):
         start = panel * width
         count = min(width, M - start)
@@ -69,124 +86,296 @@ def _pack_columns(wt, packed):
             k1 = min(k0 + 16, K)
             for j in range(count):
                 for k in range(k0, k1):
-                    packed[panel, k, j] = wt[start + j, k]
+                    packed[panel, k, j] = bt[start + j, k]
 
 
-def _block_of(
-    typing: Any, rows: Any, a: Any, row: Any, packed: Any, panel: Any, c: Any, at: Any, col: Any
-) -> Any:
-    """c[at : at + rows, col : col + NR] = a[row : row + rows] @ packed[panel], in registers."""
-    if not isinstance(rows, types.IntegerLiteral):
-        return None
-    count = rows.literal_value
-    signature = types.void(rows, a, types.intp, packed, types.intp, c, types.intp, types.intp)
+def _lanes(size: int) -> int:
+    return _BYTES // size
+
+
+# --- one block, in registers ---------------------------------------------------------------
+
+
+class _Block:
+    """Writes the LLVM code of one size of block.
+
+    All addresses are integers, and all strides in bytes.
+    """
+
+    def __init__(self, builder: Any, scalar: Any, rows: int, vectors: int) -> None:
+        self.builder, self.scalar, self.rows, self.vectors = builder, scalar, rows, vectors
+        self.size = 4 if isinstance(scalar, ir.FloatType) else 8
+        self.lanes = _BYTES // self.size
+        self.vector = ir.VectorType(scalar, self.lanes)
+        self.suffix = f"v{self.lanes}f{8 * self.size}"
+
+    def _call(self, name: str, *arguments: Any) -> Any:
+        kind = ir.FunctionType(self.vector, [x.type for x in arguments])
+        return self.builder.call(
+            cgutils.get_or_insert_function(self.builder.module, kind, name), arguments
+        )
+
+    def _vector_at(self, address: Any, v: int) -> Any:
+        address = self.builder.add(address, _long(v * _BYTES))
+        return self.builder.inttoptr(address, self.vector.as_pointer())
+
+    def _load(self, address: Any, v: int) -> Any:
+        load = self.builder.load(self._vector_at(address, v))
+        load.align = self.size
+        return load
+
+    def _spread(self, address: Any) -> Any:
+        """The number at an address, in all lanes."""
+        load = self.builder.load(self.builder.inttoptr(address, self.scalar.as_pointer()))
+        load.align = self.size
+        return self._splat(load, self.vector)
+
+    def _fetch(self, address: Any, ahead: int) -> None:
+        """Ask for what will be read soon: a panel seldom fits into the fastest cache."""
+        place = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [place, _INT, _INT, _INT])
+        prefetch = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        there = self.builder.inttoptr(self.builder.add(address, _long(ahead)), place)
+        read, soon, data = (ir.Constant(_INT, n) for n in (0, 3, 1))
+        self.builder.call(prefetch, [there, read, soon, data])
+
+    def _splat(self, x: Any, vector: Any) -> Any:
+        empty = ir.Constant(vector, ir.Undefined)
+        one = self.builder.insert_element(empty, x, ir.Constant(_INT, 0))
+        lanes = ir.Constant(ir.VectorType(_INT, self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(one, empty, lanes)
+
+    def _mask(self, columns: Any) -> Any:
+        """Which lanes of the last vector are columns of the result."""
+        numbers = ir.VectorType(_INT, self.lanes)
+        rest = self.builder.sub(columns, _long((self.vectors - 1) * self.lanes))
+        count = self._splat(self.builder.trunc(rest, _INT), numbers)
+        return self.builder.icmp_signed("<", ir.Constant(numbers, list(range(self.lanes))), count)
+
+    def write(self, sides: Any, terms: Any, columns: Any, start: Any, start_row: Any) -> None:
+        """c = start + a @ panel; `start` may be 0 for none. It leaves another block to go on.
+
+        `sides` are the addresses and strides that `_block` takes from `a` to `c_row`.
+        """
+        a, a_row, a_term, panel, c, c_row = sides
+        b, rows, vectors = self.builder, range(self.rows), range(self.vectors)
+        mask = self._mask(columns)
+        align = ir.Constant(_INT, self.size)
+        lines = [b.add(c, b.mul(c_row, _long(r))) for r in rows]
+        starts = [b.add(start, b.mul(start_row, _long(r))) for r in rows]
+        lefts = [b.add(a, b.mul(a_row, _long(r))) for r in rows]
+        zero = ir.Constant(self.vector, [0.0] * self.lanes)
+        before, add, loop, after = (b.append_basic_block() for _ in range(4))
+        b.branch(before)
+        b.position_at_end(before)
+        b.cbranch(b.icmp_signed("!=", start, _long(0)), add, loop)
+        b.position_at_end(add)
+        known = [[self._load(starts[r], v) for v in vectors[:-1]] for r in rows]
+        for r in rows:
+            place = self._vector_at(starts[r], self.vectors - 1)
+            name = f"llvm.masked.load.{self.suffix}.p0"
+            known[r].append(self._call(name, place, align, mask, zero))
+        b.branch(loop)
+        b.position_at_end(loop)
+        k, at, right = (b.phi(_LONG) for _ in range(3))
+        sums = [[b.phi(self.vector) for _ in vectors] for _ in rows]
+        rights = [self._load(right, v) for v in vectors]
+        for v in vectors:
+            self._fetch(right, _AHEAD + v * _BYTES)
+        new = []
+        for r in rows:
+            left = self._spread(b.add(lefts[r], at))
+            name = f"llvm.fma.{self.suffix}"
+            new.append([self._call(name, left, rights[v], sums[r][v]) for v in vectors])
+        width = _long(_VECTORS * _BYTES)
+        following = [b.add(k, _long(1)), b.add(at, a_term), b.add(right, width)]
+        firsts = _long(0), _long(0), panel
+        for phi, first, then in zip((k, at, right), firsts, following, strict=True):
+            phi.add_incoming(first, before)
+            phi.add_incoming(first, add)
+            phi.add_incoming(then, loop)
+        for r in rows:
+            for v in vectors:
+                sums[r][v].add_incoming(zero, before)
+                sums[r][v].add_incoming(known[r][v], add)
+                sums[r][v].add_incoming(new[r][v], loop)
+        b.cbranch(b.icmp_signed("<", following[0], terms), loop, after)
+        b.position_at_end(after)
+        for r in rows:
+            for v in vectors[:-1]:
+                b.store(new[r][v], self._vector_at(lines[r], v)).align = self.size
+            place = self._vector_at(lines[r], self.vectors - 1)
+            store = ir.FunctionType(ir.VoidType(), [self.vector, place.type, _INT, mask.type])
+            name = f"llvm.masked.store.{self.suffix}.p0"
+            masked = cgutils.get_or_insert_function(b.module, store, name)
+            b.call(masked, [new[r][-1], place, align, mask])
+
+
+_INT, _LONG = ir.IntType(32), ir.IntType(64)
+
+
+def _long(n: int) -> Any:
+    return ir.Constant(_LONG, n)
+
+
+@_intrinsic
+def _move(typing, real, target, source, count):
+    """Copy up to MR numbers, and spoil what lies behind them within a vector."""
+    signature = types.void(real, *[types.intp] * 3)
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kinds = signature.args
-        scalar = context.get_value_type(a.dtype)
-        lanes = _BYTES // (4 if isinstance(scalar, ir.FloatType) else 8)
-        vector = ir.VectorType(scalar, lanes)
-        long = ir.IntType(64)
-        arrays = [context.make_array(kinds[i])(context, builder, arguments[i]) for i in (1, 3, 5)]
-        left, panels, out = arrays
-        K = cgutils.unpack_tuple(builder, left.shape)[1]
-        columns = cgutils.unpack_tuple(builder, out.shape)[1]
-        width = ir.Constant(long, lanes * _VECTORS)
-        first = builder.gep(left.data, [builder.mul(arguments[2], K)])
-        lefts = [builder.gep(first, [builder.mul(K, ir.Constant(long, r))]) for r in range(count)]
-        start = builder.mul(arguments[4], builder.mul(K, width))
-        right = builder.gep(panels.data, [start])
-        name = f"llvm.fma.v{lanes}{'f32' if isinstance(scalar, ir.FloatType) else 'f64'}"
-        kind = ir.FunctionType(vector, [vector] * 3)
-        fma = cgutils.get_or_insert_function(builder.module, kind, name)
-
-        before = builder.block
-        loop = builder.append_basic_block("sum")
-        after = builder.append_basic_block("store")
-        builder.branch(loop)
-        builder.position_at_end(loop)
-        k = builder.phi(long)
-        k.add_incoming(ir.Constant(long, 0), before)
-        zero = ir.Constant(vector, [0.0] * lanes)
-        sums = [[builder.phi(vector) for _ in range(_VECTORS)] for _ in range(count)]
-        at_k = builder.gep(right, [builder.mul(k, width)])
-        rights = []
-        for v in range(_VECTORS):
-            place = builder.gep(at_k, [ir.Constant(long, v * lanes)])
-            load = builder.load(builder.bitcast(place, vector.as_pointer()))
-            load.align = 4
-            rights.append(load)
-        new = []
-        for r in range(count):
-            number = builder.load(builder.gep(lefts[r], [k]))
-            undefined = ir.Constant(vector, ir.Undefined)
-            one = builder.insert_element(undefined, number, ir.Constant(ir.IntType(32), 0))
-            mask = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
-            spread = builder.shuffle_vector(one, undefined, mask)
-            new.append(
-                [builder.call(fma, [spread, rights[v], sums[r][v]]) for v in range(_VECTORS)]
-            )
-        following = builder.add(k, ir.Constant(long, 1))
-        end = builder.block
-        k.add_incoming(following, end)
-        for old_row, new_row in zip(sums, new, strict=True):
-            for old, value in zip(old_row, new_row, strict=True):
-                old.add_incoming(zero, before)
-                old.add_incoming(value, end)
-        builder.cbranch(builder.icmp_signed("<", following, K), loop, after)
-        builder.position_at_end(after)
-        target = builder.gep(
-            out.data, [builder.add(builder.mul(arguments[6], columns), arguments[7])]
-        )
-        for r in range(count):
-            line = builder.gep(target, [builder.mul(columns, ir.Constant(long, r))])
-            for v in range(_VECTORS):
-                place = builder.gep(line, [ir.Constant(long, v * lanes)])
-                store = builder.store(new[r][v], builder.bitcast(place, vector.as_pointer()))
-                store.align = 4
+        _, target, source, count = arguments
+        block = _Block(builder, context.get_value_type(real.dtype), 1, 1)
+        b = builder
+        place = block._vector_at(source, 0)
+        align, zero = ir.Constant(_INT, block.size), ir.Constant(block.vector, [0.0] * block.lanes)
+        name = f"llvm.masked.load.{block.suffix}.p0"
+        numbers = block._call(name, place, align, block._mask(count), zero)
+        b.store(numbers, block._vector_at(target, 0)).align = block.size
         return context.get_dummy_value()
 
     return signature, codegen
 
 
-_block: Any = intrinsic(_block_of)
+@_intrinsic
+def _block(typing, real, rows, columns, a, a_row, a_term, panel, c, c_row, terms, start, start_row):
+    """c[: rows, : columns] = start + a[: rows] @ panel, in a size that fits into registers."""
+    signature = types.void(real, *[types.intp] * 11)
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _, rows, columns, *sides, terms, start, start_row = arguments
+        scalar = context.get_value_type(real.dtype)
+        lanes = _long(_BYTES // (4 if isinstance(scalar, ir.FloatType) else 8))
+        vectors = builder.sdiv(builder.add(columns, builder.sub(lanes, _long(1))), lanes)
+        which = builder.add(builder.mul(rows, _long(_VECTORS + 1)), vectors)
+        done = builder.append_basic_block()
+        switch = builder.switch(which, done)
+        for m in range(1, MR + 1):
+            for v in range(1, _VECTORS + 1):
+                case = builder.append_basic_block()
+                switch.add_case(_long(m * (_VECTORS + 1) + v), case)
+                builder.position_at_end(case)
+                _Block(builder, scalar, m, v).write(sides, terms, columns, start, start_row)
+                builder.branch(done)
+        builder.position_at_end(done)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+# --- the whole product ---------------------------------------------------------------------
+
+
+@cache
+def gemm(dtype: str) -> Any:
+    """The compiled product for a dtype: `.address` is for `product`, `.ctypes` for Python."""
+    kind = np.dtype(dtype)
+    real, size, width = kind.type, kind.itemsize, panel_width(kind)
+    ahead, lanes = width * size, _lanes(size)
+
+    def multiply(a, a_row, a_term, panels, c, c_row, rows, terms, columns, start, start_row):
+        """c = start + a @ b, with addresses (`start` may be 0 for none) and strides in bytes."""
+        by_column = a_row < a_term
+        step = rows if by_column else _BLOCKS * MR
+        part = _COLUMN_TERMS if by_column else _TERMS
+        rearranged = by_column and columns >= 2 * width
+        room = (rows + MR) // MR * (_COLUMN_TERMS * MR + lanes)
+        scratch = np.empty((room if rearranged else 0), real)
+        group = (_COLUMN_TERMS * MR + lanes) * size
+        for m0 in range(0, rows, step):
+            m1 = min(m0 + step, rows)
+            blocks = (m1 - m0 + MR - 1) // MR
+            low, more = (m1 - m0) // blocks, (m1 - m0) % blocks  # of nearly the same height
+            for k0 in range(0, terms, part):
+                k1 = min(k0 + part, terms)
+                if rearranged:
+                    for k in range(k0, k1):
+                        m = m0
+                        for i in range(blocks):
+                            height = low + 1 if i < more else low
+                            source = a + m * a_row + k * a_term
+                            target = scratch.ctypes.data + i * group + (k - k0) * MR * size
+                            _move(real, target, source, height)
+                            m += height
+                for j in range(0, columns, width):
+                    panel = panels + j * terms * size + k0 * ahead
+                    count = min(width, columns - j)
+                    m = m0
+                    for i in range(blocks):
+                        height = low + 1 if i < more else low
+                        left, row, term = a + m * a_row + k0 * a_term, a_row, a_term
+                        if rearranged:
+                            left, row, term = scratch.ctypes.data + i * group, size, MR * size
+                        target = c + m * c_row + j * size
+                        base, line = target, c_row  # go on with the sum of the terms before
+                        if k0 == 0:
+                            base = start + m * start_row + j * size if start else 0
+                            line = start_row
+                        _block(
+                            *(real, height, count, left, row, term),
+                            *(panel, target, c_row, k1 - k0, base, line),
+                        )
+                        m += height
+
+    return cfunc(types.void(*[types.intp] * 11), cache=True)(multiply)
+
+
+@_intrinsic
+def _call(typing, address, arguments):
+    """Call a compiled product by its address."""
+    signature = types.void(types.intp, arguments)
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        numbers = cgutils.unpack_tuple(builder, values[1])
+        kind = ir.FunctionType(ir.VoidType(), [_LONG] * len(numbers))
+        builder.call(builder.inttoptr(values[0], kind.as_pointer()), numbers)
+        return context.get_dummy_value()
+
+    return signature, codegen
 
 
 @njit(nogil=True)
-def _rows(a, packed, panel, c, lo, hi, at, col):
-    """c[at : at + hi - lo, col : col + NR] = a[lo:hi] @ packed[panel]."""
-    n = lo
-    while n + MR <= hi:
-        _block(MR, a, n, packed, panel, c, at + n - lo, col)
-        n += MR
-    at += n - lo
-    rest = hi - n
-    if rest == 1:
-        _block(1, a, n, packed, panel, c, at, col)
-    elif rest == 2:
-        _block(2, a, n, packed, panel, c, at, col)
-    elif rest == 3:
-        _block(3, a, n, packed, panel, c, at, col)
-    elif rest == 4:
-        _block(4, a, n, packed, panel, c, at, col)
-    elif rest == 5:
-        _block(5, a, n, packed, panel, c, at, col)
-
-
-@njit(nogil=True)
-def product(a, packed, c, lo, hi):
-    """c[lo:hi] = a[lo:hi] @ W for rows of a (N, K), W packed by `pack`, and c (N, M)."""
-    panels, K, width = packed.shape
-    M = c.shape[1]
-    if K == 0:
+def product(gemm, a, packed, c, lo, hi):
+    """c[lo:hi] = a[lo:hi] @ b for rows of a (N, K), b packed by `pack`, and c (N, M)."""
+    terms = packed.shape[1]
+    if terms == 0:
         c[lo:hi] = 0
-        return
-    for panel in range(M // width):
-        _rows(a, packed, panel, c, lo, hi, lo, panel * width)
-    whole = M // width * width
-    if whole < M:  # the last panel is wider than what is left of c
-        tile = np.empty((hi - lo, width), c.dtype)
-        _rows(a, packed, panels - 1, tile, lo, hi, 0, 0)
-        for n in range(lo, hi):
-            for j in range(M - whole):
-                c[n, whole + j] = tile[n - lo, j]
+    elif hi > lo:
+        a_row, a_term = a.strides
+        left, target = a.ctypes.data + lo * a_row, c.ctypes.data + lo * c.strides[0]
+        sides = left, a_row, a_term, packed.ctypes.data, target, c.strides[0]
+        _call(gemm, (*sides, hi - lo, terms, c.shape[1], 0, 0))
+
+
+@njit(nogil=True)
+def product_onto(gemm, start, a, packed, c, lo, hi):
+    """c[lo:hi] = start + a[lo:hi] @ b, with `start` (N, M) or (M,); see `product`."""
+    terms = packed.shape[1]
+    if terms == 0:
+        c[lo:hi] = start if start.ndim == 1 else start[lo:hi]
+    elif hi > lo:
+        a_row, a_term = a.strides
+        left, target = a.ctypes.data + lo * a_row, c.ctypes.data + lo * c.strides[0]
+        sides = left, a_row, a_term, packed.ctypes.data, target, c.strides[0]
+        line = 0 if start.ndim == 1 else start.strides[0]
+        _call(gemm, (*sides, hi - lo, terms, c.shape[1], start.ctypes.data + lo * line, line))
+
+
+def matmul(a: np.ndarray, b: np.ndarray, c: np.ndarray, start: np.ndarray | None = None) -> None:
+    """c = a @ b for float matrices that aren't empty, a and b in any layout, c with whole rows.
+
+    With `start` (N, M) or (M,), whole rows too, it is start + a @ b.
+    """
+    (rows, terms), columns = a.shape, b.shape[1]
+    multiply, packed = gemm(a.dtype.name).ctypes, pack(b)
+    a_row, a_term = a.strides
+    left, panels, target = (x.ctypes.data for x in (a, packed, c))
+    line, start_line, base = c.strides[0], 0, 0
+    if start is not None:
+        start_line, base = 0 if start.ndim == 1 else start.strides[0], start.ctypes.data
+
+    def part(lo: int, hi: int) -> None:
+        sides = left + lo * a_row, a_row, a_term, panels, target + lo * line, line
+        multiply(*sides, hi - lo, terms, columns, base + lo * start_line, start_line)
+
+    by_rows(part, rows, rows * terms * columns // _TERMS_PER_NUMBER, MR)

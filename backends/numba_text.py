@@ -47,8 +47,10 @@ def applied(value: Value, parts: list[str]) -> str:
     if op == "where":
         return f"({rest[0]} if {x} else {rest[1]})"
     if op in ("maximum", "minimum"):
+        if value.dtype.kind == "f":
+            return f"{op}({x}, {rest[0]})"
         better = ">=" if op == "maximum" else "<="
-        return f"({x} if {x} {better} {rest[0]} or {x} != {x} else {rest[0]})"
+        return f"({x} if {x} {better} {rest[0]} else {rest[0]})"
     if op == "logical_not":
         return f"(not {x})"
     if op == "isnan":

@@ -35,7 +35,9 @@ def by_rows(run: Callable[[int, int], None], rows: int, work: int, block: int) -
     `work` is how many numbers the whole computes. Parts are multiples of `block` rows but for the
     last one. What a row gives doesn't depend on the part that it is in.
     """
-    parts = min(thread_count(), work // _SMALLEST, -(-rows // block))
+    parts = min(work // _SMALLEST, -(-rows // block))
+    if parts > 1:
+        parts = min(parts, thread_count())
     if parts <= 1:
         run(0, rows)
         return

@@ -22,12 +22,7 @@ class NumpyBackend(ArrayModuleBackend):
     def scatter(self, g: Any, index: Any, shape: tuple[int, ...]) -> Any:
         rows = isinstance(index, np.ndarray) and index.dtype.kind == "i"
         if not rows or g.size <= 64 or len(shape) < 2:
-            out = np.zeros(shape, g.dtype)
-            if _is_basic(index):
-                out[index] = g  # a slice names no element twice
-            else:
-                np.add.at(out, index, g)
-            return out
+            return super().scatter(g, index, shape)
         # Rows of a table (an embedding): sort equal indices together and add each run at once,
         # several times as fast as adding row by row.
         flat = np.where(index < 0, index + shape[0], index).reshape(-1)
@@ -38,11 +33,6 @@ class NumpyBackend(ArrayModuleBackend):
         out = np.zeros(shape, g.dtype)
         out[flat[starts]] = np.add.reduceat(values, starts, axis=0)
         return out
-
-
-def _is_basic(index: Any) -> bool:
-    parts = index if isinstance(index, tuple) else (index,)
-    return all(part is None or part is ... or isinstance(part, (int, slice)) for part in parts)
 
 
 def load() -> NumpyBackend:

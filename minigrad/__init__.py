@@ -12,6 +12,9 @@ from .derivatives import *
 from .draw import draw as draw
 from .engine import grad as grad
 from .functional import *
+from .fuse import dispatch_counts as dispatch_counts
+from .fuse import fuse as fuse
+from .fuse import reset_dispatch_counts as reset_dispatch_counts
 from .gradcheck import *
 from .graph import enable_grad as enable_grad
 from .graph import is_grad_enabled as is_grad_enabled
@@ -32,15 +35,13 @@ from .tensor import Tensor as Tensor
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from .compiler import dispatch_counts as dispatch_counts
-    from .compiler import reset_dispatch_counts as reset_dispatch_counts
     from .compiler.trace import trace as trace
 else:
 
     def __getattr__(name):
         """The compiler is loaded when it is first asked for."""
-        if name in ("dispatch_counts", "reset_dispatch_counts", "trace"):
-            from . import compiler
+        if name == "trace":
+            from .compiler.trace import trace
 
-            return getattr(compiler, name)
+            return trace
         raise AttributeError(f"module 'minigrad' has no attribute {name!r}")

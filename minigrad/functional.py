@@ -1,6 +1,7 @@
 """Functions composed of ops: activations, losses, and what layers compute.
 
-Nothing here knows calculus: derivatives of every order follow from the ops.
+Nothing here knows calculus: derivatives of every order follow from the ops. Those marked by
+`@fuse` run as one kernel on a backend with a compiler.
 """
 
 from __future__ import annotations
@@ -9,12 +10,17 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from .creation import tensor
+from .fuse import fuse
 from .ops import (
     abs,
+    astype,
     exp,
     expm1,
     logsumexp,
+    max,
     mean,
     moveaxis,
     reshape,
@@ -25,9 +31,9 @@ from .ops import (
     tanh,
     where,
 )
-from .ops.indexing import getitem
+from .ops.indexing import getitem, note_outside
 from .rng import generator
-from .tensor import Tensor
+from .tensor import Tensor, same_backend
 
 __all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "dropout", "elu", "embedding"]
 __all__ += ["gelu", "huber_loss", "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax"]
@@ -37,11 +43,13 @@ __all__ += ["mse_loss", "nll_loss", "silu", "softmax"]
 # --- activations ---------------------------------------------------------------------------
 
 
+@fuse
 def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
     """The logarithm of `softmax`, accurate where a probability is tiny."""
     return x - logsumexp(x, axis=axis, keepdims=True)
 
 
+@fuse
 def softmax(x: Tensor, axis: int = -1) -> Tensor:
     """exp(x) scaled to sum to 1 along `axis`.
 
@@ -49,28 +57,36 @@ def softmax(x: Tensor, axis: int = -1) -> Tensor:
     >>> mg.softmax(mg.tensor([0.0, 0.0]))
     tensor([0.5, 0.5])
     """
-    return exp(log_softmax(x, axis))
+    if not x.size:
+        return exp(x)
+    # The largest is subtracted against overflow alone: it cancels, and so do its gradients.
+    powers = exp(x - max(x, axis=axis, keepdims=True).detach())
+    return powers / sum(powers, axis=axis, keepdims=True)
 
 
+@fuse
 def silu(x: Tensor) -> Tensor:
     """x * sigmoid(x), also called swish."""
     return x * sigmoid(x)
 
 
+@fuse
 def gelu(x: Tensor) -> Tensor:
     """The Gaussian error linear unit in its tanh form (Hendrycks and Gimpel 2016).
 
     It differs from the form with the error function by less than 5e-4.
     """
-    return 0.5 * x * (1 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+    return 0.5 * x * (1 + tanh(math.sqrt(2 / math.pi) * x * (1 + 0.044715 * square(x))))
 
 
+@fuse
 def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
     """x where it is positive, alpha * (exp(x) - 1) elsewhere (Clevert et al. 2015)."""
     positive = x > 0
     return where(positive, x, alpha * expm1(where(positive, 0, x)))
 
 
+@fuse
 def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
     """x where it is positive, negative_slope * x elsewhere."""
     return where(x > 0, x, negative_slope * x)
@@ -88,9 +104,10 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> Tensor:
     """Rows of a table: indices (...) of integers, weight (V, D) to (..., D).
 
-    The row `padding_idx` gets no gradient. Raises IndexError for an index outside 0..V-1.
+    The row `padding_idx` gets no gradient. Raises IndexError for an index outside 0..V-1; if the
+    indices are on a device, that happens when numbers come to the host.
     """
-    indices = _integers(indices, weight.backend, "embedding", weight.shape[0])
+    indices = _integers(indices, weight, "embedding", weight.shape[0])
     rows = getitem(weight, index=weight.backend.copy(indices._data))
     if padding_idx is None:
         return rows
@@ -103,9 +120,8 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
         raise ValueError(f"dropout: p is a probability, from 0 to 1; got {p}")
     if not training or p == 0:
         return x
-    kept = generator().random(x.shape, dtype="float32") >= p
-    scale = 1 / (1 - p) if p < 1 else 0.0
-    return x * tensor(kept * scale, dtype=x.dtype, backend=x.backend)
+    kept = tensor(generator().random(x.shape, dtype="float32") >= p, backend=x.backend)
+    return x * (astype(kept, x.dtype) * (1 / (1 - p) if p < 1 else 0.0))
 
 
 def layer_norm(
@@ -122,9 +138,19 @@ def layer_norm(
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if tuple(x.shape[x.ndim - len(shape) :]) != shape:
         raise ValueError(f"layer_norm: the last axes of x {x.shape} are not {shape}")
-    axes = tuple(range(-len(shape), 0))
-    deviations = x - mean(x, axis=axes, keepdims=True)
-    y = deviations / (mean(square(deviations), axis=axes, keepdims=True) + eps) ** 0.5
+    if len(shape) == 1:
+        return _normalized(x, weight, bias, eps)
+    size = math.prod(shape)
+    weight, bias = (w if w is None else reshape(w, (size,)) for w in (weight, bias))
+    rows = reshape(x, (*x.shape[: x.ndim - len(shape)], size))
+    return reshape(_normalized(rows, weight, bias, eps), x.shape)
+
+
+@fuse(name="layer_norm")
+def _normalized(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+    """`layer_norm` over the last axis."""
+    deviations = x - mean(x, axis=-1, keepdims=True)
+    y = deviations * (mean(square(deviations), axis=-1, keepdims=True) + eps) ** -0.5
     y = y if weight is None else y * weight
     return y if bias is None else y + bias
 
@@ -180,10 +206,15 @@ def binary_cross_entropy_with_logits(
     `target` holds probabilities from 0 to 1, of the shape of x; `pos_weight` weighs the yes.
     """
     target = _same_shape("binary_cross_entropy_with_logits", x, target)
+    return _reduce(_logit_losses(x, target, pos_weight), reduction)
+
+
+@fuse(name="binary_cross_entropy_with_logits")
+def _logit_losses(x: Tensor, target: Tensor, pos_weight: Any) -> Tensor:
+    """The loss of each logit."""
     if pos_weight is None:
-        return _reduce(softplus(x) - x * target, reduction)
-    losses = (1 - target) * x + (1 + (pos_weight - 1) * target) * softplus(-x)
-    return _reduce(losses, reduction)
+        return softplus(x) - x * target
+    return (1 - target) * x + (1 + (pos_weight - 1) * target) * softplus(-x)
 
 
 def cross_entropy(
@@ -216,19 +247,15 @@ def cross_entropy(
         raise ValueError(f"cross_entropy: label_smoothing is from 0 to 1; got {label_smoothing}")
     if logits.ndim == 0:
         raise ValueError("cross_entropy: logits need a class axis; got a tensor of no dimensions")
-    axis = min(1, logits.ndim - 1)
-    log_probabilities = log_softmax(logits, axis)
-    if not isinstance(target, Tensor):
-        target = tensor(target, backend=logits.backend)
+    if not isinstance(target, (Tensor, logits.backend.array_type)):
+        target = np.asarray(target)  # classes are checked before they go to a device
     if target.dtype.kind != "f":
-        return nll_loss(log_probabilities, target, weight, ignore_index, reduction, label_smoothing)
+        options = weight, ignore_index, reduction, label_smoothing
+        return _over_labels(logits, target, *options, are_logits=True)
     target = _same_shape("cross_entropy", logits, target)
-    classes = logits.shape[axis]
-    target = target * (1 - label_smoothing) + label_smoothing / classes
-    if weight is not None:
-        target = target * reshape(weight, (-1, *(1,) * (logits.ndim - axis - 1)))
-    losses = -sum(target * log_probabilities, axis=axis)
-    return _reduce(losses, reduction)
+    logits, target = _classes_last(logits), _classes_last(target)
+    target = target * (1 - label_smoothing) + label_smoothing / logits.shape[-1]
+    return _reduce(_soft_losses(logits, target if weight is None else target * weight), reduction)
 
 
 def nll_loss(
@@ -240,27 +267,40 @@ def nll_loss(
     label_smoothing: float = 0.0,
 ) -> Tensor:
     """The negative log likelihood of integer classes; arguments as for `cross_entropy`."""
-    axis = min(1, log_probabilities.ndim - 1)
-    classes = log_probabilities.shape[axis]
-    target = _integers(
-        target, log_probabilities.backend, "cross_entropy", classes, allowed=ignore_index
-    )
-    shape = (*log_probabilities.shape[:axis], *log_probabilities.shape[axis + 1 :])
+    options = weight, ignore_index, reduction, label_smoothing
+    return _over_labels(log_probabilities, target, *options, are_logits=False)
+
+
+def _over_labels(
+    x: Tensor,
+    target: Any,
+    weight: Tensor | None,
+    ignore_index: int,
+    reduction: str,
+    label_smoothing: float,
+    are_logits: bool,
+) -> Tensor:
+    """The loss of integer classes, of logits or of logarithms of probabilities."""
+    classes = x.shape[min(1, x.ndim - 1)]
+    shape = x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()
+    target = _integers(target, x, "cross_entropy", classes, allowed=ignore_index)
     if target.shape != shape:
         raise ValueError(
-            f"cross_entropy: logits {log_probabilities.shape} need integer targets of shape "
+            f"cross_entropy: logits {x.shape} need integer targets of shape "
             f"{shape}; got {target.shape}"
         )
-    rows = reshape(moveaxis(log_probabilities, axis, -1), (math.prod(shape), classes))  # (M, C)
+    rows = reshape(_classes_last(x), (math.prod(shape), classes))  # (M, C)
+    if are_logits and label_smoothing:
+        rows, are_logits = log_softmax(rows), False
     target = target.reshape(math.prod(shape))  # (M,)
     counts = target != ignore_index
     labels = where(counts, target, 0)
-    backend = rows.backend
-    picked = getitem(rows, index=(backend.arange(labels.size), labels._data))  # (M,)
     factors = counts.astype(rows.dtype)
     if weight is not None:
         factors = factors * getitem(weight, index=labels._data)
-    losses = -where(counts, picked, 0) * factors
+    column = reshape(labels, (-1, 1))  # (M, 1)
+    losses = _cross_entropies(rows, column) if are_logits else -_at_labels(rows, column)
+    losses = where(counts, losses, 0) * factors
     if label_smoothing:
         weighted = rows if weight is None else rows * weight
         spread = -where(counts, mean(weighted, axis=-1), 0)
@@ -270,24 +310,54 @@ def nll_loss(
     return _reduce(reshape(losses, shape), reduction)
 
 
-def _integers(
-    values: Any, backend: Any, name: str, stop: int, allowed: int | None = None
-) -> Tensor:
-    """Integer positions 0..stop-1 (or `allowed`) as a tensor of `backend`.
+def _classes_last(x: Tensor) -> Tensor:
+    """x with its class axis, the second or the only one, as the last."""
+    return moveaxis(x, 1, -1) if x.ndim > 2 else x
 
-    Checked where the numbers are at hand: NumPy would take a negative one from the end.
+
+def _at_labels(rows: Tensor, labels: Tensor) -> Tensor:
+    """Per row the entry of its label."""
+    n = rows.shape[0]
+    return getitem(rows, index=(rows.backend.arange(n), reshape(labels, (n,))._data))
+
+
+@fuse(name="cross_entropy")
+def _cross_entropies(rows: Tensor, labels: Tensor) -> Tensor:
+    """Per row minus the logarithm of its label's probability."""
+    return logsumexp(rows, axis=-1) - _at_labels(rows, labels)
+
+
+@fuse(name="cross_entropy")
+def _soft_losses(logits: Tensor, target: Tensor) -> Tensor:
+    """Per row the cross entropy with probabilities."""
+    return -sum(target * log_softmax(logits), axis=-1)
+
+
+def _integers(
+    values: Any, like: Tensor, name: str, stop: int, allowed: int | None = None
+) -> Tensor:
+    """Integer positions 0..stop-1 (or `allowed`) as a tensor on the backend of `like`.
+
+    Checked, since NumPy would take a negative one from the end, and CuPy any: at once where the
+    numbers are at hand, later if they are on a device.
     """
-    if not isinstance(values, Tensor):
-        values = tensor(values, backend=backend)
+    backend = like.backend
+    if isinstance(values, Tensor):
+        same_backend(name, like, values)
+    else:
+        there = isinstance(values, backend.array_type)
+        values = tensor(values, backend=backend if there else "numpy")
     if values.dtype.kind not in "iu":
         raise TypeError(f"{name}: positions must be integers; got {values.dtype}")
-    if backend.is_host and values.size:
-        numbers = values._data
-        wrong = numbers[(numbers < 0) | (numbers >= stop)]
-        if allowed is not None:
-            wrong = wrong[wrong != allowed]
-        if wrong.size:
-            raise IndexError(
-                f"{name}: {int(wrong[0])} is not one of the {stop} positions 0..{stop - 1}"
-            )
-    return values
+    numbers, said = values._data, f"is not one of the {stop} positions 0..{stop - 1}"
+    if not values.backend.is_host:
+        if values.size:
+            error = IndexError(f"{name}: an index {said}")
+            note_outside(numbers, 0, stop, backend, error, allowed)
+        return values
+    wrong = numbers[(numbers < 0) | (numbers >= stop)]
+    if allowed is not None:
+        wrong = wrong[wrong != allowed]
+    if wrong.size:
+        raise IndexError(f"{name}: {int(wrong[0])} {said}")
+    return values.to(backend)

@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .backend import active
+from .fuse import TOO_SMALL, dispatched, no_compiler, pays
 from .schedules import CosineAnnealingLR, LinearWarmup, Schedule, StepLR
 from .tensor import Tensor, same_backend, wrap
 from .update_rules import adam, adamw, rmsprop, sgd
@@ -85,7 +87,8 @@ class Optimizer:
             for p in group["params"]:
                 if p.grad is not None:
                     state = self.state.setdefault(p, {})
-                    new = type(self).rule(p.backend, p._data, p.grad._data, state, **options)
+                    with active(p.backend):
+                        new = _updated(type(self).rule, p, p.grad._data, state, options)
                     p._data = p.backend.asarray(new)
 
     def _check_gradient(self, p: Tensor, g: Any) -> None:
@@ -176,6 +179,24 @@ class Optimizer:
         for group, saved in zip(self.param_groups, groups, strict=True):
             group.update(_options(saved))
         self.state = running
+
+
+def _updated(
+    rule: Callable[..., Any], p: Tensor, g: Any, state: dict[str, Any], options: dict[str, Any]
+) -> Any:
+    """The new array of a parameter by its rule, in one pass where the backend has a compiler."""
+    xp, name = p.backend, getattr(rule, "__name__", type(rule).__name__)
+
+    def attempt(required: bool) -> Any:
+        if not required and not pays(p.size, xp):
+            return TOO_SMALL
+        from .compiler.updates import fused_update
+
+        return fused_update(rule, p._data, g, state, options, xp, required)
+
+    compiles = getattr(xp, "compile_loop", None) is not None
+    new = dispatched(name, f"an update by {name}", xp, attempt if compiles else no_compiler)
+    return rule(xp, p._data, g, state, **options) if new is None else new
 
 
 def _described(p: Tensor) -> str:
@@ -375,10 +396,11 @@ def clip_grad_norm_(params: Any, max_norm: float) -> Tensor:
         raise ValueError(f"clip_grad_norm_: max_norm must be at least 0; got {max_norm}")
     found = _with_gradient("clip_grad_norm_", params)
     xp = same_backend("clip_grad_norm_", *(g for _, g in found))
-    total = xp.sqrt(sum(xp.sum(g._data * g._data) for _, g in found))
-    factor = xp.minimum(float(max_norm) / (total + 1e-6), 1.0)
-    for p, g in found:
-        p.grad = wrap(g._data * xp.asarray(factor, dtype=g.dtype), xp)
+    with active(xp):
+        total = xp.sqrt(sum(xp.sum(g._data * g._data) for _, g in found))
+        factor = xp.minimum(float(max_norm) / (total + 1e-6), 1.0)
+        for p, g in found:
+            p.grad = wrap(g._data * xp.asarray(factor, dtype=g.dtype), xp)
     return wrap(total, xp)
 
 

@@ -3,11 +3,13 @@
 `rule(xp, p, g, state, **options)` takes a backend's namespace, a parameter and its gradient, and
 returns the parameter's new array. Its running values are in the dict `state`, empty at first;
 those it may update in place. `p` it must not: a graph that is still alive may have saved it.
+
+The same text runs on arrays and, to make a kernel of it, on symbols for them and for the numbers:
+it may ask whether an option is zero or a running value is there, but not for other numbers.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 
@@ -19,7 +21,7 @@ def sgd(xp, p, g, state, *, lr, momentum, dampening, weight_decay, nesterov):
         first = "momentum_buffer" not in state
         buffer = _held(xp, state, "momentum_buffer", p)
         buffer *= momentum
-        buffer += g if first else (1 - dampening) * g
+        buffer += g if first or not dampening else (1 - dampening) * g
         state["momentum_buffer"] = buffer
         g = g + momentum * buffer if nesterov else buffer
     return p - lr * g
@@ -36,7 +38,7 @@ def adam(xp, p, g, state, *, lr, betas, eps, weight_decay, amsgrad):
     if amsgrad:
         square = xp.maximum(_held(xp, state, "max_exp_avg_sq", p), square)
         state["max_exp_avg_sq"] = square = xp.asarray(square)
-    root = xp.sqrt(square) / math.sqrt(1 - beta2**step)
+    root = xp.sqrt(square) * (1 - beta2**step) ** -0.5
     return p - lr / (1 - beta1**step) * mean / (root + eps)
 
 

@@ -10,8 +10,16 @@ from minigrad.backends.numba_codegen import Writer
 from minigrad.backends.numpy_backend import NumpyBackend
 
 
-def product(a, w, c, lo, hi):
+def product(gemm, a, w, c, lo, hi):
     c[lo:hi] = a[lo:hi] @ w
+
+
+def product_onto(gemm, start, a, w, c, lo, hi):
+    c[lo:hi] = (start if start.ndim == 1 else start[lo:hi]) + a[lo:hi] @ w
+
+
+def row(array, at):
+    return array[at[:-1]][at[-1] :]
 
 
 def sigmoid(x):
@@ -20,7 +28,8 @@ def sigmoid(x):
 
 SCOPE = {"np": np, "product": product, "sigmoid": sigmoid, "sqrt": np.sqrt, "tanh": np.tanh}
 SCOPE |= {"exp": np.exp, "expm1": np.expm1, "log": np.log, "log1p": np.log1p}
-SCOPE |= {"sin": np.sin, "cos": np.cos}
+SCOPE |= {"product_onto": product_onto, "row": row, "widest_vectors": lambda: None}
+SCOPE |= {"sin": np.sin, "cos": np.cos, "maximum": np.maximum, "minimum": np.minimum}
 
 
 class InterpretedBackend(NumpyBackend):
@@ -28,6 +37,12 @@ class InterpretedBackend(NumpyBackend):
         super().__init__()
         self.name = "interpreted"
         self.texts = []
+
+    product_starts = True
+
+    def matmul(self, a, b, start=None):
+        c = super().matmul(a, b)
+        return c if start is None else c + start
 
     def empty(self, shape, dtype):
         kind = np.dtype(dtype).kind
@@ -48,6 +63,7 @@ class InterpretedBackend(NumpyBackend):
                     *(T, lo, hi, descending, keep, *whole, *names.values()),
                     *(arrays[v] for v in writer.plain),
                     *steps,
+                    *[None for _ in writer.packed[:1]],
                     *(arrays[v] for v in writer.packed),
                     *carries,
                     *kept,

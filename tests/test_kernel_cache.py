@@ -16,8 +16,9 @@ try:
 except mg.BackendError as missing:
     pytest.skip(str(missing), allow_module_level=True)
 
-from minigrad.backends import numba_cache
-from minigrad.backends.numba_cache import Kernel, cache_folder
+from minigrad.backends import kernel_files, numba_cache
+from minigrad.backends.kernel_files import cache_folder
+from minigrad.backends.numba_cache import Kernel
 
 TEXT = "def kernel(x):\n    x[0] = tanh(x[0]) + 1\n"
 
@@ -26,7 +27,7 @@ TEXT = "def kernel(x):\n    x[0] = tanh(x[0]) + 1\n"
 def folder(tmp_path, monkeypatch):
     folder = tmp_path / "deep" / "kernels"
     monkeypatch.setenv("MINIGRAD_CACHE", str(folder))
-    monkeypatch.setattr(numba_cache, "_warned", set())
+    monkeypatch.setattr(kernel_files, "_warned", set())
     return folder
 
 

@@ -51,6 +51,8 @@ def _call(value: Value, xp: Any) -> Callable[..., Any]:
         return lambda rows, x: arrange(x, _shape(value, rows))
     if op == "full":
         return lambda rows: xp.full(_shape(value, rows), value.args[0], value.dtype)
+    if op == "arange":
+        return lambda rows: xp.arange(int(value.shape[0]))
     if op == "transpose":
         return lambda rows, x: xp.transpose(x, settings["axes"])
     if op == "astype":

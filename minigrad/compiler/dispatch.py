@@ -1,17 +1,12 @@
-"""Which way a scan runs: fused, by a generated kernel, or composed, as a loop of ops.
-
-`MINIGRAD_FUSED` is 1 (fuse where it is possible, the default), 0 (never), or `require` (an error
-that says why, where it isn't). `dispatch_counts()` tells what ran and, if composed, the reason.
-"""
+"""Which way a scan runs: fused, by a generated kernel, or composed, as a loop of ops."""
 
 from __future__ import annotations
 
-import os
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..derivatives import replay
+from ..fuse import dispatched, no_compiler, shows_every_op
 from ..graph import Node, Output, PlainOp, grad_enabled, observers, tick
 from ..messages import Untraceable
 from ..ops import reshape, where
@@ -21,35 +16,9 @@ from .fused import Fused, Plan
 from .identity import Unknown, identity
 from .structure import Structure
 
-_counts: Counter[tuple[str, str, str, str]] = Counter()
 _plans: dict[Any, Plan | str] = {}
 _MOST_PLANS = 1000  # the oldest is forgotten when there are more
 _CHUNK = 4096  # steps that a scan without gradients takes at a time, to bound its memory
-
-
-class FusionError(RuntimeError):
-    """MINIGRAD_FUSED=require, and a scan can't be fused."""
-
-
-def dispatch_counts() -> dict[tuple[str, str, str, str], int]:
-    """How often scans ran since the start or the last reset, and which way.
-
-    The keys are (cell, backend, "fused" or "composed", reason); the reason is empty if fused.
-
-    >>> import minigrad as mg
-    >>> mg.reset_dispatch_counts()
-    >>> def add(p, x, total):
-    ...     return total + x, total + x
-    >>> _ = mg.scan(add, None, mg.ones((3, 2), backend="numpy"), mg.zeros(2, backend="numpy"))
-    >>> mg.dispatch_counts()
-    {('add', 'numpy', 'composed', 'the backend has no compiler'): 1}
-    """
-    return dict(_counts)
-
-
-def reset_dispatch_counts() -> None:
-    """Start counting anew; see `dispatch_counts`."""
-    _counts.clear()
 
 
 def fused_scan(
@@ -67,22 +36,12 @@ def fused_scan(
     definition, which a second-order gradient runs.
     """
     backend = _parts(state)[0].backend
-    choice = os.environ.get("MINIGRAD_FUSED") or "1"
-    if choice not in ("0", "1", "require"):
-        raise ValueError(f"MINIGRAD_FUSED is 0, 1 or require; got {choice!r}")
-    outcome: tuple[Any, Any] | str = "MINIGRAD_FUSED=0"
-    if choice != "0":
-        outcome = _attempt(cell, params, xs, state, valid, reverse, composed, backend)
-    if isinstance(outcome, str):
-        if choice == "require":
-            raise FusionError(
-                f"MINIGRAD_FUSED=require, but a scan of {_name(cell)} on backend "
-                f"{backend.name!r} can't be fused: {outcome}"
-            )
-        _counts[_name(cell), backend.name, "composed", outcome] += 1
-        return None
-    _counts[_name(cell), backend.name, "fused", ""] += 1
-    return outcome
+
+    def attempt(required: bool) -> tuple[Any, Any] | str:
+        return _attempt(cell, params, xs, state, valid, reverse, composed, backend)
+
+    name, compiles = _name(cell), getattr(backend, "compile_loop", None) is not None
+    return dispatched(name, f"a scan of {name}", backend, attempt if compiles else no_compiler)
 
 
 def _attempt(
@@ -96,9 +55,7 @@ def _attempt(
     backend: Any,
 ) -> tuple[Any, Any] | str:
     """The result, or the reason why there is none."""
-    if getattr(backend, "compile_loop", None) is None:
-        return "the backend has no compiler"
-    if any(getattr(observe, "__module__", "") == "minigrad.anomaly" for observe in observers):
+    if shows_every_op():
         return "anomaly mode looks at every op"
     p, x, s = Structure(params), _parts(xs), _parts(state)
     if any(t.backend is not backend for t in (*p.tensors, *x)):

@@ -8,6 +8,7 @@ from typing import Any
 from ..messages import Untraceable
 from .batch import Batch
 from .schedule import Loop, schedule
+from .sums import regroup
 from .trace import trace
 from .values import Value
 
@@ -38,6 +39,8 @@ class Plan:
             raise Untraceable(f"its tensors are of {' and '.join(dtypes) or 'no float dtype'}")
         if not all(v.dtype.isnative for v in self.inputs):
             raise Untraceable("its numbers are in another machine's byte order")
+        if getattr(backend, "product_starts", False):  # its products take a third argument
+            regroup(program)
         asked = [value for value, want in zip(self.inputs, wanted, strict=True) if want]
         laid = schedule(program, asked)
         self.xp, self.loop, self.told, self.back = backend, laid.loop, laid.told, laid.back

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from ..fuse import RowFunction
 from ..op import Op
 
 _SIMPLE = (int, float, complex, str, bytes, slice, np.generic, type(None), type(...))
@@ -45,6 +46,8 @@ def identity(value: Any, within: tuple[Any, ...] = ()) -> Any:
         return type(value), tuple(parts)
     if isinstance(value, functools.partial):
         return "partial", identity((value.func, value.args, value.keywords), within)
+    if isinstance(value, RowFunction):
+        return identity(value.function, within)
     if not isinstance(value, types.FunctionType):
         raise Unknown(type(value).__name__)
     held = []

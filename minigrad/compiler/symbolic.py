@@ -42,6 +42,7 @@ class SymbolicBackend:
     device = "none"
     is_host = True
     array_type = Traced
+    compile_loop = None  # what is traced is part of a kernel already
 
     def __init__(self) -> None:
         self.values: list[Value] = []
@@ -85,6 +86,8 @@ class SymbolicBackend:
     def quiet(self) -> AbstractContextManager[Any]:
         """Nothing is computed, so nothing warns."""
         return nullcontext()
+
+    active = quiet  # and no device has to be the current one
 
     def _cell_line(self) -> str:
         """Where in the cell a value is made."""
@@ -272,15 +275,43 @@ class SymbolicBackend:
         dtype = np.result_type(*(x.dtype for x in arrays))
         return self.make("concatenate", tuple(arrays), shape, dtype, axis=axis)
 
+    def arange(self, n: int) -> Value:
+        """0 to n - 1."""
+        return self.make("arange", (), (n,), np.dtype("int64"))
+
     def getitem(self, x: Value, index: Any) -> Value:
-        """A slice along the last axis."""
+        """A slice along the last axis, or one entry per row."""
+        if _is_one_per_row(index, x.shape):
+            hit = self._at(index[1], x.shape[1])
+            return self._reduce("sum", self._elementwise("where", hit, x, 0), axis=1)
         start, size = _last_slice(index, x.shape)
         return self._part(x, x.ndim - 1, start, size)
 
     def scatter(self, g: Value, index: Any, shape: Sequence[int]) -> Value:
-        """Zeros with g in a slice of the last axis."""
+        """Zeros with g in a slice of the last axis, or with a number of g in each row."""
+        if _is_one_per_row(index, tuple(shape)):
+            hit = self._at(index[1], shape[1])
+            return self._elementwise("where", hit, self.reshape(g, (*g.shape, 1)), 0)
         start, _ = _last_slice(index, tuple(shape))
         return self.make("place", (g,), tuple(shape), g.dtype, axis=len(shape) - 1, start=start)
+
+    def _at(self, positions: Value, n: int) -> Value:
+        """Where in each row a position is: (N, n). A comparison, as kernels know no positions."""
+        column = self.reshape(positions, (*positions.shape, 1))
+        return self._elementwise("equal", column, self.arange(n))
+
+
+def _is_one_per_row(index: Any, shape: tuple[int, ...]) -> bool:
+    """Whether an index is all rows of a matrix in order, and a position in each."""
+    if not isinstance(index, tuple) or len(index) != 2 or len(shape) != 2:
+        return False
+    rows, positions = index
+    return (
+        isinstance(rows, Value)
+        and isinstance(positions, Value)
+        and rows.op == "arange"
+        and [*map(repr, rows.shape)] == [*map(repr, positions.shape)] == [repr(shape[0])]
+    )
 
 
 def _plain(x: Any) -> Any:

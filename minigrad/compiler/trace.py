@@ -177,7 +177,7 @@ def _traced(
     """The program, where `known` says which axes have another name, or None."""
     backend = SymbolicBackend()
     p = Structure(params)
-    sizes = _Sizes(known, _parts(state)[0].shape[0])
+    sizes = _Sizes(known, (*_parts(state), *_parts(xs))[0].shape[0])
     H, I = _widths("H"), _widths("I")
     state_in = [_row_input(backend, n, t, H, sizes) for n, t in _named("state", state)]
     xs_in = [_row_input(backend, n, t, I, sizes) for n, t in _named("xs", xs)]

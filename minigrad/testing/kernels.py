@@ -28,7 +28,7 @@ from .cases import Case
 from .mutants import Mutant
 from .rewrites import Choice, compiled, in_text, shown, slips
 
-__all__ = ["of_kernels"]
+__all__ = ["collecting", "of_kernels"]
 
 
 class _Wrong:
@@ -53,7 +53,7 @@ def of_kernels(
         place = ("forward kernel", "backward kernel")[number % 2]
         (tree,) = ast.parse(text).body
         assert isinstance(tree, ast.FunctionDef)
-        scope = {**kernel.compiled.py_func.__globals__, "np": _NUMPY}
+        scope = {**kernel.compiled.py_func.__globals__, **_PLAIN, "np": _NUMPY}
         for kind, slip, changed in slips(tree, choose or _in_kernel):
             wrong = _Wrong(compiled(changed, scope, []))
             yield Mutant(target, place, kind, _putting(owner, text, wrong), slip)
@@ -61,14 +61,14 @@ def of_kernels(
 
 def _kernels_of(case: Case, owner: Any) -> dict[str, Any]:
     """By their text, the kernels of a case: of its forward pass and of its backward pass."""
-    with _kernels(owner, {}):
+    with collecting(owner, {}):
         checks.gradients(case, case.draw(), owner.name, order=1)
         return dict(owner.kernels)
 
 
 @contextlib.contextmanager
-def _kernels(owner: Any, kernels: dict[str, Any]) -> Iterator[None]:
-    """Plans are made anew within, and find these kernels."""
+def collecting(owner: Any, kernels: dict[str, Any]) -> Iterator[None]:
+    """Plans are made anew within; a backend takes kernels from here, and puts new ones there."""
     before, plans = owner.kernels, dict(_plans)
     try:
         owner.kernels = kernels
@@ -86,7 +86,7 @@ def _putting(
     @contextlib.contextmanager
     def apply() -> Iterator[None]:
         empty = owner.empty
-        with _kernels(owner, {**owner.kernels, text: wrong}):
+        with collecting(owner, {**owner.kernels, text: wrong}):
             try:
                 owner.empty = _nan
                 yield
@@ -100,6 +100,11 @@ def _nan(shape: Any, dtype: Any = np.float64) -> np.ndarray:
     return np.full(shape, np.nan, dtype)
 
 
+def _row(array: Any, at: tuple[int, ...]) -> Any:
+    return array[at[:-1]][at[-1] :]
+
+
+_PLAIN = {"row": _row, "widest_vectors": lambda: None}  # what only compiled code can run
 _NUMPY = SimpleNamespace(**{**vars(np), "empty": _nan})
 
 # --- what goes wrong -----------------------------------------------------------------------------
@@ -121,14 +126,19 @@ def _in_kernel(node: ast.AST) -> Iterator[tuple[str, str, ast.AST]]:
             less = ast.Call(function, [*start, ast.BinOp(stop, ast.Sub(), ast.Constant(1))], [])
             loop = ast.For(node.target, less, node.body, [])
             yield kind, f"{shown(node.iter)} -> {shown(less)}", loop
-        case ast.Subscript(ast.Name(name), ast.Name(index)) if _reads_state(name, index):
-            written = ast.Name(index.replace("p", "q"), ast.Load())
-            stale = ast.Subscript(node.value, written, ast.Load())
+        case ast.Subscript(ast.Name(name), ast.Name(index)) if old := _old(name, index):
+            stale: ast.AST = ast.Subscript(node.value, old, ast.Load())
             yield "stale state", f"{shown(node)} -> {shown(stale)}", stale
-        case ast.Subscript(ast.Name(), ast.Name("t")):
-            stale = ast.Subscript(node.value, ast.Constant(0), ast.Load())
+        case ast.Call(ast.Name("row"), [ast.Name(name), ast.Tuple([ast.Name(index), *rest])]) if (
+            old := _old(name, index)
+        ):
+            at = ast.Tuple([old, *rest], ast.Load())
+            stale = ast.Call(node.func, [node.args[0], at], [])
             yield "stale state", f"{shown(node)} -> {shown(stale)}", stale
 
 
-def _reads_state(name: str, index: str) -> bool:
-    return name.startswith("s") and index.startswith("p")
+def _old(name: str, index: str) -> ast.expr | None:
+    """The wrong index for what a step reads: where the next state goes, or step 0."""
+    if name.startswith("s") and index.startswith("p"):
+        return ast.Name(index.replace("p", "q"), ast.Load())
+    return ast.Constant(0) if index == "t" else None

@@ -1,0 +1,93 @@
+"""Generated kernels as files in a cache folder: readable, and never needed.
+
+A file is named by what is in it. What is missing or broken is written anew; a folder that can't be
+used is replaced by one for this process alone, with a warning.
+"""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import os
+import shutil
+import tempfile
+import warnings
+from functools import cache
+from pathlib import Path
+
+# When all kernel files were changed last: Numba wants to know, and their names tell more.
+_BORN = 1_000_000_000
+
+
+def cache_folder() -> Path:
+    """Where kernels are written: MINIGRAD_CACHE, or a folder in the user's cache."""
+    chosen = os.environ.get("MINIGRAD_CACHE")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "minigrad" / "kernels"
+
+
+def kernel_name(source: str) -> str:
+    """The name of a kernel: another source has another one."""
+    return f"scan_{hashlib.sha256(source.encode()).hexdigest()[:16]}"
+
+
+def kernel_file(source: str, suffix: str, folder: Path | None = None) -> Path:
+    """The file of a kernel, in the cache folder if possible."""
+    try:
+        folder = folder or cache_folder()
+    except RuntimeError:  # nobody's home
+        folder = _temporary()
+    try:
+        return _written(folder, kernel_name(source), suffix, source)
+    except OSError as error:
+        warn(f"kernels can't be written to the cache folder {folder}", error)
+        return _written(_temporary(), kernel_name(source), suffix, source)
+
+
+def _written(folder: Path, name: str, suffix: str, source: str) -> Path:
+    """The file of a kernel. Other processes see it whole or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}{suffix}"
+    text = source.encode()
+    if path.exists():
+        if path.read_bytes() == text:
+            return path
+        warn(f"a kernel in {folder} was not as minigrad had written it, and is written anew")
+    handle, draft = tempfile.mkstemp(prefix=name, suffix=".draft", dir=folder)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text)
+        # Numba takes compiled code for outdated if the file was changed: not by a second process.
+        os.utime(draft, (_BORN, _BORN))
+        os.replace(draft, path)
+    except BaseException:
+        os.unlink(draft)
+        raise
+    return path
+
+
+@cache
+def _temporary() -> Path:
+    """A cache folder for this process alone."""
+    folder = tempfile.mkdtemp(prefix="minigrad-kernels-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+_warned: set[str] = set()
+
+
+def warn(trouble: str, error: Exception | None = None) -> None:
+    """Say it, once for each kind of trouble: results are right all the same."""
+    if trouble in _warned:
+        return
+    _warned.add(trouble)
+    because = f" ({type(error).__name__}: {error})" if error else ""
+    warnings.warn(
+        f"minigrad: {trouble}{because}. Compiling takes some seconds more. To avoid that, delete "
+        "the folder, or set MINIGRAD_CACHE to one that can be written to.",
+        RuntimeWarning,
+        stacklevel=2,
+    )

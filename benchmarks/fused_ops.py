@@ -1,0 +1,219 @@
+"""Fused functions and updates: minigrad's kernels beside its own compositions and PyTorch.
+
+    python benchmarks/fused_ops.py [--rounds 100] [--json FILE]
+
+Each step is a function forwards and the gradients of its inputs for a random cotangent, or one
+update of an optimiser, in float32 on one thread. "fused" is the Numba backend, "composed" the same
+text on NumPy; PyTorch takes part where it is installed.
+
+First all gradients (or updated parameters) are asserted equal. Then the peers take turns, round by
+round, and the least CPU time of each counts: that of the round which nothing else disturbed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import minigrad as mg
+from minigrad.models.timing import CLOSE, Step, disagreement
+
+RNG = np.random.default_rng(0)
+TOKENS, TABLE = (64, 64), (20_000, 128)
+WEIGHTS = 1_000_000
+WITH_TORCH = find_spec("torch") is not None
+OPTIMISERS: dict[str, tuple[str, dict[str, float]]] = {
+    "SGD": ("SGD", {}),
+    "SGD with momentum": ("SGD", {"momentum": 0.9}),
+    "Adam": ("Adam", {}),
+    "AdamW": ("AdamW", {}),
+}
+
+
+class Case(NamedTuple):
+    """A function in both libraries (PyTorch's is given `torch.nn.functional` first).
+
+    Gradients of `inputs` are asked for; `given` are further arguments.
+    """
+
+    ours: Callable[..., Any]
+    torchs: Callable[..., Any]
+    inputs: tuple[np.ndarray, ...]
+    given: tuple[np.ndarray, ...] = ()
+
+
+def normal(*shape: int) -> np.ndarray:
+    """Random numbers in float32."""
+    return RNG.normal(size=shape).astype(np.float32)
+
+
+def layer_norm(rows: int, n: int) -> Case:
+    """Layer norm with weight and bias."""
+    return Case(
+        lambda x, w, b: mg.layer_norm(x, n, w, b),
+        lambda F, x, w, b: F.layer_norm(x, (n,), w, b),
+        (normal(rows, n), normal(n), normal(n)),
+    )
+
+
+def cross_entropy(rows: int, classes: int) -> Case:
+    """The cross entropy of classes, per row, so that the cotangent is a column."""
+    return Case(
+        lambda x, t: mg.cross_entropy(x, t, reduction="none"),
+        lambda F, x, t: F.cross_entropy(x, t, reduction="none"),
+        (normal(rows, classes),),
+        (RNG.integers(0, classes, rows),),
+    )
+
+
+FUNCTIONS = {
+    "gelu 256x1024": Case(
+        mg.gelu, lambda F, x: F.gelu(x, approximate="tanh"), (normal(256, 1024),)
+    ),
+    "silu 256x1024": Case(mg.silu, lambda F, x: F.silu(x), (normal(256, 1024),)),
+    "softmax 256x1024": Case(mg.softmax, lambda F, x: F.softmax(x, -1), (normal(256, 1024),)),
+    "layer_norm 64x256": layer_norm(64, 256),
+    "layer_norm 256x1024": layer_norm(256, 1024),
+    "cross_entropy 128x1000": cross_entropy(128, 1000),
+    "cross_entropy 128x10000": cross_entropy(128, 10_000),
+    "logit losses 256x1024": Case(
+        lambda x, t: mg.binary_cross_entropy_with_logits(x, t, reduction="none"),
+        lambda F, x, t: F.binary_cross_entropy_with_logits(x, t, reduction="none"),
+        (normal(256, 1024),),
+        (RNG.random((256, 1024), dtype=np.float32),),
+    ),
+    "embedding 4096 of 20000x128": Case(
+        lambda table, i: mg.functional.embedding(i, table),
+        lambda F, table, i: F.embedding(i, table),
+        (normal(*TABLE),),
+        (RNG.integers(0, TABLE[0], TOKENS),),
+    ),
+}
+
+
+def our_step(case: Case, backend: str, g: np.ndarray) -> Step:
+    """A function and its gradients on a backend of minigrad."""
+    inputs = [mg.tensor(x, requires_grad=True, backend=backend) for x in case.inputs]
+    given = [mg.tensor(x, backend=backend) for x in case.given]
+    cotangent = mg.tensor(g, backend=backend)
+
+    def step() -> list[Any]:
+        return list(mg.grad(case.ours(*inputs, *given), inputs, cotangent))
+
+    return step
+
+
+def torch_step(case: Case, g: np.ndarray) -> Step:
+    """The same in PyTorch."""
+    import torch
+
+    torch.set_num_threads(1)
+    inputs = [torch.from_numpy(x).requires_grad_() for x in case.inputs]
+    given = [torch.from_numpy(x) for x in case.given]
+    cotangent = torch.from_numpy(g)
+
+    def step() -> list[Any]:
+        y = case.torchs(torch.nn.functional, *inputs, *given)
+        return list(torch.autograd.grad(y, inputs, cotangent))
+
+    return step
+
+
+def our_update(name: str, options: dict[str, float], p: np.ndarray, g: np.ndarray, on: str) -> Step:
+    """An optimiser's step on a backend of minigrad."""
+    parameter = mg.tensor(p, requires_grad=True, backend=on)
+    parameter.grad = mg.tensor(g, backend=on)
+    optimizer = getattr(mg.optim, name)([parameter], lr=0.01, **options)
+
+    def step() -> list[Any]:
+        optimizer.step()
+        return [parameter]
+
+    return step
+
+
+def torch_update(name: str, options: dict[str, float], p: np.ndarray, g: np.ndarray) -> Step:
+    """The same in PyTorch."""
+    import torch
+
+    torch.set_num_threads(1)
+    parameter = torch.from_numpy(p.copy()).requires_grad_()
+    parameter.grad = torch.from_numpy(g)
+    optimizer = getattr(torch.optim, name)([parameter], lr=0.01, **options)
+
+    def step() -> list[Any]:
+        optimizer.step()
+        return [parameter.detach()]
+
+    return step
+
+
+def peers() -> dict[str, dict[str, Step]]:
+    """The steps of each case, by peer."""
+    cases: dict[str, dict[str, Step]] = {}
+    for label, case in FUNCTIONS.items():
+        tensors = [mg.tensor(x, backend="numpy") for x in (*case.inputs, *case.given)]
+        g = normal(*case.ours(*tensors).shape)
+        cases[label] = {
+            "fused": our_step(case, "numba", g),
+            "composed": our_step(case, "numpy", g),
+        }
+        if WITH_TORCH:
+            cases[label]["PyTorch"] = torch_step(case, g)
+    for label, update in OPTIMISERS.items():
+        p, g = normal(WEIGHTS), normal(WEIGHTS)
+        steps = {
+            "fused": our_update(*update, p, g, "numba"),
+            "composed": our_update(*update, p, g, "numpy"),
+        }
+        if WITH_TORCH:
+            steps["PyTorch"] = torch_update(*update, p, g)
+        cases[f"{label}, 10⁶ weights"] = steps
+    return cases
+
+
+def measure(steps: dict[str, Step], rounds: int) -> dict[str, float]:
+    """Least seconds of CPU time per peer, after asserting equal results."""
+    results = {name: step() for name, step in steps.items()}
+    for name, result in results.items():
+        assert disagreement(result, results["composed"]) <= CLOSE, name
+    best = dict.fromkeys(steps, float("inf"))
+    for _ in range(rounds):
+        for name, step in steps.items():
+            start = time.process_time()
+            step()
+            best[name] = min(best[name], time.process_time() - start)
+    return best
+
+
+def main() -> None:
+    """Measure all cases and print a table."""
+    options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    options.add_argument("--rounds", type=int, default=100, help="turns of each peer")
+    options.add_argument("--json", metavar="FILE", help="write the figures there, too")
+    chosen = options.parse_args()
+    os.environ["MINIGRAD_THREADS"] = "1"
+
+    names = ["fused", "composed", *(["PyTorch"] if WITH_TORCH else [])]
+    print(f"{'microseconds':34}" + "".join(f"{name:>10}" for name in names), end="")
+    print("".join(f"{name + ' x':>12}" for name in names[1:]))
+    figures = {}
+    for label, steps in peers().items():
+        figures[label] = best = measure(steps, chosen.rounds)
+        line = "".join(f"{best[name] * 1e6:>10.0f}" for name in names)
+        ratios = "".join(f"{best[name] / best['fused']:>12.2f}" for name in names[1:])
+        print(f"{label:34}{line}{ratios}", flush=True)
+    if chosen.json:
+        with open(chosen.json, "w", encoding="utf-8") as file:
+            json.dump(figures, file, indent=1)
+
+
+if __name__ == "__main__":
+    main()

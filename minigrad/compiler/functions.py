@@ -1,0 +1,246 @@
+"""Fused functions: which arguments share a kernel, and their place in the graph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from ..derivatives import replay
+from ..fuse import PLAIN, RowFunction, shows_every_op
+from ..graph import Node, Output, PlainOp, grad_enabled, observers, tick
+from ..messages import Untraceable
+from ..scan import _like
+from ..tensor import Tensor, wrap
+from .identity import Unknown, identity
+from .leading import Shape, leading_axes, shared_shape, treats_alike
+from .rows import RowCall, RowPlan, even_rows
+from .structure import Structure
+from .trace import Program, trace
+
+_MOST = 2000  # plans and calls that are remembered; then the oldest is forgotten
+_plans: dict[Any, RowPlan] = {}  # by the widths of the inputs
+_calls: dict[Any, RowCall | str] = {}  # by their shapes
+
+
+class Arguments:
+    """What a function is called with: its tensors, and all the rest.
+
+    `facts` is equal for arguments that differ in their tensors alone; None if nobody can tell.
+    """
+
+    def __init__(self, args: tuple[Any, ...], settings: dict[str, Any]) -> None:
+        values = (*args, *settings.values())
+        self._names, self._count = tuple(settings), len(args)
+        self.tensors: list[Tensor] = []
+        self.facts: Any = (self._count, self._names)
+        rest: list[Any] = []
+        for x in values:
+            if isinstance(x, Tensor):
+                self.tensors.append(x)
+                rest.append(Tensor)
+            elif x.__class__ in PLAIN:
+                rest.append((x.__class__, repr(x)))  # 0.0 and -0.0 differ
+            else:
+                self._open(values)
+                return
+        self._values: Any = [None if isinstance(x, Tensor) else x for x in values]
+        self._places = [i for i, x in enumerate(rest) if x is Tensor]
+        self.facts = (*self.facts, *rest)
+
+    def _open(self, values: tuple[Any, ...]) -> None:
+        """Some tensors are within containers or objects."""
+        inner = Structure(values)
+        self._values, self._places = inner, []
+        self.tensors = inner.tensors
+        signature = inner.signature
+        self.facts = None if signature is None else (*self.facts, signature)
+
+    def rebuilt(self, tensors: Iterable[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments with these in place of the tensors."""
+        if isinstance(self._values, Structure):
+            values = list(self._values.rebuild(list(tensors)))
+        else:
+            values = list(self._values)
+            for place, t in zip(self._places, tensors, strict=True):
+                values[place] = t
+        count = self._count
+        return tuple(values[:count]), dict(zip(self._names, values[count:], strict=True))
+
+
+def fused_call(function: RowFunction, args: Any, settings: Any, backend: Any) -> Any:
+    """The results by a kernel, or the reason why there is none."""
+    if shows_every_op():
+        return "anomaly mode looks at every op"
+    given = Arguments(args, settings)
+    tensors = given.tensors
+    tracks, facts = grad_enabled.get(), []
+    for t in tensors:
+        if t.backend is not backend:
+            return "its tensors are on several backends"
+        facts.append((t._data.shape, t._data.dtype, tracks and t._node is not None))
+    call = _planned(function, given, tuple(facts), backend)
+    if call.__class__ is str:
+        return call
+    assert isinstance(call, RowCall)
+    arrays = [t._data for t in tensors]
+    ys, saved = call.forward(arrays)
+    node = None
+    if tracks and any(call.plan.differentiable):
+        node = _node(function, call, given, ys, saved, backend)
+        given.tensors.clear()  # the node has their arrays, as long as they are needed
+    program = call.plan.program
+    if isinstance(program.ys_like, Tensor):
+        outs = [Tensor(ys[0], backend, node)]
+    else:
+        flags = call.plan.differentiable
+        outs = [
+            Tensor(y, backend, Output(node, i, y) if node is not None and flag else None)
+            for i, (y, flag) in enumerate(zip(ys, flags, strict=True))
+        ]
+    for observe in observers:
+        observe(_op(function), node, arrays, ys, backend)
+    return outs if isinstance(program.ys_like, list) else _like(program.ys_like, outs)
+
+
+def _op(function: RowFunction) -> PlainOp:
+    """What the graph calls the function."""
+    if function.op is None:
+        function.op = PlainOp(function.name, _backward)
+    return function.op
+
+
+def _node(
+    function: RowFunction,
+    call: RowCall,
+    given: Arguments,
+    ys: Sequence[Any],
+    saved: Sequence[Any],
+    backend: Any,
+) -> Node:
+    """The call's place in the graph."""
+    node = Node()
+    node.op, node.birth, node.backend, node.hooks = _op(function), tick(), backend, None
+    node.edges = tuple(t._node for t in given.tensors)
+    single = isinstance(call.plan.program.ys_like, Tensor)
+    node.shape = ys[0].shape if single else [y.shape for y in ys]
+    node.dtype = next(y.dtype for y in ys if y.dtype.kind == "f")
+    node.saved = (*(t._data for t in given.tensors), *saved)
+    node.settings = (function.function, call, given, single)
+    return node
+
+
+def _backward(node: Node, saved: Any, g: Any, work: Any) -> None:
+    function, call, given, single = node.settings
+    count = len(node.edges)
+    gs = [g] if single else g
+    if work.builds_graph:
+        pairs = zip(saved[:count], node.edges, strict=True)
+        inputs = [wrap(array, node.backend, source) for array, source in pairs]
+
+        def again() -> Any:
+            args, settings = given.rebuilt(inputs)
+            return function(*args, **settings)
+
+        replay(again, gs, node, work)
+        return
+    for i, part in call.backward(saved[:count], saved[count:], gs).items():
+        edge = node.edges[i]
+        assert edge is not None
+        if edge not in work.grads:
+            continue
+        if part.shape != edge.shape:
+            part = part.reshape(edge.shape)
+        if work.grads[edge] is None:
+            work.grads[edge] = part
+        else:
+            work.add(edge, part)
+
+
+# --- plans ---------------------------------------------------------------------------------
+
+
+def _planned(
+    function: RowFunction, given: Arguments, facts: tuple[Any, ...], backend: Any
+) -> RowCall | str:
+    """How to run the function on such arguments; or why there is no way."""
+    try:
+        told = identity(function.function)
+    except Unknown:
+        told = None
+    key = None if told is None or given.facts is None else (told, given.facts, backend)
+    made = _calls.get((key, facts)) if key is not None else None
+    if made is None:
+        try:
+            made = _made(function, given, facts, key, backend)
+        except Untraceable as refusal:
+            made = str(refusal)
+        except Exception as error:
+            error.add_note(
+                f"This happened while {function.name} was compiled. MINIGRAD_FUSED=0 runs it "
+                "without."
+            )
+            raise
+        if key is not None:
+            remember(_calls, (key, facts), made)
+    return made
+
+
+def _made(
+    function: RowFunction, given: Arguments, facts: tuple[Any, ...], key: Any, backend: Any
+) -> RowCall:
+    shapes = [shape for shape, _, _ in facts]
+    lead, flags = leading_axes(shapes)
+    order = sorted(range(len(shapes)), key=flags.__getitem__)  # shared ones first
+    cell = _Cell(function.function, given, order)
+    wanted = [facts[i][2] for i in order]
+    widths = tuple(
+        (flag, shape[-1] if flag else shape, *rest)
+        for flag, (shape, *rest) in zip(flags, facts, strict=True)
+    )
+    plan = _plans.get((key, len(lead), widths)) if key is not None else None
+    if plan is None or not treats_alike(cell, plan.program, lead, [shapes[i] for i in order]):
+        plan = RowPlan(_traced(cell, given, flags, lead), wanted, backend)
+        if not treats_alike(cell, plan.program, lead, [shapes[i] for i in order]):
+            raise Untraceable("it does not treat its leading axes as rows, all alike")
+        if key is not None:
+            remember(_plans, (key, len(lead), widths), plan)
+    whole = next(shape for shape, flag in zip(shapes, flags, strict=True) if flag)
+    width = even_rows(math.prod(whole))
+    if width is None or 128 <= whole[-1] <= 4096 or not plan.is_elementwise:
+        return RowCall(plan, order, lead)
+    rows = (math.prod(whole) // width, width)
+    plan = RowPlan(_traced(cell, given, flags, rows[:1], width), wanted, backend)
+    return RowCall(plan, order, rows[:1], whole)
+
+
+class _Cell:
+    """The function as a cell of a scan that carries nothing."""
+
+    def __init__(self, function: Callable[..., Any], given: Arguments, order: list[int]) -> None:
+        self.__name__ = function.__name__
+        self._function, self._given, self._order = function, given, order
+
+    def __call__(self, shared: Any, rows: Any, state: Any) -> tuple[Any, Any]:
+        tensors = sorted(zip(self._order, (*shared, *rows), strict=True), key=lambda pair: pair[0])
+        args, settings = self._given.rebuilt([t for _, t in tensors])
+        return self._function(*args, **settings), ()
+
+
+def _traced(
+    cell: _Cell, given: Arguments, flags: Sequence[bool], lead: Shape, width: int | None = None
+) -> Program:
+    """The program of rows, of their own width or of another."""
+    shared: list[Tensor] = []
+    rows: list[Tensor] = []
+    for t, flag in zip(given.tensors, flags, strict=True):
+        shape = (math.prod(lead), width or t.shape[-1]) if flag else shared_shape(t.shape)
+        (rows if flag else shared).append(wrap(t._data.reshape(shape), t.backend))
+    return trace(cell, tuple(shared), tuple(rows), ())
+
+
+def remember(memory: dict[Any, Any], key: Any, value: Any) -> None:
+    """Keep a value, and not too many of them."""
+    if len(memory) >= _MOST:
+        del memory[next(iter(memory))]
+    memory[key] = value

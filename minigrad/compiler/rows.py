@@ -1,0 +1,249 @@
+"""A function of rows as a loop of one step: its work laid out, and run by kernels.
+
+The leading axes of the inputs are rows. What the function computes row by row, forwards and
+backwards, is a `Loop` of one step that carries nothing, so that the backend's `compile_loop`
+serves functions and scans alike. Sums over rows (the gradients of what all rows share) come
+after it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..messages import Untraceable
+from .batch import Batch
+from .leading import Shape
+from .schedule import Loop, _check, _check_rows, _loop, _sums, depends
+from .sizes import Dim
+from .trace import Program
+from .values import ELEMENTWISE, Value
+
+
+@dataclass
+class Layout:
+    """A function's program, laid out; `saved` is what the backward pass reads of the forward."""
+
+    once: list[Value]  # of the shared inputs alone
+    loop: Loop
+    saved: list[Value]
+    back_once: list[Value]
+    back: Loop | None
+    after: list[Value]  # sums over rows
+    grads: dict[Value, Value]
+
+
+def laid_out(program: Program, wanted: Collection[Value]) -> Layout:
+    """Lay out a program; `wanted` are the inputs whose gradients are asked for.
+
+    The backward pass computes the forward's rows again rather than to have them kept: reading an
+    array costs as much as most functions. Numbers of which a row has one are kept.
+    """
+    forward = program.order(*program.ys)
+    if any(value.op == "matmul" for value in forward):
+        raise Untraceable("a matrix product belongs outside of it")
+    per_row = depends(forward, program.xs)
+    for value in forward:
+        _check(value)
+        if value in per_row:
+            _check_rows(value)
+        if value in program.params and value.has_rows:
+            raise Untraceable("an input of shape (N,) meets the rows; give it the shape (N, 1)")
+    body = [v for v in forward if v in per_row and v.op != "input"]
+    once = [v for v in forward if v not in per_row and v.op != "input"]
+    grads = {x: g for x, g in program.grads.items() if x in wanted}
+    back: Loop | None = None
+    saved: list[Value] = []
+    back_once: list[Value] = []
+    after: list[Value] = []
+    if grads:
+        known = set(forward)
+        new = [v for v in program.order(*grads.values()) if v not in known and v.op != "input"]
+        per_row = depends([*forward, *new], [*program.xs, *program.g_ys])
+        for value in new:
+            _check(value)
+        sums = _sums(new, per_row)
+        rows = [v for v in new if v in per_row and v not in sums]
+        for value in rows:
+            _check_rows(value)
+        after = [v for v in new if v in sums]
+        back_once = [v for v in new if v not in per_row]
+        outside = {x for v in after for x in v.inputs} | set(grads.values())
+        again, saved = _again(program, body, {x for v in new for x in v.inputs} | outside)
+        steps = [v for v in body if v in again] + rows
+        back = _loop(program, steps, [], [], [v for v in steps if v in outside], per_row)
+    kept = [v for v in body if v in program.ys or v in saved]
+    loop = _loop(program, body, [], [], kept, depends(forward, program.xs))
+    return Layout(once, loop, saved, back_once, back, after, grads)
+
+
+def _again(
+    program: Program, body: list[Value], read: Collection[Value]
+) -> tuple[set[Value], list[Value]]:
+    """The forward values that are computed again, and those that are kept instead."""
+    computed, again, saved = set(body), set(), []
+    stack = [v for v in body if v in read]
+    seen = set(stack)
+    while stack:
+        value = stack.pop()
+        if value in program.ys or value.ndim == 1 or value.shape[1] == 1:
+            saved.append(value)
+            continue
+        again.add(value)
+        new = {x for x in value.inputs if x in computed} - seen
+        seen |= new
+        stack += new
+    return again, [v for v in body if v in saved]
+
+
+class RowPlan:
+    """A program laid out for given widths and dtypes, with its kernels; any number of rows.
+
+    Its arrays are those of the inputs, shared ones first, then rows (N, F). `wanted` says which
+    of them need a gradient. Raises `Untraceable`.
+    """
+
+    def __init__(self, program: Program, wanted: Sequence[bool], backend: Any) -> None:
+        self.program, self.xp = program, backend
+        self.inputs = [*program.params, *program.xs]
+        dtypes = sorted({v.dtype.name for v in self.inputs if v.dtype.kind == "f"})
+        if len(dtypes) != 1:
+            raise Untraceable(f"its tensors are of {' and '.join(dtypes) or 'no float dtype'}")
+        if not all(v.dtype.isnative for v in self.inputs):
+            raise Untraceable("its numbers are in another machine's byte order")
+        asked = [value for value, want in zip(self.inputs, wanted, strict=True) if want]
+        self.laid = laid = laid_out(program, asked)
+        self.differentiable = program.differentiable(asked)
+        self.once = Batch(laid.once, backend)
+        self.forward = _kernel(laid.loop, backend, dtypes[0])
+        if laid.back is not None:
+            self.back_once = Batch(laid.back_once, backend)
+            self.after = Batch(laid.after, backend)
+            self.backward = _kernel(laid.back, backend, dtypes[0])
+
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether it may be given its numbers in rows of any length."""
+        program = self.program
+        values = program.order(*program.ys)
+        widths = {repr(v.shape[1:]) for v in values if v.has_rows}
+        return len(widths) == 1 and all(
+            (v.has_rows or v.size == 1)
+            and v.op in ELEMENTWISE | {"input", "full", "astype"}
+            and not any(isinstance(arg, Dim) for arg in v.args)
+            for v in values
+        )
+
+
+def _kernel(loop: Loop, backend: Any, dtype: str) -> Callable[..., None]:
+    """What runs a loop's one step: on the number of rows, on arrays (1, N, ...), on its results."""
+    compiled = backend.compile_loop(loop, dtype) if loop.body else None
+
+    def run(N: int, known: Mapping[Value, Any], kept: Sequence[Any]) -> None:
+        if compiled is not None:
+            once, steps = [known[v] for v in loop.once], [known[v] for v in loop.steps]
+            compiled(1, N, False, True, (), once, steps, (), kept)
+
+    return run
+
+
+class RowCall:
+    """A plan for inputs of given shapes.
+
+    `lead` are the leading axes, which are its rows. `order` says which of the arrays that it is
+    given each of the plan's inputs is. Where all that has rows is of one shape, `whole`, the rows
+    may be others than its own.
+    """
+
+    def __init__(
+        self, plan: RowPlan, order: Sequence[int], lead: Shape, whole: Shape | None = None
+    ) -> None:
+        self.plan, self._lead, self._whole = plan, lead, whole
+        self.rows = math.prod(lead)
+        self._inputs = [
+            (value, i, self._view(value)) for value, i in zip(plan.inputs, order, strict=True)
+        ]
+        program, laid = plan.program, plan.laid
+        self.saved = [*plan.once.values, *laid.saved]
+        self._kept = [self._room(v) for v in laid.loop.kept]
+        self._ys = [(y, self._shape(y), y in program.ys[:i]) for i, y in enumerate(program.ys)]
+        if laid.back is not None:
+            self._saved_rows = [(v, self._view(v)) for v in laid.saved]
+            self._gs = [self._room(g) for g in program.g_ys]
+            self._back_kept = [self._room(v) for v in laid.back.kept]
+            self._grads = [(i, laid.grads[x]) for x, i, _ in self._inputs if x in laid.grads]
+
+    def _shape(self, value: Value) -> Shape:
+        """The shape of a value's array as the user sees it."""
+        if not value.has_rows:
+            return tuple(map(int, value.shape))
+        return self._whole or (*self._lead, *map(int, value.shape[1:]))
+
+    def _view(self, value: Value) -> Shape:
+        """The shape of a value's array as a kernel takes it: of rows, (1, N, F)."""
+        if not value.has_rows:
+            return tuple(map(int, value.shape))
+        return (1, self.rows, *map(int, value.shape[1:]))
+
+    def _room(self, value: Value) -> tuple[Value, Shape, Shape, Any]:
+        return value, self._shape(value), self._view(value), value.dtype
+
+    def forward(self, arrays: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """The results, and the arrays of the values in `saved`."""
+        plan, xp = self.plan, self.plan.xp
+        known = self._known(arrays)
+        if plan.once.values:
+            known.update(plan.once.run(known, self.rows))
+        made, kept = {}, []
+        for value, shape, view, dtype in self._kept:
+            made[value] = out = xp.empty(shape, dtype)
+            kept.append(out.reshape(view))
+        plan.forward(self.rows, known, kept)
+        ys = []
+        for y, shape, again in self._ys:
+            if y in made:
+                ys.append(xp.copy(made[y]) if again else made[y])
+            else:
+                ys.append(xp.copy(known[y].reshape(shape)))  # an input as it is
+        return ys, [made[v] if v in made else known[v] for v in self.saved]
+
+    def backward(
+        self, arrays: Sequence[Any], saved: Sequence[Any], gs: Sequence[Any]
+    ) -> dict[int, Any]:
+        """Gradients of the wanted inputs, by position, from those of the results."""
+        plan, xp, count = self.plan, self.plan.xp, len(self.plan.once.values)
+        known, made, kept = self._known(arrays), {}, []
+        known.update(zip(plan.once.values, saved[:count], strict=True))
+        for (value, view), array in zip(self._saved_rows, saved[count:], strict=True):
+            known[value] = array.reshape(view)
+        for (value, shape, view, dtype), g in zip(self._gs, gs, strict=True):
+            made[value] = g = xp.zeros(shape, dtype) if g is None else g
+            known[value] = g.reshape(view)
+        if plan.back_once.values:
+            known.update(plan.back_once.run(known, self.rows))
+        for value, shape, view, dtype in self._back_kept:
+            made[value] = out = xp.empty(shape, dtype)
+            known[value] = room = out.reshape(view)
+            kept.append(room)
+        plan.backward(self.rows, known, kept)
+        if plan.after.values:
+            given = {}
+            for value in plan.after.inputs:
+                array = known[value]
+                given[value] = array if array.ndim == value.ndim else array[0]
+            made.update(plan.after.run(given, self.rows))
+        return {i: made[g] if g in made else known[g] for i, g in self._grads}
+
+    def _known(self, arrays: Sequence[Any]) -> dict[Value, Any]:
+        """The inputs as kernels take them: rows as (1, N, F)."""
+        return {value: arrays[i].reshape(view) for value, i, view in self._inputs}
+
+
+def even_rows(numbers: int) -> int | None:
+    """The width of rows, if there is a good one, into which so many numbers can be cut.
+
+    A row of every array of a kernel should fit into the fastest cache.
+    """
+    return next((n for n in range(1024, 127, -1) if numbers % n == 0), None)

@@ -1,0 +1,133 @@
+"""Sums that begin with a matrix product: x @ W + b becomes one product that starts from b.
+
+A kernel of a product can take up what it is added to while the result is in registers: the bias,
+or the other product of a gate's sum. So x @ W + b + h @ U + d becomes a product of the inputs that
+starts from b + d, before the loop over time, and in the loop one of the state that starts from it.
+A product has a third argument then, a value (N, M) or (M,).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .schedule import depends
+from .trace import Program
+from .values import Value
+
+
+def regroup(program: Program) -> None:
+    """Give the products of a program what they start from, wherever it is added to all of one."""
+    outputs = {*program.ys, *program.new_state, *program.grads.values()}
+    while _regroup_one(program, outputs):
+        pass
+
+
+def _regroup_one(program: Program, outputs: set[Value]) -> bool:
+    """Find one sum to take up into a product; whether there was one."""
+    values = program.order(*outputs)
+    users: dict[Value, list[Value]] = {v: [] for v in values}
+    for user in values:
+        for x in user.inputs:
+            users[x].append(user)
+    forward = set(program.order(*program.ys, *program.new_state))
+    late = depends(values, program.state) & forward
+    late |= depends(values, program.g_state) - forward
+    for product in values:
+        if product.op != "matmul" or not product.has_rows or product in outputs:
+            continue
+        for sums, other in _sums(program, product, users, outputs):
+            if other in late and product not in late:
+                continue  # it could no longer be done for all steps at once
+            if _joined(product, other, {total for total, _ in sums}, users, outputs):
+                for total, part in sums:
+                    if part is None:
+                        total.op, total.args, total.settings = "matmul", product.args, {}
+                    else:
+                        total.op, total.args, total.settings = "part", (product,), part.settings
+                return True
+    return False
+
+
+def _sums(
+    program: Program, product: Value, users: dict[Value, list[Value]], outputs: set[Value]
+) -> Iterator[tuple[list[tuple[Value, Value | None]], Value]]:
+    """The sums (and which part of it they take) in which all of a product meets another value.
+
+    Either it is added to the other once, or its parts are, each to the same part.
+    """
+    direct = users[product]
+    if len(direct) == 1 and direct[0].op == "add":
+        (total,) = direct
+        for other in total.args:
+            if (
+                other is not product
+                and _fits(program, product, other)
+                and total.ndim == product.ndim
+            ):
+                yield [(total, None)], other
+        return
+    if not direct or any(user.op != "part" or user in outputs for user in direct):
+        return
+    if any(len(users[part]) != 1 or users[part][0].op != "add" for part in direct):
+        return
+    sums = [(users[part][0], part) for part in direct]
+    if len({total for total, _ in sums}) < len(sums):
+        return
+    for other in dict.fromkeys(_whole(program, total, part) for total, part in sums):
+        if other in (None, product) or not _fits(program, product, other):
+            continue
+        if all(_whole(program, total, part) is other for total, part in sums):
+            yield list(sums), other
+
+
+def _whole(program: Program, total: Value, part: Value) -> Value | None:
+    """What the other addend of a sum is a part of, if it is the same part of it."""
+    a, b = total.args
+    other = b if a is part else a
+    if not isinstance(other, Value) or other.op != "part":
+        return None
+    (whole,), (source,) = other.args, part.args
+    axes = (source.ndim - part.settings["axis"], whole.ndim - other.settings["axis"])
+    same = program.form(other.settings["start"]) == program.form(part.settings["start"])
+    return whole if same and axes == (1, 1) else None
+
+
+def _fits(program: Program, product: Value, other: Any) -> bool:
+    """Whether a product can start from a value."""
+    if not isinstance(other, Value) or other.dtype != product.dtype:
+        return False
+    if other.ndim != 1 + other.has_rows:
+        return False
+    return program.form(other.shape[-1]) == program.form(product.shape[-1])
+
+
+def _joined(
+    product: Value,
+    other: Value,
+    totals: set[Value],
+    users: dict[Value, list[Value]],
+    outputs: set[Value],
+) -> bool:
+    """Let a product start from a value that it meets in these sums; whether that can be."""
+    a, w, *first = product.args
+    if not first:
+        product.args = (a, w, other)
+        return True
+    # It starts from a vector already: the other is to start from that, if it is a product, too,
+    # which is wanted nowhere else.
+    (base,) = first
+    parts = [user for user in users[other] if user not in totals]
+    elsewhere = {user for part in parts for user in users[part]} - totals
+    if base.has_rows or other.op != "matmul" or other in outputs or elsewhere:
+        return False
+    if any(part.op != "part" or part in outputs for part in parts):
+        return False
+    x, u, *second = other.args
+    if second and second[0].has_rows:
+        return False
+    if second:
+        base = Value(product.backend, "add", (*second, base), {}, base.shape, base.dtype)
+    other.args = (x, u, base)
+    product.args = (a, w, other)
+    return True

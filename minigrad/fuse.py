@@ -1,0 +1,190 @@
+"""Fusing: functions of rows that a backend may run as one kernel, and which way everything ran.
+
+`MINIGRAD_FUSED` is 1 (fuse where it is possible and pays, the default), 0 (never), or `require`
+(fuse wherever it is possible, and an error that says why where it isn't). `dispatch_counts()`
+tells what ran and, if composed, the reason.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections import Counter
+from collections.abc import Callable
+from types import MethodType
+from typing import Any
+
+from .graph import observers
+from .tensor import Tensor
+
+_counts: Counter[tuple[str, str, str, str]] = Counter()
+
+# With fewer numbers in its largest input a function is composed: calling a kernel costs more than
+# NumPy's ops. On a device each op is a kernel, and one is always less than several.
+SMALLEST = 16_384
+TOO_SMALL = f"it has fewer than {SMALLEST} numbers, for which a kernel does not pay"
+
+# Arguments of these classes hold no tensors.
+PLAIN = frozenset({int, float, bool, str, type(None)})
+
+
+class FusionError(RuntimeError):
+    """MINIGRAD_FUSED=require, and something can't be fused."""
+
+
+def dispatch_counts() -> dict[tuple[str, str, str, str], int]:
+    """How often scans, fused functions and updates ran since the last reset, and which way.
+
+    The keys are (name, backend, "fused" or "composed", reason); the reason is empty if fused.
+
+    >>> import minigrad as mg
+    >>> mg.reset_dispatch_counts()
+    >>> def add(p, x, total):
+    ...     return total + x, total + x
+    >>> _ = mg.scan(add, None, mg.ones((3, 2), backend="numpy"), mg.zeros(2, backend="numpy"))
+    >>> mg.dispatch_counts()
+    {('add', 'numpy', 'composed', 'the backend has no compiler'): 1}
+    """
+    return dict(_counts)
+
+
+def reset_dispatch_counts() -> None:
+    """Start counting anew; see `dispatch_counts`."""
+    _counts.clear()
+
+
+def dispatched(name: str, what: str, backend: Any, attempt: Callable[[bool], Any]) -> Any:
+    """What `attempt(required)` gives, or None if it is a reason to compose instead; and count it.
+
+    `name` is what the counts call it, `what` what an error does.
+    """
+    choice = os.environ.get("MINIGRAD_FUSED") or "1"
+    if choice not in ("0", "1", "require"):
+        raise ValueError(f"MINIGRAD_FUSED is 0, 1 or require; got {choice!r}")
+    outcome = "MINIGRAD_FUSED=0" if choice == "0" else attempt(choice == "require")
+    if outcome.__class__ is not str:
+        _counts[name, backend.name, "fused", ""] += 1
+        return outcome
+    if choice == "require":
+        raise FusionError(
+            f"MINIGRAD_FUSED=require, but {what} on backend {backend.name!r} can't be fused: "
+            f"{outcome}"
+        )
+    _counts[name, backend.name, "composed", outcome] += 1
+    return None
+
+
+def no_compiler(required: bool) -> str:
+    """The attempt that a backend without kernels makes."""
+    return "the backend has no compiler"
+
+
+def pays(numbers: int, backend: Any) -> bool:
+    """Whether a kernel for so many numbers does; on a device it always does."""
+    return numbers >= SMALLEST or not backend.is_host
+
+
+def shows_every_op() -> bool:
+    """Whether anomaly mode is on: it looks at every op, and a kernel would show it none."""
+    return bool(observers) and any(
+        getattr(observe, "__module__", "") == "minigrad.anomaly" for observe in observers
+    )
+
+
+class RowFunction:
+    """A function that may run as one kernel; made by `fuse`."""
+
+    def __init__(self, function: Callable[..., Any], name: str | None) -> None:
+        if not callable(function):
+            raise TypeError(f"fuse takes a function; got {type(function).__name__}")
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.op: Any = None  # what the graph calls it, once it has run as a kernel
+        self.name = str(name or getattr(function, "__name__", type(function).__name__))
+
+    def __call__(self, *args: Any, **settings: Any) -> Any:
+        """What the function gives, by a kernel where that is possible and pays."""
+        for x in args:
+            if isinstance(x, Tensor):
+                backend = x.backend
+                break
+        else:
+            backend = _backend_within(args, settings)
+        if getattr(backend, "compile_loop", None) is None:
+            # Without tensors it is part of a derivative; within a trace, of the program there.
+            if backend is not None and backend.name != "symbolic":
+                dispatched(self.name, self.name, backend, no_compiler)
+            return self.function(*args, **settings)
+
+        def attempt(required: bool) -> Any:
+            sizes = [x._data.size for x in args if isinstance(x, Tensor)]
+            if not required and sizes and not pays(max(sizes), backend):
+                return TOO_SMALL
+            from .compiler.functions import fused_call
+
+            return fused_call(self, args, settings, backend)
+
+        outcome = dispatched(self.name, self.name, backend, attempt)
+        return self.function(*args, **settings) if outcome is None else outcome
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """As a method it is called with its object in front, like any function."""
+        return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<fused {self.name}>"
+
+    def __reduce__(self) -> str:
+        return self.function.__qualname__  # copied and pickled by reference, as functions are
+
+
+def fuse(function: Callable[..., Any] | None = None, *, name: str | None = None) -> Any:
+    """Compile a function of elementwise ops and reductions over the last axis; a decorator.
+
+    On a backend with a compiler the function runs as one kernel forwards and one backwards: a
+    pass over the rows in which every value is a loop over the features. Its gradient is derived
+    from its text as always. On other backends, and wherever it can't be compiled, it is the
+    composition of its ops; `dispatch_counts()` tells which, and why. Second-order gradients are
+    always those of the composition. A kernel is made once per function and dtype and serves every
+    number of rows; arguments that are no tensors are constants of it.
+
+    Parameters
+    ----------
+    function : takes tensors (also within lists, dicts and objects, as `self`) and settings, and
+        returns a tensor or a tuple of them. The inputs of most axes are the rows, (..., F) each
+        with the same leading axes; the others, (F,), (1,) or (), are the same for every row.
+        Reductions are over `axis=-1`. The results have a row, or a number, for each row.
+    name : what counts and graphs call it, if not by the function's name.
+
+    Raises
+    ------
+    FusionError : if MINIGRAD_FUSED=require and it can't be compiled; the text says why.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> @mg.fuse
+    ... def swish(x, beta=1.0):
+    ...     return x * mg.sigmoid(beta * x)
+    >>> x = mg.tensor([0.0, 1.0], requires_grad=True)
+    >>> swish(x).sum().backward()
+    >>> [round(g, 4) for g in x.grad.tolist()]
+    [0.5, 0.9277]
+    """
+    if function is None:
+        return functools.partial(fuse, name=name)
+    return RowFunction(function, name)
+
+
+def _backend_within(args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+    """The backend of the first tensor among the settings, or within containers; None if none."""
+    values = (*args, *settings.values())
+    for x in values:
+        if isinstance(x, Tensor):
+            return x.backend
+    if all(x.__class__ in PLAIN for x in values):
+        return None
+    from .compiler.structure import Structure
+
+    tensors = Structure(values).tensors
+    return tensors[0].backend if tensors else None

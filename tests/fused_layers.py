@@ -1,0 +1,58 @@
+"""Recurrent layers of all kinds, run fused or composed with any sizes and options."""
+
+import numpy as np
+from hypothesis import strategies as st
+from scans import fusing
+
+import minigrad as mg
+from minigrad.models import GRU, LSTM, RNN, zoo
+
+
+def relu_rnn(*sizes, **options):
+    return RNN(*sizes, nonlinearity="relu", **options)
+
+
+LAYERS = {"RNN": RNN, "RNN relu": relu_rnn, "LSTM": LSTM, "GRU": GRU}
+LAYERS |= {name: getattr(zoo, name) for name in zoo.__all__ if name[0].isupper()}
+
+
+def made(layer, *sizes, dtype="float64", seed=0, **options):
+    """A layer with random weights of a dtype; the same on every backend."""
+    mg.manual_seed(seed)
+    layer = layer(*sizes, **options)
+    for parameter in layer.parameters():
+        parameter.data = mg.randn(parameter.shape, dtype=parameter.dtype).data / 2
+    return layer.astype(dtype) if dtype != "float32" else layer
+
+
+def results(backend, layer, sizes, dtype, seed, lengths=None, state=False, **options):
+    """Outputs, final states and all gradients, by random cotangents."""
+    T, N, I, H = sizes
+    with mg.use_backend(backend), fusing("0" if backend == "numpy" else "require"):
+        layer = made(layer, I, H, dtype=dtype, seed=seed, **options)
+        rng = np.random.default_rng(seed)
+        shape = (N, T, I) if options.get("batch_first") else (T, N, I)
+        x = mg.tensor(rng.normal(size=shape), requires_grad=True, dtype=dtype)
+        start = None
+        if state:
+            runs = options.get("num_layers", 1) * (2 if options.get("bidirectional") else 1)
+            start = tuple(
+                mg.tensor(rng.normal(size=(runs, N, H)), requires_grad=True, dtype=dtype)
+                for _ in layer.states
+            )
+        mg.manual_seed(seed)  # for zoneout
+        y, last = layer(x, layer._packed(start) if state else None, lengths)
+        outs = [y, *(last if isinstance(last, tuple) else (last,))]
+        leaves = [x, *layer.parameters(), *(start or ())]
+        gs = [rng.normal(size=out.shape) for out in outs]
+        return [t.numpy() for t in (*outs, *mg.grad(outs, leaves, gs))]
+
+
+@st.composite
+def uses(draw, name):
+    """Sizes and options of a layer."""
+    # The norm over one feature is a kernel of its own, and slow to compile.
+    widths = [3, 16, 17] if name == "LayerNormLSTM" else [1, 3, 16, 17]
+    sizes = tuple(draw(st.sampled_from(s)) for s in ([1, 2, 5], [1, 3, 5, 7], [1, 2], widths))
+    flags = {name: draw(st.booleans()) for name in ("state", "batch_first", "bidirectional")}
+    return sizes, {"seed": draw(st.integers(0, 1000)), **flags}
