@@ -24,7 +24,7 @@ its states. The base classes do the rest, for a cell of one's own as for those h
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,6 +33,9 @@ from minigrad import Tensor
 
 from .cells import gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell
 from .declaration import Declared
+
+if TYPE_CHECKING:
+    from minigrad.compiler import Program
 
 __all__ = [
     *("GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "RNNCell", "Recurrent", "RecurrentCell"),
@@ -148,6 +151,25 @@ class Recurrent(Declared):
         tensors (T, N, ...) that it draws here.
         """
         return x
+
+    def trace(self) -> Program:
+        """The program of one step of the first layer, forwards and backwards, to be printed.
+
+        Raises `minigrad.compiler.Untraceable` for a cell that can't be compiled; see `mg.trace`.
+
+        >>> print(RNN(3, 4).trace())
+        forward:
+        ...
+          -> d w_hh: ...
+          -> d state: ...
+        """
+        like = next(self.parameters())
+        x = mg.zeros((1, 2, self.input_size), like.dtype, backend=like.backend)
+        parts = self._state(None, (2, self.hidden_size), x)
+        inputs = self.inputs(x)
+        several = isinstance(inputs, tuple)
+        step = tuple(part[0] for part in inputs) if several else inputs[0]
+        return mg.trace(self.cell, self._weights("_l0"), step, self._packed(parts))
 
     def extra_repr(self) -> str:
         """Its sizes, and the options that differ from their defaults."""

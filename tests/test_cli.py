@@ -284,7 +284,8 @@ def test_version():
 
 
 @pytest.mark.parametrize(
-    "command", ["", "demo", "train", "train reviews", "predict", "explain", "doctor"]
+    "command",
+    ["", "demo", "train", "train reviews", "predict", "explain", "doctor", "bench", "bench cell"],
 )
 def test_help_has_an_example(command):
     printed = minigrad(*command.split(), "--help").output

@@ -5,6 +5,9 @@ import inspect
 
 import numpy as np
 import pytest
+from fused_layers import results
+from interpreted_backend import InterpretedBackend
+from scans import assert_close
 
 import minigrad as mg
 from minigrad.models import LSTM, zoo
@@ -102,6 +105,15 @@ def test_as_layers(name):
     assert np.isfinite(y.numpy()).all() and not y.numpy()[0, 3:].any() and not y.numpy()[2].any()
     y.sum().backward()
     assert all(np.isfinite(p.grad.numpy()).all() for p in layer.parameters())
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_fused_as_composed(name):
+    """By the text of the kernels, several layers, both ways, sequences of several lengths."""
+    args = LAYERS[name], (4, 3, 2, 3), "float64", 0
+    options = {"lengths": [4, 0, 2], "state": True, "num_layers": 2, "bidirectional": True}
+    found = results(InterpretedBackend(), *args, **options)
+    assert_close(found, results("numpy", *args, **options), 1e-10)
 
 
 @pytest.mark.parametrize("name", LAYERS)

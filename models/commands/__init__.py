@@ -12,9 +12,11 @@ import minigrad
 
 from ..saved import SavedRunError
 from ..tasks.packages import DataError
+from .bench import bench
 from .demo import demo
 from .doctor import doctor
 from .explain import explain
+from .gpu_report import gpu_report
 from .gradcheck import gradcheck
 from .mutate import mutate
 from .predict import predict
@@ -50,5 +52,5 @@ def main() -> None:
     """
 
 
-for command in (demo, train, predict, explain, doctor, gradcheck, mutate):
+for command in (demo, train, predict, explain, doctor, gradcheck, mutate, bench, gpu_report):
     main.add_command(command)

@@ -1,5 +1,7 @@
-"""What `predict` and `explain` are given: a folder with a trained model, and a text."""
+"""What commands are given: a folder with a trained model, a text, something of the user's own."""
 
+import importlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,3 +39,16 @@ def folder_and_text(command: Command) -> Command:
     ):
         command = argument(command)
     return command
+
+
+def named(target: str) -> Any:
+    """What `package.module:name` stands for, in an installed package or the current folder."""
+    path, _, name = target.partition(":")
+    if "" not in sys.path:
+        sys.path.insert(0, "")  # as `python -m` does
+    try:
+        return getattr(importlib.import_module(path), name)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise click.BadParameter(
+            f"{target} can't be found: {error}", param_hint="TARGET"
+        ) from error

@@ -1,9 +1,7 @@
 """`minigrad gradcheck TARGET`."""
 
-import importlib
 import inspect
 import json
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,8 +13,10 @@ import numpy as np
 
 import minigrad as mg
 
+from ..gradient_checks import Checks, layer_checks, op_checks
+from .arguments import named
+
 EXIT = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 2}
-Checks = Callable[[str, int, int], list[mg.Report]]  # backend, order, seed
 
 
 @dataclass
@@ -159,12 +159,7 @@ def _targets(target: str, shapes: Any, seed: int) -> Iterator[tuple[str, Checks]
         return
     if shapes:
         raise click.UsageError("--shape belongs to a function of one's own, package.module:f")
-    from minigrad.testing.op_cases import OP_CASES
-
-    from ..layer_cases import LAYERS
-
-    ops: dict[str, Checks] = {name: _of_cases(cases) for name, cases in OP_CASES.items()}
-    models: dict[str, Checks] = {name: _of_layer(name) for name in LAYERS}
+    ops, models = op_checks(), layer_checks()
     known = ops | models
     if target in ("ops", "models"):
         yield from (ops if target == "ops" else models).items()
@@ -176,41 +171,9 @@ def _targets(target: str, shapes: Any, seed: int) -> Iterator[tuple[str, Checks]
         raise click.BadParameter(f"unknown: {target!r}; {hint}", param_hint="TARGET")
 
 
-def _of_cases(cases: Any) -> Checks:
-    """All cases of a line of the op table that have a gradient."""
-
-    def checks(backend: str, order: int, seed: int) -> list[mg.Report]:
-        from minigrad.testing.checks import is_zero, slopes
-
-        reports = []
-        for case in cases:
-            report = slopes(case, backend, order, seed)
-            if report is None:
-                continue
-            if case.slope == "zero" and is_zero(report):
-                report.verdict = "PASS"  # which is what this case says of itself
-            report.notes.insert(0, f"case {case}")
-            reports.append(report)
-        return reports
-
-    return checks
-
-
-def _of_layer(name: str) -> Checks:
-    def checks(backend: str, order: int, seed: int) -> list[mg.Report]:
-        from ..layer_cases import layer
-
-        module, inputs = layer(name)
-        module.to(backend)
-        with mg.use_backend(backend):
-            return [mg.gradcheck(module, inputs, order=order, seed=seed, raise_exception=False)]
-
-    return checks
-
-
 def _own(target: str, shapes: Any, seed: int) -> Checks:
     """A function of one's own, at random inputs of the given shapes or at its own inputs."""
-    function = _loaded(target)
+    function = _function(target)
 
     def checks(backend: str, order: int, seed: int) -> list[mg.Report]:
         mg.manual_seed(seed)
@@ -251,16 +214,8 @@ def _random(shapes: Any, seed: int) -> tuple[np.ndarray, ...]:
     return tuple(rng.standard_normal(shape) for shape in shapes)
 
 
-def _loaded(target: str) -> Callable[..., Any]:
-    path, _, name = target.partition(":")
-    if "" not in sys.path:
-        sys.path.insert(0, "")  # as `python -m` does
-    try:
-        function = getattr(importlib.import_module(path), name)
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise click.BadParameter(
-            f"{target} can't be found: {error}", param_hint="TARGET"
-        ) from error
+def _function(target: str) -> Callable[..., Any]:
+    function = named(target)
     if not callable(function):
         raise click.BadParameter(f"{target} is no function", param_hint="TARGET")
     return function

@@ -1,0 +1,91 @@
+"""What one waits for: `import minigrad`, and a cell's first gradients with a cold and a warm cache.
+
+    python benchmarks/first_use.py [--cells LSTM GRU ...] [--rounds 5] [--json FILE]
+
+Each figure is from processes of their own, and the median of several but for cold ones. `import
+minigrad` is asserted to load neither numba nor cupy. A first use begins when minigrad and its
+layers are imported and ends with the gradients of a small training step on the Numba backend, so
+it includes the import of Numba. Cold means an empty cache folder for kernels (MINIGRAD_CACHE),
+warm one that another process has filled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+TARGETS = {"import": 0.2, "cold": 8.0, "warm": 0.5}  # seconds
+
+IMPORT = """
+import sys, time
+start = time.perf_counter()
+import minigrad
+seconds = time.perf_counter() - start
+heavy = {"numba", "cupy"} & set(sys.modules)
+assert not heavy, f"import minigrad loads {heavy}"
+print(seconds)
+"""
+
+FIRST_USE = """
+import sys, time
+import minigrad as mg
+from minigrad import models
+from minigrad.models import zoo
+start = time.perf_counter()
+name = sys.argv[1]
+layer = getattr(models, name, None) or getattr(zoo, name)
+with mg.use_backend("numba"):
+    y, _ = layer(16, 32)(mg.ones((20, 8, 16), requires_grad=True))
+    y.sum().backward()
+print(time.perf_counter() - start)
+"""
+
+
+def seconds(program: str, *arguments: str, cache: Path | None = None) -> float:
+    """What a program measures, in a process of its own."""
+    environment = os.environ | {"MINIGRAD_FUSED": "require", "PYTHONPATH": ""}
+    environment.pop("MINIGRAD_BACKEND", None)
+    if cache is not None:
+        environment["MINIGRAD_CACHE"] = str(cache)
+    command = [sys.executable, "-c", program, *arguments]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True, text=True)
+    return float(done.stdout)
+
+
+def first_use(cell: str, rounds: int) -> dict[str, float]:
+    """Seconds until a cell's first gradients, with a cold and with a warm cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        cache = Path(folder)
+        cold = seconds(FIRST_USE, cell, cache=cache)
+        assert list(cache.glob("*.py")), "no kernel was written"
+        warm = [seconds(FIRST_USE, cell, cache=cache) for _ in range(rounds)]
+    return {"cold": cold, "warm": statistics.median(warm)}
+
+
+def main() -> None:
+    """Measure all, one after the other, and print it beside the targets."""
+    options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    options.add_argument("--cells", nargs="+", default=["LSTM", "GRU", "RNN", "MGU"])
+    options.add_argument("--rounds", type=int, default=5)
+    options.add_argument("--json", metavar="FILE", help="write the figures there, too")
+    chosen = options.parse_args()
+    alone = statistics.median(seconds(IMPORT) for _ in range(chosen.rounds))
+    print(f"import minigrad: {alone:.3f} s (target {TARGETS['import']})")
+    found = {}
+    for cell in chosen.cells:
+        found[cell] = times = first_use(cell, chosen.rounds)
+        said = [f"{kind} {times[kind]:.2f} s (target {TARGETS[kind]})" for kind in times]
+        print(f"first gradients of {cell}: {', '.join(said)}")
+    if chosen.json:
+        text = json.dumps({"import": alone, "first use": found}, indent=1)
+        Path(chosen.json).write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
