@@ -47,11 +47,13 @@ format: $(VENV)/.dev ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
+include tests/cupy_on_cpu/rules.mk
+
 install: $(VENV)/.dev ## only set up what the tests need
 install-oracle: $(VENV)/.oracle ## the same, with PyTorch
 
-clean: ## remove the environment and everything that was built
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+clean: ## remove the environments and everything that was built
+	rm -rf $(VENV) $(ON_CPU) $(CUDA) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # One environment. A stamp in it says which extras are installed, as of which pyproject.toml.

@@ -45,7 +45,7 @@ class detect_anomaly:
 def _has_nan(array: Any, backend: Any) -> bool:
     if getattr(array, "dtype", None) is None or np.dtype(array.dtype).kind != "f":
         return isinstance(array, float) and array != array
-    return bool(backend.to_host(backend.isnan(array)).any())
+    return bool(backend.to_host(backend.any(backend.isnan(array))))
 
 
 def _observe(op: Any, node: Node | None, inputs: Any, output: Any, backend: Any) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import inspect
 import math
 import os
 import sys
@@ -80,6 +81,9 @@ class ArrayModuleBackend:
     is_host : whether `numpy.asarray` may read its arrays without a transfer.
     """
 
+    # Of a backend with a compiler: makes a kernel of a `minigrad.compiler.schedule.Loop`.
+    compile_loop: Callable[..., Callable[..., None]] | None = None
+
     def __init__(self, xp: Any, name: str, device: str = "cpu", is_host: bool = False) -> None:
         self.xp = xp
         self.name = name
@@ -130,6 +134,13 @@ class ArrayModuleBackend:
         """A context in which overflow and division by zero give inf and NaN without a warning."""
         return contextlib.nullcontext()
 
+    def active(self) -> contextlib.AbstractContextManager[Any]:
+        """A context in which this backend's device is the current one; entered by who selects it.
+
+        A backend that has one device needs none, so plugins may leave this out.
+        """
+        return contextlib.nullcontext()
+
     # --- what array modules lack or do differently --------------------------------------------
 
     def sigmoid(self, x: Any) -> Any:
@@ -170,7 +181,10 @@ class ArrayModuleBackend:
     def scatter(self, g: Any, index: Any, shape: tuple[int, ...]) -> Any:
         """Zeros of `shape` with `g` added at `index`; where an index repeats, its rows add up."""
         out = self.xp.zeros(shape, g.dtype)
-        self.xp.add.at(out, index, g)
+        if is_basic(index):
+            out[index] = g  # a slice names no element twice
+        else:
+            self.xp.add.at(out, index, g)
         return out
 
     def index_array(self, value: Any) -> Any:
@@ -178,13 +192,20 @@ class ArrayModuleBackend:
         return self.xp.array(value)
 
 
+def is_basic(index: Any) -> bool:
+    """Whether an index is made of integers and slices alone, so that it gives a view."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return all(part is None or part is ... or isinstance(part, (int, slice)) for part in parts)
+
+
 # --- registry ------------------------------------------------------------------------------
 
 GROUP = "minigrad.backends"  # the entry-point group that plugins register in
-_loaders: dict[str, Callable[[], Any]] = {}
+_loaders: dict[str, Callable[..., Any]] = {}
 _loaded: dict[str, Any] = {}
 _current: ContextVar[Any] = ContextVar("minigrad_backend", default=None)
 _process_default: list[Any] = []  # what set_backend chose; shared by all threads
+_entered: list[Any] = []  # contexts that last as long as the process
 
 
 def _entry_points() -> dict[str, Any]:
@@ -193,13 +214,15 @@ def _entry_points() -> dict[str, Any]:
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
-def register_backend(name: str, loader: Callable[[], Any]) -> None:
+def register_backend(name: str, loader: Callable[..., Any]) -> None:
     """Make a backend known under `name`; `loader()` is called at its first use.
 
+    A loader that takes an argument has devices to choose from: `"name:1"` calls `loader("1")`.
     A package does the same without code, by an entry point in the group `minigrad.backends`.
     """
     _loaders[name] = loader
-    _loaded.pop(name, None)
+    for loaded in [key for key in _loaded if key.partition(":")[0] == name]:
+        del _loaded[loaded]
 
 
 def available_backends() -> list[str]:
@@ -215,6 +238,8 @@ def available_backends() -> list[str]:
 def get_backend(name: Any) -> Any:
     """The backend called `name`, loaded at its first use; a backend object is returned as it is.
 
+    A name may end in a device, as in `"cupy:1"`, for backends that have several.
+
     Raises `BackendError` for an unknown name (the known ones and the nearest are listed) and for
     a known backend that can't start here (the cause and the install line are given).
     """
@@ -222,25 +247,23 @@ def get_backend(name: Any) -> Any:
         return name
     if name in _loaded:
         return _loaded[name]
-    loader = _loaders.get(name)
-    if loader is None:
-        known = _entry_points()
-        if name not in known:
-            raise BackendError(_unknown(name))
-        loader = known[name].load
-        load = loader
-
-        def loader() -> Any:
-            return load()()
-
+    base, colon, device = name.partition(":")
+    if base not in _loaders and base not in _entry_points():
+        raise BackendError(_unknown(name))
     try:
-        backend = loader()
+        load = _loaders[base] if base in _loaders else _entry_points()[base].load()
+        choose = bool(colon and inspect.signature(load).parameters)
+        backend = load(device) if choose else load()
     except Exception as cause:
         hint = getattr(cause, "hint", None) or install_line(name)
         raise BackendError(
             f"backend {name!r} is known but can't start here: {cause}."
             + (f" Possible cure: {hint}" if hint else "")
         ) from cause
+    if colon and not choose:
+        raise BackendError(
+            f"backend {base!r} has one device only; take {base!r} instead of {name!r}"
+        )
     _loaded[name] = backend
     return backend
 
@@ -256,8 +279,9 @@ def install_line(name: str) -> str | None:
 
 def _unknown(name: str) -> str:
     known = available_backends()
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    meant = f" Did you mean {near[0]!r}?" if near else ""
+    base, colon, device = name.partition(":")
+    near = difflib.get_close_matches(base, known, n=1, cutoff=0.5)
+    meant = f" Did you mean {near[0] + colon + device!r}?" if near else ""
     if not known:
         meant = " None is registered: is minigrad installed (pip install -e .)?"
     return f"unknown backend {name!r}; known are {', '.join(known)}.{meant}"
@@ -276,7 +300,7 @@ def current_backend() -> Any:
     if backend is not None:
         return backend
     if not _process_default:
-        _process_default.append(_from_environment())
+        _process_default.append(_activated(_from_environment()))
     return _process_default[0]
 
 
@@ -307,7 +331,19 @@ def _from_environment() -> Any:
 
 def set_backend(name: Any) -> None:
     """Choose the backend of new tensors for the whole process."""
-    _process_default[:] = [get_backend(name), "set"]
+    _process_default[:] = [_activated(get_backend(name)), "set"]
+
+
+def _activated(backend: Any) -> Any:
+    """The backend, its device being the current one of this thread from now on."""
+    _entered.append(active(backend))
+    _entered[-1].__enter__()
+    return backend
+
+
+def active(backend: Any) -> contextlib.AbstractContextManager[Any]:
+    """A context in which the device of `backend` is the current one, if it has several."""
+    return getattr(backend, "active", contextlib.nullcontext)()
 
 
 @contextlib.contextmanager
@@ -319,8 +355,10 @@ def use_backend(name: Any) -> Iterator[Any]:
     ...     print(mg.zeros(2).backend is backend)
     True
     """
-    token = _current.set(get_backend(name))
+    backend = get_backend(name)
+    token = _current.set(backend)
     try:
-        yield _current.get()
+        with active(backend):
+            yield backend
     finally:
         _current.reset(token)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import guard
-from .backend import current_backend, get_backend
+from .backend import BackendError, current_backend, get_backend
 from .tensor import Tensor, wrap
 
 __all__ = ["arange", "empty", "eye", "from_dlpack", "full", "full_like", "linspace", "ones"]
@@ -63,6 +63,9 @@ def tensor(
         target = get_backend(backend) if backend is not None else current_backend()
         if isinstance(data, target.array_type):
             array = target.astype(data, dtype) if dtype is not None else target.copy(data)
+        elif _is_on_device(data):
+            array = target.copy(_shared(data, target))
+            array = target.astype(array, dtype) if dtype is not None else array
         else:
             array = target.from_host(_host_array(data, dtype))
     if array.dtype.kind not in "fiub":
@@ -93,11 +96,48 @@ def _host_array(data: Any, dtype: Any) -> np.ndarray:
 
 
 def from_dlpack(array: Any, backend: Any = None) -> Tensor:
-    """A tensor that shares memory with another library's array, through DLPack."""
+    """A tensor that shares memory with another library's array, through DLPack.
+
+    An array on a GPU, of CuPy, PyTorch, JAX and others, goes to backend "cupy", one in the host's
+    memory to a host's backend; anything else raises BackendError, since it can't be shared.
+
+    >>> import minigrad as mg
+    >>> import numpy as np
+    >>> array = np.zeros(2)
+    >>> x = mg.from_dlpack(array)
+    >>> array[0] = 5
+    >>> x
+    tensor([5., 0.], dtype=float64)
+    """
     target = get_backend(backend) if backend is not None else current_backend()
-    shared = target.xp.from_dlpack(array)
+    shared = target.asarray(_shared(array, target))
     guard.expose(shared, target)  # its owner may write to it
     return wrap(shared, target)
+
+
+def _shared(array: Any, target: Any) -> Any:
+    """Another library's array as one of `target`, in the same memory."""
+    on_device = _is_on_device(array)
+    if on_device and target.is_host:
+        raise BackendError(
+            f"an array on a device is none that backend {target.name!r} can read; pass "
+            f"backend='cupy', and the tensor's .to({target.name!r}) moves it to the host"
+        )
+    if not on_device and not target.is_host:
+        raise BackendError(
+            f"an array in the host's memory can't be shared with backend {target.name!r}; copy it "
+            f"there by mg.tensor(array, backend={target.name!r})"
+        )
+    return target.xp.from_dlpack(array)
+
+
+def _is_on_device(data: Any) -> bool:
+    """Whether data is an array that says it is not in the host's memory."""
+    told = getattr(type(data), "__dlpack_device__", None)
+    return told is not None and int(told(data)[0]) not in _HOST_KINDS
+
+
+_HOST_KINDS = (1, 3)  # of DLPack: the CPU's memory, and what is pinned there for CUDA
 
 
 # --- by shape ------------------------------------------------------------------------------

@@ -210,7 +210,7 @@ def sweep(
                 work.add(node, g)
     backend = None
     careful = graph or bool(verifiers)
-    with work.mode(), seeds[0][0].backend.quiet():
+    with work.mode(), contextlib.ExitStack() as quiet:
         for node in visit:
             g = grads[node]
             if g is None:
@@ -219,6 +219,8 @@ def sweep(
                 g = _hooked(node, g, work)
             if node.backend is not backend:
                 backend = node.backend
+                quiet.close()
+                quiet.enter_context(backend.quiet())
                 work.enter(node)
             saved = node.saved
             if saved is None or careful:

@@ -4,22 +4,27 @@ Arrays leave minigrad's hands only through `tensor.data`, DLPack and the like. F
 the array is *exposed*: its fingerprint (a checksum of its bytes) is kept, and so is the
 fingerprint it has whenever a later op saves it. A backward pass that reads an exposed array
 compares. Code that never touches `.data` pays nothing: no observer is installed.
+
+A device computes and compares its own checksums, and nobody waits: an edit is reported when
+numbers come to the host, see `late.py`.
 """
 
 from __future__ import annotations
 
 import weakref
 import zlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from . import late
 from .graph import Node, observers, verifiers
 
 # By id of the array that owns the memory: a weak reference, and the fingerprint when exposed.
-_exposed: dict[int, tuple[weakref.ref[Any], int]] = {}
+_exposed: dict[int, tuple[weakref.ref[Any], Any]] = {}
 # By node: the fingerprint that each exposed owner had when the node saved it.
-_stamps: weakref.WeakKeyDictionary[Node, dict[int, int]] = weakref.WeakKeyDictionary()
+_stamps: weakref.WeakKeyDictionary[Node, dict[int, Any]] = weakref.WeakKeyDictionary()
 
 
 def expose(array: Any, backend: Any) -> None:
@@ -48,7 +53,11 @@ def _owner(array: Any) -> Any:
     return array
 
 
-def _fingerprint(owner: Any, backend: Any) -> int:
+def _fingerprint(owner: Any, backend: Any) -> Any:
+    """A checksum: an int, or a number that stays on the device if the backend can compute it."""
+    on_device = getattr(backend, "fingerprint", None)
+    if on_device is not None:
+        return on_device(owner)
     host = owner if isinstance(owner, np.ndarray) else backend.to_host(owner)
     return zlib.crc32(np.ascontiguousarray(host).reshape(-1).view(np.uint8).data)
 
@@ -58,29 +67,42 @@ def _stamp(op: Any, node: Node | None, inputs: Any, output: Any, backend: Any) -
     if node is None or not node.saved:
         return
     stamps = {
-        key: _fingerprint(owner, backend)
-        for array in node.saved
-        if (key := id(owner := _owner(array))) in _exposed
+        id(owner): _fingerprint(owner, backend)
+        for _, owner in _owners(node.saved)
+        if id(owner) in _exposed
     }
     if stamps:
         _stamps[node] = stamps
 
 
+def _owners(saved: Iterable[Any]) -> Iterable[tuple[int, Any]]:
+    """The owners of saved arrays, each once, with the position of the first array of it.
+
+    A scan saves several views of the same memory, and each fingerprint is a pass over all of it.
+    """
+    found: dict[int, tuple[int, Any]] = {}
+    for i, array in enumerate(saved):
+        owner = _owner(array)
+        found.setdefault(id(owner), (i, owner))
+    return found.values()
+
+
 def _verify(node: Node) -> None:
     """Raise if an exposed array that `node` saved has another fingerprint now."""
     stamps = _stamps.get(node, {})
-    for i, array in enumerate(node.saved or ()):
-        owner = _owner(array)
+    saved = node.saved or ()
+    for i, owner in _owners(saved):
         entry = _exposed.get(id(owner))
         if entry is None:
             continue
-        if _fingerprint(owner, node.backend) != stamps.get(id(owner), entry[1]):
-            names = node.op.saved_names
-            source = names[i] if i < len(names) else f"number {i}"
-            what = "output" if source == "y" else f"input {source}"
-            raise RuntimeError(
-                f"an array was edited in place after {node.op.name} saved it for the backward "
-                f"pass: its {what}, shape {array.shape}. The gradient would be wrong. Make the "
-                "edit before the forward pass or after backward(), or edit a copy "
-                "(x.numpy(), or x.data.copy())."
-            )
+        before = stamps.get(id(owner), entry[1])
+        names = node.op.saved_names
+        source = names[i] if i < len(names) else f"number {i}"
+        what = "output" if source == "y" else f"input {source}"
+        edited = RuntimeError(
+            f"an array was edited in place after {node.op.name} saved it for the backward "
+            f"pass: its {what}, shape {saved[i].shape}. The gradient would be wrong. Make the "
+            "edit before the forward pass or after backward(), or edit a copy "
+            "(x.numpy(), or x.data.copy())."
+        )
+        late.note(_fingerprint(owner, node.backend) != before, node.backend, edited)

@@ -35,7 +35,9 @@ def explain(
     op: Any, error: Exception, arrays: tuple[Any, ...], settings: dict[str, Any]
 ) -> NoReturn:
     """Raise `error` again as one that a user can act on, of the same kind."""
-    if isinstance(error, Untraceable):
+    if isinstance(error, MemoryError):
+        error.add_note(f"This happened in {op.name}, called with {_given(op, arrays, settings)}.")
+    if isinstance(error, (Untraceable, MemoryError)):
         raise error
     shapes = [tuple(getattr(x, "shape", ())) for x in arrays]
     text = (

@@ -71,15 +71,16 @@ def scan(
     tensor([30., 10.])
     """
     T, N = _sizes(xs, state)
+    shortest, valid = T, None
     if lengths is not None:
         lengths = _checked_lengths(lengths, T, N)
+        shortest, valid = lengths.min(initial=T), _valid(lengths, T, _parts(xs)[0].backend)
 
     def composed(params: Any, xs: Any, state: Any) -> tuple[Any, Any]:
-        return _compose(cell, params, xs, state, lengths, reverse)
+        return _compose(cell, params, xs, state, shortest, valid, reverse)
 
     from .compiler.dispatch import fused_scan
 
-    valid = None if lengths is None else _valid(lengths, T, _parts(xs)[0].backend)
     fused = fused_scan(cell, params, xs, state, valid, reverse, composed)
     return composed(params, xs, state) if fused is None else fused
 
@@ -89,23 +90,23 @@ def _compose(
     params: Any,
     xs: Any,
     state: Any,
-    lengths: np.ndarray | None,
+    shortest: int,
+    valid: Tensor | None,
     reverse: bool,
 ) -> tuple[Any, Any]:
-    """The loop, on arguments that have been checked."""
+    """The loop, on arguments that have been checked; `valid` as `_valid` gives it."""
     inputs = _parts(xs)
     T = inputs[0].shape[0]
     if T == 0:
         nothing = _like(xs, [astype(sum(x, axis=0), x.dtype) for x in inputs])  # zeros (N, ...)
         y, _ = _step(cell, params, nothing, state)
         return _like(y, [stack([part])[:0] for part in _parts(y)]), state
-    running, shortest = [], T
-    if lengths is not None:
-        valid = _valid(lengths, T, inputs[0].backend)
+    running = []
+    if valid is not None:
         # Zeros in place of the padding, and not only its results dropped: the cotangents there
         # are 0, and 0 * NaN is NaN.
         inputs = tuple(_choose(valid, x, _zero(x)) for x in inputs)
-        running, shortest = unstack(valid), lengths.min(initial=T)
+        running = unstack(valid)
     steps = [_like(xs, parts) for parts in zip(*map(unstack, inputs), strict=True)]
     outputs: list[Any] = [None] * T
     token = time_step.set(None)
@@ -127,7 +128,7 @@ def _compose(
     if len({len(parts) for parts in outputs}) > 1:
         raise ValueError(f"scan: {_name(cell)} returned more outputs in some steps than in others")
     ys = [stack(parts) for parts in zip(*outputs, strict=True)]  # each (T, N, ...)
-    if lengths is not None:
+    if valid is not None:
         ys = [_choose(valid, part, _zero(part)) for part in ys]
     return _like(y, ys), state
 
@@ -173,8 +174,8 @@ def _zero(like: Tensor) -> Tensor:
 
 
 def _checked_lengths(lengths: Any, T: int, N: int) -> np.ndarray:
-    """The lengths as integers on the host."""
-    array = tensor(lengths).numpy() if N else np.zeros(0, int)
+    """The lengths as integers on the host: those in a tensor on a device are waited for."""
+    array = tensor(lengths, backend="numpy").numpy() if N else np.zeros(0, int)
     if array.dtype.kind not in "iu" or array.shape != (N,):
         raise (TypeError if array.dtype.kind not in "iu" else ValueError)(
             f"scan: lengths must be {N} integers, the number of valid steps of each sequence; "

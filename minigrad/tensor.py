@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import guard
+from . import guard, late
 from .backend import BackendError, get_backend
 from .graph import Leaf, Node
 
@@ -198,7 +198,11 @@ class Tensor:
     # --- out of minigrad -------------------------------------------------------------------
 
     def numpy(self) -> np.ndarray:
-        """A NumPy copy, from any backend; it is the caller's own to edit."""
+        """A NumPy copy, from any backend; it is the caller's own to edit.
+
+        On a device this waits until everything is computed, and raises what went wrong meanwhile.
+        """
+        late.settle(self.backend)
         return self.backend.to_host(self._data)
 
     def item(self) -> Any:

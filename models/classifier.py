@@ -82,10 +82,13 @@ class SequenceClassifier(Module):
     def forward(self, tokens: Any, lengths: Any) -> Tensor:
         """Logits (N, C) for tokens (T, N) of which `lengths` (N,) count."""
         if self.training and self.word_dropout:
-            backend = self.embedding.weight.backend
-            tokens = tokens if isinstance(tokens, Tensor) else mg.tensor(tokens, backend=backend)
+            tokens = tokens if isinstance(tokens, Tensor) else np.asarray(tokens)
             dropped = generator().random(tokens.shape) < self.word_dropout
-            tokens = mg.where(mg.tensor(dropped, backend=backend), UNKNOWN, tokens)
+            if isinstance(tokens, Tensor):
+                dropped = mg.tensor(dropped, backend=tokens.backend)
+                tokens = mg.where(dropped, UNKNOWN, tokens)
+            else:  # as whole batches move to a device, so they do with their gaps
+                tokens = np.where(dropped, UNKNOWN, tokens)
         return self.read(self.embedding(tokens), lengths)
 
     def read(self, vectors: Tensor, lengths: Any) -> Tensor:

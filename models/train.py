@@ -17,7 +17,10 @@ from minigrad.rng import generator
 from .classifier import SequenceClassifier
 from .tasks.reviews import Review, Splits, Vocabulary, batches, tokenize
 
-__all__ = ["Epoch", "Examples", "Recipe", "Run", "Watch", "evaluate", "fit", "train_reviews"]
+__all__ = ["Epoch", "Examples", "Recipe", "Run", "Tally", "Watch"]
+__all__ += ["evaluate", "fit", "train_reviews"]
+
+LOOK = 50  # batches between looks at the loss: a device is waited for at each
 
 
 class Examples(NamedTuple):
@@ -39,11 +42,50 @@ class Epoch:
     seconds: float
 
 
+class Tally:
+    """Mean loss and accuracy over the examples seen so far; `seen` says how many.
+
+    What a batch gave stays where it was computed until somebody asks for a mean: on a device the
+    next batch needn't wait.
+    """
+
+    def __init__(self) -> None:
+        self.seen = 0
+        self._loss = self._right = 0.0  # sums over the batches that were read
+        self._unread: list[tuple[mg.Tensor, mg.Tensor, np.ndarray]] = []
+
+    def add(self, cost: mg.Tensor, logits: mg.Tensor, labels: np.ndarray) -> None:
+        """A batch: its mean loss, its logits (N, C) and its classes (N,)."""
+        self.seen += len(labels)
+        self._unread.append((cost.detach(), mg.argmax(logits, axis=-1), labels))
+
+    @property
+    def loss(self) -> float:
+        """The mean loss."""
+        self._read()
+        return self._loss / self.seen
+
+    @property
+    def accuracy(self) -> float:
+        """The share of right answers."""
+        self._read()
+        return self._right / self.seen
+
+    def _read(self) -> None:
+        if not self._unread:
+            return
+        costs, answers, labels = zip(*self._unread, strict=True)
+        self._unread.clear()
+        for cost, batch in zip(mg.stack(costs).tolist(), labels, strict=True):
+            self._loss += cost * len(batch)
+        self._right += int((mg.concatenate(answers).numpy() == np.concatenate(labels)).sum())
+
+
 class Watch:
     """Told how a training goes; this one keeps quiet, and a progress bar doesn't."""
 
-    def step(self, epoch: int, seen: int, loss: float, accuracy: float) -> None:
-        """A batch is learnt: of this epoch, examples seen so far, mean loss and accuracy."""
+    def step(self, epoch: int, tally: Tally) -> None:
+        """A batch is learnt; the tally is that of this epoch."""
 
     def epoch(self, record: Epoch, best: bool) -> None:
         """An epoch is over, the best one so far or not."""
@@ -81,8 +123,9 @@ def fit(
     for number in range(1, epochs + 1):
         start = time.perf_counter()
         model.train()
-        seen, loss, right = 0, 0.0, 0
-        for tokens, lengths, labels, _ in batches(*train, batch_size, generator()):
+        tally = Tally()
+        for i, batch in enumerate(batches(*train, batch_size, generator()), 1):
+            tokens, lengths, labels, _ = batch
             logits = model(tokens, lengths)
             cost = mg.cross_entropy(logits, labels)
             optimizer.zero_grad()
@@ -90,17 +133,13 @@ def fit(
             mg.optim.clip_grad_norm_(model.parameters(), max_norm)
             optimizer.step()
             schedule.step()
-            seen += len(labels)
-            loss += cost.item() * len(labels)
-            right += _right(logits, labels)
-            if not math.isfinite(loss):
-                raise FloatingPointError(
-                    f"the loss became {cost.item()} in epoch {number}: try a smaller rate than {lr}"
-                )
-            watch.step(number, seen, loss / seen, right / seen)
+            tally.add(cost, logits, labels)
+            if i % LOOK == 0 or i == steps:
+                _check_finite(tally.loss, number, lr)
+            watch.step(number, tally)
         validation_loss, accuracy = evaluate(model, validation)
         seconds = time.perf_counter() - start
-        record = Epoch(number, loss / seen, right / seen, validation_loss, accuracy, seconds)
+        record = Epoch(number, tally.loss, tally.accuracy, validation_loss, accuracy, seconds)
         history.append(record)
         if best := accuracy > highest:
             weights, highest = model.state_dict(), accuracy
@@ -114,16 +153,18 @@ def fit(
 def evaluate(model: Module, examples: Examples, batch_size: int = 256) -> tuple[float, float]:
     """Mean loss and accuracy of a model in evaluation mode, in which it stays."""
     model.eval()
-    loss, right = 0.0, 0
+    tally = Tally()
     for tokens, lengths, labels, _ in batches(*examples, batch_size):
         logits = model(tokens, lengths)
-        loss += mg.cross_entropy(logits, labels, reduction="sum").item()
-        right += _right(logits, labels)
-    return loss / len(examples.labels), right / len(examples.labels)
+        tally.add(mg.cross_entropy(logits, labels), logits, labels)
+    return tally.loss, tally.accuracy
 
 
-def _right(logits: mg.Tensor, labels: np.ndarray) -> int:
-    return int((logits.numpy().argmax(axis=-1) == labels).sum())
+def _check_finite(loss: float, epoch: int, lr: float) -> None:
+    if not math.isfinite(loss):
+        raise FloatingPointError(
+            f"the loss became {loss} in epoch {epoch}: try a smaller rate than {lr}"
+        )
 
 
 # --- reviews ---------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Choosing a backend: who is asked first, when it is loaded, and what is said when it can't be."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -184,6 +185,80 @@ def test_a_known_backend_that_cannot_start(register):
         "backend 'frob' is known but can't start here: No module named 'frobnicator'."
     )
     assert isinstance(error.value.__cause__, ImportError)
+
+
+# --- devices -------------------------------------------------------------------------------------
+
+
+class Several(ArrayModuleBackend):
+    """A backend of several devices, of which one is current."""
+
+    current = 0
+
+    def __init__(self, index=None):
+        super().__init__(np, "several" if index is None else f"several:{index}", is_host=True)
+        self.index = index
+
+    @contextlib.contextmanager
+    def active(self):
+        before, Several.current = Several.current, int(self.index or 0)
+        yield
+        Several.current = before
+
+
+@pytest.fixture
+def several(register):
+    register("several", lambda device=None: Several(device))
+    yield
+    for name in ("several:0", "several:1"):
+        _loaded.pop(name, None)
+    Several.current = 0
+
+
+def test_a_device_is_named_behind_a_colon(several):
+    first, second = mg.get_backend("several"), mg.get_backend("several:1")
+    assert (first.index, second.index) == (None, "1")
+    assert mg.get_backend("several:1") is second is not first
+    assert mg.ones(2, backend="several:1").backend is second
+    assert "several:1" not in mg.available_backends()
+
+
+def test_the_chosen_device_is_the_current_one(several):
+    with mg.use_backend("several:1"):
+        assert Several.current == 1
+        with mg.use_backend("numpy"), mg.use_backend("several:0"):
+            assert Several.current == 0
+        assert Several.current == 1
+    assert Several.current == 0
+    mg.set_backend("several:1")
+    assert Several.current == 1
+
+
+def test_a_device_of_a_backend_registered_anew(several):
+    first = mg.get_backend("several:1")
+    mg.register_backend("several", lambda device=None: Several(device))
+    assert mg.get_backend("several:1") is not first
+
+
+@pytest.mark.parametrize("name", ["numpy:1", "numpy:", "strict:0"])
+def test_a_backend_of_one_device(name):
+    base = name.partition(":")[0]
+    with pytest.raises(mg.BackendError) as error:
+        mg.get_backend(name)
+    assert (
+        str(error.value)
+        == f"backend {base!r} has one device only; take {base!r} instead of {name!r}"
+    )
+
+
+def test_a_device_of_an_unknown_backend():
+    with pytest.raises(
+        mg.BackendError, match=r"unknown backend 'nunpy:1'.*Did you mean 'numpy:1'\?"
+    ):
+        mg.get_backend("nunpy:1")
+
+
+# --- what can't start, and what doesn't fit -------------------------------------------------------
 
 
 def test_numba_is_missing():

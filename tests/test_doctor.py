@@ -12,7 +12,8 @@ import minigrad as mg
 from minigrad import doctor
 from minigrad.backend import ArrayModuleBackend, _loaded, _loaders
 
-KEYS = {"name", "available", "why", "version", "device", "install", "current", "chosen_by"}
+KEYS = {"name", "available", "why", "version", "device", "memory", "install", "current"}
+KEYS |= {"chosen_by"}
 
 
 @pytest.fixture
@@ -92,6 +93,20 @@ def test_a_backend_that_starts_and_then_fails(register, kind, why):
     assert why in row("ill")["why"]
     with mg.use_backend("ill"):
         assert doctor.exit_code() == 1
+
+
+def test_the_memory_of_a_device(register):
+    class Device(ArrayModuleBackend):
+        def memory(self):
+            gib = 2**30
+            sizes = {"total": 16 * gib, "free": 12 * gib, "pool_held": 3 * gib, "pool_used": gib}
+            return {"gpu": "A GPU", **sizes}
+
+    register("device", lambda: Device(np, "device", is_host=True))
+    assert row("device")["memory"]["free"] == 12 * 2**30
+    assert row("numpy")["memory"] is None
+    said = "A GPU: 12.00 of 16.00 GiB free; the memory pool holds 3.00 GiB, 1.00 of them in use"
+    assert f"\n      {said}\n" in doctor.table()
 
 
 def run(backend):

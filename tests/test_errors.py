@@ -334,3 +334,11 @@ def test_an_op_looks_like_its_function():
     assert str(inspect.signature(mg.sum)).startswith("(x, axis=None, keepdims=False")
     assert mg.sum.__name__ == "sum" and "sum over `axis`" in mg.sum.__doc__
     assert repr(mg.sum) == "<op sum>"
+
+
+def test_a_lack_of_memory_stays_one_and_names_the_op():
+    with pytest.raises(MemoryError) as error:
+        mg.outer(mg.ones(2**24), mg.ones(2**24))
+    assert error.value.__notes__ == [
+        "This happened in multiply, called with a (16777216, 1) float32, b (1, 16777216) float32."
+    ]

@@ -401,6 +401,7 @@ def test_too_small_a_budget_is_no_pass():
 # --- manners -----------------------------------------------------------------------------------
 
 
+@mg.use_backend("numpy")  # it captures a NumPy array
 def test_second_order_is_checked_on_its_own():
     @mg.op
     def captured(xp, x):

@@ -240,6 +240,27 @@ def test_dlpack_with_torch():
     assert mg.from_dlpack(torch.ones(2)).tolist() == [1.0, 1.0]
 
 
+def test_a_host_array_is_not_shared_with_a_device():
+    said = r"in the host's memory can't be shared with backend 'strict'; copy it there by mg.tensor"
+    with pytest.raises(mg.BackendError, match=said):
+        mg.from_dlpack(np.ones(2), backend="strict")
+
+
+class OnDevice:
+    """An array of another library on CUDA's device 0, as far as anybody may look."""
+
+    def __dlpack_device__(self):
+        return (2, 0)
+
+
+@pytest.mark.parametrize("take", [mg.tensor, mg.from_dlpack])
+def test_an_array_on_a_device_is_not_read_in_silence(take):
+    with pytest.raises(
+        mg.BackendError, match=r"pass backend='cupy', and the tensor's .to\('numpy'"
+    ):
+        take(OnDevice())
+
+
 # --- copies --------------------------------------------------------------------------------------
 
 

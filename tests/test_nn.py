@@ -233,7 +233,8 @@ def test_moving_to_another_backend(backend):
     z.sum().backward()
     np.testing.assert_allclose(z.numpy(), y.numpy(), rtol=1e-4)  # y is float32
     assert weight.grad.backend is target
-    np.testing.assert_allclose(weight.grad.numpy(), gradient, atol=1e-6)
+    # Through a norm of two features nearly no gradient comes: what comes is mostly rounding.
+    np.testing.assert_allclose(weight.grad.numpy(), gradient, atol=1e-4)
 
 
 # --- state -----------------------------------------------------------------------------------

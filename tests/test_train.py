@@ -110,8 +110,8 @@ def test_watch_sees_every_batch():
         def __init__(self):
             self.steps = []
 
-        def step(self, epoch, seen, loss, accuracy):
-            self.steps.append((epoch, seen, loss, accuracy))
+        def step(self, epoch, tally):
+            self.steps.append((epoch, tally.seen, tally.loss, tally.accuracy))
 
     watch = Count()
     history = fit(some_model(), some_examples(10), some_examples(), **SETTINGS, watch=watch)

@@ -42,8 +42,8 @@ def astype(x: Any, dtype: Any) -> Any:
 
 
 def transfer(x: Tensor, target: Any) -> Tensor:
-    """x on the backend object `target`, by way of the host; see `Tensor.to`."""
-    out = wrap(target.from_host(x.backend.to_host(x._data)), target)
+    """x on the backend object `target`; see `Tensor.to`."""
+    out = wrap(_moved(x._data, x.backend, target), target)
     if x._node is not None and grad_enabled.get():
         node = out._node = Node()
         node.op, node.birth, node.edges, node.saved = _TRANSFER, tick(), (x._node,), ()
@@ -52,14 +52,19 @@ def transfer(x: Tensor, target: Any) -> Tensor:
     return out
 
 
+def _moved(array: Any, source: Any, target: Any) -> Any:
+    """A copy by way of the host, unless both backends have the same kind of arrays."""
+    if source.array_type is target.array_type:
+        return target.copy(array)
+    return target.from_host(source.to_host(array))
+
+
 def _transfer_back(node: Node, saved: Any, g: Any, work: Any) -> None:
     (edge,) = node.edges
     (source,) = node.settings
     if edge in work.grads:
-        if isinstance(g, Tensor):
-            g = transfer(g, source)
-        else:
-            g = source.from_host(node.backend.to_host(g))
+        raw = not isinstance(g, Tensor)
+        g = _moved(g, node.backend, source) if raw else transfer(g, source)
         if work.grads[edge] is None:
             work.grads[edge] = g
         else:

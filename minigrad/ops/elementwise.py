@@ -201,7 +201,7 @@ sigmoid.vjp(x=lambda g, y: g * y * (1 - y))
 @op
 def softplus(xp, x):
     """log(1 + exp(x)), the smooth relu, without overflow."""
-    return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+    return xp.add(xp.maximum(x, 0), xp.log1p(xp.exp(xp.negative(xp.abs(x)))))
 
 
 softplus.vjp(x=lambda g, x: g * sigmoid(x))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from .. import late
 from ..op import op
 from ..tensor import Tensor
 from .axes import one_axis
@@ -33,35 +35,111 @@ def scatter(xp, x, *, index, shape):
 scatter.vjp(x=lambda g, index: getitem(g, index=index))
 
 
-def index_of(index: Any, backend: Any) -> Any:
-    """An index as the backend takes it: tensors, lists and NumPy arrays as arrays of its own."""
-    if isinstance(index, tuple):
-        return tuple(index_of(part, backend) for part in index)
-    if index is None or index is ... or isinstance(index, (int, slice)):
-        return index
-    if isinstance(index, np.integer):
-        return int(index)
-    array = index._data if isinstance(index, Tensor) else np.asarray(index)
-    if array.size == 0 and not isinstance(index, (Tensor, np.ndarray)):
-        array = array.astype(np.int64)  # an empty list has no dtype of its own
+def index_of(index: Any, x: Tensor) -> Any:
+    """An index into x as its backend takes it: tensors, lists, NumPy arrays as arrays of its own.
+
+    Raises IndexError for positions that x doesn't have. NumPy finds them by itself; for a device
+    they are looked for here, as its libraries take them from the other end, or read what lies
+    there. Positions that are on a device already are looked at there: see `late.py`.
+    """
+    whole = isinstance(index, tuple)
+    parts = [_part(part, x.backend) for part in (index if whole else (index,))]
+    if not x.backend.is_host:
+        parts = list(_checked(parts, x))
+    prepared = tuple(p if _is_basic(p) else x.backend.index_array(p) for p in parts)
+    return prepared if whole or len(prepared) != 1 else prepared[0]
+
+
+def _is_basic(part: Any) -> bool:
+    return part is None or part is ... or isinstance(part, (int, slice))
+
+
+def _part(part: Any, backend: Any) -> Any:
+    """One part of an index: None, an ellipsis, a slice, an int, or an array."""
+    if _is_basic(part):
+        return part
+    if isinstance(part, np.integer):
+        return int(part)
+    array = part._data if isinstance(part, Tensor) else part
+    if not isinstance(array, (backend.array_type, np.ndarray)):
+        array = np.asarray(array)
+        if array.size == 0:
+            array = array.astype(np.int64)  # an empty list has no dtype of its own
     if array.dtype.kind not in "iub":
         raise IndexError(
             f"an index must be made of integers, slices or truth values; got {array.dtype}"
         )
-    return backend.index_array(array)
+    return array
+
+
+def _checked(parts: list[Any], x: Tensor) -> Iterator[Any]:
+    """The parts of an index, after a look at the positions that they name."""
+    widths = [0 if p is None or p is ... else _width(p) for p in parts]
+    axis, others = 0, x.ndim - sum(widths)
+    for part, width in zip(parts, widths, strict=True):
+        shape = x.shape[axis : axis + width]
+        axis += others if part is ... else width
+        if _is_basic(part) or len(shape) < width:  # one too many: the backend says so
+            yield part
+        elif part.dtype.kind != "b":
+            _check_positions(part, axis - 1, shape[0], x.backend)
+            yield part
+        elif part.ndim and isinstance(part, np.ndarray):
+            if part.shape != shape:
+                raise IndexError(
+                    f"getitem: a mask of shape {part.shape} doesn't fit the axes {shape} of a "
+                    f"tensor {x.shape}"
+                )
+            yield from np.nonzero(part)  # a device would have to be waited for
+        else:
+            yield part
+
+
+def _width(part: Any) -> int:
+    """How many axes a part of an index is for."""
+    is_mask = not isinstance(part, (int, slice)) and part.dtype.kind == "b"
+    return part.ndim if is_mask else 1
+
+
+def _check_positions(positions: Any, axis: int, n: int, backend: Any) -> None:
+    out = f"out of bounds for axis {axis} with size {n}"
+    if isinstance(positions, np.ndarray):
+        wrong = positions[(positions < -n) | (positions >= n)]
+        if wrong.size:
+            raise IndexError(f"getitem: index {wrong[0]} is {out}")
+    elif math.prod(positions.shape):
+        note_outside(positions, -n, n, backend, IndexError(f"getitem: an index is {out}"))
+
+
+def note_outside(
+    positions: Any,
+    start: int,
+    stop: int,
+    backend: Any,
+    error: Exception,
+    allowed: int | None = None,
+) -> None:
+    """Raise `error` later if positions on a device are not from `start` to below `stop`."""
+    if positions.dtype != np.int64:
+        positions = backend.astype(positions, np.dtype(np.int64))
+    wrong = backend.not_equal(positions, backend.clip(positions, start, stop - 1))
+    if allowed is not None:
+        wrong = backend.logical_and(wrong, backend.not_equal(positions, allowed))
+    late.note(backend.any(wrong), backend, error)
 
 
 def index(x: Tensor, index: Any) -> Tensor:
     """x[index]: integers, slices, ellipsis, None, integer arrays or truth values, as in NumPy.
 
-    Gradients add up where an element is read more than once.
+    Gradients add up where an element is read more than once. Raises IndexError for a position that
+    x doesn't have; if the positions are on a device, that happens when numbers come to the host.
 
     >>> import minigrad as mg
     >>> mg.arange(6).reshape(2, 3)[:, [2, 0]]
     tensor([[2, 0],
             [5, 3]])
     """
-    return getitem(x, index=index_of(index, x.backend))
+    return getitem(x, index=index_of(index, x))
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
@@ -78,7 +156,7 @@ def scatter_add(x: Tensor, index: Any, values: Any) -> Tensor:
     >>> mg.scatter_add(mg.zeros(3), [0, 2, 2], mg.ones(3))
     tensor([1., 0., 2.])
     """
-    where = index_of(index, x.backend)
+    where = index_of(index, x)
     if not isinstance(values, Tensor):
         from ..creation import tensor
 

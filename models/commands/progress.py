@@ -1,13 +1,19 @@
-"""How a training goes, on standard error: a bar where there is a terminal, and a line per epoch."""
+"""How a training or a report goes, on standard error: a bar where there is a terminal, and lines."""
 
 import time
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
-from ..train import Epoch, Watch
+from ..train import Epoch, Tally, Watch
 
 
 class TrainingProgress(Watch):
@@ -31,6 +37,7 @@ class TrainingProgress(Watch):
             disable=not self._console.is_terminal,
         )
         self._start = time.perf_counter()
+        self._shown = 0.0  # when it last moved
         self._task = self._bar.add_task(
             "", total=epochs * examples, epoch=1, loss=0.0, accuracy=0.0, rate=0.0
         )
@@ -49,16 +56,20 @@ class TrainingProgress(Watch):
     ) -> None:
         self._bar.stop()
 
-    def step(self, epoch: int, seen: int, loss: float, accuracy: float) -> None:
-        """Moves the bar."""
-        done = (epoch - 1) * self._examples + seen
+    def step(self, epoch: int, tally: Tally) -> None:
+        """Moves the bar, if it is there, ten times a second at most: a device is waited for."""
+        now = time.perf_counter()
+        if self._bar.disable or now - self._shown < 0.1:
+            return
+        self._shown = now
+        done = (epoch - 1) * self._examples + tally.seen
         self._bar.update(
             self._task,
             completed=done,
             epoch=f"{epoch}/{self._epochs}",
-            loss=loss,
-            accuracy=accuracy,
-            rate=done / (time.perf_counter() - self._start),
+            loss=tally.loss,
+            accuracy=tally.accuracy,
+            rate=done / (now - self._start),
         )
 
     def epoch(self, record: Epoch, best: bool) -> None:
@@ -69,3 +80,37 @@ class TrainingProgress(Watch):
             f"{'  the best so far' if best else ''}",
             highlight=False,
         )
+
+
+class PartsProgress:
+    """Shows which of several parts is at work, and how far it is; called with both."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description:12}"),
+            BarColumn(bar_width=16),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task("")
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def __call__(self, part: str, done: int, total: int) -> None:
+        """Moves the bar, and says where there is none when a part begins."""
+        self._bar.update(self._task, description=part, completed=done, total=total)
+        if self._bar.disable and not done and total == 1:
+            self._console.print(f"{part} ...", highlight=False)

@@ -1,0 +1,196 @@
+"""The CuPy backend: NumPy's functions on a GPU, and the few things that are different there.
+
+Work is queued on CuPy's current stream, which is the user's to choose, and nothing here waits for
+it but `to_host` and `synchronize`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from minigrad.backend import PROTOCOL, ArrayModuleBackend, BackendError
+from minigrad.compiler.schedule import Loop
+from minigrad.graph import observers
+
+from .cupy_codegen import Writer
+from .cupy_diagnosis import CupyUnavailable, builds, start, version_text
+from .cupy_loop import CupyLoop, Kernels
+
+
+class CupyBackend(ArrayModuleBackend):
+    """CuPy arrays on a CUDA device.
+
+    Parameters
+    ----------
+    cupy : the module.
+    index : the number of the device; CuPy's current device, whichever that is, if None.
+    """
+
+    def __init__(self, cupy: Any, index: int | None = None) -> None:
+        kind = "rocm" if cupy.cuda.runtime.is_hip else "cuda"
+        suffix = "" if index is None else f":{index}"
+        super().__init__(cupy, name=f"cupy{suffix}", device=f"{kind}{suffix}")
+        self.index = index
+        self.kernels: dict[str, Kernels] = {}  # by their text
+        self.launched = Counter[str]()  # by loops: their "kernels" and "products"
+        from cupyx.scipy.special import expit
+
+        self._expit = expit
+        # Each number's bits times an odd number of its place: what moves or changes is noticed.
+        self._mixed = cupy.ElementwiseKernel(
+            "T bits",
+            "uint64 mixed",
+            "mixed = (bits + 1ull) * (2ull * i + 1ull) * 0x9E3779B97F4A7C15ull",
+            "minigrad_fingerprint",
+        )
+        for group, names in PROTOCOL.items():
+            for name in names:
+                if group != "identity" and name != "quiet":
+                    setattr(self, name, self._scoped(getattr(self, name)))
+        if index is not None:
+            observers.append(self._check_device)
+
+    # --- in and out ------------------------------------------------------------------------
+
+    def asarray(self, value: Any, dtype: Any = None) -> Any:
+        if isinstance(value, self.array_type):
+            self._check_device(None, None, (), value, self)
+        return self.xp.asarray(value, dtype=dtype)
+
+    def to_host(self, array: Any) -> np.ndarray:
+        return self.xp.asnumpy(array)
+
+    def synchronize(self) -> None:
+        self.xp.cuda.get_current_stream().synchronize()
+
+    def fingerprint(self, array: Any) -> Any:
+        """A checksum of an array's bytes, computed and kept on the device."""
+        with array.device:  # which CuPy's user may have left meanwhile
+            return self._mixed(array.view(f"u{array.itemsize}")).sum()
+
+    def sigmoid(self, x: Any) -> Any:
+        return self._expit(x)  # one kernel; and what overflows in it warns nobody
+
+    # --- scans -----------------------------------------------------------------------------
+
+    def compile_loop(self, loop: Loop, dtype: str) -> Callable[..., None]:
+        """What runs a loop: per step its products and generated kernels; see `cupy_loop`."""
+        writer = Writer(loop)
+        if writer.text not in self.kernels:
+            self.kernels[writer.text] = Kernels(writer.text, self.xp)
+        return self._scoped(CupyLoop(loop, writer, self.kernels[writer.text], self))
+
+    # --- the device ------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def quiet(self) -> Iterator[None]:
+        """CuPy warns of no overflow; what happens in this context happens on this device."""
+        try:
+            with self._current():
+                yield
+        except MemoryError as error:
+            self._tell_memory(error)
+            raise
+
+    active = quiet
+
+    def _current(self) -> contextlib.AbstractContextManager[Any]:
+        """A context in which this backend's device is CuPy's current one."""
+        return contextlib.nullcontext() if self.index is None else self.xp.cuda.Device(self.index)
+
+    def _scoped(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """A method as if it were called within `quiet`, at less cost."""
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return method(*args, **kwargs)
+            except MemoryError as error:
+                self._tell_memory(error)
+                raise
+
+        def call_there(*args: Any, **kwargs: Any) -> Any:
+            with self._current():
+                return call(*args, **kwargs)
+
+        return call if self.index is None else call_there
+
+    def _check_device(self, op: Any, node: Any, inputs: Any, output: Any, backend: Any) -> None:
+        """Told of every op call, and of arrays from elsewhere: are they where they should be?"""
+        if backend is not self or self.index is None:
+            return
+        for part in output if isinstance(output, (list, tuple)) else (output,):
+            if part.device.id != self.index:
+                raise BackendError(
+                    f"{op.name if op else 'asarray'}: arrays of {self.name!r} are on GPU "
+                    f"{self.index}, and this one is on GPU {part.device.id}. CuPy calculates on "
+                    f"its current device: choose it by with mg.use_backend({self.name!r}), or copy "
+                    f"the array by mg.tensor(array, backend={self.name!r})"
+                )
+
+    def about(self) -> dict[str, str]:
+        """The GPU, its compute capability, the driver, CUDA, CuPy and its package; in words."""
+        xp, runtime = self.xp, self.xp.cuda.runtime
+        version = str if runtime.is_hip else version_text
+        device = xp.cuda.Device(self.index)
+        properties = runtime.getDeviceProperties(device.id)
+        return {
+            "GPU": properties["name"].decode(),
+            "compute capability": ".".join(str(properties[part]) for part in ("major", "minor")),
+            "memory": _size(properties["totalGlobalMem"]),
+            "multiprocessors": str(properties["multiProcessorCount"]),
+            "platform": "ROCm" if runtime.is_hip else "CUDA",
+            "driver": f"for {version(runtime.driverGetVersion())}",
+            "runtime": version(runtime.runtimeGetVersion()),
+            "CuPy": f"{xp.__version__} ({', '.join(builds())})",
+        }
+
+    # --- memory ----------------------------------------------------------------------------
+
+    def memory(self) -> dict[str, Any]:
+        """The GPU's name; in bytes, what it has and what is free; what CuPy's pool holds and uses.
+
+        The pool keeps what arrays gave back, to hand it out again; `pool_held` counts that, too.
+        """
+        runtime, pool = self.xp.cuda.runtime, self.xp.get_default_memory_pool()
+        with self.xp.cuda.Device(self.index) as device:
+            free, total = runtime.memGetInfo()
+            return {
+                "gpu": runtime.getDeviceProperties(device.id)["name"].decode(),
+                "free": free,
+                "total": total,
+                "pool_used": pool.used_bytes(),
+                "pool_held": pool.total_bytes(),
+            }
+
+    def _tell_memory(self, error: MemoryError) -> None:
+        """Say what there is to somebody who asked for more, once."""
+        if any(note.startswith(_MEMORY) for note in getattr(error, "__notes__", ())):
+            return
+        m = self.memory()
+        unused = m["pool_held"] - m["pool_used"]
+        error.add_note(
+            f"{_MEMORY} {m['gpu']} has {_size(m['total'])}, of which {_size(m['free'])} are free; "
+            f"arrays of this process take {_size(m['pool_used'])}, and CuPy's pool keeps "
+            f"{_size(unused)} for new ones. Smaller batches and shorter sequences need less, "
+            "mg.checkpoint trades memory for time, and nvidia-smi shows what other programs hold."
+        )
+
+
+_MEMORY = "GPU memory:"
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.2f} GiB"
+
+
+def load(device: str | None = None) -> CupyBackend:
+    """The entry point's target: `cupy` for CuPy's current device, `cupy:1` for a given one."""
+    if device is not None and not device.isdecimal():
+        raise CupyUnavailable(f"a GPU has a number, counted from 0; got {device!r}", "take cupy:0")
+    index = None if device is None else int(device)
+    return CupyBackend(start(index), index)

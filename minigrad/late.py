@@ -1,0 +1,37 @@
+"""Errors that a device finds: noted there, and raised when the host waits for numbers anyway.
+
+To ask a device whether something is wrong means to wait until it has done all that was asked
+before. A check on a device leaves its answer there instead, and the next `numpy()`, `item()` or the
+like of any tensor there reads all the answers. Until then results may be wrong.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+_MOST = 10_000  # answers that may wait; each keeps a little memory on its device
+
+_noted: list[tuple[Any, Any, Exception]] = []  # backend, raw truth value there, what to raise
+
+
+def note(wrong: Any, backend: Any, error: Exception) -> None:
+    """Raise `error` if `wrong` holds: now if it is a Python bool, later if it is on a device."""
+    if isinstance(wrong, bool):
+        if wrong:
+            raise error
+        return
+    _noted.append((backend, wrong, error))
+    if len(_noted) >= _MOST:
+        settle(backend)
+
+
+def settle(backend: Any) -> None:
+    """Read all answers on a backend, and raise the error of the first that says so."""
+    if backend.is_host:
+        return
+    waiting = [(wrong, error) for other, wrong, error in _noted if other is backend]
+    _noted[:] = [noted for noted in _noted if noted[0] is not backend]
+    for wrong, error in waiting:
+        if backend.to_host(wrong):
+            error.add_note(f"Device {backend.name!r} found this earlier than it is told here.")
+            raise error

@@ -1,0 +1,1 @@
+"""The real CuPy on a machine without a GPU: see README.md."""
