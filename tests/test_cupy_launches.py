@@ -60,8 +60,8 @@ def asked(name, numbers=(6, 4)):
     return forward.launches, backward.launches
 
 
-# Forwards and backwards; besides kernels of our own, layer norm's backward pass sums weight and bias
-# over rows and copies both, and cross entropy numbers the rows.
+# Forwards and backwards. Besides our own kernel, layer norm sums the gradients of weight and bias
+# over rows, and copies both; cross entropy numbers the rows.
 COSTS = dict.fromkeys(FUNCTIONS, (1, 1)) | {"layer_norm": (1, 5), "cross_entropy": (2, 1)}
 
 

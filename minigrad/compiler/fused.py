@@ -105,6 +105,8 @@ class Fused:
             self._steps.update(zip(loop.kept, kept, strict=True))
         self._run(plan.after, self._once, self._steps)
         self.ys = [self._output(y, program.ys[:i]) for i, y in enumerate(program.ys)]
+        # The rest, such as x @ W for all steps, makes room for the backward pass.
+        self._steps = {v: array for v, array in self._steps.items() if v in plan.saved}
 
     def arrays(self) -> list[Any]:
         """All that the backward pass reads."""

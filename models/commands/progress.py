@@ -1,4 +1,4 @@
-"""How a training or a report goes, on standard error: a bar where there is a terminal, and lines."""
+"""How trainings and reports go, on standard error: a bar where there is a terminal, and lines."""
 
 import time
 from types import TracebackType
