@@ -29,10 +29,11 @@ class ArrayPool:
 
     def empty(self, shape: Any, dtype: Any) -> np.ndarray:
         """An array of this shape and dtype, whose contents don't matter."""
-        shape, dtype = tuple(shape), np.dtype(dtype)
-        size = _rounded(math.prod(shape) * dtype.itemsize)
+        dtype = np.dtype(dtype)
+        size = math.prod(shape) * dtype.itemsize
         if size < _SMALLEST:
             return np.empty(shape, dtype)
+        shape, size = tuple(shape), _rounded(size)
         with self._lock:  # until the array's reference is there for other threads to see
             known = self._blocks.setdefault(size, [])
             for i in range(len(known)):

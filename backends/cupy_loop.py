@@ -49,7 +49,7 @@ class Kernels:
 
 
 class CupyLoop:
-    """A loop with its kernels; called as `Fused` calls a kernel, with CuPy arrays."""
+    """A loop with its kernels; called as `minigrad.compiler.host` says, with CuPy arrays."""
 
     def __init__(self, loop: Loop, writer: Writer, kernels: Kernels, backend: Any) -> None:
         self._loop, self._stages, self._own = loop, writer.stages, writer.own

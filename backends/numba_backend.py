@@ -17,11 +17,13 @@ from .numba_cache import Kernel
 from .numba_codegen import Writer
 from .numba_gemm import MR, gemm, pack
 from .numba_scatter import add_rows
-from .numba_threads import by_rows
+from .numba_threads import SMALLEST, by_rows
 from .numpy_backend import NumpyBackend
 
 # Products with fewer rows or columns, or fewer terms in all, are the library's.
 _NARROW, _SMALL = 16, 1 << 18
+
+_FLOATS = ("float32", "float64")
 
 _FEW = 1024  # numbers to scatter for which loading a kernel does not pay
 
@@ -40,18 +42,27 @@ class NumbaBackend(NumpyBackend):
 
     def matmul(self, a: Any, b: Any, start: Any = None) -> Any:
         """The matrix product over the last two axes; with `start`, (N, M) or (M,), added to it."""
-        if a.ndim > 2 and b.ndim == 2:
-            rows = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
-            return self.matmul(rows, b).reshape(*a.shape[:-1], b.shape[-1])
-        if a.ndim != 2 or b.ndim != 2 or a.dtype != b.dtype or a.shape[1] != b.shape[0]:
+        if a.ndim != 2 or b.ndim != 2:
+            if a.ndim > 2 and b.ndim == 2:
+                rows = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
+                return self.matmul(rows, b).reshape(*a.shape[:-1], b.shape[-1])
             return super().matmul(a, b)
         (rows, terms), columns = a.shape, b.shape[1]
-        small = min(rows, columns) < _NARROW or rows * terms * columns < _SMALL
-        if small or a.dtype.name not in ("float32", "float64"):
+        if a.size * columns < _SMALL:
+            out = np.dot(a, b)  # takes half the time of np.matmul at this size
+        elif terms != b.shape[0] or a.dtype != b.dtype or a.dtype.name not in _FLOATS:
+            out = np.matmul(a, b)
+        elif rows < _NARROW or columns < _NARROW:
             out = np.matmul(a, b, out=self.empty((rows, columns), a.dtype))
-            if start is not None:
-                out += start
-            return out
+        else:
+            return self._product(a, b, start)
+        if start is not None:
+            out += start
+        return out
+
+    def _product(self, a: Any, b: Any, start: Any) -> Any:
+        """The product of large matrices."""
+        rows, columns = a.shape[0], b.shape[1]
         if start is None and a.strides[0] < a.strides[1]:
             # By columns, as in a weight's gradient: laid out as the weight, which is transposed.
             transposed = self.empty((columns, rows), a.dtype)
@@ -64,7 +75,7 @@ class NumbaBackend(NumpyBackend):
     def scatter(self, g: Any, index: Any, shape: tuple[int, ...]) -> Any:
         """Zeros of `shape` with `g` added at `index`."""
         rows = isinstance(index, np.ndarray) and index.dtype.kind == "i" and len(shape) > 0
-        if not rows or g.size < _FEW or g.dtype.name not in ("float32", "float64"):
+        if not rows or g.size < _FEW or g.dtype.name not in _FLOATS:
             return super().scatter(g, index, shape)
         out, width = np.zeros(shape, g.dtype), math.prod(shape[1:])
         positions = _tidy(index.astype(np.int64, copy=False)).reshape(index.size)
@@ -80,6 +91,7 @@ class NumbaBackend(NumpyBackend):
         plain = [loop.once.index(v) for v in writer.plain]
         packed = [loop.once.index(v) for v in writer.packed]
         sizes = [loop.program.sizes[name] for name in list(writer.sizes)[1:]]  # the first is N
+        products = [gemm(dtype).address] if packed else []
         if text not in self.kernels:
             self.kernels[text] = Kernel(text)
         kernel = self.kernels[text]
@@ -97,23 +109,25 @@ class NumbaBackend(NumpyBackend):
         ) -> None:
             weights = [_tidy(once[i]) for i in plain]
             panels = [pack(once[i]) for i in packed]
-            products = [gemm(dtype).address] if packed else []
             rows = [_tidy(x) for x in steps]
             rest = (*whole, N, *sizes, *weights, *rows, *products, *panels, *carries, *kept)
-            compiled = kernel.ready((T, 0, N, descending, keep, *rest))
+            everything = (T, 0, N, descending, keep, *rest)
+            compiled, work = kernel.ready(everything), T * N * width
+            if work < SMALLEST:  # nothing to share out
+                compiled(*everything)
+                return
 
             def part(lo: int, hi: int) -> None:
                 compiled(T, lo, hi, descending, keep, *rest)
 
-            by_rows(part, N, T * N * width, MR)
+            by_rows(part, N, work, MR)
 
         return run
 
 
 def _tidy(x: Any) -> Any:
     """An array as kernels are compiled for: in reading order, and writeable."""
-    flags = x.flags
-    return x if flags.c_contiguous and flags.writeable and flags.aligned else np.array(x, order="C")
+    return x if x.flags.carray else np.array(x, order="C")
 
 
 def load() -> NumbaBackend:

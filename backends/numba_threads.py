@@ -11,7 +11,7 @@ from itertools import pairwise
 from numba import get_num_threads
 
 # A part smaller than this, in numbers that the loop computes, isn't worth waking a thread for.
-_SMALLEST = 20_000
+SMALLEST = 20_000
 
 
 def thread_count() -> int:
@@ -35,7 +35,7 @@ def by_rows(run: Callable[[int, int], None], rows: int, work: int, block: int) -
     `work` is how many numbers the whole computes. Parts are multiples of `block` rows but for the
     last one. What a row gives doesn't depend on the part that it is in.
     """
-    parts = min(work // _SMALLEST, -(-rows // block))
+    parts = min(work // SMALLEST, -(-rows // block))
     if parts > 1:
         parts = min(parts, thread_count())
     if parts <= 1:

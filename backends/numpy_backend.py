@@ -16,6 +16,20 @@ class NumpyBackend(ArrayModuleBackend):
     def __init__(self) -> None:
         super().__init__(np, name="numpy", device="cpu", is_host=True)
 
+    def contiguous(self, x: Any) -> Any:
+        return x if x.flags.c_contiguous else np.array(x, order="C")
+
+    # By the array's methods: NumPy's functions take anything, and several times as long.
+
+    def reshape(self, x: Any, shape: tuple[int, ...]) -> Any:
+        return x.reshape(shape)
+
+    def transpose(self, x: Any, axes: Any = None) -> Any:
+        return x.transpose(axes)
+
+    def sum(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        return x.sum(axis=axis, keepdims=keepdims)
+
     def quiet(self) -> contextlib.AbstractContextManager[Any]:
         return np.errstate(all="ignore")
 

@@ -33,7 +33,7 @@ class detect_anomaly:
     def __enter__(self) -> None:
         self._quiet = current_backend().quiet()  # a warning would come before, and say less
         self._quiet.__enter__()
-        observers.append(_observe)
+        observers.insert(0, _observe)  # others, as the guard, may go while they are being told
         watchers.append(_watch)
 
     def __exit__(self, *exc: object) -> None:

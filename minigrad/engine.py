@@ -10,8 +10,8 @@ itself part of a graph.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -26,30 +26,28 @@ def _plan(
 ) -> tuple[list[Node], dict[Node, Any]]:
     """The nodes to differentiate, youngest first, and an empty place for each gradient needed.
 
-    With `wanted`, only nodes on a path from a root to a wanted node are kept, and no path goes
-    beyond a node of `ends`. Without `wanted`, every leaf is wanted.
+    With `wanted`, only nodes on a path from a root to a wanted node are kept. Without, every leaf
+    is wanted. No path goes beyond a node of `ends`.
     """
-    seen = set(roots)
-    stack = list(seen)
-    while stack:
-        node = stack.pop()
-        if node in ends:
-            continue
+    grads: dict[Node, Any] = dict.fromkeys(roots)
+    order = [node for node in grads if node.edges and node not in ends]
+    for node in order:  # which grows on the way
         for edge in node.edges:
-            if edge is not None and edge not in seen:
-                seen.add(edge)
-                stack.append(edge)
-    order = sorted(seen, key=_birth, reverse=True)
+            if edge is not None and edge not in grads:
+                grads[edge] = None
+                if edge.edges and edge not in ends:
+                    order.append(edge)
+    order.sort(key=_birth, reverse=True)
     if wanted is None:
-        return [node for node in order if node.edges], dict.fromkeys(order)
-    needed = set(wanted)
+        return order, grads
+    needed = dict.fromkeys(wanted)
     visit = []
     for node in reversed(order):
-        if node not in ends and any(edge in needed for edge in node.edges):
-            needed.add(node)
+        if not needed.keys().isdisjoint(node.edges):
+            needed[node] = None
             visit.append(node)
     visit.reverse()
-    return visit, dict.fromkeys(needed)
+    return visit, needed
 
 
 def _broadcast_axes(shape: tuple[int, ...], target: tuple[int, ...]) -> tuple[int, ...]:
@@ -111,24 +109,22 @@ class Sweep:
 
     def tensor(self, g: Any, node: Node) -> Tensor:
         """A gradient as the user sees it."""
-        return wrap(g, node.backend)
+        backend = node.backend
+        return Tensor(g, backend) if g.__class__ is backend.array_type else wrap(g, backend)
 
     def array(self, g: Tensor) -> Any:
         """A gradient that the user gave, as this sweep calculates with it."""
         return g._data
 
-    @contextlib.contextmanager
-    def mode(self) -> Iterator[None]:
-        """What holds while derivatives run."""
-        token = raw_backend.set(raw_backend.get())
-        try:
-            yield
-        finally:
-            raw_backend.reset(token)
+    def __enter__(self) -> None:
+        self._raw = raw_backend.set(raw_backend.get())
 
-    def enter(self, node: Node) -> None:
-        """Ops without a tensor run on the backend of `node` from here on."""
-        raw_backend.set(node.backend)
+    def __exit__(self, *error: object) -> None:
+        raw_backend.reset(self._raw)
+
+    def enter(self, backend: Any) -> None:
+        """Ops without a tensor run on this backend from here on."""
+        raw_backend.set(backend)
 
 
 class GraphSweep(Sweep):
@@ -169,17 +165,15 @@ class GraphSweep(Sweep):
         """It stays a tensor, with its history."""
         return g
 
-    @contextlib.contextmanager
-    def mode(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Derivatives are remembered like any op call."""
-        grad, raw = grad_enabled.set(True), raw_backend.set(None)
-        try:
-            yield
-        finally:
-            grad_enabled.reset(grad)
-            raw_backend.reset(raw)
+        self._grad, self._raw = grad_enabled.set(True), raw_backend.set(None)
 
-    def enter(self, node: Node) -> None:
+    def __exit__(self, *error: object) -> None:
+        grad_enabled.reset(self._grad)
+        raw_backend.reset(self._raw)
+
+    def enter(self, backend: Any) -> None:
         """Tensors know their backend."""
 
 
@@ -208,34 +202,36 @@ def sweep(
                 grads[node] = g
             else:
                 work.add(node, g)
-    backend = None
     careful = graph or bool(verifiers)
-    with work.mode(), contextlib.ExitStack() as quiet:
-        for node in visit:
-            g = grads[node]
-            if g is None:
-                continue
-            if node.hooks is not None:
-                g = _hooked(node, g, work)
-            if node.backend is not backend:
-                backend = node.backend
-                quiet.close()
-                quiet.enter_context(backend.quiet())
-                work.enter(node)
-            saved = node.saved
-            if saved is None or careful:
-                saved = work.saved(node)
-            try:
-                node.op.backward(node, saved, g, work)
-            except Exception as error:
-                error.add_note(f"This happened in the backward pass of {node.op.name}.")
-                raise
-            if watchers:
-                for watch in watchers:
-                    watch(node, grads)
-            grads[node] = g if node in keep else None
-            if not retain:
-                node.saved = None
+    done = 0
+    with work:
+        while done < len(visit):
+            backend = visit[done].backend
+            work.enter(backend)
+            with backend.quiet():
+                for node in itertools.islice(visit, done, None):
+                    if node.backend is not backend:
+                        break
+                    done += 1
+                    g = grads[node]
+                    if g is None:
+                        continue
+                    if node.hooks is not None:
+                        g = _hooked(node, g, work)
+                    saved = node.saved
+                    if saved is None or careful:
+                        saved = work.saved(node)
+                    try:
+                        node.op.backward(node, saved, g, work)
+                    except Exception as error:
+                        error.add_note(f"This happened in the backward pass of {node.op.name}.")
+                        raise
+                    if watchers:
+                        for watch in watchers:
+                            watch(node, grads)
+                    grads[node] = g if node in keep else None
+                    if not retain:
+                        node.saved = None
         visited = set(visit)
         for node in keep:
             if node.hooks is not None and node not in visited and grads[node] is not None:
@@ -332,10 +328,21 @@ def _owner(array: Any) -> Any:
 def _unshared(gradient: Tensor, taken: set[int]) -> Tensor:
     """`gradient` in memory of its own: two leaves never share one array, nor a leaf and `g`."""
     data = gradient._data
-    if gradient._node is None and (_owner(data) is not data or id(data) in taken):
-        gradient = wrap(gradient.backend.copy(data), gradient.backend)
-    taken.add(id(gradient._data))
+    owner = _owner(data)
+    own = owner is data or _is_all_of(data, owner)
+    if gradient._node is None and (not own or id(owner) in taken):
+        owner = gradient.backend.copy(data)
+        gradient = Tensor(owner, gradient.backend)
+    taken.add(id(owner))
     return gradient
+
+
+def _is_all_of(view: Any, owner: Any) -> bool:
+    """Whether a view is all of its owner, if in another shape or order, and may be written to."""
+    try:
+        return view.size == owner.size and getattr(view.flags, "writeable", True)
+    except AttributeError:  # memory from elsewhere, or of which nobody can tell
+        return False
 
 
 def _listed(value: Any) -> tuple[Any, ...]:

@@ -293,14 +293,14 @@ def _over_labels(
     if are_logits and label_smoothing:
         rows, are_logits = log_softmax(rows), False
     target = target.reshape(math.prod(shape))  # (M,)
+    losses = _label_losses(rows, reshape(target, (-1, 1)), ignore_index, are_logits)
+    if weight is None and not label_smoothing and reduction != "mean":
+        return _reduce(reshape(losses, shape), reduction)
     counts = target != ignore_index
-    labels = where(counts, target, 0)
     factors = counts.astype(rows.dtype)
     if weight is not None:
-        factors = factors * getitem(weight, index=labels._data)
-    column = reshape(labels, (-1, 1))  # (M, 1)
-    losses = _cross_entropies(rows, column) if are_logits else -_at_labels(rows, column)
-    losses = where(counts, losses, 0) * factors
+        factors = factors * getitem(weight, index=where(counts, target, 0)._data)
+        losses = losses * factors
     if label_smoothing:
         weighted = rows if weight is None else rows * weight
         spread = -where(counts, mean(weighted, axis=-1), 0)
@@ -322,9 +322,13 @@ def _at_labels(rows: Tensor, labels: Tensor) -> Tensor:
 
 
 @fuse(name="cross_entropy")
-def _cross_entropies(rows: Tensor, labels: Tensor) -> Tensor:
-    """Per row minus the logarithm of its label's probability."""
-    return logsumexp(rows, axis=-1) - _at_labels(rows, labels)
+def _label_losses(rows: Tensor, target: Tensor, ignored: int, are_logits: bool) -> Tensor:
+    """Per row minus the logarithm of its label's probability, 0 if ignored; target is (M, 1)."""
+    counts = target != ignored
+    losses = -_at_labels(rows, where(counts, target, 0))
+    if are_logits:
+        losses = logsumexp(rows, axis=-1) + losses
+    return where(reshape(counts, losses.shape), losses, 0)
 
 
 @fuse(name="cross_entropy")

@@ -40,10 +40,10 @@ def expose(array: Any, backend: Any) -> None:
             observers.remove(_stamp)
             verifiers.remove(_verify)
 
-    if not _exposed:
+    _exposed[key] = (weakref.ref(owner, forget), _fingerprint(owner, backend))
+    if _stamp not in observers:  # asked last: until there is an entry, others may be forgotten
         observers.append(_stamp)
         verifiers.append(_verify)
-    _exposed[key] = (weakref.ref(owner, forget), _fingerprint(owner, backend))
 
 
 def _owner(array: Any) -> Any:

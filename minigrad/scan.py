@@ -5,6 +5,7 @@ What is here is the composition, a loop of ops. It is the definition of what `sc
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -79,10 +80,16 @@ def scan(
     def composed(params: Any, xs: Any, state: Any) -> tuple[Any, Any]:
         return _compose(cell, params, xs, state, shortest, valid, reverse)
 
-    from .compiler.dispatch import fused_scan
-
-    fused = fused_scan(cell, params, xs, state, valid, reverse, composed)
+    fused = _dispatch().fused_scan(cell, params, xs, state, valid, reverse, composed)
     return composed(params, xs, state) if fused is None else fused
+
+
+@functools.cache
+def _dispatch() -> Any:
+    """The compiler's side of it, loaded at the first scan."""
+    from .compiler import dispatch
+
+    return dispatch
 
 
 def _compose(
@@ -224,22 +231,23 @@ def _name(cell: Any) -> str:
 
 def _sizes(xs: Any, state: Any) -> tuple[int, int]:
     """T and N, which all parts of xs and state agree on."""
-    for name, value in (("xs", xs), ("state", state)):
-        parts = _parts(value)
+    inputs, states = _parts(xs), _parts(state)
+    for name, value, parts in (("xs", xs, inputs), ("state", state, states)):
         if not parts or not all(isinstance(part, Tensor) for part in parts):
             raise TypeError(
                 f"scan: {name} must be a tensor or a tuple of tensors; got {describe(value)}"
             )
-    leading = {x.shape[:2] for x in _parts(xs)}
+    leading = {x.shape[:2] for x in inputs}
     if len(leading) > 1 or len(min(leading)) < 2:
         raise ValueError(
             "scan: xs must be a tensor (T, N, ...), time first, or a tuple of them with the same T "
             f"and N; got {describe(xs)}"
         )
     ((T, N),) = leading
-    if any(part.shape[:1] != (N,) for part in _parts(state)):
-        raise ValueError(
-            f"scan: xs has {N} sequences ({describe(xs)}), so the state must have {N} rows; "
-            f"got {describe(state)}"
-        )
+    for part in states:
+        if part.shape[:1] != (N,):
+            raise ValueError(
+                f"scan: xs has {N} sequences ({describe(xs)}), so the state must have {N} rows; "
+                f"got {describe(state)}"
+            )
     return T, N

@@ -45,6 +45,11 @@ class Declared(Module):
         self.input_size = self._positive("input_size", input_size)
         self.hidden_size = self._positive("hidden_size", hidden_size)
         self.bias = bias
+        # By suffix of a set of parameters: the module's names by the cell's; see `_weights`.
+        self._names = {
+            suffix: {name: _full(name) + suffix for name in self.shapes(I, self.hidden_size)}
+            for suffix, I in self._copies()
+        }
         for full, _, shape in self._declared():
             setattr(self, full, Parameter(mg.zeros(shape)))
         self.reset_parameters()
@@ -81,18 +86,16 @@ class Declared(Module):
 
     def _weights(self, suffix: str) -> SimpleNamespace:
         """One set of parameters, by the names that the cell reads."""
-        names = self.shapes(self.input_size, self.hidden_size)
-        return SimpleNamespace(
-            **{name: getattr(self, _full(name) + suffix, None) for name in names}
-        )
+        names = self._names[suffix].items()
+        return SimpleNamespace(**{name: getattr(self, full, None) for name, full in names})
 
     def _check_input(self, x: Any, layouts: dict[int, str]) -> None:
         """`layouts` describes the allowed shapes by number of axes."""
         name, I = type(self).__name__, self.input_size
-        allowed = f"{' or '.join(layouts.values())} with I = {I}"
-        if not isinstance(x, Tensor):
-            raise TypeError(f"{name}: x must be a tensor {allowed}; got {describe(x)}")
-        if x.ndim not in layouts or x.shape[-1] != I:
+        if not isinstance(x, Tensor) or x.ndim not in layouts or x.shape[-1] != I:
+            allowed = f"{' or '.join(layouts.values())} with I = {I}"
+            if not isinstance(x, Tensor):
+                raise TypeError(f"{name}: x must be a tensor {allowed}; got {describe(x)}")
             raise ValueError(f"{name}: x must be {allowed}; got shape {x.shape}")
         dtype = self._like(x).dtype
         if x.dtype != dtype:
@@ -105,7 +108,8 @@ class Declared(Module):
         """The parts of a given initial state, or zeros."""
         like = self._like(x)
         if state is None:
-            return [mg.zeros(shape, like.dtype, backend=like.backend) for _ in self.states]
+            xp, dtype = like.backend, like.dtype
+            return [Tensor(xp.zeros(shape, dtype), xp) for _ in self.states]
         parts = [state] if isinstance(state, Tensor) else state
         single = len(self.states) == 1
         if (
@@ -128,6 +132,10 @@ class Declared(Module):
         return parts[0] if len(self.states) == 1 else tuple(parts)
 
     def _like(self, x: Tensor) -> Tensor:
+        """A tensor of the dtype and on the backend of the parameters; x if there are none."""
+        for full in self._names[next(iter(self._names))].values():
+            if (part := getattr(self, full, None)) is not None:
+                return part
         return next(self.parameters(), x)
 
     def _positive(self, name: str, value: Any) -> int:

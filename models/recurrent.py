@@ -115,21 +115,25 @@ class Recurrent(Declared):
             raise ValueError(f"{type(self).__name__}: lengths belong to a batch, x {layout}")
         runs = self.num_layers * len(self._directions())
         if single:
-            parts = self._state(state, (runs, self.hidden_size), x)
-            parts = [mg.expand_dims(part, 1) for part in parts]
             x = mg.expand_dims(x, 1)
+        elif self.batch_first:
+            x = mg.swapaxes(x, 0, 1)
+        one = (x.shape[1], self.hidden_size)
+        if state is None:
+            before: list[Any] = [self._state(None, one, x) for _ in range(runs)]
         else:
-            x = mg.swapaxes(x, 0, 1) if self.batch_first else x
-            parts = self._state(state, (runs, x.shape[1], self.hidden_size), x)
+            parts = self._state(state, (runs, *one[single:]), x)
+            parts = [mg.expand_dims(part, 1) for part in parts] if single else parts
+            before = list(zip(*map(mg.unstack, parts), strict=True))
 
-        y, parts = self._run(x, parts, lengths)
+        y, parts = self._run(x, before, lengths)
         if single:
             return mg.squeeze(y, 1), self._packed([mg.squeeze(part, 1) for part in parts])
         return mg.swapaxes(y, 0, 1) if self.batch_first else y, self._packed(parts)
 
-    def _run(self, x: Tensor, parts: list[Tensor], lengths: Any) -> tuple[Tensor, list[Tensor]]:
-        """All layers and directions over x (T, N, I), from the parts of the state (L*D, N, H)."""
-        before = zip(*map(mg.unstack, parts), strict=True)
+    def _run(self, x: Tensor, before: list[Any], lengths: Any) -> tuple[Tensor, list[Tensor]]:
+        """All layers and directions over x (T, N, I), each from the parts of its state (N, H)."""
+        states = iter(before)
         after = []
         for layer in range(self.num_layers):
             if layer:
@@ -137,7 +141,7 @@ class Recurrent(Declared):
             outputs = []
             for direction, reverse in self._directions():
                 p = self._weights(f"_l{layer}{direction}")
-                state = self._packed(next(before))
+                state = self._packed(next(states))
                 y, state = mg.scan(self.cell, p, self.inputs(x), state, lengths, reverse)
                 outputs.append(y)
                 after.append([state] if len(self.states) == 1 else state)

@@ -181,6 +181,25 @@ def test_no_op_makes_gradients_share_memory(f):
         assert not any(np.shares_memory(one, other) for other in arrays[:i])
 
 
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (2, 3)])
+def test_gradients_may_be_written_to(shape):
+    """Though that of a sum is one number, repeated without a copy."""
+    x = mg.ones(shape, requires_grad=True)
+    x.sum().backward()
+    x.grad.data[...] = 7
+    assert (x.grad.numpy() == 7).all()
+
+
+def test_a_gradient_laid_out_in_another_way_is_not_copied():
+    x, w = leaf([[1.0, 2.0, 3.0]]), leaf([[4.0], [5.0], [6.0]])
+    dx, dw = mg.grad((x.T * w).sum(), [x, w])
+    assert dx.tolist() == [[4, 5, 6]] and dw.tolist() == [[1], [2], [3]]
+    assert dx._data.base is not None  # a view of a product of its own
+    part = mg.grad((mg.concatenate([x.T, w]) ** 2).sum(), x)
+    assert part.tolist() == [[2, 4, 6]]
+    assert part._data.base is None  # and not of a larger array, which would live as long
+
+
 def test_gradients_have_the_dtype_of_their_leaf():
     x = mg.tensor([1.0], requires_grad=True, dtype="float32")
     w = mg.tensor([2.0], requires_grad=True, dtype="float64")

@@ -1,5 +1,6 @@
 """Fused scans on the Numba backend: layers, options, orders, and what surrounds a scan."""
 
+import sys
 from typing import NamedTuple
 
 import numpy as np
@@ -142,3 +143,27 @@ def test_each_kernel_is_compiled_for_one_kind_of_arguments():
     """In all tests that ran before this one, too."""
     counts = [len(kernel.compiled.signatures) for kernel in NUMBA.kernels.values()]
     assert counts and max(counts) == 1
+
+
+# --- what surrounds the kernels --------------------------------------------------------------
+
+
+def test_a_small_step_takes_few_calls():
+    """Beside small kernels, Python's own time counts; it goes by the number of calls."""
+    layer, x = LSTM(4, 4), mg.randn((5, 2, 4), requires_grad=True)
+    leaves = [x, *layer.parameters()]
+
+    def step():
+        y, _ = layer(x)
+        mg.grad(y, leaves, cotangent)
+
+    cotangent = mg.ones((5, 2, 4))
+    step()
+    calls = []
+    sys.setprofile(lambda frame, event, arg: event == "call" and calls.append(frame.f_code))
+    try:
+        step()
+    finally:
+        sys.setprofile(None)
+    own = [code for code in calls if not code.co_filename.endswith("guard.py")]  # if on guard
+    assert 20 < len(own) < 250

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad import guard
 from minigrad.graph import observers, verifiers
 
 
@@ -307,3 +308,45 @@ def test_nobody_pays_once_no_array_is_out():
     del x
     gc.collect()
     assert (len(observers), len(verifiers)) <= before
+
+
+def test_the_guard_may_go_while_anomaly_mode_looks(monkeypatch):
+    """Garbage is collected at any time; what else looks at the op must not be passed over."""
+    gc.collect()
+    out = [mg.ones(1)]
+    assert out[0].data is not None
+    monkeypatch.setattr(guard, "_owner", lambda array: out.clear() or array)
+    x = mg.tensor([0.0], requires_grad=True)
+    with pytest.raises(FloatingPointError, match="whose forward was at"), mg.detect_anomaly():
+        (mg.sqrt(x) * 0).sum().backward()
+    assert not out
+
+
+def test_an_array_goes_while_another_is_handed_out(monkeypatch):
+    gc.collect()
+    out, fingerprint = [leaf().data], guard._fingerprint
+
+    def meanwhile(*args):
+        out.clear()  # as a collection of garbage may do at any time
+        return fingerprint(*args)
+
+    x = leaf()
+    monkeypatch.setattr(guard, "_fingerprint", meanwhile)
+    array = x.data
+    monkeypatch.undo()
+    assert not out
+    y = (x * x).sum()
+    array[0] = 9.0
+    with pytest.raises(RuntimeError, match="edited in place"):
+        y.backward()
+
+
+def test_views_of_one_array_are_looked_at_once(monkeypatch):
+    x = leaf()
+    assert x.data is not None
+    looked, fingerprint = [], guard._fingerprint
+    monkeypatch.setattr(guard, "_fingerprint", lambda *args: looked.append(1) or fingerprint(*args))
+    y = (x * x[::-1]).sum()
+    saved = len(looked)
+    y.backward()
+    assert saved == len(looked) - saved == 1

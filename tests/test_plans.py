@@ -1,6 +1,8 @@
 """Plans that serve again or don't, and what fused scans give besides numbers."""
 
 import functools
+import inspect
+import textwrap
 from collections import namedtuple
 from types import SimpleNamespace
 
@@ -11,6 +13,8 @@ from odd_cells import SCANS
 from scans import fusing, run
 
 import minigrad as mg
+from minigrad.compiler import host
+from minigrad.compiler.fused import Plan
 
 T, N, I, H = 4, 3, 2, 5
 BACKEND = InterpretedBackend()
@@ -209,6 +213,18 @@ def test_a_plan_that_fails_says_how_to_go_on_without(monkeypatch):
     ]
 
 
+def test_the_text_around_a_kernel_is_what_its_module_shows():
+    def cell(p, x, h):
+        h = mg.tanh(x @ p.w.T + h @ p.u.T)
+        return h, h
+
+    p = SimpleNamespace(w=mg.ones((4, 3)), u=mg.ones((4, 4)))
+    plan = Plan(cell, p, mg.ones((2, 3)), mg.ones((2, 4)), BACKEND, [True] * 4)
+    text = inspect.getsource(plan.forward(keep=True))
+    line = f"cell:{cell.__code__.co_firstlineno + 1}"
+    assert textwrap.indent(text, "    ").replace(line, "cell:2") in host.__doc__
+
+
 # --- what a fused scan gives -------------------------------------------------------------------
 
 
@@ -256,6 +272,21 @@ def test_an_unused_parameter_has_no_gradient():
     ys, _ = scan(cell, p)
     used, unused = mg.grad(ys.sum(), p, allow_unused=True)
     assert used.tolist() == [T * N * H] and unused is None
+
+
+def test_saved_is_what_the_backward_pass_reads():
+    """And not what the forward pass made on the way, such as x @ w of all steps."""
+
+    def cell(p, x, h):
+        h = mg.tanh(x @ p.w + h @ p.u)
+        return h, h
+
+    p = SimpleNamespace(w=mg.ones((I, H), requires_grad=True), u=mg.ones((H, H)))
+    ys, _ = scan(cell, p)
+    node = ys._node.edges[0]
+    owned = {id(a if a.base is None else a.base): a for a in node.saved}
+    shapes = sorted((a if a.base is None else a.base).shape for a in owned.values())
+    assert shapes == sorted([(I, H), (H, H), (T, N, I), (N, H), (T + 1, N, H)])
 
 
 def test_the_backward_pass_that_asks_for_less_gives_the_same():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from ..derivatives import replay
@@ -12,9 +13,12 @@ from ..messages import Untraceable
 from ..ops import reshape, where
 from ..scan import _layout, _like, _name, _parts
 from ..tensor import Tensor, wrap
-from .fused import Fused, Plan
+from .fused import Plan
 from .identity import Unknown, identity
 from .structure import Structure
+
+_backend, _data, _node = attrgetter("backend"), attrgetter("_data"), attrgetter("_node")
+_shape, _dtype = attrgetter("shape"), attrgetter("dtype")
 
 _plans: dict[Any, Plan | str] = {}
 _MOST_PLANS = 1000  # the oldest is forgotten when there are more
@@ -58,104 +62,93 @@ def _attempt(
     if shows_every_op():
         return "anomaly mode looks at every op"
     p, x, s = Structure(params), _parts(xs), _parts(state)
-    if any(t.backend is not backend for t in (*p.tensors, *x)):
-        return "its tensors are on several backends"
     T, N = x[0].shape[:2]
-    if T == 0 or N == 0:
-        return "there are no steps, or no sequences"
     if valid is not None:
         x = (*x, valid)
     tensors = [*p.tensors, *x, *s]
-    wanted = tuple(t._node is not None for t in tensors)
-    tracked = grad_enabled.get() and any(wanted)
-    made = _planned(cell, p, params, xs, x, state, wanted, backend)
-    if isinstance(made, str):
-        return made
-    arrays = [backend.contiguous(t._data) for t in tensors]
-    if tracked:
-        run = Fused(made, arrays, T, reverse, keep=True)
-        node = _node(run, tensors, backend)
-        inputs = [t for t in tensors if t is not valid]
-
-        def again(*inputs: Tensor) -> Any:
-            rest = iter(inputs)
-            given = p.rebuild([next(rest) for _ in p.tensors])
-            ys, last = composed(
-                given, _like(xs, [next(rest) for _ in _parts(xs)]), _like(state, rest)
-            )
-            return (*_parts(ys), *_parts(last))
-
-        node.settings = (again, tuple((t._data, t._node) for t in inputs))
+    if set(map(_backend, tensors)) != {backend}:
+        return "its tensors are on several backends"
+    if T == 0 or N == 0:
+        return "there are no steps, or no sequences"
+    arrays, edges = list(map(_data, tensors)), tuple(map(_node, tensors))
+    wanted = tuple([node is not None for node in edges])
+    plan = _planned(cell, p, params, xs, x, state, arrays, wanted, backend)
+    if isinstance(plan, str):
+        return plan
+    given = list(map(backend.contiguous, arrays))
+    count = len(plan.program.ys)
+    if plan.dtype is not None and grad_enabled.get():
+        ys, last, saved = plan.forward(keep=True)(T, N, reverse, *given)
+        results = (*ys, *last)
+        node = Node()
+        node.op, node.birth, node.backend, node.hooks = _SCAN, tick(), backend, None
+        node.edges, node.shape, node.dtype = edges, list(map(_shape, results)), plan.dtype
+        # The second order reads the inputs themselves, which may be laid out in another way.
+        node.saved = (*saved, *arrays)
+        hidden = None if valid is None else len(p.tensors) + len(x) - 1
+        node.settings = (plan, T, N, reverse, _again(composed, p, xs, state), hidden)
         outs = [
             Tensor(y, backend, Output(node, i, y) if differentiable else None)
-            for i, (y, differentiable) in enumerate(
-                zip((*run.ys, *run.last), made.differentiable, strict=True)
-            )
+            for i, (y, differentiable) in enumerate(zip(results, plan.differentiable, strict=True))
         ]
     else:
-        node = None
-        first = len(p.tensors)
-        ys, last = _in_chunks(
-            made, arrays[:first], arrays[first : first + len(x)], arrays[first + len(x) :], reverse
-        )
+        node, first = None, len(p.tensors)
+        end = first + len(x)
+        ys, last = _in_chunks(plan, given[:first], given[first:end], given[end:], reverse)
         outs = [Tensor(y, backend) for y in (*ys, *last)]
     for observe in observers:
-        observe(_SCAN, node, arrays, [t._data for t in outs], backend)
-    count = len(made.program.ys)
-    return _like(made.program.ys_like, outs[:count]), _like(state, outs[count:])
+        observe(_SCAN, node, given, [t._data for t in outs], backend)
+    return _like(plan.program.ys_like, outs[:count]), _like(state, outs[count:])
+
+
+def _again(composed: Any, p: Structure, xs: Any, state: Any) -> Callable[..., Any]:
+    """The composition, as a function of the tensors in params, xs and state."""
+
+    def again(*inputs: Tensor) -> Any:
+        rest = iter(inputs)
+        params = p.rebuild([next(rest) for _ in p.tensors])
+        ys, last = composed(params, _like(xs, [next(rest) for _ in _parts(xs)]), _like(state, rest))
+        return (*_parts(ys), *_parts(last))
+
+    return again
 
 
 def _in_chunks(
     plan: Plan, params: list[Any], xs: list[Any], state: list[Any], reverse: bool
 ) -> tuple[list[Any], list[Any]]:
     """The scan without gradients, some thousand steps at a time."""
-    xp, T = plan.xp, xs[0].shape[0]
-    ys: list[Any] = []
+    T, N = xs[0].shape[:2]
+    run = plan.forward(keep=False)
+    if T <= _CHUNK:
+        ys, last, _ = run(T, N, reverse, *params, *xs, *state)
+        return ys, last
+    ys = []
     starts = range(0, T, _CHUNK)
     for start in reversed(starts) if reverse else starts:
         steps = [x[start : start + _CHUNK] for x in xs]
-        run = Fused(plan, [*params, *steps, *state], len(steps[0]), reverse, keep=False)
-        if len(starts) == 1:
-            return run.ys, run.last
-        ys = ys or [xp.empty((T, *y.shape[1:]), y.dtype) for y in run.ys]
-        for whole, part in zip(ys, run.ys, strict=True):
+        parts, state, _ = run(len(steps[0]), N, reverse, *params, *steps, *state)
+        ys = ys or [plan.xp.empty((T, *y.shape[1:]), y.dtype) for y in parts]
+        for whole, part in zip(ys, parts, strict=True):
             whole[start : start + _CHUNK] = part
-        state = run.last
     return ys, state
 
 
-def _node(run: Fused, tensors: Sequence[Tensor], backend: Any) -> Node:
-    """The scan's place in the graph."""
-    node = Node()
-    node.op, node.birth, node.backend, node.hooks = _SCAN, tick(), backend, None
-    node.edges = tuple(t._node for t in tensors)
-    node.shape = [y.shape for y in (*run.ys, *run.last)]
-    node.dtype = next(y.dtype for y in (*run.ys, *run.last) if y.dtype.kind == "f")
-    # The second order reads the inputs themselves, which may be laid out in another way.
-    node.saved = (run, *run.arrays(), *(t._data for t in tensors))
-    return node
-
-
 def _backward(node: Node, saved: Any, g: Any, work: Any) -> None:
-    again, given = node.settings
+    plan, T, N, reverse, again, hidden = node.settings
+    edges, count = node.edges, len(node.edges)
     if work.builds_graph:
-        inputs = [wrap(array, node.backend, source) for array, source in given]
+        pairs = enumerate(zip(saved[-count:], edges, strict=True))
+        inputs = [wrap(array, node.backend, edge) for i, (array, edge) in pairs if i != hidden]
         replay(lambda: again(*inputs), g, node, work)
         return
-    run, xp = saved[0], node.backend
-    g = [
-        xp.zeros(y.shape, y.dtype) if part is None else xp.contiguous(part)
-        for part, y in zip(g, (*run.ys, *run.last), strict=True)
-    ]
-    count = len(run.ys)
-    wanted = [i for i, edge in enumerate(node.edges) if edge in work.grads]
-    for i, part in run.backward(g[:count], g[count:], wanted).items():
-        edge = node.edges[i]
+    grads = work.grads
+    run = plan.backward(tuple([edge in grads for edge in edges]))
+    for edge, part in zip(edges, run(T, N, not reverse, saved[:-count], *g), strict=True):
+        if part is None:
+            continue
         assert edge is not None
-        if part.shape != edge.shape:
-            part = xp.reshape(part, edge.shape)
-        if work.grads[edge] is None:
-            work.grads[edge] = part
+        if grads[edge] is None:
+            grads[edge] = part
         else:
             work.add(edge, part)
 
@@ -173,6 +166,7 @@ def _planned(
     xs: Any,
     x: tuple[Tensor, ...],
     state: Any,
+    arrays: list[Any],
     wanted: tuple[bool, ...],
     backend: Any,
 ) -> Plan | str:
@@ -181,7 +175,7 @@ def _planned(
     `x` are the parts of `xs` and, behind them, which steps count, if not all do.
     """
     masked = len(x) > len(_parts(xs))
-    key = _key(cell, p, xs, x, state, wanted, backend)
+    key = _key(cell, p, type(xs), len(x), type(state), arrays, wanted, backend)
     made = _plans.get(key) if key is not None else None
     if made is None:
         one: Any = tuple(wrap(t._data[0], backend) for t in x)
@@ -205,9 +199,10 @@ def _planned(
 def _key(
     cell: Any,
     p: Structure,
-    xs: Any,
-    x: tuple[Tensor, ...],
-    state: Any,
+    xs_kind: type,
+    inputs: int,
+    state_kind: type,
+    arrays: list[Any],
     wanted: tuple[bool, ...],
     backend: Any,
 ) -> Any:
@@ -218,10 +213,11 @@ def _key(
         return None
     if p.signature is None:
         return None
-    one = [(t.shape[1:], t.dtype) for t in x]  # a plan serves any number of steps
-    shapes = [(t.shape, t.dtype) for t in (*p.tensors, *_parts(state))]
-    kinds = type(xs), type(state)
-    return told, p.signature, kinds, (*one, *shapes), wanted, backend
+    shapes = list(map(_shape, arrays))
+    for i in range(len(p.tensors), len(p.tensors) + inputs):
+        shapes[i] = shapes[i][1:]  # a plan serves any number of steps
+    kinds = xs_kind, inputs, state_kind
+    return told, p.signature, kinds, *shapes, *map(_dtype, arrays), wanted, backend
 
 
 def _masked(cell: Any, xs: Any) -> Any:

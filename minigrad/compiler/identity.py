@@ -36,8 +36,9 @@ def identity(value: Any, within: tuple[Any, ...] = ()) -> Any:
         return type(value), repr(value)  # 0.0 and -0.0 differ, and NaN is NaN
     if isinstance(value, _FIXED) or _is_ours(value):
         return value
-    if any(value is other for other in within):
-        return "itself"
+    for other in within:
+        if value is other:
+            return "itself"
     within = (*within, value)
     if isinstance(value, (tuple, list, frozenset)):
         return type(value), tuple(identity(part, within) for part in value)
@@ -50,15 +51,14 @@ def identity(value: Any, within: tuple[Any, ...] = ()) -> Any:
         return identity(value.function, within)
     if not isinstance(value, types.FunctionType):
         raise Unknown(type(value).__name__)
-    held = []
+    outside = [value.__defaults__, value.__kwdefaults__]
     for cell in value.__closure__ or ():
         try:
-            held.append(cell.cell_contents)
+            outside.append(cell.cell_contents)
         except ValueError:  # not assigned yet
-            held.append(None)
-    read = [value.__globals__.get(name) for name in _globals_read(value.__code__)]
-    outside = (held, read, value.__defaults__, value.__kwdefaults__)
-    return value.__code__, identity(outside, within)
+            outside.append(None)
+    outside += map(value.__globals__.get, _globals_read(value.__code__))
+    return value.__code__, *[identity(part, within) for part in outside]
 
 
 def _is_ours(value: Any) -> bool:

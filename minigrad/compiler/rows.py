@@ -179,7 +179,9 @@ class RowCall:
         """The shape of a value's array as the user sees it."""
         if not value.has_rows:
             return tuple(map(int, value.shape))
-        return self._whole or (*self._lead, *map(int, value.shape[1:]))
+        if self._whole is not None:
+            return self._whole
+        return (*self._lead, *map(int, value.shape[1:]))
 
     def _view(self, value: Value) -> Shape:
         """The shape of a value's array as a kernel takes it: of rows, (1, N, F)."""

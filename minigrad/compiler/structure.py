@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from ..tensor import Tensor
@@ -51,9 +52,10 @@ class Structure:
             self.tensors.append(value)
             self._names.append(path)
             return lambda tensors: tensors[place]
-        if any(value is other for other in within):  # it holds itself
-            self._rest = None
-            return lambda tensors: value
+        for other in within:
+            if value is other:  # it holds itself
+                self._rest = None
+                return lambda tensors: value
         inner = (*within, value)
         if isinstance(value, dict):
             self._note(path, type(value), tuple(map(repr, value)))
@@ -68,11 +70,12 @@ class Structure:
             if hasattr(value, "_fields"):
                 return lambda tensors: make(*(part(tensors) for part in parts))
             return lambda tensors: make(part(tensors) for part in parts)
-        try:
-            self._note(path, identity(value))
-            return lambda tensors: value
-        except Unknown:
-            pass
+        if value.__class__ is not SimpleNamespace:  # which has its attributes and nothing else
+            try:
+                self._note(path, identity(value))
+                return lambda tensors: value
+            except Unknown:
+                pass
         attributes = getattr(value, "__dict__", None)
         if not attributes:
             self._rest = None  # who knows what is in there

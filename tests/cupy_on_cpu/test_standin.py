@@ -348,22 +348,24 @@ def test_streams_and_events():
 def test_graphs():
     stream = cp.cuda.Stream(non_blocking=True)
     x, y = cp.ones((2, 2), "float32"), cp.zeros((2, 2), "float32")
+    error = cp.cuda.runtime.CUDARuntimeError
     with stream:
-        cp.matmul(x, x, out=y)
-        cp.add(x, y, out=y)  # compiled
+        x @ x, cp.add(x, y, out=y)  # compiled
         y[...] = 0
         stream.begin_capture()
-        cp.matmul(x, x, out=y)
         cp.add(x, y, out=y)
-        with pytest.raises(cp.cuda.runtime.CUDARuntimeError, match="while the stream is being"):
+        cp.multiply(y, 3, out=y)
+        with pytest.raises(error, match="while the stream is being captured"):
             stream.synchronize()
+        with pytest.raises(cp.cuda.cublas.CUBLASError, match="NOT_SUPPORTED"):
+            x @ x
         graph = stream.end_capture()
         assert cp.asnumpy(y).tolist() == [[0, 0], [0, 0]]
         with counted() as counts:
             graph.launch()
             x += 1
             graph.launch()
-        close(y, [[10, 10], [10, 10]])
+        close(y, [[15, 15], [15, 15]])
     assert (counts.graphs, counts.launches, counts.products) == (2, 1, 0)
 
 
