@@ -112,15 +112,23 @@ def _host(array: Any) -> np.ndarray:
     return array.numpy() if hasattr(array, "numpy") else np.asarray(array)
 
 
-def in_turns(steps: Mapping[str, Step], rounds: int) -> dict[str, float]:
+def in_turns(
+    steps: Mapping[str, Step], rounds: int, pause: float | None = None
+) -> dict[str, float]:
     """Median seconds per step. They take turns, so that a machine that slows down slows them all.
+
+    Before each there are `pause` seconds, by default 0.05 where there may be several threads: a
+    library's threads wait for more work, and for so long take a core from whoever comes next.
 
     >>> sorted(in_turns({"a": lambda: [], "b": lambda: []}, rounds=3))
     ['a', 'b']
     """
+    if pause is None:
+        pause = 0.0 if os.environ.get("MINIGRAD_THREADS") == "1" else 0.05
     times: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(rounds):
         for name, step in steps.items():
+            time.sleep(pause)
             start = time.perf_counter()
             step()
             times[name].append(time.perf_counter() - start)
