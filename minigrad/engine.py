@@ -374,6 +374,7 @@ def grad(
 
     Raises
     ------
+    ValueError : no outputs.
     RuntimeError : no path from the outputs to an input, or a graph that was already freed.
 
     Examples
@@ -385,6 +386,8 @@ def grad(
     (27.0, 18.0)
     """
     outputs_, inputs_ = _listed(outputs), _listed(inputs)
+    if not outputs_:
+        raise ValueError("grad needs an output to differentiate; the list of outputs is empty")
     cotangents = _listed(grad_outputs) if grad_outputs is not None else (None,) * len(outputs_)
     if len(cotangents) != len(outputs_):
         raise ValueError(

@@ -10,8 +10,9 @@ with a numeric slope that brings its own error bar (`checking/finite_difference.
 
 **FAIL** needs proof: the two differ by far more than the error bars of both sides allow, the
 entry is no kink, and no other scale of the finite differences sides with the gradient. The error
-of the gradient itself is known as well: backward passes at inputs that differ in the last digits
-show how much of it is rounding. What has nothing to do with slopes fails, too: another answer at
+of the gradient itself is known as well: how much it scatters among inputs next to these shows
+what of it is rounding. These inputs themselves have no say in that, so a gradient that is wrong
+at a single point fails, too. And so does what has nothing to do with slopes: another answer at
 the second call, an input or a cotangent that was edited, a gradient of the wrong shape or
 dtype, a backward pass that isn't linear in its cotangent.
 
@@ -20,7 +21,8 @@ factor of 1.001 would have been noticed in every entry that matters (1.012 where
 calculates in single precision).
 
 **INCONCLUSIVE** is all the rest, with its reason: entries on kinks (each is named), slopes that
-drown in the noise of the function, or a gradient that is zero everywhere and so proves nothing.
+drown in the noise of the function or of the gradient, or a gradient that is zero everywhere and
+so proves nothing.
 
 With many entries, random directions (each a combination of all entries) are checked first, and
 then as many single entries, in random order, as the budget of evaluations allows.
@@ -62,8 +64,10 @@ def gradcheck(
     inputs : a tensor, a NumPy array, or a tuple of them, which may be nested. Those of a float
         dtype are checked, in float64; all else is passed on as it is.
     order : 2 checks the gradient of the gradient as well.
-    backend : name of the backend to check on; the inputs' own if None.
-    seed : of the random cotangent, directions, and the choice of entries.
+    backend : name of the backend to check on; the inputs' own if None. Parameters and buffers are
+        there while they are checked, and as they were afterwards.
+    seed : of the random cotangent, directions, and the choice of entries; and of the random
+        numbers of `f`, which are the same at every call. Those of the program go on as before.
     budget : how many evaluations may be spent; unless told 4000 where that suffices for every
         entry, and 1000 where not.
     raise_exception : whether FAIL raises a `GradcheckError` that carries the report.
@@ -90,7 +94,7 @@ def gradcheck(
     """
     if order not in (1, 2):
         raise ValueError(f"order must be 1 or 2; got {order!r}")
-    subject = TensorSubject(f, inputs, backend)
+    subject = TensorSubject(f, inputs, backend, seed)
     report = check(subject, seed, budget, order=1)
     if order == 2 and report.verdict != FAIL:
         report = _merged(report, _second(subject, seed, budget))
@@ -115,7 +119,7 @@ def gradgradcheck(
     >>> mg.gradgradcheck(lambda x: x * mg.sin(x), mg.tensor([0.5, -1.0])).verdict
     'PASS'
     """
-    report = _second(TensorSubject(f, inputs, backend), seed, budget)
+    report = _second(TensorSubject(f, inputs, backend, seed), seed, budget)
     return _finish(report, raise_exception)
 
 

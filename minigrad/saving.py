@@ -88,6 +88,8 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
             names = file.keys()
             for name in names:
                 arrays[name] = file.get_tensor(name)
+                if arrays[name].dtype.kind not in "fiubc":  # ml_dtypes has been imported
+                    raise TypeError(f"NumPy itself has no {arrays[name].dtype}")
     except safetensors.SafetensorError as error:
         raise ValueError(f"load: {os.fspath(path)} {_diagnosis(path)} ({error})") from error
     except TypeError as error:  # NumPy knows no bfloat16 or float8

@@ -51,8 +51,9 @@ def _of_layer(name: str) -> Checks:
         from .layer_cases import layer
 
         module, inputs = layer(name)
-        module.to(backend)
-        with mg.use_backend(backend):
-            return [mg.gradcheck(module, inputs, order=order, seed=seed, raise_exception=False)]
+        report = mg.gradcheck(
+            module, inputs, order=order, backend=backend, seed=seed, raise_exception=False
+        )
+        return [report]
 
     return checks

@@ -154,6 +154,9 @@ VALUES = {
     "cross_entropy: label_smoothing is from 0 to 1; got 2": lambda: mg.cross_entropy(
         ones(2, 3), [0, 1], label_smoothing=2
     ),
+    "grad needs an output to differentiate; the list of outputs is empty": lambda: mg.grad(
+        [], ones(2)
+    ),
     "1 outputs need as many grad_outputs; got 2": lambda: mg.grad([ones().sum()], ones(), [1, 2]),
     "must have its shape (2,); got (3,)": lambda: (ones(2) * 2).backward(mg.ones(3)),
 }

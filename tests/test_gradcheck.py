@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from random_compositions import Composition
 
 import minigrad as mg
 from minigrad.checking.finite_difference import Line, measure
@@ -59,6 +60,68 @@ def test_the_set_is_as_large_as_promised():
     assert kinds.count("bug") >= 60 and kinds.count("hard") >= 8
     labels = [case.label for case in CASES]
     assert len(set(labels)) == len(labels)
+
+
+# --- functions composed at random --------------------------------------------------------------
+
+COMPOSITIONS = 5000 if len(SEEDS) > 1 else 200
+
+
+def checked(composition, vjp, seed):
+    return of_numpy(composition.outputs, vjp, composition.inputs, seed=seed, budget=700)
+
+
+def passing(count):
+    """Compositions that pass, and the positions of the steepest entry of their x."""
+    for seed in range(count):
+        composition = Composition(seed)
+        try:
+            report = checked(composition, composition.vjp, seed)
+        except ValueError as error:
+            assert "not finite" in str(error)
+            continue
+        if report:
+            with np.errstate(all="ignore"):
+                cotangents = [normal(*y.shape) for y in composition.outputs(*composition.inputs)]
+                g = composition.vjp(composition.inputs, cotangents)[0]
+            if g.any():
+                yield seed, composition, np.abs(g).argmax()
+
+
+def test_right_compositions_with_extreme_inputs():
+    failed, undecided, total = [], 0, 0
+    for seed in range(COMPOSITIONS):
+        composition = Composition(seed)
+        try:
+            report = checked(composition, composition.vjp, seed)
+        except ValueError as error:
+            assert "not finite" in str(error)
+            continue
+        total += 1
+        undecided += report.verdict == "INCONCLUSIVE"
+        # An overflow in the backward pass is no false alarm.
+        if report.verdict == "FAIL" and np.isfinite([e.analytic for e in report.entries]).all():
+            failed.append(f"seed {seed}, {composition}: {report}")
+    # One in a thousand is not refuted: steps that round a whole input away, the same at all points.
+    assert len(failed) <= COMPOSITIONS // 500, "\n".join(failed)
+    assert undecided < total / 2
+
+
+@pytest.mark.parametrize("only_here", [False, True], ids=["everywhere", "at one point"])
+def test_wrong_compositions(only_here):
+    """One entry of the gradient is 1% too large, at all points or at the one that is checked."""
+    verdicts = []
+    for seed, composition, position in passing(COMPOSITIONS // 10):
+
+        def vjp(arrays, cotangents, composition=composition, position=position):
+            gradients = [g.copy() for g in composition.vjp(arrays, cotangents)]
+            if not only_here or np.array_equal(arrays[0], composition.inputs[0]):
+                gradients[0].flat[position] *= 1.01
+            return gradients
+
+        verdicts.append(checked(composition, vjp, seed).verdict)
+    assert len(verdicts) >= 5 and "PASS" not in verdicts
+    assert verdicts.count("FAIL") >= 0.95 * len(verdicts)
 
 
 # --- the report --------------------------------------------------------------------------------
@@ -217,6 +280,36 @@ def test_a_linear_function_has_no_taylor_slope():
     assert mg.gradcheck(lambda x: 3 * x, normal(4)).taylor_slope is None
 
 
+# --- where only the point itself is wrong --------------------------------------------------------
+
+
+def test_a_gradient_that_is_wrong_at_one_point_only():
+    x = normal(3, 4)
+
+    def vjp(arrays, cotangents):
+        (g,) = tanh_vjp(arrays, cotangents)
+        if np.array_equal(arrays[0], x):
+            g = g.copy()
+            g[1, 2] *= 1.01
+        return [g]
+
+    report = of_numpy(np.tanh, vjp, [x])
+    assert report.verdict == "FAIL" and report.worst.index == (1, 2)
+    assert report.worst.ratio == pytest.approx(1.01)
+
+
+def test_a_forgotten_case_at_zero():
+    """sinc by its formula, with a wrong value where the formula has a hole."""
+
+    def vjp(arrays, cotangents):
+        (x,), (g,) = arrays, cotangents
+        safe = np.where(x == 0, 1, x)
+        return [g * np.where(x == 0, 1.0, (np.cos(np.pi * x) - np.sinc(x)) / safe)]
+
+    report = of_numpy(np.sinc, vjp, [np.array([0.5, 0.0, -0.3])])
+    assert report.verdict == "FAIL" and report.worst.index == (1,)
+
+
 # --- verdicts ----------------------------------------------------------------------------------
 
 
@@ -348,6 +441,15 @@ def test_random_numbers_are_replayed_and_restored():
     assert mg.rand(2).tolist() == after
 
 
+def test_random_numbers_follow_the_seed():
+    texts = []
+    for before, seed in ((1, 5), (2, 5), (1, 6)):
+        mg.manual_seed(before)
+        report = mg.gradcheck(lambda x: mg.dropout(x, 0.5, True), normal(3, 3), order=2, seed=seed)
+        texts.append(report.to_json())
+    assert texts[0] == texts[1] != texts[2]
+
+
 def test_inputs_that_are_not_finite_are_left_out():
     x = np.array([np.nan, 1.0, 2.0])
     report = mg.gradcheck(lambda x: mg.where(mg.isnan(x), 0.0, x) ** 2, x)
@@ -362,6 +464,35 @@ def test_a_backend_is_chosen_by_name():
         return x * i
 
     assert mg.gradcheck(f, (normal(2), mg.tensor([1, 2])), backend="numpy") and seen == {"numpy"}
+
+
+class Scaled(mg.nn.Module):
+    """A layer with a state that it changes at every call, and a constant of its own."""
+
+    def __init__(self):
+        self.linear = mg.nn.Linear(3, 2)
+        self.size = mg.nn.Buffer([2.0])
+        self.seen = set()
+
+    def forward(self, x):
+        self.seen.update(t.backend.name for t in (x, self.linear.weight, self.size))
+        self.size = 0.5 * self.size + 0.1
+        return mg.tanh(self.linear(x)) * self.size * mg.full((), 2.0, dtype=x.dtype)
+
+
+def test_a_module_is_moved_to_the_backend_and_back(backend):
+    with mg.use_backend("numpy"):
+        module = Scaled()
+    held, size = [*module.parameters(), *module.buffers()], module.size
+    before = [(x._data, x._data.copy(), x.backend, x._node) for x in held]
+    for order in (1, 2):
+        assert mg.gradcheck(module, normal(4, 3), backend=backend, order=order)
+    assert module.seen == {backend} and module.size is size
+    for x, (data, values, home, node) in zip(held, before, strict=True):
+        assert x._data is data and x.backend is home and x._node is node
+        assert np.array_equal(data, values)
+    with mg.use_backend("numpy"):
+        assert module(mg.ones((4, 3))).backend.name == "numpy"
 
 
 # --- large inputs ------------------------------------------------------------------------------

@@ -1,6 +1,11 @@
 """`minigrad gradcheck`: its table, files, exit codes, and what it says to wrong use."""
 
+import importlib
 import json
+import os
+import pkgutil
+import subprocess
+import sys
 import xml.etree.ElementTree as xml
 
 import pytest
@@ -113,13 +118,20 @@ def test_a_function_of_ones_own(own, arguments):
     assert "PASS" in gradcheck(f"own_functions:{name}", *rest, "--order", 2, code=0).stdout
 
 
+def kinds_of(base):
+    """The classes that minigrad derives from a base, at any depth."""
+    own = {c for c in base.__subclasses__() if c.__module__.startswith("minigrad.")}
+    return own.union(*map(kinds_of, own))
+
+
 def test_every_layer_is_checked():
-    places = (mg.nn, models, models.classifier, models.zoo)
-    public = [value for place in places for value in vars(place).values()]
-    layers = {c for c in public if isinstance(c, type) and issubclass(c, Module)}
-    bases = {Module, models.Recurrent, models.RecurrentCell}
+    for package in (mg, models):
+        for found in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+            importlib.import_module(found.name)
+    bases = {kind for kind in kinds_of(Module) if kind.__subclasses__()}
+    bases |= {models.Recurrent, models.RecurrentCell}
     checked = {type(part) for name in LAYERS for part in layer(name)[0].modules()}
-    assert layers - bases - checked == set()
+    assert kinds_of(Module) - bases - checked == set()
 
 
 @pytest.mark.parametrize("name", ["LayerNorm", "RNN both ways", "GRUCell"])
@@ -170,6 +182,26 @@ def test_the_same_seed_writes_the_same_json(own):
     (result,) = found["results"]
     assert result["backend"] == "numpy"
     assert {"weight", "bias"} <= {part["name"] for part in result["reports"][0]["covered"]}
+
+
+@pytest.mark.parametrize(
+    ("target", "where"),
+    [("ZoneoutLSTM", "numba"), ("cross_entropy", "numpy")],  # random masks, many cases
+)
+def test_every_process_writes_the_same_json(target, where, tmp_path):
+    code = "from minigrad.models.cli import main; main()"
+    texts = []
+    for hash_seed in ("0", "1"):
+        path = tmp_path / f"{hash_seed}.json"
+        options = ("--order", "2", "--backend", where, "--json", str(path))
+        subprocess.run(
+            [sys.executable, "-c", code, "gradcheck", target, *options],
+            env={**os.environ, "PYTHONHASHSEED": hash_seed},
+            check=True,
+            capture_output=True,
+        )
+        texts.append(path.read_bytes())
+    assert texts[0] == texts[1]
 
 
 def test_json_names_the_case(tmp_path):

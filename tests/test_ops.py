@@ -71,6 +71,16 @@ def test_every_public_function_has_a_line():
     assert public() - set(OP_CASES) == set()
 
 
+def test_a_composition_that_is_no_helper_is_public():
+    """A function of `functional` without an underscore belongs to __all__: it needs a line."""
+    made = {
+        name
+        for name, value in vars(mg.functional).items()
+        if getattr(value, "__module__", None) == "minigrad.functional"
+    }
+    assert {name for name in made if name[0] != "_"} == set(mg.functional.__all__)
+
+
 def test_no_line_is_left_over():
     assert set(OP_CASES) - own_ops() - public() == set()
 
@@ -136,6 +146,19 @@ def test_a_derivative_that_is_wrong_at_second_order_only(bent):
         checks.derivatives(case, order=1)
     with pytest.raises(AssertionError):
         each("tanh", checks.derivatives)
+
+
+@pytest.mark.parametrize("graph", [False, True], ids=["plain", "create_graph"])
+def test_a_derivative_that_is_wrong_on_one_backend_only(bent, graph):
+    def elsewhere_zero(g, y):
+        at_home = y.backend.name == "numpy" if isinstance(y, mg.Tensor) else type(y) is np.ndarray
+        return g * (1 - y * y) * (1 if at_home or isinstance(y, mg.Tensor) != graph else 0)
+
+    bent(x=elsewhere_zero)
+    for check in (checks.forward, checks.derivatives):
+        each("tanh", check)
+    with pytest.raises(AssertionError, match="create_graph's" if graph else "^(?!create_graph)"):
+        each("tanh", checks.agreement, "strict")
 
 
 def test_an_edited_cotangent_is_found(bent):

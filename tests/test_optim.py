@@ -1,6 +1,7 @@
 """Optimisers against closed formulas and PyTorch; resuming, clipping, schedules, errors."""
 
 import copy
+import inspect
 import math
 
 import numpy as np
@@ -41,7 +42,30 @@ CASES = {
 SHAPES = [(3, 4), (4,), (), (0, 2)]
 STEPS = 20
 
+SCHEDULES = {
+    "step": (optim.StepLR, lambda o: optim.StepLR(o, 4, gamma=0.3)),
+    "cosine": (optim.CosineAnnealingLR, lambda o: optim.CosineAnnealingLR(o, 7, 0.01)),
+    "warm-up": (optim.LinearWarmup, lambda o: optim.LinearWarmup(o, 5)),
+}
+
 each = pytest.mark.parametrize("case", CASES)
+
+
+def all_of(base):
+    """The classes that minigrad derives from a base, at any depth."""
+    own = {c for c in base.__subclasses__() if c.__module__.startswith("minigrad.")}
+    return own.union(*map(all_of, own))
+
+
+def test_every_optimiser_and_all_its_options_have_a_case():
+    assert all_of(optim.Optimizer) == {kind for kind, _ in CASES.values()}
+    for kind in all_of(optim.Optimizer):
+        varied = {name for k, options in CASES.values() if k is kind for name in options}
+        assert set(inspect.signature(kind).parameters) - {"params"} == varied, kind
+
+
+def test_every_schedule_has_a_case():
+    assert all_of(optim.Schedule) == {kind for kind, _ in SCHEDULES.values()}
 
 
 def values():
@@ -549,18 +573,13 @@ def test_warm_up_then_cosine():
 
 def test_schedules_equal_pytorchs():
     torch = pytest.importorskip("torch")
-    pairs = [
-        (lambda o, s: s.StepLR(o, 4, 0.3), lambda o, s: s.StepLR(o, 4, 0.3)),
-        (
-            lambda o, s: s.CosineAnnealingLR(o, 7, 0.01),
-            lambda o, s: s.CosineAnnealingLR(o, 7, 0.01),
-        ),
-        (
-            lambda o, s: s.LinearWarmup(o, 5),
-            lambda o, s: s.LinearLR(o, start_factor=1 / 5, total_iters=4),
-        ),
-    ]
-    for make, reference in pairs:
+    references = {
+        "step": lambda o, s: s.StepLR(o, 4, 0.3),
+        "cosine": lambda o, s: s.CosineAnnealingLR(o, 7, 0.01),
+        "warm-up": lambda o, s: s.LinearLR(o, start_factor=1 / 5, total_iters=4),
+    }
+    for name, (_, make) in SCHEDULES.items():
+        reference = references[name]
         parameters = [torch.zeros(1, requires_grad=True) for _ in range(2)]
         optimizer = torch.optim.SGD(
             [{"params": [p], "lr": lr} for p, lr in zip(parameters, (1.0, 0.5), strict=True)]
@@ -571,7 +590,7 @@ def test_schedules_equal_pytorchs():
             seen.append([group["lr"] for group in optimizer.param_groups])
             optimizer.step()
             schedule.step()
-        ours = rates(lambda o, make=make: make(o, optim), 20)
+        ours = rates(make, 20)
         np.testing.assert_allclose(ours, np.array(seen).T, rtol=1e-9, atol=1e-12)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .finite_difference import Slope
 from .report import Entry
+from .slope import Slope
 
 CAUTION = 20  # a slope is wrong if it is off by so many error bars
 
@@ -18,6 +18,7 @@ class Claim:
     slope: float
     rounding: float  # how far off it may be by its own rounding error
     needed: float  # how well the numeric slope must be known to confirm it
+    residue: float  # what may be left where gradients cancel to nothing
 
     def agrees(self, value: float, error: float) -> bool:
         """Whether a numeric slope with this error bar is compatible with it."""
@@ -26,11 +27,19 @@ class Claim:
     def is_confirmed(self, slope: Slope) -> bool:
         """Whether a numeric slope agrees, and is known well enough for that to mean anything."""
         error = slope.error + slope.unseen
-        return self.agrees(slope.value, error) and CAUTION * error <= self.needed
+        return self.agrees(slope.value, error) and CAUTION * error + self.rounding <= self.needed
 
     def is_zero(self, slope: Slope) -> bool:
         """Whether both say that nothing moves."""
         return slope.flat and self.slope == 0
+
+    def is_nothing(self, slope: Slope) -> bool:
+        """Whether nothing moves, and what the gradient says would not show, or not matter."""
+        size = abs(self.slope)
+        if slope.value == 0:
+            hidden = slope.flat and size * slope.levels[-1].step <= CAUTION * slope.beside
+            return hidden or size <= max(self.needed, self.residue)
+        return abs(slope.value) <= CAUTION * slope.error and size <= self.residue
 
     def is_settled(self, slope: Slope) -> bool:
         """Whether nothing more needs to be known about a slope."""
@@ -44,6 +53,7 @@ class Claim:
         """The entry with its numbers and its status."""
         entry.numeric, entry.error, entry.step = slope.value, slope.error + slope.unseen, slope.step
         entry.curve = [(level.step, level.slope) for level in slope.levels]
+        entry.status = "agrees"
         if slope.edge:
             entry.status = "edge"
         elif slope.kink:
@@ -56,10 +66,11 @@ class Claim:
             off, allowed = abs(self.slope - slope.value), CAUTION * entry.error + self.rounding
             entry.severity = off / allowed if allowed > 0 else (math.inf if off else 0.0)
             if not entry.severity <= 1:
-                sided = slope.sides_with(self.slope, CAUTION)
+                sided = slope.sides_with(self.slope, CAUTION) or self.is_nothing(slope)
                 entry.status = "noise" if sided else "wrong"
             elif slope.may_be_coarse() or not (self.is_confirmed(slope) or self.is_zero(slope)):
-                entry.status = "noise"
+                known = CAUTION * entry.error <= self.needed < self.rounding
+                entry.status = "rounding" if known else "noise"
         if entry.status == "wrong" and not math.isfinite(entry.severity):
             entry.severity = math.inf
         return entry

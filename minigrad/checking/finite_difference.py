@@ -28,108 +28,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from .noise import Noise
+from .slope import Estimate, Level, Slope
 
 FIRST = 0.1  # the first step, in units of the input's scale
 RATIO = 7.7  # between a step and the next; uneven, so as not to fall in with binary numbers
 LEVELS = 10  # at most so many steps downwards ...
 BEYOND = 4  # ... and so many more if the first ones leave the domain of the function
-UPWARDS = 5  # larger steps, WIDER each, where noise hides the slope (RATIO, where it hides all)
+UPWARDS = 5  # larger steps, WIDER each, where noise hides the slope (far wider, where all of it)
 WIDER = 2.1
 
 Array = np.ndarray
-
-
-@dataclass
-class Level:
-    """What one step says: two evaluations, at x + h and x - h."""
-
-    step: float
-    slope: float  # the central difference
-    jump: float  # by how much the slopes to the right and to the left disagree, ...
-    bound: float  # ... and how large they are: output by output, so that nothing cancels
-    rounding: tuple[float, float]  # of the outputs here: of their sum, and summed over them
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """One entry of Neville's table."""
-
-    value: float
-    error: float
-    hope: float  # the error bar if there were no noise but that of the last digits
-    step: float  # the smallest that it rests on
-    jump: float  # there
-
-    def outweighs(self, other: Estimate) -> bool:
-        """Whether it shows beyond doubt a slope that is steeper by far."""
-        return abs(self.value) > 20 * self.error + 2 * abs(other.value) + 20 * other.error
-
-
-@dataclass
-class Slope:
-    """The slope along one line, and how well it is known."""
-
-    value: float = math.nan
-    error: float = math.inf
-    unseen: float = 0.0  # what outputs that don't move in their last digit may add to the error
-    step: float = math.nan
-    kink: bool = False
-    flat: bool = False  # no output moves at any step
-    stepped: bool = False  # moves, but is flat wherever one looks closely
-    edge: bool = False  # at no step are the outputs finite on both sides
-    others: list[Estimate] = field(default_factory=list)  # what the error bars can't reconcile
-    closer: list[Estimate] = field(default_factory=list)  # from smaller steps
-    levels: list[Level] = field(default_factory=list)  # the widest first
-    noise: float = 0.0  # of the outputs that move
-    jitter: float = 0.0  # the largest noise that any measurement gave
-    floor: float = 0.0  # the noise that the last digit of the outputs explains
-    size: float = 0.0  # of the outputs that move
-    touched: Array = field(default_factory=lambda: np.zeros(0, int))  # their indices
-
-    def is_disputed(self) -> bool:
-        """Whether another scale gives another slope, and no kinks within its step explain it."""
-        return any(abs(one.value - self.value) > 4 * one.jump for one in self.others)
-
-    def may_be_coarse(self) -> bool:
-        """Whether it is flat close up and only there: that may be rounding to a coarse grid."""
-        return any(
-            abs(one.value) > 2 * abs(self.value) and abs(one.value - self.value) > 4 * one.jump
-            for one in self.others
-        )
-
-    def sides_with(self, value: float, caution: float) -> bool:
-        """Whether another scale says that the slope is `value`, or there may well be one."""
-        if math.isnan(value):
-            return False
-        for one in self.others:
-            distance = abs(value - one.value)
-            if distance <= 5 * one.error and distance < abs(value - self.value):
-                return True
-        # What was taken for noise may be a finer structure of the function.
-        for one in self.closer:
-            agrees = abs(value - one.value) <= caution * one.hope < 1e-3 * abs(value)
-            if agrees and abs(one.value - self.value) > 5 * (one.hope + self.error):
-                return True
-        steeper = abs(value) > 10 * (abs(self.value) + caution * self.error)
-        if self.stepped or (steeper and self.jitter > 1e3 * self.floor):
-            return True
-        # Where two digits are left, nothing is certain, unless the value is out of all bounds.
-        return self.jitter > 0.01 * self.size and abs(value) * self.step < 1e6 * self.jitter
-
-    def is_unbounded(self) -> bool:
-        """Whether the slopes on both sides of a kink grow and grow."""
-        return self.levels[-1].bound > 1.5 * self.levels[-2].bound
-
-    def is_smooth(self) -> bool:
-        """Whether nothing hints at a kink so far."""
-        wide, narrow = self.levels[-2:]
-        noise = 8 * self.noise / narrow.step
-        return narrow.jump < max(0.4 * wide.jump, noise, 1e-6 * narrow.bound)
 
 
 @dataclass(frozen=True)
@@ -207,9 +120,9 @@ def measure(line: Line, enough: Callable[[Slope], bool], value: float, caution: 
     for j in range(LEVELS + BEYOND):
         if len(slope.levels) == LEVELS:
             break
-        if not _add(slope, line, first * RATIO**-j) or len(slope.levels) < 3:
+        if not add(slope, line, first * RATIO**-j) or len(slope.levels) < 3:
             continue
-        _conclude(slope, line)
+        conclude(slope, line)
         if enough(slope):
             return slope
         noise = slope.noise / slope.levels[-1].step
@@ -218,64 +131,25 @@ def measure(line: Line, enough: Callable[[Slope], bool], value: float, caution: 
         agrees = abs(value - slope.value) <= caution * slope.error
         if slope.flat or (drowned and (plain or agrees)):
             break
-    for _ in range(UPWARDS):
+    for upwards in range(1, UPWARDS + 1):
         if not slope.levels or slope.kink:
             break
-        flat = slope.value == 0
+        flat = slope.flat or slope.value == slope.levels[-1].bound == 0
         hidden = slope.noise > slope.error * slope.step / 4
         if not flat and not (hidden and abs(value - slope.value) <= caution * slope.error):
             break
-        if _add(slope, line, slope.levels[0].step * (RATIO if flat else WIDER)):
-            _conclude(slope, line)
+        if add(slope, line, slope.levels[0].step * (RATIO**upwards if flat else WIDER)):
+            conclude(slope, line)
             if enough(slope):
                 break
     slope.edge = not slope.levels
     if math.isnan(slope.value) and not slope.edge:
-        _conclude(slope, line)
+        conclude(slope, line)
     return slope
 
 
-def look_again(slope: Slope, line: Line, rng: np.random.Generator) -> None:
-    """Measure the noise anew, on this very line and close to the step that was chosen."""
-    reach = slope.step / 64
-    places = np.concatenate([[0.0], reach * rng.uniform(-1, 1, Noise.POINTS - 1)])
-    samples = np.stack([line.base, *(line.function(line.point(t)) for t in places[1:])])
-    if np.isfinite(samples).all():
-        before = slope.others
-        noise = Noise(places, samples, line.v, line.grid)
-        _conclude(slope, replace(line, noise=noise))
-        slope.others += before
-
-
-def moves_in_steps(slope: Slope, line: Line) -> bool:
-    """Whether a function that is flat close by goes on in steps, not steadily, further away.
-
-    Closes in on the place where it starts to move: half-way back to where it is still flat, a
-    steady function has moved by half as much at most, and one with steps by a whole step.
-    """
-    moved = next(i for i, level in enumerate(reversed(slope.levels)) if level.bound)
-    here, there = slope.levels[-moved].step, slope.levels[-moved - 1].step
-
-    def distance(t: float) -> float:
-        return float(np.abs(line.function(line.point(t)) - line.base).max())
-
-    moves = distance(there)
-    if not moves:
-        here, there = -here, -there  # to the other side
-        moves = distance(there)
-    for i in range(20):
-        middle = (here + there) / 2
-        d = distance(middle)
-        if d and i >= 6:  # no more than one step is left between here and there
-            return d > 0.9 * moves
-        if d:
-            there, moves = middle, d
-        else:
-            here = middle
-    return False
-
-
-def _add(slope: Slope, line: Line, step: float) -> bool:
+def add(slope: Slope, line: Line, step: float) -> bool:
+    """Look at one more step; False if that is outside the domain."""
     found = line.level(step)
     if found is None:
         return False
@@ -286,7 +160,7 @@ def _add(slope: Slope, line: Line, step: float) -> bool:
     return True
 
 
-def _conclude(slope: Slope, line: Line) -> None:
+def conclude(slope: Slope, line: Line) -> None:
     """Fill in what the levels so far say."""
     levels, touched = slope.levels, slope.touched
     slope.flat = not touched.size
@@ -295,7 +169,8 @@ def _conclude(slope: Slope, line: Line) -> None:
     slope.floor = line.noise.floor(touched)
     slope.size = 2 / line.eps * slope.floor
     # An output that did not move over the widest step may move by less than its noise.
-    slope.unseen = line.noise.outside(touched) / min(levels[0].step, line.scale)
+    slope.beside = line.noise.outside(touched)
+    slope.unseen = slope.beside / min(levels[0].step, line.scale)
     if slope.flat:
         slope.value, slope.error, slope.step = 0.0, 0.0, levels[0].step
         return

@@ -8,8 +8,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .noise import Noise
 from .report import Index, Name, place
 from .subject import Subject
+
+CLEAR = 1e6  # an output is so many times its noise, or is not brought to the size of the others
 
 Array = np.ndarray
 
@@ -121,14 +124,19 @@ class Flat:
 
     # --- choices -------------------------------------------------------------------------------
 
-    def cotangent(self, rng: np.random.Generator) -> Array:
-        """Random weights (M,); several outputs of very different size are brought together."""
+    def cotangent(self, rng: np.random.Generator, noise: Noise) -> Array:
+        """Random weights (M,); several outputs of very different size are brought together.
+
+        `noise` is that of the outputs before they are weighted: what is nothing but rounding, such
+        as a sum of equals that cancel, must not be blown up.
+        """
         v = random_weights(rng, self.base.size)
         if len(self.output_shapes) > 1:
             for part, _ in self.output_parts():
                 largest = float(np.abs(self.base[part]).max(initial=0.0))
                 if largest > 0:
-                    v[part] *= 2.0 ** np.clip(-round(math.log2(largest)), -100, 100)
+                    size = max(largest, CLEAR * noise.of(np.arange(part.start, part.stop)))
+                    v[part] *= 2.0 ** np.clip(-round(math.log2(size)), -100, 100)
         return self.rounded(v)
 
     def scales(self) -> Array:
@@ -144,6 +152,11 @@ class Flat:
             else:
                 scales[part] = np.where(np.isfinite(size) & (size > 0), size, 1.0)
         return scales
+
+    def nearby(self, scales: Array) -> Array:
+        """The same for the shortest steps of all (N,), which must stay close to small entries."""
+        size = np.abs(self.x)
+        return np.where(size > 0, np.fmin(scales, 1e4 * size), scales)
 
     def _not_finite(self) -> str:
         for i, (part, shape) in enumerate(self.output_parts()):

@@ -33,8 +33,8 @@ class Noise:
 
     def of(self, outputs: Array) -> float:
         """The noise of the sum of the weighted outputs of the given indices."""
-        together = _norm(self._errors[:, outputs].sum(axis=1))
-        return self._unit * max(together, _norm(self._each[outputs]))
+        together = length(self._errors[:, outputs].sum(axis=1))
+        return self._unit * max(together, length(self._each[outputs]))
 
     def outside(self, outputs: Array) -> float:
         """The noise of the sum of all the others."""
@@ -43,7 +43,7 @@ class Noise:
 
     def floor(self, outputs: Array) -> float:
         """The noise of their sum that the last digits alone explain."""
-        return self._unit * _norm(self._floor[outputs])
+        return self._unit * length(self._floor[outputs])
 
     def summed(self, outputs: Array) -> float:
         """The sum of their noises."""
@@ -54,7 +54,9 @@ class Noise:
         return off <= 8 * self._unit * self._each
 
 
-def _norm(values: Array) -> float:
+def length(values: Array) -> float:
     """The length of a vector, also where squares overflow or vanish."""
     largest = float(np.abs(values).max(initial=0.0))
-    return largest * float(np.linalg.norm(values / largest)) if largest else 0.0
+    if not 0 < largest < math.inf:
+        return largest
+    return largest * float(np.linalg.norm(values / largest))

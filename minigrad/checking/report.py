@@ -25,7 +25,8 @@ class Entry:
     analytic : what the backward pass says.
     numeric, error : what finite differences say, and their error bar.
     step : the finite-difference step that the estimate rests on.
-    status : "agrees", "wrong", "kink", "edge" (of the domain) or "noise".
+    status : "agrees", "wrong", "kink", "edge" (of the domain), "noise" of the function, or
+        "rounding" of its gradient.
     severity : the disagreement in units of what the error bars allow; above 1 is wrong.
     where : for recurrent layers: layer, direction, gate, time step.
     curve : pairs of a step and the central difference with it.

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from .. import rng
-from ..backend import current_backend, get_backend
+from ..backend import current_backend, get_backend, use_backend
 from ..engine import grad
+from ..module import Buffer, Module
 from ..tensor import Tensor, wrap
 from .report import Name, place
 from .subject import Subject, describe, laid_out, layout, same
@@ -80,9 +81,9 @@ class GraphSubject(Subject):
 class TensorSubject(GraphSubject):
     """A function of tensors, or a module with parameters."""
 
-    def __init__(self, f: Callable[..., Any], inputs: Any, backend: Any) -> None:
+    def __init__(self, f: Callable[..., Any], inputs: Any, backend: Any, seed: int) -> None:
         super().__init__()
-        self.f = f
+        self.f, self.seed = f, seed
         self.batch_first = bool(getattr(f, "batch_first", False))
         self.inputs = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
         leaves = list(_leaves(self.inputs))
@@ -91,6 +92,7 @@ class TensorSubject(GraphSubject):
             for name, parameter in f.named_parameters():
                 self.parameters.append(parameter)
                 self.names.append(name)
+        self.buffers = list(f.buffers()) if isinstance(f, Module) else []
         tensors = [x for _, x in leaves if isinstance(x, Tensor)] + self.parameters
         if backend is not None:
             self.backend = get_backend(backend)
@@ -114,26 +116,39 @@ class TensorSubject(GraphSubject):
 
     @contextlib.contextmanager
     def session(self) -> Iterator[None]:
-        """Parameters and random numbers are as before afterwards."""
-        held = [(p, p._data, p._node, p.grad) for p in self.parameters]
+        """Parameters, buffers and random numbers are as before afterwards."""
+        held = [(x, x._data, x.backend, x._node, x.grad) for x in (*self.parameters, *self.buffers)]
+        modules = self.f.modules() if isinstance(self.f, Module) else ()
+        # A module gives a buffer a new value by another buffer in its place.
+        places = [(vars(m), key) for m in modules for key in vars(m)]
+        self._places = [(d, key, d[key]) for d, key in places if isinstance(d[key], Buffer)]
+        self._states = [_promoted(b) if is_checked(b) else b.numpy() for b in self.buffers]
         generator = rng.generator()
-        self._random = generator.bit_generator.state
         try:
-            yield
+            with use_backend(self.backend):
+                yield
         finally:
-            for parameter, data, node, gradient in held:
-                parameter._data, parameter._node, parameter.grad = data, node, gradient
+            for x, data, backend, node, gradient in held:
+                x._data, x.backend, x._node, x.grad = data, backend, node, gradient
+            self._put_buffers_back()
             rng._generator[0] = generator
-            generator.bit_generator.state = self._random
+
+    def _put_buffers_back(self) -> None:
+        for attributes, key, buffer in self._places:
+            attributes[key] = buffer
 
     def call(self, arrays: list[Array]) -> tuple[list[Tensor], list[Tensor]]:
         """The leaves that were made of `arrays`, and the float outputs."""
-        # Random numbers are replayed, so that dropout drops the same in every call.
-        rng.generator().bit_generator.state = self._random
+        self._put_buffers_back()
+        # The same random numbers, so that dropout drops the same in every call, and the same of
+        # what a module keeps from call to call.
+        rng.manual_seed(self.seed)
         k = len(self.parameters)
-        for parameter, array in zip(self.parameters, arrays[:k], strict=True):
-            parameter._node = None
-            parameter._data = self.backend.from_host(array)
+        for x, array in zip(
+            (*self.parameters, *self.buffers), (*arrays[:k], *self._states), strict=True
+        ):
+            x._data, x.backend, x._node = self.backend.from_host(array), self.backend, None
+        for parameter in self.parameters:
             parameter.requires_grad = True
         fresh = [self._leaf(x, how) for x, how in zip(arrays[k:], self.layouts[k:], strict=True)]
         rest = iter(fresh)

@@ -95,7 +95,10 @@ def _without(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
 def _softmax_weights(g: Any, x: Any, y: Any, axis: Any) -> Any:
     shape = kept(x.shape, axis)
     y = reshape(y, shape)
-    return reshape(g, shape) * exp(x - where(isfinite(y), y, 0))
+    weights = exp(x - where(isfinite(y), y, 0))
+    # They sum to 1 but for the rounding of y, and with a large x that is far from 1.
+    total = sum(weights, axis=axis, keepdims=True)
+    return reshape(g, shape) / where(total > 0, total, 1) * weights
 
 
 logsumexp.vjp(x=_softmax_weights)

@@ -133,12 +133,14 @@ def gradients(
 
 
 def agreement(case: Case, backend: Any, other: Any = "numpy") -> None:
-    """Gradients of both orders are the same on two backends."""
+    """Outputs and gradients are the same on two backends, without `create_graph` and with it."""
     forward(case, backend)
     if case.slope == "none":
         return
     arrays = case.draw()
-    _assert_same(gradients(case, arrays, backend), gradients(case, arrays, other))
+    for order, what in ((1, "gradient"), (2, "create_graph's gradient")):
+        found, right = (gradients(case, arrays, name, order=order) for name in (backend, other))
+        _assert_same(found, right, what)
 
 
 def _assert_same(found: Any, right: Any, what: str = "gradient") -> None:

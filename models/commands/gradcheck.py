@@ -181,8 +181,6 @@ def _own(target: str, shapes: Any, seed: int) -> Checks:
             f, inputs = function, _random(shapes, seed)
             if not shapes:
                 f, inputs = _pair(target, function)
-            if isinstance(f, mg.nn.Module):
-                f.to(backend)
             try:
                 return [
                     mg.gradcheck(

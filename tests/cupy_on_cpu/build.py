@@ -121,10 +121,10 @@ def build_headers() -> None:
     include = OUT / "include"
     shutil.copytree(SOURCES / "include", include)
     (include / "flags").write_text(KERNELS)
-    run(
-        *("g++", *KERNELS.split(), f"-I{include}", f"-I{SITE / 'cupy' / '_core' / 'include'}"),
-        *("-x", "c++-header", include / "cupy_on_cpu.h", "-o", include / "cupy_on_cpu.h.gch"),
-    )
+    folders = f"-I{include}", f"-I{SITE / 'cupy' / '_core' / 'include'}"
+    for name in ("cuda_on_cpu.h", "cupy_on_cpu.h"):
+        header = include / name
+        run("g++", *KERNELS.split(), *folders, "-x", "c++-header", header, "-o", f"{header}.gch")
 
 
 def write_commands() -> None:
