@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scans import fusing
 
 import minigrad as mg
 from minigrad.models import (
@@ -17,6 +18,8 @@ from minigrad.models import (
     RNNCell,
 )
 from minigrad.models.cells import rnn_relu_cell
+
+fewer = settings(max_examples=max(15, settings.default.max_examples // 4))  # these take long
 
 LAYERS = {
     "tanh": (RNN, {}),
@@ -160,16 +163,40 @@ def test_no_state_is_a_state_of_zeros(case):
     np.testing.assert_array_equal(without[1], with_zeros[1])
 
 
-@pytest.mark.parametrize("order", [1, 2])
-@given(case=stacks(max_T=3, max_size=2), data=st.data())
-def test_gradients(order, case, data):
-    """By all parameters, the input and the initial state."""
+def check_gradients(order, where, case, data):
+    """By all parameters, the input and the initial state, with all options of a layer."""
     layer, x, state = case
     T, N, _ = x.shape
     lengths = data.draw(st.none() | st.lists(st.integers(0, T), min_size=N, max_size=N))
-    report = mg.gradcheck(layer, (x, packed(state), lengths), order=order, budget=400)
+    state = packed(state) if data.draw(st.booleans()) else None
+    layer.batch_first = data.draw(st.booleans())
+    if layer.num_layers > 1:
+        layer.dropout = data.draw(st.sampled_from([0.0, 0.4]))
+    if layer.batch_first:
+        x = x.swapaxes(0, 1)
+    with fusing("require" if where == "numba" and T else "1"):  # no steps need no kernel
+        report = mg.gradcheck(layer, (x, state, lengths), order=order, backend=where, budget=400)
+    if state is None and not (T and (lengths is None or any(lengths))):
+        assert "zero everywhere" in str(report)  # a constant
+        return
     assume(report or layer.cell is not rnn_relu_cell)  # kinks, dead units: it may be undecided
     assert report, report
+
+
+BACKENDS = pytest.mark.parametrize("where", ["numpy", "numba"])
+
+
+@BACKENDS
+@given(case=stacks(max_T=3, max_size=2), data=st.data())
+def test_gradients(where, case, data):
+    check_gradients(1, where, case, data)
+
+
+@BACKENDS
+@fewer
+@given(case=stacks(max_T=3, max_size=2), data=st.data())
+def test_second_order_gradients(where, case, data):
+    check_gradients(2, where, case, data)
 
 
 # --- dropout ---------------------------------------------------------------------------------

@@ -4,6 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scans import fusing
 
 import minigrad as mg
 from minigrad import models
@@ -65,7 +68,7 @@ def compare(theirs, ours, run_theirs, run_ours, arrays, order=1):
         same(vs, ys)
 
 
-def layer_calls(theirs, ours, given_state, lengths, batch_first):
+def layer_calls(theirs, ours, given_state, lengths, batch_first, T=T):
     """One call of each layer: from x and the parts of the state to y and the final parts."""
 
     def run_theirs(x, *state):
@@ -86,7 +89,18 @@ def layer_calls(theirs, ours, given_state, lengths, batch_first):
     return run_theirs, run_ours
 
 
-def check_layer(kind, num_layers, bidirectional, bias, batch_first, lengths, given_state, order=1):
+def check_layer(
+    kind,
+    num_layers,
+    bidirectional,
+    bias,
+    batch_first,
+    lengths,
+    given_state,
+    order=1,
+    sizes=(T, N, I, H),
+):
+    T, N, I, H = sizes
     theirs, ours = pair(
         *(kind, I, H, num_layers),
         bidirectional=bidirectional,
@@ -98,7 +112,7 @@ def check_layer(kind, num_layers, bidirectional, bias, batch_first, lengths, giv
     arrays = [rng.normal(size=(N, T, I) if batch_first else (T, N, I))]
     if given_state:
         arrays += [rng.normal(size=(runs, N, H)) for _ in ours.states]
-    calls = layer_calls(theirs, ours, given_state, lengths, batch_first)
+    calls = layer_calls(theirs, ours, given_state, lengths, batch_first, T)
     compare(theirs, ours, *calls, arrays, order)
 
 
@@ -118,6 +132,21 @@ OPTIONS = list(itertools.product((1, 3), *[(False, True)] * 5))
 def test_layer(kind, num_layers, bidirectional, bias, batch_first, padded, given_state):
     lengths = LENGTHS if padded else None
     check_layer(kind, num_layers, bidirectional, bias, batch_first, lengths, given_state)
+
+
+@pytest.mark.parametrize("where", ["numpy", "numba"])
+@pytest.mark.parametrize("kind", KINDS)
+@given(st.data())
+def test_any_layer(kind, where, data):
+    """All options, from one step of one sequence of one number on; PyTorch knows no empty ones."""
+    sizes = [data.draw(st.integers(1, 4), name) for name in "TNIH"]
+    T, N = sizes[:2]
+    lengths = data.draw(st.none() | st.lists(st.integers(1, T), min_size=N, max_size=N), "lengths")
+    flags = data.draw(st.tuples(*[st.booleans()] * 4), "both, bias, batch first, state")
+    layers, order = data.draw(st.integers(1, 3), "layers"), data.draw(st.integers(1, 2), "order")
+    *options, state = flags
+    with mg.use_backend(where), fusing("require" if where == "numba" else "1"):
+        check_layer(kind, layers, *options, lengths, state, order, sizes)
 
 
 @pytest.mark.parametrize("kind", KINDS)
