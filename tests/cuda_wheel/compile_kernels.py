@@ -55,7 +55,8 @@ def main() -> None:
         sys.exit("NVRTC compiles what is wrong: it shows nothing here")
     with Pool(os.cpu_count()) as pool:
         failures = [line for found in pool.imap(compile_file, files, 8) for line in found]
-    print("\n".join(failures))
+    for failure in failures:
+        print(failure)
     chips = ", ".join(f"sm_{chip}" for chip in CHIPS)
     done = len(files) * len(CHIPS) - len(failures)
     print(f"NVRTC {'.'.join(map(str, compiler._get_nvrtc_version()))}: {len(files)} kernels")

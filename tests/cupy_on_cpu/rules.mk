@@ -32,7 +32,7 @@ CURRENT = recurrent zoo train nn optim explain gradcheck gradcheck_benchmark
 test-cupy-there: $(STANDINS)/names.json
 	CUPY_ON_CPU_CHECKS="$(CUPY_CHECKS)" $(PYTEST) -k cupy
 	CUPY_ON_CPU_CHECKS="$(CUPY_CHECKS)" MINIGRAD_BACKEND=cupy $(PYTEST) \
-		-k "not cupy and not numpy and not strict and not film_reviews and not extreme_inputs" \
+		-k "not cupy and not numpy and not numba and not strict and not film_reviews and not extreme" \
 		$(CURRENT:%=tests/test_%.py)
 	CUPY_ON_CPU_CHECKS="red-zones reversed deferred" $(PYTEST) -k cupy
 
