@@ -37,9 +37,10 @@ from typing import Any
 import numpy as np
 
 from .checking.array_subject import ArraySubject
-from .checking.checker import check
+from .checking.checker import LEAST, check
 from .checking.flat import random_weights
 from .checking.report import FAIL, INCONCLUSIVE, PASS, GradcheckError, Report, place
+from .checking.subject import describe
 from .checking.tensor_subject import SecondOrder, TensorSubject
 
 __all__ = ["GradcheckError", "Report", "gradcheck", "gradcheck_numpy", "gradgradcheck"]
@@ -80,7 +81,8 @@ def gradcheck(
     ------
     GradcheckError : the gradient is wrong.
     TypeError : nothing to differentiate by, or the function returns what is no tensor.
-    ValueError : an output is NaN or infinite at the inputs.
+    ValueError : an output is NaN or infinite at the inputs; an order, a seed or a budget that
+        makes no sense.
 
     Examples
     --------
@@ -94,6 +96,7 @@ def gradcheck(
     """
     if order not in (1, 2):
         raise ValueError(f"order must be 1 or 2; got {order!r}")
+    _checked("gradcheck", f, seed, budget)
     subject = TensorSubject(f, inputs, backend, seed)
     report = check(subject, seed, budget, order=1)
     if order == 2 and report.verdict != FAIL:
@@ -119,6 +122,7 @@ def gradgradcheck(
     >>> mg.gradgradcheck(lambda x: x * mg.sin(x), mg.tensor([0.5, -1.0])).verdict
     'PASS'
     """
+    _checked("gradgradcheck", f, seed, budget)
     report = _second(TensorSubject(f, inputs, backend, seed), seed, budget)
     return _finish(report, raise_exception)
 
@@ -165,8 +169,22 @@ def gradcheck_numpy(
 
         mg.gradcheck_numpy(f, vjp, [np.linspace(-3, 3, 7)])
     """
+    _checked("gradcheck_numpy", f, seed, budget)
+    _checked("gradcheck_numpy", vjp, seed, budget)
     report = check(ArraySubject(f, vjp, inputs), seed, budget, order=1)
     return _finish(report, raise_exception)
+
+
+def _checked(name: str, f: Any, seed: Any, budget: Any) -> None:
+    """Raise an error if arguments make no sense."""
+    if not callable(f):
+        raise TypeError(f"{name} needs a function to call; got {describe(f)}")
+    if not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"{name}: seed is a whole number from 0 on; got {seed!r}")
+    if budget is not None and budget < LEAST:
+        raise ValueError(
+            f"{name}: the look at noise alone takes {LEAST} evaluations; got budget={budget!r}"
+        )
 
 
 def _second(subject: TensorSubject, seed: int, budget: int | None) -> Report:

@@ -63,3 +63,16 @@ def test_docstrings(name):
 @pytest.mark.parametrize("path", sorted(ROOT.glob("*.md")), ids=lambda path: path.name)
 def test_documents(path):
     check(in_document(path))
+
+
+def test_the_pytorch_example_of_the_readme(tmp_path, monkeypatch):
+    pytest.importorskip(
+        "torch", reason='PyTorch is not installed here: pip install "minigrad[oracle]"'
+    )
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+    (code,) = (block for block in blocks if "import torch" in block)
+    monkeypatch.chdir(tmp_path)
+    scope = {}
+    exec(code, scope)
+    assert scope["report"] and (tmp_path / "gelu.svg").exists()

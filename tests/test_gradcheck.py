@@ -601,11 +601,20 @@ def edited(x):
     [
         (lambda x: 3.0, normal(2), TypeError, "the output is float 3.0. Stay with tensors"),
         (lambda x: np.tanh(x.numpy()), normal(2), TypeError, "mg.gradcheck_numpy"),
-        (lambda x: (x, None), normal(2), TypeError, r"the output\[1\] is None"),
+        (
+            lambda x: (x, None),
+            normal(2),
+            TypeError,
+            r"the output\[1\] is None. Is a return missing",
+        ),
         (mg.log, np.array([-1.0, 1.0]), ValueError, r"output 0 is nan at index \(0,\) \(1 of 2"),
         (mg.matmul, (normal(2, 3), normal(2, 3)), ValueError, "do not fit"),
         (mg.tanh, np.arange(3), TypeError, "needs an input to differentiate by.*int64"),
         (mg.tanh, (), TypeError, "got no inputs"),
+        (mg.tanh, [0.5, 1.0], TypeError, r"got float 0.5, float 1.0. Numbers.* mg.tensor\(...\)"),
+        (mg.tanh, np.array([np.nan, 1.0]), ValueError, "The inputs themselves hold NaN"),
+        (lambda x: mg.sqrt(x * x), np.zeros(1), mg.GradcheckError, "in 1 it is NaN or infinite"),
+        (3, normal(2), TypeError, "gradcheck needs a function to call; got int 3"),
         (mg.tanh, normal(2) + 1j, TypeError, "complex inputs are not supported"),
         (edited, normal(2), mg.GradcheckError, "the function edits input 0 in place"),
         (lambda x: x.detach() * 2, normal(2), mg.GradcheckError, r"look for detach\(\)"),
@@ -616,9 +625,33 @@ def test_wrong_use(f, inputs, error, said):
         mg.gradcheck(f, inputs)
 
 
-def test_wrong_use_of_options():
-    with pytest.raises(ValueError, match="order must be 1 or 2; got 3"):
-        mg.gradcheck(mg.tanh, normal(2), order=3)
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"order": 3}, "order must be 1 or 2; got 3"),
+        ({"seed": -1}, "gradcheck: seed is a whole number from 0 on; got -1"),
+        ({"seed": 0.5}, "seed is a whole number from 0 on; got 0.5"),
+        ({"budget": 0}, "the look at noise alone takes 20 evaluations; got budget=0"),
+        ({"backend": "nunpy"}, "unknown backend 'nunpy'.*Did you mean 'numpy'"),
+    ],
+)
+def test_wrong_use_of_options(options, said):
+    with pytest.raises((ValueError, mg.BackendError), match=said):
+        mg.gradcheck(mg.tanh, normal(2), **options)
+
+
+@pytest.mark.parametrize("f", [mg.argmax, lambda x: x > 0])
+def test_outputs_without_a_derivative(f):
+    report = of(f, normal(3))
+    assert report.verdict == "INCONCLUSIVE" and "no output is of a float dtype" in str(report)
+    assert "no output depends on the inputs" not in str(report)
+
+
+def test_random_numbers_are_noted():
+    model = mg.nn.Sequential(mg.nn.Linear(3, 4), mg.nn.Dropout(0.5))
+    said = "draws random numbers: the same ones at every call"
+    assert said in str(mg.gradcheck(model, normal(2, 3)))
+    assert said not in str(mg.gradcheck(model.eval(), normal(2, 3)))
 
 
 @pytest.mark.parametrize(
@@ -629,6 +662,14 @@ def test_wrong_use_of_options():
         (lambda x: [3], tanh_vjp, [normal(2)], TypeError, "output 0 is int 3"),
         (lambda x: x > 0, tanh_vjp, [normal(2)], TypeError, "must return float arrays"),
         (np.tanh, tanh_vjp, [np.arange(2)], TypeError, "needs an input of a float dtype"),
+        (np.tanh, tanh_vjp, [normal(2), normal(2) + 1j], TypeError, "complex inputs are not"),
+        (
+            np.tanh,
+            None,
+            [normal(2)],
+            TypeError,
+            "gradcheck_numpy needs a function to call; got None",
+        ),
     ],
 )
 def test_wrong_use_with_numpy(f, vjp, inputs, error, said):

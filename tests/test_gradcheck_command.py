@@ -46,6 +46,9 @@ def broken(x):
     raise RuntimeError("no fault of the checker's")
 
 constant = 1
+
+class Layer(mg.nn.Module):
+    pass
 """
 
 
@@ -53,6 +56,8 @@ constant = 1
 def own(tmp_path, monkeypatch):
     """A module of one's own in the current folder."""
     (tmp_path / "own_functions.py").write_text(OWN)
+    (tmp_path / "needy_functions.py").write_text("import no_such_library")
+    (tmp_path / "cut_short.py").write_text("x = (")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(__import__("sys").modules, "own_functions", raising=False)
     return tmp_path
@@ -233,7 +238,19 @@ def test_the_plot_is_of_the_worst(own):
         (["own_functions:number", "--shape", "2"], "must return a tensor"),
         (["own_functions:missing"], "own_functions:missing can't be found"),
         (["own_functions:constant"], "own_functions:constant is no function"),
-        (["no_such_module:f"], "No module named 'no_such_module'"),
+        (["no_such_module:f"], "no_such_module:f can't be found: No module named 'no_such_module'"),
+        (
+            ["needy_functions:f"],
+            "needy_functions can't be imported: ModuleNotFoundError: No module",
+        ),
+        (["cut_short:f"], "cut_short can't be imported: SyntaxError: '(' was never closed (cut_sh"),
+        ([":f"], ":f can't be found"),
+        (["own_functions:"], "own_functions: can't be found"),
+        (["own_functions:swish", "--shape", "-2"], "a shape is numbers from 0 on"),
+        (["own_functions:swish", "--shape", "2", "--shape", "2"], "takes 1 positional argument"),
+        (["own_functions:Layer"], "own_functions:Layer is a class: name a function that makes an"),
+        (["tanh", "--json", "no/folder.json"], "there is no folder no"),
+        (["tanh", "--plot", "no/folder.svg"], "there is no folder no"),
     ],
 )
 def test_wrong_use(own, arguments, said):
@@ -242,5 +259,7 @@ def test_wrong_use(own, arguments, said):
 
 
 def test_an_error_of_the_function_itself_is_shown_as_it_is(own):
-    with pytest.raises(RuntimeError, match="no fault of the checker's"):
-        gradcheck("own_functions:broken", "--shape", "2", code=1)
+    """And it is no wrong gradient, which 1 would say."""
+    result = gradcheck("own_functions:broken", "--shape", "2", code=2)
+    assert "Traceback" in result.stderr and "in broken" in result.stderr
+    assert "RuntimeError: no fault of the checker's" in result.stderr

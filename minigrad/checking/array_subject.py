@@ -21,6 +21,9 @@ class ArraySubject(Subject):
         self.inputs = [
             np.asarray(x) for x in (inputs if isinstance(inputs, (tuple, list)) else (inputs,))
         ]
+        for x in self.inputs:
+            if x.dtype.kind == "c":
+                raise TypeError(f"complex inputs are not supported; got {describe(x)}")
         self.positions = [i for i, x in enumerate(self.inputs) if x.dtype.kind == "f"]
         if not self.positions:
             raise TypeError(

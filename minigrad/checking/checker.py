@@ -23,6 +23,7 @@ from .slope import Slope
 from .subject import Subject
 from .whereabouts import whereabouts
 
+LEAST = 20  # evaluations, before any slope is looked at
 BUDGET = 4000  # evaluations, where they suffice for every entry ...
 SAMPLE = 1000  # ... and where not
 TYPICAL = 8  # evaluations per entry of a smooth function
@@ -309,7 +310,8 @@ class _Check:
         if self.backward.is_off(flat.vjp(flat.x, self.v)):
             self.subject.fault(
                 "the backward pass is not deterministic: the same input and cotangent gave "
-                "another gradient at a later call"
+                "another gradient at a later call. Fix its random seed, or reset the state that "
+                "it keeps"
             )
 
     def _conclude(self) -> None:
@@ -340,7 +342,9 @@ class _Check:
         if not wrong:
             return []
         names = ", ".join(dict.fromkeys(place(entry.name) for entry in wrong))
-        return [f"the gradient is wrong in {len(wrong)} of {len(self.found)} slopes, in {names}"]
+        said = f"the gradient is wrong in {len(wrong)} of {len(self.found)} slopes, in {names}"
+        lost = sum(not math.isfinite(entry.analytic) for entry in wrong)
+        return [said + (f"; in {lost} it is NaN or infinite" if lost else "")]
 
     def _doubts(self) -> list[str]:
         texts = {
@@ -356,7 +360,9 @@ class _Check:
                 doubts.append(
                     f"{len(entries)} of {len(self.found)} slopes {text}: {_list(entries)}"
                 )
-        if self.flat.x.size == 0 or self.flat.base.size == 0:
+        if not self.flat.output_shapes:
+            doubts.append("vacuous: there is nothing to check, no output is of a float dtype")
+        elif self.flat.x.size == 0 or self.flat.base.size == 0:
             doubts.append("vacuous: there is nothing to check, inputs or outputs are empty")
         elif self.uncovered:
             names = ", ".join(place(name) for name in self.uncovered)

@@ -163,10 +163,12 @@ class Flat:
             bad = np.flatnonzero(~np.isfinite(self.base[part]))
             if bad.size:
                 index = tuple(int(k) for k in np.unravel_index(bad[0], shape))
+                cure = "Choose inputs inside the domain of the function."
+                if not np.isfinite(self.x).all():
+                    cure = "The inputs themselves hold NaN or infinities: look there first."
                 return (
                     f"output {i} is {self.base[part][bad[0]]} at index {index} ({bad.size} of "
-                    f"{math.prod(shape)} values are not finite): there is no slope to check. "
-                    "Choose inputs inside the domain of the function."
+                    f"{math.prod(shape)} values are not finite): there is no slope to check. {cure}"
                 )
         raise AssertionError("every output is finite")
 

@@ -55,6 +55,8 @@ class GraphSubject(Subject):
     ) -> Sequence[Tensor | None]:
         """The engine's gradients; None for a leaf that no output depends on."""
         reached = [i for i, y in enumerate(outputs) if y.requires_grad]
+        if not outputs:
+            return [None] * len(leaves)
         if not reached:
             self.note(
                 "no output depends on the inputs as far as the graph knows; if it should, look "
@@ -106,7 +108,8 @@ class TensorSubject(GraphSubject):
         if not sources:
             raise TypeError(
                 "gradcheck needs an input to differentiate by: a tensor or a NumPy array of a "
-                f"float dtype; got {', '.join(describe(x) for _, x in leaves) or 'no inputs'}"
+                f"float dtype; got {', '.join(describe(x) for _, x in leaves) or 'no inputs'}. "
+                "Numbers and lists become one by mg.tensor(...)"
             )
         self.layouts = [layout(x) for x in sources]
         self.arrays = [_promoted(x) for x in sources]
@@ -143,6 +146,7 @@ class TensorSubject(GraphSubject):
         # The same random numbers, so that dropout drops the same in every call, and the same of
         # what a module keeps from call to call.
         rng.manual_seed(self.seed)
+        untouched = rng.generator().bit_generator.state
         k = len(self.parameters)
         for x, array in zip(
             (*self.parameters, *self.buffers), (*arrays[:k], *self._states), strict=True
@@ -156,6 +160,8 @@ class TensorSubject(GraphSubject):
         leaves = [*self.parameters, *fresh]
         before = [leaf._data for leaf in leaves]
         outputs = list(self._outputs(self.f(*values)))
+        if rng.generator().bit_generator.state != untouched:
+            self.note("the function draws random numbers: the same ones at every call")
         for name, leaf, array, data in zip(self.names, leaves, arrays, before, strict=True):
             if leaf._data is not data or not same(self.backend.to_host(data), array):
                 self.fault(f"the function edits {place(name)} in place")
@@ -177,7 +183,7 @@ class TensorSubject(GraphSubject):
             for key, part in y.items():
                 yield from self._outputs(part, f"{path}[{key!r}]")
         else:
-            hint = ""
+            hint = ". Is a return missing?" if y is None else ""
             if isinstance(y, (np.ndarray, np.generic, float)):
                 hint = (
                     ". Stay with tensors inside the function: NumPy's functions, .numpy(), "

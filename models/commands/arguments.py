@@ -25,6 +25,20 @@ class _Folder(click.Path):
         return Path(value)
 
 
+class NewFile(click.Path):
+    """A file to be written in the end; whether that can be is seen before the work begins."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The path, in a folder that exists."""
+        path = Path(str(super().convert(value, param, ctx)))
+        if not path.parent.is_dir():
+            self.fail(f"there is no folder {path.parent}", param, ctx)
+        return path
+
+
 def _with_words(ctx: Any, param: Any, text: str) -> str:
     if not tokenize(text):
         raise click.BadParameter(f"there are no words in {text!r}")
@@ -48,7 +62,10 @@ def named(target: str) -> Any:
         sys.path.insert(0, "")  # as `python -m` does
     try:
         return getattr(importlib.import_module(path), name)
-    except (ModuleNotFoundError, AttributeError) as error:
-        raise click.BadParameter(
-            f"{target} can't be found: {error}", param_hint="TARGET"
-        ) from error
+    except Exception as error:
+        absent = isinstance(error, ModuleNotFoundError) and path.startswith(error.name or " ")
+        if absent or isinstance(error, (AttributeError, ValueError)):
+            said = f"{target} can't be found: {error}"
+        else:  # the module is there, and can't be run
+            said = f"{path} can't be imported: {type(error).__name__}: {error}"
+        raise click.BadParameter(said, param_hint="TARGET") from error

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -14,7 +15,7 @@ import numpy as np
 import minigrad as mg
 
 from ..gradient_checks import Checks, layer_checks, op_checks
-from .arguments import named
+from .arguments import NewFile, named
 
 EXIT = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 2}
 
@@ -65,9 +66,12 @@ def _severity(report: mg.Report) -> tuple[int, float]:
 
 def _shape(ctx: Any, param: Any, texts: tuple[str, ...]) -> tuple[tuple[int, ...], ...]:
     try:
-        return tuple(tuple(int(n) for n in text.split(",") if n) for text in texts)
+        shapes = tuple(tuple(int(n) for n in text.split(",") if n) for text in texts)
     except ValueError as error:
         raise click.BadParameter(f"a shape is numbers between commas, as 3,4; {error}") from error
+    if any(n < 0 for shape in shapes for n in shape):
+        raise click.BadParameter("a shape is numbers from 0 on between commas, as 3,4")
+    return shapes
 
 
 @click.command()
@@ -85,14 +89,14 @@ def _shape(ctx: Any, param: Any, texts: tuple[str, ...]) -> tuple[tuple[int, ...
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of all that is random.")
 @click.option(
     "--plot",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NewFile(),
     help="Draw the error against the step, and the Taylor remainder, of the target with the "
     "greatest disagreement (SVG).",
 )
 @click.option(
     "--json",
     "path",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NewFile(),
     help="Write all that was found there, too; the same text for the same seed.",
 )
 def gradcheck(
@@ -189,6 +193,9 @@ def _own(target: str, shapes: Any, seed: int) -> Checks:
                 ]
             except (TypeError, ValueError) as error:
                 raise click.UsageError(f"{target}: {error}") from error
+            except Exception:
+                traceback.print_exc()  # an error of the function itself
+                raise SystemExit(EXIT["INCONCLUSIVE"]) from None
 
     return checks
 
@@ -214,6 +221,12 @@ def _random(shapes: Any, seed: int) -> tuple[np.ndarray, ...]:
 
 def _function(target: str) -> Callable[..., Any]:
     function = named(target)
+    if isinstance(function, type):
+        raise click.BadParameter(
+            f"{target} is a class: name a function that makes an object of it and returns a pair "
+            f"({function.__name__}(...), inputs)",
+            param_hint="TARGET",
+        )
     if not callable(function):
         raise click.BadParameter(f"{target} is no function", param_hint="TARGET")
     return function

@@ -11,6 +11,8 @@ import click
 
 import minigrad as mg
 
+from .arguments import NewFile
+
 if TYPE_CHECKING:
     from minigrad.testing.mutation import Line
 
@@ -24,7 +26,7 @@ SAMPLE = 100  # mutants: at least one of every line
 @click.option(
     "--json",
     "path",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NewFile(),
     help="Write every mutant and its fate there, too.",
 )
 def mutate(name: str | None, sample: bool, seed: int, path: Path | None) -> None:
