@@ -117,14 +117,15 @@ def in_turns(
 ) -> dict[str, float]:
     """Median seconds per step. They take turns, so that a machine that slows down slows them all.
 
-    Before each there are `pause` seconds, by default 0.05 where there may be several threads: a
-    library's threads wait for more work, and for so long take a core from whoever comes next.
+    Before each there are `pause` seconds, by default 0.15 where there may be several threads: a
+    library's threads wait busily for more work (OpenBLAS's for 2**28 ticks of the clock, 0.1 s),
+    and for so long take a core from whoever comes next.
 
     >>> sorted(in_turns({"a": lambda: [], "b": lambda: []}, rounds=3))
     ['a', 'b']
     """
     if pause is None:
-        pause = 0.0 if os.environ.get("MINIGRAD_THREADS") == "1" else 0.05
+        pause = 0.0 if os.environ.get("MINIGRAD_THREADS") == "1" else 0.15
     times: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(rounds):
         for name, step in steps.items():
