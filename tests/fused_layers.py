@@ -5,14 +5,39 @@ from hypothesis import strategies as st
 from scans import fusing
 
 import minigrad as mg
-from minigrad.models import GRU, LSTM, RNN, zoo
+from minigrad.models import GRU, LSTM, RNN, Recurrent, zoo
 
 
 def relu_rnn(*sizes, **options):
     return RNN(*sizes, nonlinearity="relu", **options)
 
 
+GATES = "ifgo"
+
+
+def gate_by_gate(p, x, state):
+    """An LSTM of eight matrices and eight biases, as in a textbook."""
+    h, c = state
+    i = mg.sigmoid(mg.linear(x, p.xi, p.bi) + mg.linear(h, p.hi, p.di))
+    f = mg.sigmoid(mg.linear(x, p.xf, p.bf) + mg.linear(h, p.hf, p.df))
+    g = mg.tanh(mg.linear(x, p.xg, p.bg) + mg.linear(h, p.hg, p.dg))
+    o = mg.sigmoid(mg.linear(x, p.xo, p.bo) + mg.linear(h, p.ho, p.do))
+    c = f * c + i * g
+    h = o * mg.tanh(c)
+    return h, (h, c)
+
+
+class GateByGate(Recurrent):
+    cell = gate_by_gate
+    states = ("h", "c")
+
+    def shapes(self, I, H):
+        shapes = {"x": (H, I), "h": (H, H), "b": (H,), "d": (H,)}
+        return {f"{kind}{gate}": shape for kind, shape in shapes.items() for gate in GATES}
+
+
 LAYERS = {"RNN": RNN, "RNN relu": relu_rnn, "LSTM": LSTM, "GRU": GRU}
+LAYERS |= {"LSTM gate by gate": GateByGate}
 LAYERS |= {name: getattr(zoo, name) for name in zoo.__all__ if name[0].isupper()}
 
 

@@ -16,7 +16,7 @@ BINARY += ["mg.where({0} <= 0.1, 1.0, 0.0) * {1}", "{0} * {1}", "{0} - {1}", "{0
 REDUCTIONS = [f"mg.{name}({{}}, axis=-1, keepdims=True)" for name in ("sum", "mean", "max", "min")]
 WITH_ROW = ["{0} + {1}", "{1} - {0}", "{0} * mg.tanh({1}) / mg.sqrt(1 + {1} * {1})"]
 STEPS = ["unary", "binary", "narrow", "product", "linear", "low rank", "parameter", "per sequence"]
-STEPS += ["reduction", "join", "slice", "split"]
+STEPS += ["reduction", "join", "slice", "split", "gates", "sum of products"]
 
 
 class _Author:
@@ -81,6 +81,20 @@ class _Author:
             self.write(self.width(n + sizes[other]), f"mg.concatenate([{a}, {b}], axis=-1)")
         elif kind == "slice" and n > 1:
             self.write(self.width(n - 1), f"{a}[:, {random.choice(['1:', ':-1'])}]")
+        elif kind == "gates":  # with weights, and perhaps a bias, of its own each
+            b, other = self.pick()
+            form = random.choice(["{0}", "{0} + {2}", "{0} + {1}", "{0} + {1} + {2}"])
+            for _ in range(random.choice([2, 3])):
+                to = random.choice("HHK")
+                products = [
+                    f"{x} @ {self.parameter(sizes[v], sizes[to])}" for x, v in [(a, w), (b, other)]
+                ]
+                self.write(to, form.format(*products, self.parameter(sizes[to])))
+        elif kind == "sum of products":
+            terms = [
+                f"{x} @ {self.parameter(sizes[v], sizes['H'])}" for x, v in [self.pick(), (a, w)]
+            ]
+            self.write("H", f"mg.tanh({' + '.join(terms)} {random.choice(['', '- 1', '+ 0.5'])})")
         elif kind == "split":
             name = f"u{len(self.lines)}"
             weights = self.parameter(n, 2 * sizes["H"])

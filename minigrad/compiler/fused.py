@@ -8,6 +8,7 @@ from typing import Any
 from ..messages import Untraceable
 from .host import BackwardText, ForwardText
 from .schedule import schedule
+from .siblings import join_siblings
 from .sums import regroup
 from .trace import trace
 
@@ -35,9 +36,10 @@ class Plan:
             raise Untraceable(f"its tensors are of {' and '.join(dtypes) or 'no float dtype'}")
         if not all(v.dtype.isnative for v in self.inputs):
             raise Untraceable("its numbers are in another machine's byte order")
+        asked = [value for value, want in zip(self.inputs, wanted, strict=True) if want]
+        join_siblings(program, asked)
         if getattr(backend, "product_starts", False):  # its products take a third argument
             regroup(program)
-        asked = [value for value, want in zip(self.inputs, wanted, strict=True) if want]
         self.xp, self._laid = backend, schedule(program, asked)
         self.differentiable = program.differentiable(asked)
         outputs = zip((*program.ys, *program.new_state), self.differentiable, strict=True)

@@ -79,6 +79,30 @@ def _sums(
             continue
         if all(_whole(program, total, part) is other for total, part in sums):
             yield list(sums), other
+    vector = _vector(program, product, sums)
+    if vector is not None:
+        yield list(sums), vector
+
+
+def _vector(program: Program, product: Value, sums: list[tuple[Value, Value]]) -> Value | None:
+    """What the parts of a product meet, side by side, if it is a vector each and they are all."""
+    met: list[Value] = []
+    start: Any = 0
+    while len(met) < len(sums):
+        at = [(t, p) for t, p in sums if program.form(p.settings["start"]) == program.form(start)]
+        if len(at) != 1 or at[0][1].settings["axis"] != 1:
+            return None
+        ((total, part),) = at
+        a, b = total.args
+        other = b if a is part else a
+        if not isinstance(other, Value) or other.has_rows or not _fits(program, part, other):
+            return None
+        met.append(other)
+        start = start + part.shape[1]
+    if program.form(start) != program.form(product.shape[1]):
+        return None
+    settings = {"axis": 0}
+    return Value(product.backend, "concatenate", tuple(met), settings, (start,), product.dtype)
 
 
 def _whole(program: Program, total: Value, part: Value) -> Value | None:
@@ -95,7 +119,7 @@ def _whole(program: Program, total: Value, part: Value) -> Value | None:
 
 def _fits(program: Program, product: Value, other: Any) -> bool:
     """Whether a product can start from a value."""
-    if not isinstance(other, Value) or other.dtype != product.dtype:
+    if not isinstance(other, Value) or other.dtype != product.dtype or other.op == "full":
         return False
     if other.ndim != 1 + other.has_rows:
         return False
@@ -114,20 +138,31 @@ def _joined(
     if not first:
         product.args = (a, w, other)
         return True
+    (base,) = first
+    if base.has_rows:
+        # It starts from a product: that one is to start from the other, if it is a vector.
+        alone = base.op == "matmul" and users[base] == [product] and base not in outputs
+        return alone and not other.has_rows and _started(base, other)
     # It starts from a vector already: the other is to start from that, if it is a product, too,
     # which is wanted nowhere else.
-    (base,) = first
     parts = [user for user in users[other] if user not in totals]
     elsewhere = {user for part in parts for user in users[part]} - totals
-    if base.has_rows or other.op != "matmul" or other in outputs or elsewhere:
+    if other.op != "matmul" or other in outputs or elsewhere:
         return False
     if any(part.op != "part" or part in outputs for part in parts):
         return False
-    x, u, *second = other.args
-    if second and second[0].has_rows:
+    if not _started(other, base):
         return False
-    if second:
-        base = Value(product.backend, "add", (*second, base), {}, base.shape, base.dtype)
-    other.args = (x, u, base)
     product.args = (a, w, other)
+    return True
+
+
+def _started(product: Value, vector: Value) -> bool:
+    """Let a product start from a vector, on top of what it starts from; whether that can be."""
+    a, w, *first = product.args
+    if first and first[0].has_rows:
+        return False
+    if first:
+        vector = Value(product.backend, "add", (*first, vector), {}, vector.shape, vector.dtype)
+    product.args = (a, w, vector)
     return True
