@@ -20,6 +20,7 @@ from minigrad.graph import observers
 from .cupy_codegen import Writer
 from .cupy_diagnosis import CupyUnavailable, builds, start, version_text
 from .cupy_loop import CupyLoop, Kernels
+from .cupy_sums import RowSums
 
 
 class CupyBackend(ArrayModuleBackend):
@@ -48,6 +49,18 @@ class CupyBackend(ArrayModuleBackend):
             "mixed = (bits + 1ull) * (2ull * i + 1ull) * 0x9E3779B97F4A7C15ull",
             "minigrad_fingerprint",
         )
+        # Whether some position is neither from start to below stop nor the one that is allowed.
+        self._outside = cupy.ReductionKernel(
+            "T position, int64 start, int64 stop, int64 allowed",
+            "bool wrong",
+            "((long long)position < start || (long long)position >= stop)"
+            " && (long long)position != allowed",
+            "a || b",
+            "wrong = a",
+            "false",
+            "minigrad_outside",
+        )
+        self.sum_rows = self._scoped(RowSums(cupy, self._compiled))
         for group, names in PROTOCOL.items():
             for name in names:
                 if group != "identity" and name != "quiet":
@@ -73,6 +86,11 @@ class CupyBackend(ArrayModuleBackend):
         with array.device:  # which CuPy's user may have left meanwhile
             return self._mixed(array.view(f"u{array.itemsize}")).sum()
 
+    def outside(self, positions: Any, start: int, stop: int, allowed: int | None) -> Any:
+        """Whether some are neither from `start` to below `stop` nor `allowed`; stays there."""
+        with self._current():
+            return self._outside(positions, start, stop, start if allowed is None else allowed)
+
     def sigmoid(self, x: Any) -> Any:
         return self._expit(x)  # one kernel; and what overflows in it warns nobody
 
@@ -81,9 +99,13 @@ class CupyBackend(ArrayModuleBackend):
     def compile_loop(self, loop: Loop, dtype: str) -> Callable[..., None]:
         """What runs a loop: per step its products and generated kernels; see `cupy_loop`."""
         writer = Writer(loop)
-        if writer.text not in self.kernels:
-            self.kernels[writer.text] = Kernels(writer.text, self.xp)
-        return self._scoped(CupyLoop(loop, writer, self.kernels[writer.text], self))
+        return self._scoped(CupyLoop(loop, writer, self._compiled(writer.text), self))
+
+    def _compiled(self, text: str) -> Kernels:
+        """The kernels of a text."""
+        if text not in self.kernels:
+            self.kernels[text] = Kernels(text, self.xp)
+        return self.kernels[text]
 
     # --- the device ------------------------------------------------------------------------
 

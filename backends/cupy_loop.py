@@ -63,6 +63,9 @@ class CupyLoop:
             for p in (s.places if isinstance(s, RegionWriter) else [s.rows])
             if p.kind == "once"
         }
+        # Cotangents that kernels alone read: they may be one number, as those of a sum are.
+        self._lone = {i for i, v in enumerate(loop.steps) if v in loop.program.g_ys}
+        self._lone -= {s.rows.index for s in self._stages if isinstance(s, Product)}
 
     def __call__(
         self,
@@ -79,7 +82,10 @@ class CupyLoop:
         xp = self._cupy
         arrays = {
             "once": [self._tidied(i, x) for i, x in enumerate(once)],
-            "steps": [xp.ascontiguousarray(x) for x in steps],
+            "steps": [
+                x if i in self._lone and _is_one_number(x) else xp.ascontiguousarray(x)
+                for i, x in enumerate(steps)
+            ],
             "before": carries,
             "after": carries,
             "kept": kept,
@@ -128,17 +134,17 @@ class CupyLoop:
     ) -> Callable[[list[int]], None]:
         """What runs a kernel of the step whose rows are given."""
         found = [arrays[p.kind][p.index] for p in region.places]
+        pairs = list(zip(found, region.places, strict=True))
+        lone = {p for x, p in pairs if p in region.cotangents and _is_one_number(x)}
         # The address of row 0, from row to row, and which row.
-        rows = [
-            (x.data.ptr, x.nbytes // len(x), _row(p))
-            for x, p in zip(found, region.places, strict=True)
-        ]
+        rows = [(x.data.ptr, 0 if p in lone else x.nbytes // len(x), _row(p)) for x, p in pairs]
         widths = [x.size // len(x) for x in found]
         large = max([N * region.widest, *widths]) >= _LARGE
         index: Any = np.int64 if large else np.int32
         known = self._loop.program.sizes
         rest = [arrays[p.kind][p.index][()] for p in region.numbers]
         rest += [index(N), *(index(known[name]) for name in region.sizes)]
+        rest += [index(p not in lone) for p in region.cotangents]
         if region.by_rows:
             threads = min(MOST_THREADS, max(32, 1 << (region.widest - 1).bit_length()))
             grid, block = (N,), (threads,)
@@ -151,6 +157,13 @@ class CupyLoop:
             kernel(grid, block, (*[start + by * row[i] for start, by, i in rows], *rest))
 
         return run if N * region.widest else lambda row: None
+
+
+def _is_one_number(x: Any) -> bool:
+    """Whether an array is one number repeated, and no more of it in memory."""
+    return x.size > 1 and all(
+        step == 0 or n == 1 for step, n in zip(x.strides, x.shape, strict=True)
+    )
 
 
 def _row(place: Place) -> int:

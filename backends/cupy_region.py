@@ -17,7 +17,7 @@ from minigrad.messages import Untraceable
 
 from .cuda_text import TYPES, applied, bare, bound, cast, number
 from .numba_text import operand_dtypes
-from .regions import is_one, is_scalar, on_host
+from .regions import is_one, is_scalar, on_host, row_width
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,9 @@ class RegionWriter:
     Attributes
     ----------
     text : of the kernel.
-    places, numbers, sizes : its arguments, in order: arrays; numbers that are known on the host;
-        sizes, with N in front and, if not by rows, W at the end.
+    places, numbers, sizes, cotangents : its arguments, in order: arrays; numbers that are known on
+        the host; sizes, with N in front; for each array of cotangents 1, or 0 if it is one number
+        for all places; and W, if not by rows.
     by_rows : whether a block has a row. If not, a thread has a column.
     widest : how many columns the widest loop has.
     """
@@ -99,7 +100,7 @@ class RegionWriter:
         self._written: dict[Place, None] = {}
         self._sizes: dict[str, None] = {}
         self._works = [work for value in values for work in self._works_for(value)]
-        self._works += [Work(v, v, _width(v), 0, False, places) for v, places in copies]
+        self._works += [Work(v, v, row_width(v), 0, False, places) for v, places in copies]
         self._find_phases()
         self.by_rows = any(work.is_sum or work.phase for work in self._works)
         self._targets = {v: places_for(v, v in self._memory) for v in values}
@@ -112,6 +113,7 @@ class RegionWriter:
         places = [*(p for p in self._read if p not in self._written), *self._written]
         self.numbers = [p for p in places if on_host(p.value)]
         self.places = [p for p in places if not on_host(p.value)]
+        self.cotangents = [p for p in self.places if p.value in program.g_ys]
         rows = self._rows()  # after the body: only now it is known which arrays there are
         self.sizes = list(self._sizes)
         self.text = "\n".join([*self._head(), *rows, *body, "}", ""])
@@ -125,7 +127,7 @@ class RegionWriter:
             if value.settings["axes"] != (1,) or not int(x.shape[1]):
                 raise Untraceable(f"a {value.op} over the axes {value.settings['axes']} of {x}")
             return [Work(value, x, x.shape[1], 0, True)]
-        width = _width(value)
+        width = row_width(value)
         if value.op not in ("concatenate", "place"):
             return [Work(value, value, width, 0, True)]
         parts: list[tuple[Value | None, int, int]] = []  # what, from which column, how many
@@ -196,7 +198,8 @@ class RegionWriter:
         for place in self.numbers:
             number = f"const {_type(place.value)} {place.name},"
             arguments.append(f"    {number:40} // {self._described(place.value)}")
-        sizes = ["N", *map(_plain, self.sizes), *([] if self.by_rows else ["W"])]
+        sizes = ["N", *map(_plain, self.sizes), *map(_by, self.cotangents)]
+        sizes += [] if self.by_rows else ["W"]
         if len(set(sizes)) < len(sizes):
             raise Untraceable(f"names of its sizes are too much alike: {', '.join(self.sizes)}")
         arguments.append("    " + ", ".join(f"const Index {size}" for size in sizes))
@@ -221,9 +224,13 @@ class RegionWriter:
             value = place.value
             if not value.has_rows:
                 continue
-            width = "1" if is_scalar(value) else self._size(value.shape[-1])
-            width = f"({width})" if " " in width else width
-            lines.append(f"{place.name} += n" + ("" if width == "1" else f" * {width}") + ";")
+            factors = ["n"]
+            if not is_scalar(value):
+                width = self._size(value.shape[-1])
+                factors.append(f"({width})" if " " in width else width)
+            if place in self.cotangents:
+                factors.append(_by(place))
+            lines.append(f"{place.name} += {' * '.join(factors)};")
         return [f"    {line}" for line in lines]
 
     def _body(self) -> list[str]:
@@ -321,25 +328,26 @@ class RegionWriter:
         """Column `start + j` of a value (`start` alone if not `each`) as an expression."""
         if value.op == "full":
             return number(value.args[0], value.dtype)
-        if is_scalar(value):  # the same for every column, whatever part its reader is of
+        if is_one(row_width(value)):  # the same for every column, whatever part its reader is of
             start, each = 0, False
         if value not in self._inner or (value in self._named and not top):
             return leaf(value, start, each)
         op, args = value.op, value.args
         if op == "part":
             if value.settings["axis"] != value.ndim - 1:
-                raise Untraceable("a part of the batch")
+                raise Untraceable("a part of the rows")
             return self._expression(args[0], leaf, value.settings["start"] + start, each)
         if op in ("reshape", "broadcast_to"):
             (x,) = args
-            widths = [v.shape[1] if v.ndim > 1 else 1 for v in (x, value)]
-            if not is_scalar(x) and not self._same(*widths):
-                raise Untraceable(f"a reshape from {x.shape} to {value.shape} within a step")
+            if not is_one(row_width(x)) and not self._same(row_width(x), row_width(value)):
+                raise Untraceable(f"a reshape from {x.shape} to {value.shape} within a kernel")
             return self._expression(x, leaf, start, each)
+        if op == "arange":
+            return f"({cast(f'({self._column(start, each)})', value.dtype)})"
         if op == "astype":
             return cast(self._expression(args[0], leaf, start, each), value.dtype)
         if op not in ELEMENTWISE:
-            raise Untraceable(f"{op} within a step")
+            raise Untraceable(f"{op} within a kernel")
         parts = []
         for arg, dtype in zip(args, operand_dtypes(value), strict=True):
             if isinstance(arg, Value):
@@ -373,8 +381,11 @@ class RegionWriter:
             if value.ndim == 0 or is_one(value.shape[-1]):
                 return f"{place.name}[0]"
             if value.ndim > 2 or (value.ndim == 2 and not is_one(value.shape[0])):
-                raise Untraceable("a matrix of parameters meets the rows of a batch")
-        return f"{place.name}[{self._column(start, each)}]"
+                raise Untraceable("a matrix that all rows share meets them")
+        column = self._column(start, each)
+        if value in self.program.g_ys and column != "0":
+            column = f"({column}) * {_by(place)}" if " " in column else f"{column} * {_by(place)}"
+        return f"{place.name}[{column}]"
 
     def _column(self, start: int, each: bool) -> str:
         if not each:
@@ -387,9 +398,9 @@ def _plain(text: str) -> str:
     return "".join(c if c.isascii() else f"u{ord(c):x}" for c in text.replace(".", "_"))
 
 
-def _width(value: Value) -> int:
-    """How many numbers a row of a value has."""
-    return 1 if is_scalar(value) else value.shape[-1]
+def _by(place: Place) -> str:
+    """What says how far two neighbours in an array of cotangents are apart."""
+    return f"{place.name}_by"
 
 
 def _type(value: Value) -> str:

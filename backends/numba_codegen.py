@@ -14,6 +14,7 @@ from minigrad.compiler.values import ELEMENTWISE, REDUCTIONS, Value
 from minigrad.messages import Untraceable
 
 from .numba_text import applied, cast, number, operand_dtypes
+from .regions import is_one, is_scalar, row_width
 
 _DTYPES = {"bool", "int32", "int64", "float32", "float64"}
 _WRITTEN = {"part", "reshape", "broadcast_to", "astype"} | ELEMENTWISE  # as expressions
@@ -156,7 +157,7 @@ class Writer:
             if value not in self.stored or value in self.names or value in self.loop.carry_out:
                 continue
             self.names[value] = name = f"b{len(lines)}"
-            shape = [] if _is_scalar(value) else [self.size(value.shape[-1])]
+            shape = [] if is_scalar(value) else [self.size(value.shape[-1])]
             if self._wide(value):
                 shape = ["N", *(shape or ["1"] * (value.ndim - 1))]
             dtype = "bool_" if value.dtype.kind == "b" else value.dtype.name
@@ -251,7 +252,7 @@ class Writer:
                 one_row = "[" not in array and not self._wide(value)
             else:
                 one_row = value in self.loop.once and value.ndim == 1
-            at = [] if one_row else ["0" if _is_one(value.shape[0]) else "n"]
+            at = [] if one_row else ["0" if is_one(value.shape[0]) else "n"]
             if array.endswith("]"):  # of a step
                 array, _, step = array[:-1].partition("[")
                 at = [step, *at]
@@ -286,12 +287,12 @@ class Writer:
                 *self._loop_over(value, 0, value.shape[-1], zero),
                 *self._filled(value, part, value.settings["start"], part.shape[-1]),
             ]
-        elif _is_scalar(value):
+        elif is_scalar(value):
             lines = [f"{self._number_at(value)} = {self._expression(value, top=True)}"]
         else:
             lines = self._loop_over(value, 0, value.shape[-1], self._expression(value, top=True))
         for place in self._copies(value):
-            if _is_scalar(value):
+            if is_scalar(value):
                 at = "[n, 0]" if value.ndim == 2 else "[n]"
                 lines.append(f"{place}{at} = {self._number_at(value)}")
             else:
@@ -341,28 +342,30 @@ class Writer:
         """Element j of a row of a value, or of the slice of it from `start`, as an expression."""
         if value.op == "full":
             return number(value.args[0], value.dtype)
-        if _is_scalar(value):  # the same for every j, whatever slice its user is part of
+        if is_scalar(value):  # the same for every j, whatever slice its user is part of
             start, size = 0, None
         if value not in self._inside or (value in self.stored and not top):
             return self._element(value, start)
         op, args = value.op, value.args
         if op == "part":
             if value.settings["axis"] != value.ndim - 1:
-                raise Untraceable("a part of the batch")
+                raise Untraceable("a part of the rows")
             first = value.settings["start"]
             size = value.shape[-1] if size is None else size
             text = self._expression(args[0], start=first + start, size=size)
-            return text.replace("[j]", "[0]") if _is_scalar(value) else text
+            return text.replace("[j]", "[0]") if is_scalar(value) else text
         if op in ("reshape", "broadcast_to"):
             (x,) = args
-            widths = [v.shape[1] if v.ndim > 1 else 1 for v in (x, value)]
-            if self.program.form(widths[0]) != self.program.form(widths[1]) and not _is_scalar(x):
-                raise Untraceable(f"a reshape from {x.shape} to {value.shape} within a step")
+            widths = row_width(x), row_width(value)
+            if not is_one(widths[0]) and self.program.form(widths[0]) != self.program.form(
+                widths[1]
+            ):
+                raise Untraceable(f"a reshape from {x.shape} to {value.shape} within a kernel")
             return self._expression(x, start=start, size=size)
         if op == "astype":
             return cast(self._expression(args[0], start=start, size=size), value.dtype)
         if op not in ELEMENTWISE:
-            raise Untraceable(f"{op} within a step")
+            raise Untraceable(f"{op} within a kernel")
         parts = []
         for arg, dtype in zip(args, operand_dtypes(value), strict=True):
             if not isinstance(arg, Value):
@@ -375,23 +378,14 @@ class Writer:
 
     def _element(self, value: Value, start: int) -> str:
         if value in self.loop.once and not value.has_rows:
-            if value.ndim == 0 or _is_one(value.shape[-1]):
+            if value.ndim == 0 or is_one(value.shape[-1]):
                 return f"{self.names[value]}[{', '.join('0' * value.ndim) or '()'}]"
-            if value.ndim > 2 or (value.ndim == 2 and not _is_one(value.shape[0])):
-                raise Untraceable("a matrix of parameters meets the rows of a batch")
-        elif _is_scalar(value):
+            if value.ndim > 2 or (value.ndim == 2 and not is_one(value.shape[0])):
+                raise Untraceable("a matrix that all rows share meets them")
+        elif is_scalar(value):
             return self._number_at(value)
         return f"{self._row(value, start)}[j]"
 
 
 def _plain_names(text: str) -> str:
     return text.replace(".", "_")
-
-
-def _is_one(n: int) -> bool:
-    return n == 1 and not isinstance(n, Dim)
-
-
-def _is_scalar(value: Value) -> bool:
-    """Whether a row of a value is one number."""
-    return value.has_rows if value.ndim == 1 else value.ndim == 2 and _is_one(value.shape[1])

@@ -13,7 +13,7 @@ from minigrad.compiler.values import ELEMENTWISE, Value
 from minigrad.messages import Untraceable
 
 LAYOUT = {"part", "reshape", "broadcast_to"}  # the same numbers in another place
-_EXPRESSIONS = LAYOUT | {"astype"} | ELEMENTWISE
+_EXPRESSIONS = LAYOUT | {"arange", "astype"} | ELEMENTWISE
 _DTYPES = {"bool", "int32", "int64", "float32", "float64"}
 
 
@@ -87,7 +87,7 @@ class Regions:
 
     def _is_free(self, value: Value) -> bool:
         """Whether several readers may each have a value in their own expressions."""
-        if value.op in LAYOUT and not self._is_computed(value):
+        if not value.has_rows or (value.op in LAYOUT and not self._is_computed(value)):
             return True
         return all(user.op == "part" for user in self.users[value])  # each computes its own part
 
@@ -107,6 +107,11 @@ def is_one(n: int) -> bool:
 def is_scalar(value: Value) -> bool:
     """Whether a row of a value is one number."""
     return value.has_rows if value.ndim == 1 else value.ndim == 2 and is_one(value.shape[1])
+
+
+def row_width(value: Value) -> int:
+    """How many numbers a row of a value has, or a value that all rows share."""
+    return 1 if is_scalar(value) or not value.ndim else value.shape[-1]
 
 
 def on_host(value: Value) -> bool:

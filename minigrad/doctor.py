@@ -25,9 +25,9 @@ def report() -> list[dict[str, Any]]:
 
     Keys: name, available (it computes a gradient here), why (the reason if not, else None),
     version (of the array library), device, memory (of a device: what `CupyBackend.memory` gives,
-    in bytes; else None), install (what to type, or None), current (whether new tensors are made on
-    it), chosen_by (who says so: "use_backend", "set_backend", "MINIGRAD_BACKEND" or "default"; None
-    if it is not the current one).
+    in bytes; else None), install (what to type if it is not available; else None), current (whether
+    new tensors are made on it), chosen_by (who says so: "use_backend", "set_backend",
+    "MINIGRAD_BACKEND" or "default"; None if it is not the current one).
 
     A current backend that is not even known, as by a misspelt `MINIGRAD_BACKEND`, has a dict, too.
 
@@ -64,7 +64,7 @@ def _examine(name: str, current: bool) -> dict[str, Any]:
         found["device"] = backend.device
         _try(backend)
         found["memory"] = backend.memory() if hasattr(backend, "memory") else None
-        found["available"] = True
+        found["available"], found["install"] = True, None
     except Exception as error:  # whatever a plugin does wrong is what we are here to tell
         found["why"] = f"{error}"
         found["install"] = getattr(error.__cause__, "hint", None) or found["install"]

@@ -1,7 +1,7 @@
 """Functions composed of ops: activations, losses, and what layers compute.
 
 Nothing here knows calculus: derivatives of every order follow from the ops. Those marked by
-`@fuse` run as one kernel on a backend with a compiler.
+`@fuse` run as one kernel on a backend with a compiler, by `@fuse_on_devices` where it is a device.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from .creation import tensor
-from .fuse import fuse
+from .fuse import fuse, fuse_on_devices
 from .ops import (
     abs,
     astype,
+    broadcast_to,
     exp,
     expm1,
     logsumexp,
@@ -61,7 +62,7 @@ def softmax(x: Tensor, axis: int = -1) -> Tensor:
         return exp(x)
     # The largest is subtracted against overflow alone: it cancels, and so do its gradients.
     powers = exp(x - max(x, axis=axis, keepdims=True).detach())
-    return powers / sum(powers, axis=axis, keepdims=True)
+    return powers * (1 / sum(powers, axis=axis, keepdims=True))  # one division per row
 
 
 @fuse
@@ -121,7 +122,12 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     if not training or p == 0:
         return x
     kept = tensor(generator().random(x.shape, dtype="float32") >= p, backend=x.backend)
-    return x * (astype(kept, x.dtype) * (1 / (1 - p) if p < 1 else 0.0))
+    return _thinned(x, kept, 1 / (1 - p) if p < 1 else 0.0)
+
+
+@fuse(name="dropout")
+def _thinned(x: Tensor, kept: Tensor, scale: float) -> Tensor:
+    return x * (astype(kept, x.dtype) * scale)
 
 
 def layer_norm(
@@ -179,23 +185,37 @@ def _same_shape(name: str, x: Tensor, target: Any) -> Tensor:
 
 def mse_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     """The squared error (x - target) ** 2; `reduction` is "mean", "sum" or "none"."""
-    return _reduce(square(x - _same_shape("mse_loss", x, target)), reduction)
+    return _reduce(_squared_errors(x, _same_shape("mse_loss", x, target)), reduction)
+
+
+@fuse_on_devices(name="mse_loss")
+def _squared_errors(x: Tensor, target: Tensor) -> Tensor:
+    return square(x - target)
 
 
 def l1_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     """The absolute error |x - target|; its gradient at 0 is 0."""
-    return _reduce(abs(x - _same_shape("l1_loss", x, target)), reduction)
+    return _reduce(_absolute_errors(x, _same_shape("l1_loss", x, target)), reduction)
+
+
+@fuse_on_devices(name="l1_loss")
+def _absolute_errors(x: Tensor, target: Tensor) -> Tensor:
+    return abs(x - target)
 
 
 def huber_loss(x: Tensor, target: Any, delta: float = 1.0, reduction: str = "mean") -> Tensor:
     """Quadratic for errors up to delta, linear beyond (Huber 1964)."""
     if delta <= 0:
         raise ValueError(f"huber_loss: delta must be positive; got {delta}")
-    error = x - _same_shape("huber_loss", x, target)
+    return _reduce(_huber_losses(x, _same_shape("huber_loss", x, target), delta), reduction)
+
+
+@fuse_on_devices(name="huber_loss")
+def _huber_losses(x: Tensor, target: Tensor, delta: float) -> Tensor:
+    error = x - target
     size = abs(error)
     small = size <= delta
-    losses = where(small, 0.5 * square(error), delta * (size - 0.5 * delta))
-    return _reduce(losses, reduction)
+    return where(small, 0.5 * square(error), delta * (size - 0.5 * delta))
 
 
 def binary_cross_entropy_with_logits(
@@ -254,8 +274,7 @@ def cross_entropy(
         return _over_labels(logits, target, *options, are_logits=True)
     target = _same_shape("cross_entropy", logits, target)
     logits, target = _classes_last(logits), _classes_last(target)
-    target = target * (1 - label_smoothing) + label_smoothing / logits.shape[-1]
-    return _reduce(_soft_losses(logits, target if weight is None else target * weight), reduction)
+    return _reduce(_soft_losses(logits, target, weight, label_smoothing), reduction)
 
 
 def nll_loss(
@@ -289,24 +308,17 @@ def _over_labels(
             f"cross_entropy: logits {x.shape} need integer targets of shape "
             f"{shape}; got {target.shape}"
         )
+    if weight is not None and weight.shape != (classes,):
+        raise ValueError(
+            f"cross_entropy: {classes} classes need a weight of shape ({classes},); "
+            f"got {weight.shape}"
+        )
     rows = reshape(_classes_last(x), (math.prod(shape), classes))  # (M, C)
-    if are_logits and label_smoothing:
-        rows, are_logits = log_softmax(rows), False
-    target = target.reshape(math.prod(shape))  # (M,)
-    losses = _label_losses(rows, reshape(target, (-1, 1)), ignore_index, are_logits)
-    if weight is None and not label_smoothing and reduction != "mean":
-        return _reduce(reshape(losses, shape), reduction)
-    counts = target != ignore_index
-    factors = counts.astype(rows.dtype)
-    if weight is not None:
-        factors = factors * getitem(weight, index=where(counts, target, 0)._data)
-        losses = losses * factors
-    if label_smoothing:
-        weighted = rows if weight is None else rows * weight
-        spread = -where(counts, mean(weighted, axis=-1), 0)
-        losses = (1 - label_smoothing) * losses + label_smoothing * spread
+    target = reshape(target, (math.prod(shape), 1))  # (M, 1)
+    options = weight, ignore_index, label_smoothing, are_logits
     if reduction == "mean":
-        return sum(losses) / sum(factors)
+        return _weighted_mean(*_label_losses(rows, target, *options, has_factors=True))
+    losses = _label_losses(rows, target, *options, has_factors=False)
     return _reduce(reshape(losses, shape), reduction)
 
 
@@ -322,18 +334,53 @@ def _at_labels(rows: Tensor, labels: Tensor) -> Tensor:
 
 
 @fuse(name="cross_entropy")
-def _label_losses(rows: Tensor, target: Tensor, ignored: int, are_logits: bool) -> Tensor:
-    """Per row minus the logarithm of its label's probability, 0 if ignored; target is (M, 1)."""
-    counts = target != ignored
-    losses = -_at_labels(rows, where(counts, target, 0))
+def _label_losses(
+    rows: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    ignored: int,
+    smoothing: float,
+    are_logits: bool,
+    has_factors: bool,
+) -> Any:
+    """Per row its loss, or its loss and its factor in a mean; both are 0 if its label is ignored.
+
+    rows (M, C), target (M, 1), weight (C,) to losses (M,) and factors (M,).
+    """
+    if are_logits and smoothing:
+        rows, are_logits = log_softmax(rows), False
+    counted = target != ignored
+    labels = where(counted, target, 0)
+    counted = reshape(counted, (rows.shape[0],))
+    losses = -_at_labels(rows, labels)
     if are_logits:
         losses = logsumexp(rows, axis=-1) + losses
-    return where(reshape(counts, losses.shape), losses, 0)
+    losses = where(counted, losses, 0)
+    if weight is not None:
+        factors = where(counted, _at_labels(broadcast_to(weight, rows.shape), labels), 0)
+        losses = losses * factors
+    elif has_factors:
+        factors = astype(counted, rows.dtype)
+    if smoothing:
+        weighted = rows if weight is None else rows * weight
+        spread = -where(counted, mean(weighted, axis=-1), 0)
+        losses = (1 - smoothing) * losses + smoothing * spread
+    return (losses, factors) if has_factors else losses
+
+
+@fuse_on_devices(name="cross_entropy")
+def _weighted_mean(losses: Tensor, factors: Tensor) -> Tensor:
+    """Of losses (M,) that have been multiplied by their factors (M,)."""
+    return sum(losses, axis=-1) / sum(factors, axis=-1)
 
 
 @fuse(name="cross_entropy")
-def _soft_losses(logits: Tensor, target: Tensor) -> Tensor:
+def _soft_losses(logits: Tensor, target: Tensor, weight: Tensor | None, smoothing: float) -> Tensor:
     """Per row the cross entropy with probabilities."""
+    if smoothing:
+        target = target * (1 - smoothing) + smoothing / logits.shape[-1]
+    if weight is not None:
+        target = target * weight
     return -sum(target * log_softmax(logits), axis=-1)
 
 

@@ -176,6 +176,19 @@ def fuse(function: Callable[..., Any] | None = None, *, name: str | None = None)
     return RowFunction(function, name)
 
 
+def fuse_on_devices(*, name: str) -> Callable[[Callable[..., Any]], RowFunction]:
+    """`fuse` for a function of so little work that only on a device a kernel of it pays."""
+    return lambda function: _DeviceFunction(function, name)
+
+
+class _DeviceFunction(RowFunction):
+    def __call__(self, *args: Any, **settings: Any) -> Any:
+        """What the function gives; its first argument is a tensor."""
+        if args[0].backend.is_host:
+            return self.function(*args, **settings)
+        return super().__call__(*args, **settings)
+
+
 def _backend_within(args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
     """The backend of the first tensor among the settings, or within containers; None if none."""
     values = (*args, *settings.values())

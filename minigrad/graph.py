@@ -14,6 +14,8 @@ from contextvars import ContextVar
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
+from .messages import Untraceable
+
 if TYPE_CHECKING:
     from .tensor import Tensor
 
@@ -22,9 +24,6 @@ grad_enabled: ContextVar[bool] = ContextVar("minigrad_grad_enabled", default=Tru
 
 # During a sweep on raw arrays: the backend that ops called on raw arrays run on.
 raw_backend: ContextVar[Any] = ContextVar("minigrad_raw_backend", default=None)
-
-# The time step that a scan is at, for messages.
-time_step: ContextVar[int | None] = ContextVar("minigrad_time_step", default=None)
 
 # Told of every op call: `observer(op, node, inputs, output, backend)`. Empty unless somebody
 # looks (anomaly mode, the in-place guard), so that looking costs nothing when nobody does.
@@ -37,6 +36,25 @@ verifiers: list[Callable[[Node], None]] = []
 watchers: list[Callable[[Node, dict[Node, Any]], None]] = []
 
 tick = itertools.count(1).__next__
+
+
+class _TimeStep:
+    """The time step that a scan is at, for messages: None outside of scans."""
+
+    def __init__(self) -> None:
+        self._step: ContextVar[int | None] = ContextVar("minigrad_time_step", default=None)
+        self.set, self.reset = self._step.set, self._step.reset
+
+    def get(self) -> int | None:
+        """The step; whatever is being traced is for all of them, and may not know it."""
+        step = self._step.get()
+        if step == ALL_STEPS:
+            raise Untraceable("it reads the time step; hand it in through its arguments")
+        return step
+
+
+time_step = _TimeStep()
+ALL_STEPS = -1  # what it is set to while a cell or a function is traced
 
 
 class Node:

@@ -28,7 +28,7 @@ def frame_outside(package: str) -> FrameType:
 
 
 class Untraceable(Exception):
-    """A cell does something that a program of one step can't hold; the text says what."""
+    """A cell or a function does what can't be compiled; the text says what."""
 
 
 def explain(

@@ -74,8 +74,10 @@ def scan(
     T, N = _sizes(xs, state)
     shortest, valid = T, None
     if lengths is not None:
-        lengths = _checked_lengths(lengths, T, N)
-        shortest, valid = lengths.min(initial=T), _valid(lengths, T, _parts(xs)[0].backend)
+        steps = lengths
+        if not isinstance(steps, ValidSteps):
+            steps = ValidSteps(lengths, T, N, _parts(xs)[0].backend)
+        shortest, valid = steps.shortest, steps.mask
 
     def composed(params: Any, xs: Any, state: Any) -> tuple[Any, Any]:
         return _compose(cell, params, xs, state, shortest, valid, reverse)
@@ -101,7 +103,7 @@ def _compose(
     valid: Tensor | None,
     reverse: bool,
 ) -> tuple[Any, Any]:
-    """The loop, on arguments that have been checked; `valid` as `_valid` gives it."""
+    """The loop, on arguments that have been checked; `valid` as in `ValidSteps.mask`."""
     inputs = _parts(xs)
     T = inputs[0].shape[0]
     if T == 0:
@@ -166,9 +168,17 @@ def _step(cell: Callable[..., Any], params: Any, x: Any, state: Any) -> tuple[An
 # --- padding -------------------------------------------------------------------------------
 
 
-def _valid(lengths: np.ndarray, T: int, backend: Any) -> Tensor:
-    """Which steps count: (T, N)."""
-    return tensor(np.arange(T)[:, None] < lengths, backend=backend)
+class ValidSteps:
+    """Which steps of padded sequences count, for all scans over a batch.
+
+    `shortest` is the least of the lengths, `mask` (T, N) is true where a step counts. Raises what
+    `scan` raises for wrong lengths.
+    """
+
+    def __init__(self, lengths: Any, T: int, N: int, backend: Any) -> None:
+        checked = _checked_lengths(lengths, T, N)
+        self.shortest = int(checked.min(initial=T))
+        self.mask = tensor(np.arange(T)[:, None] < checked, backend=backend)
 
 
 def _choose(valid: Tensor, a: Tensor, b: Tensor) -> Tensor:

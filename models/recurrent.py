@@ -30,6 +30,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import Tensor
+from minigrad.scan import ValidSteps
 
 from .cells import gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell
 from .declaration import Declared
@@ -135,6 +136,8 @@ class Recurrent(Declared):
         """All layers and directions over x (T, N, I), each from the parts of its state (N, H)."""
         states = iter(before)
         after = []
+        if lengths is not None:  # once for all of them
+            lengths = ValidSteps(lengths, x.shape[0], x.shape[1], x.backend)
         for layer in range(self.num_layers):
             if layer:
                 x = mg.dropout(x, self.dropout, self.training)

@@ -63,6 +63,15 @@ def backend(request):
         yield request.param
 
 
+@pytest.fixture
+def on_numpy():
+    """For tests of what only NumPy's arrays do or say: MINIGRAD_BACKEND is left aside."""
+    import minigrad as mg
+
+    with mg.use_backend("numpy"):
+        yield
+
+
 def pytest_report_header(config):
     lines = [f"minigrad {version('minigrad')}, profile: {_profile()}"]
     for name, reason in _backends().items():

@@ -1,4 +1,4 @@
-"""Functions of rows, drawn at random as text; one that fails can be read in the report."""
+"""Functions of rows, drawn at random as text that a report shows; and what losses are given."""
 
 from typing import Any, NamedTuple
 
@@ -76,3 +76,18 @@ def functions(draw):
     exec(text, scope)
     rng = np.random.default_rng(random.randint(0, 2**32))
     return Case(scope["function"], [rng.normal(size=s) * 0.7 for s in shapes.values()], text)
+
+
+@st.composite
+def classified(draw):
+    """Logits, labels (some of them to be ignored), and options of `cross_entropy`."""
+    shape = draw(st.sampled_from([(3,), (1, 4), (5, 1), (6, 7), (2, 3, 4), (2, 3, 2, 2)]))
+    rng = np.random.default_rng(draw(st.integers(0, 100)))
+    classes = shape[min(1, len(shape) - 1)]
+    labels = rng.integers(0, classes, shape[:1] + shape[2:] if len(shape) > 1 else ())
+    if labels.size > 1 and draw(st.booleans()):
+        labels.reshape(-1)[0] = -100
+    weight = draw(st.sampled_from([(), (rng.random(classes),)]))
+    options = {"label_smoothing": draw(st.sampled_from([0.0, 0.0, 0.2]))}
+    options["reduction"] = draw(st.sampled_from(["mean", "sum", "none"]))
+    return (rng.normal(size=shape) * 3, *weight), labels, options

@@ -78,7 +78,8 @@ def run(scan, backend, fused, wanted=None, dtype="float64"):
     leaves = [tensors[i] for i in wanted]
     for t in leaves:
         t.requires_grad = True
-    with fusing(fused), np.errstate(all="ignore"):
+    # Cells that make tensors of their own make them on the current backend.
+    with mg.use_backend(backend), fusing(fused), np.errstate(all="ignore"):
         ys, last = scan(tensors)
         outs = [*parts(ys), *parts(last)]
         rng = np.random.default_rng(0)

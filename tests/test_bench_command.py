@@ -142,7 +142,8 @@ def numba():
         pytest.skip(str(missing))
 
 
-def test_fused(own, numba):
+def test_fused(own, numba, monkeypatch):
+    monkeypatch.delenv("MINIGRAD_BACKEND", raising=False)
     with fusing("require"):  # of the cell; the composition beside it is meant
         result = bench("my_cells:Leaky", "--json", "found.json")  # numba is the default
     found = json.loads((own / "found.json").read_text())
@@ -160,7 +161,7 @@ def test_fused(own, numba):
 
 
 def test_not_fused(own, numba):
-    result = bench("my_cells:Branching", "--trace")
+    result = bench("my_cells:Branching", "--backend", "numba", "--trace")
     assert "kernels    none: it looks at the numbers in a tensor" in result.stdout
     assert "can't be traced: it looks at the numbers" in result.stdout
     assert "Branching, composed on numba" in times(result)

@@ -27,7 +27,6 @@ def swish(x, beta=1.0):
     return x * mg.sigmoid(beta * x)
 
 
-LABELS = np.arange(6) % 4
 FUNCTIONS = {
     "swish": swish,
     "gelu": mg.gelu,
@@ -37,58 +36,120 @@ FUNCTIONS = {
     "softmax": mg.softmax,
     "log_softmax": mg.log_softmax,
     "layer_norm": lambda x, w, b: mg.layer_norm(x, 4, w, b),
-    "cross_entropy": lambda x, t: mg.cross_entropy(x, t, reduction="none"),
 }
 
 
-def asked(name, numbers=(6, 4)):
+def asked(function, leaves, *rest):
     """What a function asks of the device forwards, and backwards."""
-    x = mg.randn(numbers, requires_grad=True)
-    leaves, rest = [x], []
-    if name == "layer_norm":
-        leaves += [mg.randn(4, requires_grad=True), mg.randn(4, requires_grad=True)]
-    if name == "cross_entropy":
-        rest = [mg.tensor(LABELS)]
-    g = mg.randn(FUNCTIONS[name](*leaves, *rest).shape)
-    mg.grad(FUNCTIONS[name](*leaves, *rest), leaves, g)  # compiles
+    g = mg.randn(function(*leaves, *rest).shape)
+    mg.grad(function(*leaves, *rest), leaves, g)  # compiles
     with counted() as forward:
-        y = FUNCTIONS[name](*leaves, *rest)
+        y = function(*leaves, *rest)
     with counted() as backward:
         mg.grad(y, leaves, g)
     for found in (forward, backward):
         assert not any((found.products, found.h2d, found.d2h, found.d2d, found.syncs)), found
+        assert not found.fills, found
     return forward.launches, backward.launches
 
 
-# Forwards and backwards. Besides our own kernel, layer norm sums the gradients of weight and bias
-# over rows; cross entropy numbers the rows, and looks in five launches for labels that are none,
-# to be told later.
-COSTS = dict.fromkeys(FUNCTIONS, (1, 1)) | {"layer_norm": (1, 3), "cross_entropy": (7, 1)}
+def leaves_of(*shapes):
+    return [mg.randn(shape, requires_grad=True) for shape in shapes]
 
 
 @counts
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_is_one_launch_each_way(name):
-    assert asked(name) == COSTS[name]
+    """Besides, the gradients of weight and bias, which all rows share, are summed up over rows."""
+    shared = [(4,), (4,)] if name == "layer_norm" else []
+    cost = (1, 2) if shared else (1, 1)
+    assert asked(FUNCTIONS[name], leaves_of((6, 4), *shared)) == cost
 
 
 @counts
 def test_small_and_large_ones_alike():
     """On a device each op is a kernel, so that one is always less."""
-    assert asked("gelu", (1, 1)) == asked("gelu", (300, 128)) == (1, 1)
+    sizes = [leaves_of((1, 1)), leaves_of((300, 128))]
+    assert [asked(mg.gelu, leaves) for leaves in sizes] == [(1, 1), (1, 1)]
 
 
 @counts
-def test_a_mean_over_labels():
-    """It also counts those that aren't ignored, in three, and divides."""
-    x, labels = mg.randn((6, 4), requires_grad=True), mg.tensor(LABELS)
+def test_what_all_rows_share_is_no_launch_of_its_own():
+    def function(x, w, b):
+        return x * (mg.exp(w) - 1) + mg.tanh(b)
+
+    assert asked(mg.fuse(function), leaves_of((6, 4)), mg.randn(4), mg.randn(())) == (1, 1)
+
+
+# --- losses --------------------------------------------------------------------------------------
+
+LABELS = np.arange(6) % 4
+NUMBERS = np.arange(24, dtype="float32").reshape(6, 4) / 24
+SMOOTH = {"label_smoothing": 0.1}
+LOSSES = {
+    "cross_entropy": (mg.cross_entropy, LABELS, {}),
+    "of short integers": (mg.cross_entropy, LABELS.astype("int32"), {}),
+    "smoothed": (mg.cross_entropy, LABELS, SMOOTH),
+    "weighted": (mg.cross_entropy, LABELS, SMOOTH | {"weight": NUMBERS[1]}),
+    "nll_loss": (mg.functional.nll_loss, LABELS, {}),
+    "of probabilities": (mg.cross_entropy, NUMBERS, {}),
+    "of weighted probabilities": (mg.cross_entropy, NUMBERS, SMOOTH | {"weight": NUMBERS[1]}),
+    "of logits": (mg.binary_cross_entropy_with_logits, NUMBERS, {}),
+    "of weighted logits": (
+        *(mg.binary_cross_entropy_with_logits, NUMBERS),
+        {"pos_weight": NUMBERS[1]},
+    ),
+    "mse_loss": (mg.mse_loss, NUMBERS, {}),
+    "l1_loss": (mg.l1_loss, NUMBERS, {}),
+    "huber_loss": (mg.huber_loss, NUMBERS, {"delta": 0.5}),
+}
+
+
+@counts
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_is_a_few_launches(name, reduction):
+    """The loss of each row, and its sum or mean. Labels are looked at, to be told of later."""
+    function, target, options = LOSSES[name]
+    target = mg.tensor(target)
+    options = {k: mg.tensor(v) if isinstance(v, np.ndarray) else v for k, v in options.items()}
+
+    def loss(x):
+        return function(x, target, reduction=reduction, **options)
+
+    looks = target.dtype.kind == "i"
+    forward, backward = {"none": (1, 1), "sum": (2, 1), "mean": (2, 2)}[reduction]
+    assert asked(loss, leaves_of((6, 4))) == (looks + forward, backward)
+
+
+@counts
+def test_labels_of_pixels():
+    """Logits whose classes aren't their last axis are copied so that they are."""
+    x, target = leaves_of((2, 4, 3)), mg.tensor(LABELS.reshape(2, 3))
+    assert asked(lambda x: mg.cross_entropy(x, target), x) == (4, 2)
+
+
+@counts
+def test_a_step_of_training_begins_with_a_one():
+    """Which is one launch more, whatever the loss."""
+    (x,), labels = leaves_of((6, 4)), mg.tensor(LABELS)
     mg.grad(mg.cross_entropy(x, labels), [x])
-    with counted() as forward:
-        loss = mg.cross_entropy(x, labels)
+    loss = mg.cross_entropy(x, labels)
     with counted() as backward:
         mg.grad(loss, [x])
-    assert (forward.launches, backward.launches) == (12, 4)
-    assert not any((forward.h2d, forward.d2h, forward.syncs, backward.h2d, backward.syncs))
+    assert backward.launches == 3, backward
+    assert not any((backward.h2d, backward.d2h, backward.syncs, backward.fills)), backward
+
+
+@counts
+def test_lengths_go_to_the_device_once():
+    """And not once for each layer and direction."""
+    layer = GRU(2, 5, num_layers=2, bidirectional=True)
+    x = mg.ones((4, 3, 2))
+    layer(x, lengths=[4, 2, 0])
+    with counted() as padded:
+        layer(x, lengths=[4, 2, 0])
+    assert padded.h2d == 1, padded
 
 
 # --- updates -------------------------------------------------------------------------------------

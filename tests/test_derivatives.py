@@ -294,6 +294,7 @@ def test_a_second_backward_through_a_checkpoint():
         y.backward()
 
 
+@pytest.mark.usefixtures("on_numpy")  # a device tells of it later
 def test_an_edited_input_of_a_checkpoint():
     x = mg.ones(2, requires_grad=True)
     y = mg.checkpoint(mg.exp, x).sum()

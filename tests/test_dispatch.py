@@ -10,6 +10,7 @@ from scans import fusing
 
 import minigrad as mg
 from minigrad.compiler import FusionError, Untraceable
+from minigrad.graph import time_step
 
 T, N, I, H = 4, 3, 2, 5
 BACKEND = InterpretedBackend()
@@ -69,6 +70,10 @@ def rolls_numpys_dice(p, x, h):
     return h * float(getattr(np.random, old_style)()), h
 
 
+def knows_the_time(p, x, h):
+    return h * (time_step.get() == 2), h
+
+
 def normalises_the_batch(p, x, h):
     return h - h.mean(axis=0, keepdims=True), h
 
@@ -125,24 +130,25 @@ REFUSED = {
     looks: "it looks at the numbers in a tensor",
     reads: "the index (0, 0); only slices of the last axis can be compiled",
     takes_numpy: "it looks at the numbers in a tensor",
-    makes: "it makes a tensor of its own; hand it in through the parameters",
-    meets_an_array: "it makes a tensor of its own; hand it in through the parameters",
-    captures: "it uses a tensor that is not among its parameters, inputs or state",
-    drops: "it draws random numbers; hand them in through its inputs",
-    rolls_dice: "it draws random numbers; hand them in through its inputs",
-    rolls_numpys_dice: "it draws random numbers; hand them in through its inputs",
-    normalises_the_batch: "a mean over the batch lets its rows meet",
-    sums_all: "sum lets the rows of a batch meet",
-    compares_rows: "transpose lets the rows of a batch meet",
-    counts_rows: "it calculates with the number of sequences in the batch",
-    knows_the_batch: "it uses the number of sequences in the batch as a plain number",
+    makes: "it makes a tensor of its own; hand it in through its arguments",
+    meets_an_array: "it makes a tensor of its own; hand it in through its arguments",
+    captures: "it uses a tensor that is not among its arguments",
+    drops: "it draws random numbers; hand them in through its arguments",
+    rolls_dice: "it draws random numbers; hand them in through its arguments",
+    rolls_numpys_dice: "it draws random numbers; hand them in through its arguments",
+    knows_the_time: "it reads the time step; hand it in through its arguments",
+    normalises_the_batch: "a mean over the rows lets them meet",
+    sums_all: "sum lets rows meet",
+    compares_rows: "transpose lets rows meet",
+    counts_rows: "it calculates with the number of rows",
+    knows_the_batch: "it uses the number of rows as a plain number",
     doubles_the_batch: "only slices of the last axis can be compiled",
     picks: "it picks elements by their positions; only slices can be compiled",
     strides: "only slices of the last axis can be compiled",
-    accumulates: "cumsum can't be part of a compiled step",
-    listens: "it registers a hook, which wants to see every step",
+    accumulates: "cumsum can't be part of a kernel",
+    listens: "it registers a hook, which no kernel would call",
     halves_precision: "it uses float16; compiled are float32 and float64",
-    multiplies_states: "it returns a tensor without a row per sequence",
+    multiplies_states: "it returns a tensor with other rows than its arguments have",
 }
 
 

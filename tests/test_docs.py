@@ -55,11 +55,13 @@ def check(*examples):
     assert runner.failures == 0
 
 
+@pytest.mark.usefixtures("on_numpy")
 @pytest.mark.parametrize("name", modules())
 def test_docstrings(name):
     check(*in_module(name))
 
 
+@pytest.mark.usefixtures("on_numpy")
 @pytest.mark.parametrize("path", sorted(ROOT.glob("*.md")), ids=lambda path: path.name)
 def test_documents(path):
     check(in_document(path))

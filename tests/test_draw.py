@@ -91,6 +91,7 @@ def test_values_and_gradients_of_a_scalar_graph():
     assert repr(picture) == "<drawing of 9 nodes and 12 edges>"
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_every_number_of_an_lstm_step():
     loss, names = lstm_step()
     picture = mg.draw(loss, names=names)
@@ -182,6 +183,7 @@ def test_constants():
     assert shown(box(picture, "step"), "value") == [9]
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_settings():
     x = mg.tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
     part = x[:, 1:][[0, 1, 1]].astype("float32")
@@ -249,6 +251,7 @@ def test_a_graph_of_gradients():
     close(shown(box(picture, "x"), "grad"), [6, 12])
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_several_backends():
     x = mg.tensor(np.ones((2, 3)), requires_grad=True)
     y = mg.tanh(x.to("strict") * mg.tensor(2.0, backend="strict"))
@@ -274,6 +277,7 @@ def test_a_result_that_is_no_scalar():
     assert picture.notes[0].endswith("the elements of the result weighted by g.")
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_a_freed_graph():
     w = mg.tensor([1.0, 2.0], requires_grad=True)
     v = mg.tensor([0.0, 0.0], requires_grad=True)

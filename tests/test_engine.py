@@ -150,6 +150,7 @@ def test_gradient_of_a_leaf_by_itself():
     assert mg.grad(y, y).item() == 1
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_gradients_share_no_memory():
     """Of y = a + b both gradients are the cotangent; each leaf still has an array of its own."""
     a, b, g = leaf([1.0, 2.0]), leaf([3.0, 4.0]), mg.tensor([1.0, 1.0], dtype="float64")
@@ -161,6 +162,7 @@ def test_gradients_share_no_memory():
     assert numbers(b.grad) == [1.0, 1.0] and numbers(g) == [1.0, 1.0]
 
 
+@pytest.mark.usefixtures("on_numpy")
 @pytest.mark.parametrize(
     "f",
     [

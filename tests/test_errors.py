@@ -84,6 +84,7 @@ AXES = {
 }
 
 
+@pytest.mark.usefixtures("on_numpy")
 @pytest.mark.parametrize("text", [*SHAPES, *AXES])
 def test_shapes_and_axes(text):
     check((SHAPES | AXES)[text], ValueError, text)
@@ -104,6 +105,7 @@ INDICES = {
 }
 
 
+@pytest.mark.usefixtures("on_numpy")
 @pytest.mark.parametrize("text", INDICES)
 def test_indices(text):
     check(INDICES[text], IndexError, text)
@@ -143,6 +145,9 @@ def test_kinds(text):
 
 
 VALUES = {
+    "cross_entropy: 3 classes need a weight of shape (3,); got (1,)": lambda: mg.cross_entropy(
+        ones(2, 3), [0, 1], weight=ones(1)
+    ),
     "item() needs one element; this tensor has shape (2,)": lambda: ones(2).item(),
     "the truth of a tensor of shape (2,) is ambiguous; use any() or all()": lambda: bool(ones(2)),
     "norm: ord must be 1, 2 or math.inf; got 3": lambda: mg.norm(ones(2), ord=3),
@@ -190,6 +195,7 @@ def test_graph(text):
     check(GRAPH[text], RuntimeError, text)
 
 
+@pytest.mark.usefixtures("on_numpy")
 @pytest.mark.parametrize(
     "use",
     [
@@ -339,6 +345,7 @@ def test_an_op_looks_like_its_function():
     assert repr(mg.sum) == "<op sum>"
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_a_lack_of_memory_stays_one_and_names_the_op():
     with pytest.raises(MemoryError) as error:
         mg.outer(mg.ones(2**24), mg.ones(2**24))

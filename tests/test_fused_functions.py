@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from random_rows import classified
 from scans import assert_close, fusing
 from test_fuse import assert_fused_as_composed, normal, results
 
@@ -40,6 +41,16 @@ def test_layer_norm_over_several_axes():
     same(lambda x, w, b: mg.layer_norm(x, (2, 3), w, b), normal(4, 2, 3), w, w + 1)
 
 
+@pytest.mark.parametrize("shared", [(3,), (1, 3), (), (1,), (1, 1)])
+def test_what_rows_share_in_several_places(shared):
+    def spread(x, w):
+        rows = mg.broadcast_to(w, x.shape)
+        return mg.where(x > 0, rows, 0), rows * x, rows.sum(axis=-1)
+
+    same(mg.fuse(spread), normal(5, 3), normal(*shared))
+    same(mg.fuse(spread), normal(2, 4, 3), normal(*shared))
+
+
 @given(
     shape=ROWS,
     pos_weight=st.sampled_from([None, 2.5]),
@@ -52,21 +63,6 @@ def test_logit_losses(shape, pos_weight, reduction):
         lambda x, t: mg.binary_cross_entropy_with_logits(x, t.detach(), **options),
         *(normal(*shape) * 3, target),
     )
-
-
-@st.composite
-def classified(draw):
-    """Logits, labels (some of them to be ignored), and options of `cross_entropy`."""
-    shape = draw(st.sampled_from([(3,), (1, 4), (5, 1), (6, 7), (2, 3, 4), (2, 3, 2, 2)]))
-    rng = np.random.default_rng(draw(st.integers(0, 100)))
-    classes = shape[min(1, len(shape) - 1)]
-    labels = rng.integers(0, classes, shape[:1] + shape[2:] if len(shape) > 1 else ())
-    if labels.size > 1 and draw(st.booleans()):
-        labels.reshape(-1)[0] = -100
-    weight = draw(st.sampled_from([(), (rng.random(classes),)]))
-    options = {"label_smoothing": draw(st.sampled_from([0.0, 0.0, 0.2]))}
-    options["reduction"] = draw(st.sampled_from(["mean", "sum", "none"]))
-    return (rng.normal(size=shape) * 3, *weight), labels, options
 
 
 @given(case=classified())
@@ -84,6 +80,7 @@ def test_cross_entropy_with_probabilities(case):
 
 FUNCTIONS = {name: getattr(mg, name) for name in ("gelu", "silu", "elu", "softmax", "log_softmax")}
 FUNCTIONS |= {
+    "dropout": mg.dropout,
     "layer_norm": lambda x, *wb: mg.layer_norm(x, 4, *wb),
     "cross_entropy": lambda x: mg.cross_entropy(x, [1, 3, 0]),
     "logit losses": lambda x: mg.binary_cross_entropy_with_logits(x, mg.full_like(x, 0.3)),
@@ -129,6 +126,14 @@ def test_single_precision_and_any_number_of_threads(shape, monkeypatch):
             found = results(function, single, NUMBA, "require")
             assert {a.dtype.name for a in found} == {"float32"}
             assert_close([a.astype("float64") for a in found], right, 3e-5)
+
+
+def test_losses_of_little_work_are_composed_on_the_cpu():
+    mg.reset_dispatch_counts()
+    with fusing("require"), mg.use_backend(NUMBA):
+        for loss in (mg.mse_loss, mg.l1_loss, mg.huber_loss):
+            assert loss(mg.ones((200, 300)), mg.zeros((200, 300))).item() in (0.5, 1.0)
+    assert mg.dispatch_counts() == {}
 
 
 def test_no_shape_compiles_anew():

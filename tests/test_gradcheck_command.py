@@ -83,6 +83,7 @@ def rows(result):
 # --- what passes ---------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_all_ops():
     found = rows(gradcheck("ops", code=0))
     assert ("matmul", "numpy") in found and ("cross_entropy", "numpy") in found
@@ -97,6 +98,7 @@ def test_all_models(monkeypatch):
     assert {name for name, _ in found} == set(kept)
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_one_op_at_second_order():
     first, second = (gradcheck("multiply", "--order", n, code=0) for n in (1, 2))
     assert "PASS: order 2, seed 0" in second.stdout
@@ -151,12 +153,14 @@ def test_a_layer_as_a_function_of_its_parameters(name):
 # --- what does not -------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_a_wrong_gradient(own):
     result = gradcheck("own_functions:half", "--shape", "2", code=1)
     assert rows(result)["own_functions:half", "numpy"][2] == "FAIL"
     assert "ratio 0.5" in result.stdout and result.stdout.endswith("FAIL: order 1, seed 0\n")
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_an_op_whose_derivative_is_wrong():
     right = dict(mg.tanh.derivatives)
     try:
@@ -175,6 +179,7 @@ def test_a_kink_is_inconclusive(own):
 # --- files ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_the_same_seed_writes_the_same_json(own):
     target = ("own_functions:layer", "--order", 2)
     for name in ("a.json", "b.json"):

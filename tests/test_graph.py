@@ -298,6 +298,7 @@ def test_create_graph_inside_no_grad():
 # --- sweeps inside and after sweeps --------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_the_same_input_twice():
     x = leaf([1.0, 2.0])
     a, b = mg.grad((x * x).sum(), [x, x])

@@ -9,6 +9,9 @@ import minigrad as mg
 from minigrad import guard
 from minigrad.graph import observers, verifiers
 
+# NumPy's arrays are looked at at once; a device may tell later, and is tested where it is named.
+pytestmark = pytest.mark.usefixtures("on_numpy")
+
 
 def leaf(values=(1.0, 2.0, 3.0)):
     return mg.tensor(np.array(values, dtype="float64"), requires_grad=True)

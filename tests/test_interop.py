@@ -27,6 +27,7 @@ SIDES = {
 }
 
 
+@pytest.mark.usefixtures("on_numpy")
 @pytest.mark.parametrize("name", ["array * tensor", "tensor * array"])
 def test_products_with_arrays_are_tensors(name):
     x = leaf()
@@ -36,6 +37,7 @@ def test_products_with_arrays_are_tensors(name):
     assert np.allclose(x.grad.numpy(), SIDES[name][1])
 
 
+@pytest.mark.usefixtures("on_numpy")
 @pytest.mark.parametrize("name", SIDES)
 def test_numpy_leaves_mixed_operators_to_tensors(name):
     x, array = leaf(ARRAY + 1), ARRAY + 2
@@ -45,6 +47,7 @@ def test_numpy_leaves_mixed_operators_to_tensors(name):
     assert mg.grad(y.sum(), x).shape == (2, 2)
 
 
+@pytest.mark.usefixtures("on_numpy")
 @pytest.mark.parametrize("compare", [np.ndarray.__eq__, np.ndarray.__lt__, np.ndarray.__ge__])
 def test_comparisons_with_arrays_are_tensors(compare):
     import operator
@@ -54,6 +57,7 @@ def test_comparisons_with_arrays_are_tensors(compare):
         assert isinstance(y, mg.Tensor) and y.dtype == bool and y.shape == (2, 2)
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_asarray_is_a_read_only_view():
     x = leaf()
     array = np.asarray(x)
@@ -73,6 +77,7 @@ def test_numpy_gives_a_copy(backend):
     assert x.tolist() == ARRAY.tolist()
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_functions_of_numpy_take_host_tensors():
     assert np.sum(np.asarray(leaf())) == 10
     assert np.allclose(leaf(), ARRAY)
@@ -213,12 +218,14 @@ def test_a_seed_gives_the_same_numbers_on_every_backend(backend):
 # --- DLPack --------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_dlpack_out():
     x = mg.tensor([1.0, 2.0])
     array = np.from_dlpack(x)
     assert array.tolist() == [1.0, 2.0] and np.shares_memory(array, x._data)
 
 
+@pytest.mark.usefixtures("on_numpy")
 def test_dlpack_in():
     array = np.array([1.0, 2.0])
     x = mg.from_dlpack(array)
@@ -253,6 +260,7 @@ class OnDevice:
         return (2, 0)
 
 
+@pytest.mark.usefixtures("on_numpy")
 @pytest.mark.parametrize("take", [mg.tensor, mg.from_dlpack])
 def test_an_array_on_a_device_is_not_read_in_silence(take):
     with pytest.raises(
@@ -313,6 +321,7 @@ def test_to_the_same_backend_is_the_tensor_itself(backend):
 # --- as text -------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("on_numpy")
 @pytest.mark.parametrize(
     ("make", "text"),
     [

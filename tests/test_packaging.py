@@ -35,7 +35,7 @@ from importlib.util import find_spec
 
 import minigrad
 
-x = minigrad.tensor([1.0, 2.0], requires_grad=True)
+x = minigrad.tensor([1.0, 2.0], requires_grad=True, backend="numpy")
 (x * x).sum().backward()
 print(json.dumps({
     "distributions": sorted(d.name for d in metadata.distributions()),

@@ -100,8 +100,9 @@ def test_every_way_gives_the_same_gradients(backend, steps):
 
 @given(programs())
 def test_backward_is_grad(steps):
-    xs = inputs()
-    y, z = run(steps, *xs)
+    with mg.use_backend("numpy"):
+        xs = inputs()
+        y, z = run(steps, *xs)
     total = (y * y).sum() + z
     right = mg.grad(total, xs, allow_unused=True, retain_graph=True)
     total.backward()

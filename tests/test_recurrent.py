@@ -199,6 +199,22 @@ def test_second_order_gradients(where, case, data):
     check_gradients(2, where, case, data)
 
 
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("name", LAYERS)
+def test_gradients_of_each_kind(name, order, backend):
+    """One case of every kind, quick enough for a device: both directions, two lengths."""
+    kind, options = LAYERS[name]
+    rng = np.random.default_rng(1)
+    layer = kind(2, 2, bidirectional=True, **options).double()
+    layer.load_state_dict({n: rng.normal(size=a.shape) for n, a in layer.state_dict().items()})
+    x = mg.tensor(rng.normal(size=(3, 2, 2)))
+    state = packed([mg.tensor(rng.normal(size=(2, 2, 2))) for _ in layer.states])
+    compiles = getattr(mg.get_backend(backend), "compile_loop", None) is not None
+    with fusing("require" if compiles else "1"):
+        report = mg.gradcheck(layer, (x, state, [3, 1]), order=order, budget=300)
+    assert report, report
+
+
 # --- dropout ---------------------------------------------------------------------------------
 
 

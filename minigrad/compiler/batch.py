@@ -87,7 +87,15 @@ class Batch:
         names = {v: f"x{i}" for i, v in enumerate(self.inputs)}
         names |= {v: f"v{i}" for i, v in enumerate(self.values)}
         text = Text(xp)
+        sums = [v for v in values if _is_row_sum(v)] if hasattr(xp, "sum_rows") else []
+        if sums:  # they take one launch together
+            arrays, shapes = (listed(names[v.args[0]] for v in sums), [v.shape for v in sums])
+            shown = listed(listed(str(int(n)) for n in shape) for shape in shapes)
+            given = f"{text.op('sum_rows')}({arrays}, {shown})"
+            text.lines.append(f"{listed(names[v] for v in sums)} = {given}")
         for v in self.values:
+            if v in sums:
+                continue
             text.lines.append(f"{names[v]} = {text.call(v, [names[x] for x in v.inputs], 'rows')}")
         text.lines.append(f"return {listed(names[v] for v in self.values)}")
         self._compute = text.function("batch", ["rows", *(names[x] for x in self.inputs)])
@@ -96,6 +104,17 @@ class Batch:
         """The arrays of the values, from those of the inputs; `rows` is what N stands for."""
         found = self._compute(rows, *[given[x] for x in self.inputs])
         return dict(zip(self.values, found, strict=True))
+
+
+def _is_row_sum(value: Value) -> bool:
+    """Whether a value is a sum over all rows of numbers that are there, and maybe columns, too."""
+    return (
+        value.op == "sum"
+        and value.args[0].has_rows
+        and (value.settings["axes"] == (0,) or len(value.settings["axes"]) == value.args[0].ndim)
+        and value.dtype == value.args[0].dtype
+        and value.dtype.name in ("float32", "float64")
+    )
 
 
 def listed(texts: Iterable[str]) -> str:

@@ -21,6 +21,9 @@ from .sizes import Dim
 from .trace import Program
 from .values import ELEMENTWISE, Value
 
+# What a kernel can compute of shared inputs in each row.
+_SPREAD = ELEMENTWISE | {"arange", "astype", "broadcast_to", "full", "reshape"}
+
 
 @dataclass
 class Layout:
@@ -35,8 +38,11 @@ class Layout:
     grads: dict[Value, Value]
 
 
-def laid_out(program: Program, wanted: Collection[Value]) -> Layout:
+def laid_out(program: Program, wanted: Collection[Value], few_launches: bool = False) -> Layout:
     """Lay out a program; `wanted` are the inputs whose gradients are asked for.
+
+    What is made of shared inputs alone is computed before the rows; with `few_launches` in the loop
+    and so in each row anew, where that is possible.
 
     The backward pass computes the forward's rows again rather than to have them kept: reading an
     array costs as much as most functions. Numbers of which a row has one are kept.
@@ -76,7 +82,45 @@ def laid_out(program: Program, wanted: Collection[Value]) -> Layout:
         back = _loop(program, steps, [], [], [v for v in steps if v in outside], per_row)
     kept = [v for v in body if v in program.ys or v in saved]
     loop = _loop(program, body, [], [], kept, depends(forward, program.xs))
-    return Layout(once, loop, saved, back_once, back, after, grads)
+    layout = Layout(once, loop, saved, back_once, back, after, grads)
+    _spread(layout, few_launches)
+    return layout
+
+
+def _spread(layout: Layout, arithmetic: bool) -> None:
+    """Move what is made of shared inputs alone into the loops, as far as they read it.
+
+    Without arithmetic only what would be a copy of the inputs for each row.
+    """
+    shared = [*layout.once, *layout.back_once]
+    near: set[Value] = set()
+    for value in shared:
+        ins = (x in near or (x.op == "input" and _is_row(x)) for x in value.inputs)
+        simple = value.op in _SPREAD if arithmetic else value.op == "broadcast_to"
+        if simple and _is_row(value) and all(ins) and (arithmetic or value.has_rows):
+            near.add(value)
+    for loop in filter(None, (layout.loop, layout.back)):
+        needed = {x for v in loop.body for x in v.inputs} & near
+        for value in reversed(shared):
+            if value in needed:
+                needed.update(value.inputs)
+        inner = [v for v in shared if v in needed & near and v.op != "full"]
+        read = (x for v in inner for x in v.inputs if x.op == "input")
+        loop.once = [x for x in dict.fromkeys([*loop.once, *read]) if x not in inner]
+        loop.body = inner + loop.body
+    # What is read elsewhere has to be there in any case.
+    told = {*layout.loop.program.ys, *layout.grads.values()}
+    told.update(x for v in layout.after for x in v.inputs)
+    for value in reversed(shared):
+        if value in told or value not in near:
+            told |= {value, *value.inputs}
+    layout.once = [v for v in layout.once if v in told]
+    layout.back_once = [v for v in layout.back_once if v in told]
+
+
+def _is_row(value: Value) -> bool:
+    """Whether a value that all rows share has numbers along the last axis alone."""
+    return all(n == 1 and not isinstance(n, Dim) for n in value.shape[value.has_rows : -1])
 
 
 def _again(
@@ -114,7 +158,8 @@ class RowPlan:
         if not all(v.dtype.isnative for v in self.inputs):
             raise Untraceable("its numbers are in another machine's byte order")
         asked = [value for value, want in zip(self.inputs, wanted, strict=True) if want]
-        self.laid = laid = laid_out(program, asked)
+        # On a device each op is a launch; on the CPU a row's arithmetic costs more than an op.
+        self.laid = laid = laid_out(program, asked, few_launches=not backend.is_host)
         self.differentiable = program.differentiable(asked)
         self.once = Batch(laid.once, backend)
         self.forward = _kernel(laid.loop, backend, dtypes[0])
@@ -171,7 +216,9 @@ class RowCall:
         self._ys = [(y, self._shape(y), y in program.ys[:i]) for i, y in enumerate(program.ys)]
         if laid.back is not None:
             self._saved_rows = [(v, self._view(v)) for v in laid.saved]
-            self._gs = [self._room(g) for g in program.g_ys]
+            read = {*laid.back.once, *laid.back.steps, *laid.grads.values(), *plan.after.inputs}
+            read.update(plan.back_once.inputs)
+            self._gs = [(g in read, *self._room(g)) for g in program.g_ys]
             self._back_kept = [self._room(v) for v in laid.back.kept]
             self._grads = [(i, laid.grads[x]) for x, i, _ in self._inputs if x in laid.grads]
 
@@ -220,7 +267,9 @@ class RowCall:
         known.update(zip(plan.once.values, saved[:count], strict=True))
         for (value, view), array in zip(self._saved_rows, saved[count:], strict=True):
             known[value] = array.reshape(view)
-        for (value, shape, view, dtype), g in zip(self._gs, gs, strict=True):
+        for (is_read, value, shape, view, dtype), g in zip(self._gs, gs, strict=True):
+            if not is_read:
+                continue
             made[value] = g = xp.zeros(shape, dtype) if g is None else g
             known[value] = g.reshape(view)
         if plan.back_once.values:

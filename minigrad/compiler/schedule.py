@@ -122,18 +122,18 @@ def schedule(program: Program, wanted: Collection[Value]) -> Schedule:
 def _check(value: Value) -> None:
     """Refuse what would be wrong when N stands for all rows of all steps."""
     if any(isinstance(arg, Dim) and arg.counts_rows for arg in value.args):
-        raise Untraceable("it calculates with the number of sequences in the batch")
+        raise Untraceable("it calculates with the number of rows")
     rest = value.shape[1:] if value.has_rows else value.shape
     if value.op != "transpose" and any(isinstance(n, Dim) and n.counts_rows for n in rest):
-        raise Untraceable(f"{value.op} gives an array with a column per sequence")
+        raise Untraceable(f"{value.op} gives an array with a column for each row")
     if value.op in REDUCTIONS - {"sum"} and value.args[0].has_rows and not value.has_rows:
-        raise Untraceable(f"a {value.op} over the batch lets its rows meet")
+        raise Untraceable(f"a {value.op} over the rows lets them meet")
 
 
 def _check_rows(value: Value) -> None:
     """Refuse what isn't done row by row."""
     if value.op not in ROW_OPS | {"input"} or not value.has_rows:
-        raise Untraceable(f"{value.op} lets the rows of a batch meet")
+        raise Untraceable(f"{value.op} lets rows meet")
     if value.ndim > 2:
         raise Untraceable(
             f"{value.name or value.op} has the shape {value.shape}; compiled are (N,) and (N, H)"
@@ -259,9 +259,9 @@ def _sums(values: list[Value], per_step: set[Value]) -> set[Value]:
             if not _is_sum(value):
                 raise Untraceable(f"the derivative needs {value.op}, which lets rows meet")
         elif value.has_rows or len(ins) < sum(x in per_step for x in value.inputs):
-            raise Untraceable("a parameter's gradient meets the rows of a batch again")
+            raise Untraceable("the gradient of what all rows share meets them again")
         elif not _is_linear(value, ins):
-            raise Untraceable(f"a parameter's gradient goes through {value.op}")
+            raise Untraceable(f"the gradient of what all rows share goes through {value.op}")
         found.add(value)
     return found
 

@@ -55,7 +55,7 @@ class SymbolicBackend:
             setattr(self, name, partial(self._reduce, name))
 
     def __getattr__(self, name: str) -> Any:
-        raise Untraceable(f"{name} can't be part of a compiled step")
+        raise Untraceable(f"{name} can't be part of a kernel")
 
     to_host = staticmethod(no_numbers)
 
@@ -136,7 +136,7 @@ class SymbolicBackend:
         arrays = [arg for arg in args if isinstance(arg, Value)]
         for arg in args:
             if not isinstance(arg, (Value, int, float)):
-                raise Untraceable(f"{name} meets a {type(arg).__name__} from outside the cell")
+                raise Untraceable(f"{name} meets a {type(arg).__name__} from outside of it")
         shape = self._broadcast(*(x.shape for x in arrays))
         if name in TRUTH:
             dtype: Any = np.dtype(bool)
@@ -178,7 +178,7 @@ class SymbolicBackend:
     def from_host(self, array: np.ndarray) -> Value:
         """A number, of no axes. More of them would be a constant of the program."""
         if array.ndim:
-            raise Untraceable("it makes a tensor of its own; hand it in through the parameters")
+            raise Untraceable("it makes a tensor of its own; hand it in through its arguments")
         return self.full((), array.item(), array.dtype)
 
     def index_array(self, value: Any) -> Value:

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..backend import BackendError, use_backend
 from ..engine import sweep
-from ..graph import Node, enable_grad
+from ..graph import ALL_STEPS, Node, enable_grad, time_step
 from ..messages import Untraceable
 from ..rng import generator
 from ..scan import _layout, _like, _parts
@@ -200,13 +200,13 @@ def _traced(
     grads = _backwards([*ys, *new_state], [*g_ys, *g_state], places)
     names = solve(backend.equal_sizes, list(sizes.of))
     if "N" in names:
-        raise Untraceable("it uses the number of sequences in the batch as a plain number")
+        raise Untraceable("it uses the number of rows as a plain number")
     for value in params_in:
         rows = repr(value.shape[0]) if value.shape else ""
         if names.get(rows) == {("N",): Fraction(1)}:
             raise Renamed(rows, "N")
     if any(not t._data.has_rows for t in (*ys, *new_state)):
-        raise Untraceable("it returns a tensor without a row per sequence")
+        raise Untraceable("it returns a tensor with other rows than its arguments have")
     backend.close()
     return Program(
         params_in,
@@ -228,6 +228,7 @@ def _called(backend: SymbolicBackend, cell: Any, params: Any, x: Any, state: Any
     """What the cell returns: y and the new state, of a form that a scan can use."""
     draws = _Draws()
     backend.calls = sys._getframe()
+    token = time_step.set(ALL_STEPS)
     try:
         with use_backend(backend), enable_grad():
             result = cell(params, x, state)
@@ -237,19 +238,18 @@ def _called(backend: SymbolicBackend, cell: Any, params: Any, x: Any, state: Any
         if isinstance(error, Untraceable):
             raise
         if isinstance(error, BackendError):
-            raise Untraceable(
-                "it uses a tensor that is not among its parameters, inputs or state"
-            ) from error
+            raise Untraceable("it uses a tensor that is not among its arguments") from error
         text = str(error).partition("\n")[0]
         raise Untraceable(f"tracing it gave {type(error).__name__}: {text}") from error
     finally:
         backend.calls = None
+        time_step.reset(token)
     if not isinstance(result, tuple) or len(result) != 2:
         raise Untraceable("it doesn't return a pair (y, state)")
     y, new = result
     for t in (*_parts(y), *_parts(new)):
         if not isinstance(t, Tensor):
-            raise Untraceable(f"it returns a {type(t).__name__} among its outputs or states")
+            raise Untraceable(f"it returns a {type(t).__name__} among its results")
         if t.backend is not backend:
             raise Untraceable("it returns a tensor that doesn't come from its inputs")
     if isinstance(new, Tensor) != isinstance(state, Tensor) or _layout(new) != _layout(state):
@@ -282,7 +282,7 @@ class _Draws:
         for bits, state in zip(self._bits, states, strict=True):
             bits.state = state
         random.setstate(last)
-        raise Untraceable("it draws random numbers; hand them in through its inputs")
+        raise Untraceable("it draws random numbers; hand them in through its arguments")
 
 
 class _Sizes:
@@ -336,7 +336,7 @@ def _sources(output: Tensor, places: dict[Node, Value]) -> set[Value]:
     while stack:
         node = stack.pop()
         if node.hooks:
-            raise Untraceable("it registers a hook, which wants to see every step")
+            raise Untraceable("it registers a hook, which no kernel would call")
         new = {edge for edge in node.edges if edge is not None} - seen
         seen |= new
         stack += new

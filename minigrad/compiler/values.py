@@ -99,7 +99,9 @@ class Traced(Value):
 
 def no_numbers(*_: Any) -> Any:
     """What stands where a value would have to show numbers."""
-    raise Untraceable("it looks at the numbers in a tensor, which a program of one step has not")
+    raise Untraceable(
+        "it looks at the numbers in a tensor, which are not there while it is compiled"
+    )
 
 
 def _binary(name: str) -> tuple[Any, Any]:

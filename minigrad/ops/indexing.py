@@ -120,6 +120,10 @@ def note_outside(
     allowed: int | None = None,
 ) -> None:
     """Raise `error` later if positions on a device are not from `start` to below `stop`."""
+    in_one_launch = getattr(backend, "outside", None)
+    if in_one_launch is not None:
+        late.note(in_one_launch(positions, start, stop, allowed), backend, error)
+        return
     if positions.dtype != np.int64:
         positions = backend.astype(positions, np.dtype(np.int64))
     wrong = backend.not_equal(positions, backend.clip(positions, start, stop - 1))

@@ -41,8 +41,8 @@ LIBRARIES = {
 
 # As on a GPU: no fast-math, so that NaN and signed zeros behave. No contraction to fused
 # multiply-add, which the CPU would do in other places than a GPU. No names that libraries share:
-# two kernels may have the same.
-KERNELS = "-std=c++17 -O2 -fPIC -w -fno-strict-aliasing -ffp-contract=off -fno-gnu-unique"
+# two kernels may have the same. No more than -O1: most kernels take longer to compile than to run.
+KERNELS = "-std=c++17 -O1 -fPIC -w -fno-strict-aliasing -ffp-contract=off -fno-gnu-unique"
 # longjmp between the stacks of threads is what the fortified one forbids.
 STANDINS = "-std=c++17 -O3 -march=native -fPIC -Wall -U_FORTIFY_SOURCE"
 

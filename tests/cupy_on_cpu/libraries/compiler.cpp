@@ -171,10 +171,12 @@ STANDIN_EXPORT int hiprtcCompileProgram(Program* program, int n, const char** gi
     if (start == "-I" || start == "-D") words.push_back(option);
     if (start != "-I" && option != "-fcuda-flush-denormals-to-zero") options.push_back(option);
   }
+  // The libraries of C and C++ are found through libamdhip64; not to look at them saves time.
   for (const string& word : {string("-I") + (home() / "include").string(), string("-shared"),
                              source.string(), string("-o"), library.string(),
                              string("-Wl,-Bsymbolic"), string("-L") + home().string(),
-                             string("-l:libamdhip64.so.7")}) {
+                             string("-nostdlib"), string("-l:libamdhip64.so.7"),
+                             string("-lgcc")}) {
     words.push_back(word);
   }
   int status = run(words, log);
