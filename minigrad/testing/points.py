@@ -68,6 +68,7 @@ POINTS: dict[str, list[Point]] = {
         _point(lambda x: x**1, [0.0, 2.0], [1.0, 1.0]),
         _point(lambda x: x**2, [0.0, 2.0], [0.0, 4.0]),
         _point(lambda x: 0.0**x, [1.0, 2.0], [0.0, 0.0]),
+        _point(lambda x: 2.0**x, [1.0, 3.0], [2 * math.log(2), 8 * math.log(2)]),
         _point(lambda x: (-1.0) ** x, [1.0, 2.0], [math.nan, math.nan]),
         Point(mg.power, ([0.0, 2.0], [0.0, 3.0]), ([0.0, 12.0], [0.0, 8 * math.log(2)])),
         # d²/(da db) of a ** b is a ** (b - 1) * (1 + b * log(a))
