@@ -74,15 +74,16 @@ def by_rows(run: Callable[[int, int], None], rows: int, work: int, block: int) -
     `work` is how many numbers the whole computes. Parts are multiples of `block` rows but for the
     last one. What a row gives doesn't depend on the part that it is in.
     """
-    parts = min(work // SMALLEST, -(-rows // block))
+    blocks = -(-rows // block)
+    parts = min(work // SMALLEST, blocks)
     if parts > 1:
-        parts = min(parts, thread_count())
+        threads = thread_count()
+        parts = min(parts, threads)
     if parts <= 1:
         run(0, rows)
         return
-    blocks = -(-rows // block)
     cuts = [min(rows, blocks * i // parts * block) for i in range(parts + 1)]
-    pool = _pool(thread_count())
+    pool = _pool(threads)
     if _this_core is not None:
         pool.leave_free(_this_core())
     others = [pool.submit(run, lo, hi) for lo, hi in pairwise(cuts[1:])]

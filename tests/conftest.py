@@ -72,6 +72,30 @@ def on_numpy():
         yield
 
 
+@pytest.fixture
+def register():
+    """Registers backends that are gone after the test, with what was chosen meanwhile.
+
+    A name without a loader stands for NumPy's arrays.
+    """
+    import numpy as np
+
+    import minigrad as mg
+    from minigrad.backend import ArrayModuleBackend, _loaded, _loaders, _process_default
+
+    names, chosen = [], list(_process_default)
+
+    def add(name, loader=None):
+        names.append(name)
+        mg.register_backend(name, loader or (lambda: ArrayModuleBackend(np, name, is_host=True)))
+
+    yield add
+    _process_default[:] = chosen
+    for name in names:
+        _loaders.pop(name, None)
+        _loaded.pop(name, None)
+
+
 def pytest_report_header(config):
     lines = [f"minigrad {version('minigrad')}, profile: {_profile()}"]
     for name, reason in _backends().items():

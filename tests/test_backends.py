@@ -10,23 +10,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.backend import ArrayModuleBackend, _loaded, _loaders, _process_default, chosen_by
-
-
-@pytest.fixture
-def register():
-    """Registers backends that are gone after the test, with what was chosen meanwhile."""
-    names, chosen = [], list(_process_default)
-
-    def add(name, loader=None):
-        names.append(name)
-        mg.register_backend(name, loader or (lambda: ArrayModuleBackend(np, name, is_host=True)))
-
-    yield add
-    _process_default[:] = chosen
-    for name in names:
-        _loaders.pop(name, None)
-        _loaded.pop(name, None)
+from minigrad.backend import ArrayModuleBackend, _loaded, chosen_by
 
 
 def python(code, **variables):

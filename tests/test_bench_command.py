@@ -245,6 +245,7 @@ def test_wrong_use(own, target, said):
         (["--backend", "nunpy"], "unknown backend 'nunpy'"),
         (["--shape", "3", "2", "0", "4"], "0 is not in the range x>=1"),
         (["--rounds", "0"], "0 is not in the range x>=1"),
+        (["--json", "no/folder.json"], "there is no folder no"),
     ],
 )
 def test_wrong_options(own, arguments, said):

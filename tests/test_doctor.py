@@ -10,25 +10,10 @@ import pytest
 
 import minigrad as mg
 from minigrad import doctor
-from minigrad.backend import ArrayModuleBackend, _loaded, _loaders
+from minigrad.backend import ArrayModuleBackend
 
 KEYS = {"name", "available", "why", "version", "device", "memory", "install", "current"}
 KEYS |= {"chosen_by"}
-
-
-@pytest.fixture
-def register():
-    """Registers backends that are gone after the test."""
-    names = []
-
-    def add(name, loader):
-        names.append(name)
-        mg.register_backend(name, loader)
-
-    yield add
-    for name in names:
-        _loaders.pop(name, None)
-        _loaded.pop(name, None)
 
 
 def row(name, rows=None):

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from interpreted_backend import InterpretedBackend
 
 import minigrad as mg
-from minigrad.backend import ArrayModuleBackend, _loaded, _loaders
+from minigrad.backend import ArrayModuleBackend
 from minigrad.models import gpu_report
 from minigrad.models.commands import main
 
@@ -35,21 +35,6 @@ def report(name, *options):
     assert Path("gpu-report.txt").read_text() in result.output
     found["parts"] = {part["name"]: part for part in found["parts"]}
     return result.exit_code, result.stdout, found
-
-
-@pytest.fixture
-def register():
-    """Registers backends that are gone after the test."""
-    names = []
-
-    def add(name, loader):
-        names.append(name)
-        mg.register_backend(name, loader)
-
-    yield add
-    for name in names:
-        _loaders.pop(name, None)
-        _loaded.pop(name, None)
 
 
 def verdicts(found):
@@ -146,6 +131,13 @@ def test_a_backend_that_cannot_start(register):
     register("missing", missing)
     code, text, _ = report("missing")
     assert code == 2 and "no report: " in text and "this machine has no GPU" in text
+    assert not Path("gpu-report.json").exists()
+
+
+@pytest.mark.parametrize("option", ["--json", "--text"])
+def test_a_folder_that_is_not_there_is_told_before_the_work(option):
+    code, text, _ = report("numpy", option, "no/report")
+    assert code == 2 and "there is no folder no" in text
     assert not Path("gpu-report.json").exists()
 
 

@@ -92,6 +92,22 @@ def depends(values: Iterable[Value], on: Iterable[Value]) -> set[Value]:
     return found
 
 
+def readers(values: Sequence[Value]) -> dict[Value, list[Value]]:
+    """For each of the values, in order, those that are made from it; twice if it is so twice."""
+    found: dict[Value, list[Value]] = {v: [] for v in values}
+    for reader in values:
+        for x in reader.inputs:
+            found[x].append(reader)
+    return found
+
+
+def carried(program: Program, values: Sequence[Value]) -> set[Value]:
+    """Those of the values, in order, that wait for the step before; the rest are there for all."""
+    forward = set(program.order(*program.ys, *program.new_state))
+    late = depends(values, program.state) & forward
+    return late | depends(values, program.g_state) - forward
+
+
 def schedule(program: Program, wanted: Collection[Value]) -> Schedule:
     """Lay out a program; `wanted` are the inputs whose gradients are asked for."""
     forward = program.order(*program.ys, *program.new_state)

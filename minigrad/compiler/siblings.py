@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from .schedule import depends
+from .schedule import carried, depends, readers
 from .trace import Program
 from .values import Value
 
@@ -32,18 +32,15 @@ class _Joiner:
     """What there is in a program, and when it is computed."""
 
     def __init__(self, program: Program, wanted: Collection[Value]) -> None:
-        carried = [program.grads[x] for x in program.state if x in program.grads]
+        handed_on = [program.grads[x] for x in program.state if x in program.grads]
         asked = [g for x, g in program.grads.items() if x in wanted]
         self.outputs = {*program.ys, *program.new_state, *program.grads.values()}
-        self.values = program.order(*program.ys, *program.new_state, *carried, *asked)
-        forward = set(program.order(*program.ys, *program.new_state))
+        self.values = program.order(*program.ys, *program.new_state, *handed_on, *asked)
         inputs = [*program.xs, *program.state, *program.g_ys, *program.g_state]
         self.per_step = depends(self.values, inputs)
-        # What the step before hands on has to be there first; the rest can be done for all steps.
-        self.carried = depends(self.values, program.state) & forward
-        self.carried |= depends(self.values, program.g_state) - forward
+        self.carried = carried(program, self.values)
         # What the next step waits for; the rest can come after the loop.
-        self.awaited = set(program.order(*program.new_state, *carried))
+        self.awaited = set(program.order(*program.new_state, *handed_on))
         self._places = {v: i for i, v in enumerate(self.values)}
         self._joined: dict[Any, Value] = {}
         self._within: dict[Value, tuple[Value, Any]] = {}  # what each is in now, and where
@@ -77,10 +74,7 @@ class _Joiner:
 
     def added(self) -> list[tuple[Value, list[Value], list[Value]]]:
         """Sums with several products of what is computed in the loop; and their other terms."""
-        users: dict[Value, int] = dict.fromkeys(self.values, 0)
-        for v in self.values:
-            for x in v.inputs:
-                users[x] = users.get(x, 0) + 1
+        users = readers(self.values)
         found, inner = [], set()
         for total in reversed(self.values):
             if total.op != "add" or total in inner:
@@ -88,7 +82,7 @@ class _Joiner:
             terms, sums = [], [total]
             while sums:
                 for x in sums.pop().args:
-                    alone = isinstance(x, Value) and users[x] == 1 and x not in self.outputs
+                    alone = isinstance(x, Value) and len(users[x]) == 1 and x not in self.outputs
                     if alone and x.op == "add" and _same_shape(x, total):
                         sums.append(x)
                         inner.add(x)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from .schedule import depends
+from .schedule import carried, readers
 from .trace import Program
 from .values import Value
 
@@ -26,13 +26,7 @@ def regroup(program: Program) -> None:
 def _regroup_one(program: Program, outputs: set[Value]) -> bool:
     """Find one sum to take up into a product; whether there was one."""
     values = program.order(*outputs)
-    users: dict[Value, list[Value]] = {v: [] for v in values}
-    for user in values:
-        for x in user.inputs:
-            users[x].append(user)
-    forward = set(program.order(*program.ys, *program.new_state))
-    late = depends(values, program.state) & forward
-    late |= depends(values, program.g_state) - forward
+    users, late = readers(values), carried(program, values)
     for product in values:
         if product.op != "matmul" or not product.has_rows or product in outputs:
             continue
@@ -93,8 +87,7 @@ def _vector(program: Program, product: Value, sums: list[tuple[Value, Value]]) -
         if len(at) != 1 or at[0][1].settings["axis"] != 1:
             return None
         ((total, part),) = at
-        a, b = total.args
-        other = b if a is part else a
+        other = _other(total, part)
         if not isinstance(other, Value) or other.has_rows or not _fits(program, part, other):
             return None
         met.append(other)
@@ -107,14 +100,19 @@ def _vector(program: Program, product: Value, sums: list[tuple[Value, Value]]) -
 
 def _whole(program: Program, total: Value, part: Value) -> Value | None:
     """What the other addend of a sum is a part of, if it is the same part of it."""
-    a, b = total.args
-    other = b if a is part else a
+    other = _other(total, part)
     if not isinstance(other, Value) or other.op != "part":
         return None
     (whole,), (source,) = other.args, part.args
     axes = (source.ndim - part.settings["axis"], whole.ndim - other.settings["axis"])
     same = program.form(other.settings["start"]) == program.form(part.settings["start"])
     return whole if same and axes == (1, 1) else None
+
+
+def _other(total: Value, part: Value) -> Any:
+    """What a part is added to."""
+    a, b = total.args
+    return b if a is part else a
 
 
 def _fits(program: Program, product: Value, other: Any) -> bool:

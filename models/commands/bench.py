@@ -15,7 +15,7 @@ import minigrad as mg
 from minigrad.backend import chosen_by
 
 from ..recurrent import Recurrent
-from .arguments import named
+from .arguments import NewFile, named
 from .gradcheck import EXIT
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def bench() -> None:
 @click.option(
     "--json",
     "path",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NewFile(),
     help="Write all that was found there, too.",
 )
 def cell(

@@ -7,6 +7,8 @@ import click
 
 import minigrad as mg
 
+from .arguments import NewFile
+
 
 class _CannotStart(click.ClickException):
     exit_code = 2
@@ -17,14 +19,14 @@ class _CannotStart(click.ClickException):
 @click.option(
     "--json",
     "json_path",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NewFile(),
     default="gpu-report.json",
     help="Where all that was found is written.",
 )
 @click.option(
     "--text",
     "text_path",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=NewFile(),
     default="gpu-report.txt",
     help="Where the text is written that is printed, too.",
 )
