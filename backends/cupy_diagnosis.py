@@ -14,11 +14,11 @@ from importlib import import_module
 from importlib.metadata import distributions
 from typing import Any
 
+from minigrad.install import install_line
+
 _NO_DEVICE = 100  # cudaErrorNoDevice
 _DRIVER_TOO_OLD = (35, 36)  # cudaErrorInsufficientDriver, cudaErrorCallRequiresNewerDriver
-_INSTALL = (
-    'pip install "minigrad[cuda13]", or "minigrad[cuda12]" if nvidia-smi shows CUDA Version 12'
-)
+_INSTALL = f"{install_line('cuda13')} (cuda12 if nvidia-smi shows CUDA Version 12)"
 _ELSE = "or take another backend, such as numpy"
 
 
@@ -111,7 +111,7 @@ def _no_answer(cupy: Any, error: Any) -> CupyUnavailable:
             f"the NVIDIA driver doesn't answer: {_brief(error)}",
             "see what nvidia-smi says; after an update of the driver the machine must be restarted",
         )
-    other = f', or pip uninstall {" ".join(builds())}, then pip install "minigrad[cuda12]"'
+    other = f", or pip uninstall {' '.join(builds())}, then {install_line('cuda12')}"
     return CupyUnavailable(
         f"the NVIDIA driver is too old: it is for CUDA {version_text(driver)}, and CuPy "
         f"{cupy.__version__} was built for CUDA {version_text(built)}",

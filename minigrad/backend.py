@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from .install import install_line
+
 __all__ = [
     "PROTOCOL",
     "ArrayModuleBackend",
@@ -255,7 +257,7 @@ def get_backend(name: Any) -> Any:
         choose = bool(colon and inspect.signature(load).parameters)
         backend = load(device) if choose else load()
     except Exception as cause:
-        hint = getattr(cause, "hint", None) or install_line(name)
+        hint = getattr(cause, "hint", None) or how_to_install(name)
         raise BackendError(
             f"backend {name!r} is known but can't start here: {cause}."
             + (f" Possible cure: {hint}" if hint else "")
@@ -268,12 +270,14 @@ def get_backend(name: Any) -> Any:
     return backend
 
 
-def install_line(name: str) -> str | None:
+def how_to_install(name: str) -> str | None:
     """What to type for a backend that comes from a package; None for one registered by code."""
     point = _entry_points().get(name)
     if point is None or point.dist is None:
         return None
     extra = name in (point.dist.metadata.get_all("Provides-Extra") or ())
+    if point.dist.name == "minigrad":
+        return install_line(name) if extra else None
     return f'pip install "{point.dist.name}[{name}]"' if extra else f"pip install {point.dist.name}"
 
 

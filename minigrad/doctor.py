@@ -14,7 +14,7 @@ from .backend import (
     chosen_by,
     current_backend,
     get_backend,
-    install_line,
+    how_to_install,
 )
 
 __all__ = ["exit_code", "report", "table"]
@@ -53,7 +53,7 @@ def _examine(name: str, current: bool) -> dict[str, Any]:
         "version": None,
         "device": None,
         "memory": None,
-        "install": install_line(name),
+        "install": how_to_install(name),
         "current": current,
         "chosen_by": chosen_by() if current else None,
     }

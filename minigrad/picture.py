@@ -14,6 +14,8 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
+from .install import install_line
+
 Point = tuple[float, float]
 
 
@@ -217,8 +219,8 @@ def _placed(
         from grandalf.layouts import SugiyamaLayout
     except ImportError as error:
         raise ImportError(
-            "an SVG picture needs the library grandalf, which places the boxes: "
-            'pip install "minigrad[learn]". The DOT text, drawing.dot, does without.'
+            "an SVG picture needs the library grandalf, which places the boxes (the DOT text, "
+            f"drawing.dot, does without); {install_line('learn')}"
         ) from error
 
     vertices = [Vertex() for _ in sizes]

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from .install import install_line
 from .tensor import Tensor
 
 __all__ = ["load", "save"]
@@ -109,7 +110,7 @@ def _library() -> tuple[Any, Any]:
         import safetensors.numpy
     except ImportError as error:
         raise ImportError(
-            'mg.save and mg.load need safetensors: pip install "minigrad[learn]"'
+            f"mg.save and mg.load need safetensors; {install_line('learn')}"
         ) from error
     return safetensors, safetensors.numpy
 

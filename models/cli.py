@@ -22,4 +22,6 @@ def main() -> None:
         missing = (cause.name or "").partition(".")[0]
         if missing not in _EXTRA:
             raise
-        sys.exit(f'minigrad needs {missing} for this: pip install "minigrad[learn]"')
+        from minigrad.install import install_line
+
+        sys.exit(f"minigrad needs {missing} for this; {install_line('learn')}")

@@ -265,7 +265,8 @@ mg.ones(1)
     )
     assert ran.stderr.splitlines()[-1] == (
         "minigrad.backend.BackendError: MINIGRAD_BACKEND=numba: backend 'numba' is known but can't "
-        "start here: No module named 'numba'. Possible cure: pip install \"minigrad[numba]\""
+        "start here: No module named 'numba'. Possible cure: in the checkout: "
+        'pip install -e ".[numba]"'
     )
 
 

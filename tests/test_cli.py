@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from tiny_reviews import tiny_reviews
 
 import minigrad as mg
+from minigrad.install import install_line
 from minigrad.models.commands import main
 from minigrad.models.explain import log_odds
 from minigrad.models.saved import load_run
@@ -326,7 +327,7 @@ def test_missing_library(library, trained, tmp_path):
     env = {"MINIGRAD_DATA": "", "PIP_NO_INDEX": "1"}
     done = program(*command, before=gone, **env)
     assert done.returncode == 1
-    assert library in done.stderr and 'pip install "minigrad[learn]"' in done.stderr
+    assert library in done.stderr and install_line("learn") in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -89,7 +89,8 @@ CAUSES = {
         {"devices": TOO_OLD, "driver": 12040},
         "the NVIDIA driver is too old: it is for CUDA 12.4, and CuPy 14.2.0 was built for CUDA "
         "13.2",
-        'update the driver, or pip uninstall cupy-cuda13x, then pip install "minigrad[cuda12]"',
+        "update the driver, or pip uninstall cupy-cuda13x, then in the checkout: pip install -e "
+        '".[cuda12]"',
     ),
     "a driver of CUDA 11": (
         {"devices": TOO_OLD, "driver": 11080},
@@ -189,9 +190,7 @@ def test_the_original_error_is_the_cause(install):
     assert refusal.value.__cause__ is TOO_OLD
 
 
-INSTALL = (
-    'pip install "minigrad[cuda13]", or "minigrad[cuda12]" if nvidia-smi shows CUDA Version 12'
-)
+INSTALL = 'in the checkout: pip install -e ".[cuda13]" (cuda12 if nvidia-smi shows CUDA Version 12)'
 
 
 def test_not_installed(install):

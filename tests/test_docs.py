@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import minigrad as mg
+from minigrad.install import install_line
 
 ROOT = Path(__file__).parents[1]
 OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -68,9 +69,7 @@ def test_documents(path):
 
 
 def test_the_pytorch_example_of_the_readme(tmp_path, monkeypatch):
-    pytest.importorskip(
-        "torch", reason='PyTorch is not installed here: pip install "minigrad[oracle]"'
-    )
+    pytest.importorskip("torch", reason=f"PyTorch is not installed here; {install_line('oracle')}")
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
     (code,) = (block for block in blocks if "import torch" in block)

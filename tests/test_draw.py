@@ -404,7 +404,7 @@ def test_without_the_layout_library(monkeypatch):
     monkeypatch.setitem(sys.modules, "grandalf.graphs", None)
     picture = mg.draw(mg.tensor(1.0, requires_grad=True) * 2)
     assert picture.dot.startswith("digraph")
-    with pytest.raises(ImportError, match=r'grandalf, .* pip install "minigrad\[learn\]"'):
+    with pytest.raises(ImportError, match=r'grandalf, .* pip install -e "\.\[learn\]"'):
         _ = picture.svg
 
 

@@ -11,6 +11,7 @@ from scans import fusing
 
 import minigrad as mg
 from minigrad.compiler import FusionError
+from minigrad.install import install_line
 from minigrad.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 BACKEND = InterpretedBackend()
@@ -84,7 +85,7 @@ def test_updates_are_those_of_numpy(kind, data):
 @pytest.mark.parametrize("kind", OPTIONS)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_updates_by_numba(kind, dtype):
-    pytest.importorskip("numba", reason='no Numba: pip install "minigrad[numba]"')
+    pytest.importorskip("numba", reason=f"no Numba; {install_line('numba')}")
     options = {"weight_decay": 0.1, **({"momentum": 0.9} if kind in (SGD, RMSprop) else {})}
     right = trained(kind, options, "numpy", "0")
     found = trained(kind, options, "numba", "require", dtype=dtype)

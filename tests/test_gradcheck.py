@@ -14,6 +14,7 @@ from random_compositions import Composition
 import minigrad as mg
 from minigrad.checking.finite_difference import Line, measure
 from minigrad.checking.noise import Noise
+from minigrad.install import install_line
 from minigrad.models import recurrent
 
 # The published set lies with the benchmarks, which are no package.
@@ -687,7 +688,7 @@ def test_changing_shapes():
 
 def test_a_function_of_pytorch():
     torch = pytest.importorskip(
-        "torch", reason='PyTorch is not installed here: pip install "minigrad[oracle]"'
+        "torch", reason=f"PyTorch is not installed here; {install_line('oracle')}"
     )
 
     def f(*arrays):

@@ -11,7 +11,9 @@ import sys
 import numpy as np
 import pytest
 
-numba = pytest.importorskip("numba", reason='no Numba: pip install "minigrad[numba]"')
+from minigrad.install import install_line
+
+numba = pytest.importorskip("numba", reason=f"no Numba; {install_line('numba')}")
 numba_math = pytest.importorskip("minigrad.backends.numba_math")
 
 DEEP = os.environ.get("MINIGRAD_PROFILE") == "deep"

@@ -154,7 +154,7 @@ def test_folder(monkeypatch, tmp_path):
     assert data_folder().is_absolute()
     assert "minigrad" in data_folder().parts
     monkeypatch.setitem(sys.modules, "platformdirs", None)
-    with pytest.raises(DataError, match=r'pip install "minigrad\[learn\]", or set MINIGRAD_DATA'):
+    with pytest.raises(DataError, match=r'MINIGRAD_DATA .* pip install -e "\.\[learn\]"'):
         data_folder()
 
 

@@ -157,7 +157,7 @@ def test_a_gradient(seen):
 def test_command_without_its_extra_names_the_install_line(python):
     done = run(python.with_name("minigrad"), "--help", check=False)
     assert done.returncode == 1
-    assert 'pip install "minigrad[learn]"' in done.stderr
+    assert 'in the checkout: pip install -e ".[learn]"' in done.stderr
     assert "Traceback" not in done.stderr
 
 

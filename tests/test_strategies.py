@@ -108,5 +108,5 @@ def test_without_hypothesis_the_install_line_is_named(monkeypatch):
 
     monkeypatch.delitem(sys.modules, "minigrad.testing.strategies")
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(ImportError, match=r'pip install "minigrad\[dev\]"'):
+    with pytest.raises(ImportError, match=r'pip install -e "\.\[dev\]"'):
         importlib.import_module("minigrad.testing.strategies")

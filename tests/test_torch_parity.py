@@ -10,9 +10,10 @@ from scans import fusing
 
 import minigrad as mg
 from minigrad import models
+from minigrad.install import install_line
 
 torch = pytest.importorskip(
-    "torch", reason='PyTorch is not installed here: pip install "minigrad[oracle]"'
+    "torch", reason=f"PyTorch is not installed here; {install_line('oracle')}"
 )
 
 T, N, I, H = 6, 4, 3, 5

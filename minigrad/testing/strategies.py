@@ -1,6 +1,6 @@
 """Hypothesis strategies for property tests: shapes, axes, dtypes, arrays in any layout, lengths.
 
-Needs hypothesis: `pip install "minigrad[dev]"`.
+Needs hypothesis, which the extra `dev` brings.
 
 >>> from hypothesis import given
 >>> import minigrad as mg
@@ -17,12 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.install import install_line
+
 try:
     from hypothesis import strategies as st
     from hypothesis.extra import numpy as hnp
 except ImportError as missing:
     raise ImportError(
-        'minigrad.testing.strategies needs hypothesis: pip install "minigrad[dev]"'
+        f"minigrad.testing.strategies needs hypothesis; {install_line('dev')}"
     ) from missing
 
 __all__ = ["LAYOUTS", "arrays", "axes", "broadcastable", "dtypes", "lengths", "relaid", "shapes"]

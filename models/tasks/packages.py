@@ -15,6 +15,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from minigrad.install import install_line
+
 # pip wants an sdist's metadata before it hands the file over. Left alone it fetches setuptools
 # and runs the package's setup.py for them: more to download, and code from outside. With this
 # module first on the path, and build isolation off, pip gets the two lines that it compares.
@@ -158,8 +160,8 @@ def data_folder() -> Path:
         from platformdirs import user_cache_path
     except ImportError as error:
         raise DataError(
-            "the user's cache folder is found by platformdirs, which is not installed: "
-            'pip install "minigrad[learn]", or set MINIGRAD_DATA to a folder'
+            "the user's cache folder is found by platformdirs, which is not installed. Set "
+            f"MINIGRAD_DATA to a folder, or {install_line('learn')}"
         ) from error
     return user_cache_path("minigrad", appauthor=False)
 

@@ -13,6 +13,7 @@ import sys
 import pytest
 
 from minigrad.backends.cupy_diagnosis import builds
+from minigrad.install import install_line
 
 if not any(name.startswith("cupy-cuda") for name in builds()):
     pytest.skip("no CuPy for CUDA is installed here", allow_module_level=True)
@@ -130,7 +131,7 @@ def test_a_driver_of_an_earlier_cuda(driver):
         f"the NVIDIA driver is too old: it is for CUDA {version(BUILT - 1000)}, and {CUPY} was "
         f"built for CUDA {version(BUILT)}. Possible cure: update the driver"
     ) in said
-    other = f'pip uninstall {BUILD}, then pip install "minigrad[cuda12]"'
+    other = f"pip uninstall {BUILD}, then {install_line('cuda12')}"
     assert said.endswith(other) == (BUILT // 1000 == 13)
 
 
