@@ -11,13 +11,13 @@ import numpy as np
 
 from minigrad.compiler.schedule import Loop
 
-from . import numba_gemm
+from . import numba_gemm, numba_threads
 from .array_pool import ArrayPool
 from .numba_cache import Kernel
 from .numba_codegen import Writer
 from .numba_gemm import MR, gemm, pack
 from .numba_scatter import add_rows
-from .numba_threads import SMALLEST, by_rows
+from .numba_threads import by_rows
 from .numpy_backend import NumpyBackend
 
 # Products with fewer rows or columns, or fewer terms in all, are the library's.
@@ -113,7 +113,7 @@ class NumbaBackend(NumpyBackend):
             rest = (*whole, N, *sizes, *weights, *rows, *products, *panels, *carries, *kept)
             everything = (T, 0, N, descending, keep, *rest)
             compiled, work = kernel.ready(everything), T * N * width
-            if work < SMALLEST:  # nothing to share out
+            if work < numba_threads.SMALLEST:  # nothing to share out
                 compiled(*everything)
                 return
 

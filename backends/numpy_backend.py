@@ -9,6 +9,8 @@ import numpy as np
 
 from minigrad.backend import ArrayModuleBackend
 
+_FEW = 64  # numbers to scatter for which sorting does not pay
+
 
 class NumpyBackend(ArrayModuleBackend):
     """NumPy arrays on the CPU."""
@@ -35,7 +37,7 @@ class NumpyBackend(ArrayModuleBackend):
 
     def scatter(self, g: Any, index: Any, shape: tuple[int, ...]) -> Any:
         rows = isinstance(index, np.ndarray) and index.dtype.kind == "i"
-        if not rows or g.size <= 64 or len(shape) < 2:
+        if not rows or g.size <= _FEW or len(shape) < 2:
             return super().scatter(g, index, shape)
         # Rows of a table (an embedding): sort equal indices together and add each run at once,
         # several times as fast as adding row by row.

@@ -96,6 +96,15 @@ def register():
         _loaded.pop(name, None)
 
 
+@pytest.fixture
+def fast_ways():
+    """Small inputs take the ways that are there for large ones; see `fast_ways.py`."""
+    from fast_ways import forced_fast_ways
+
+    with forced_fast_ways():
+        yield
+
+
 def pytest_report_header(config):
     lines = [f"minigrad {version('minigrad')}, profile: {_profile()}"]
     for name, reason in _backends().items():

@@ -18,6 +18,8 @@ from .rows import RowCall, RowPlan, even_rows
 from .structure import Structure
 from .trace import Program, trace
 
+# Rows of so many numbers are left as they are; others are cut anew, where that can be.
+_NARROW, _WIDE = 128, 4096
 _MOST = 2000  # plans and calls that are remembered; then the oldest is forgotten
 _plans: dict[Any, RowPlan] = {}  # by the widths of the inputs
 _calls: dict[Any, RowCall | str] = {}  # by their shapes
@@ -207,7 +209,7 @@ def _made(
             remember(_plans, (key, len(lead), widths), plan)
     whole = next(shape for shape, flag in zip(shapes, flags, strict=True) if flag)
     width = even_rows(math.prod(whole))
-    if width is None or 128 <= whole[-1] <= 4096 or not plan.is_elementwise:
+    if width is None or _NARROW <= whole[-1] <= _WIDE or not plan.is_elementwise:
         return RowCall(plan, order, lead)
     rows = (math.prod(whole) // width, width)
     plan = RowPlan(_traced(cell, given, flags, rows[:1], width), wanted, backend)

@@ -24,6 +24,9 @@ from .values import ELEMENTWISE, Value
 # What a kernel can compute of shared inputs in each row.
 _SPREAD = ELEMENTWISE | {"arange", "astype", "broadcast_to", "full", "reshape"}
 
+# How many numbers rows have that are cut anew.
+_NARROWEST, _WIDEST = 128, 1024
+
 
 @dataclass
 class Layout:
@@ -297,4 +300,4 @@ def even_rows(numbers: int) -> int | None:
 
     A row of every array of a kernel should fit into the fastest cache.
     """
-    return next((n for n in range(1024, 127, -1) if numbers % n == 0), None)
+    return next((n for n in range(_WIDEST, _NARROWEST - 1, -1) if numbers % n == 0), None)

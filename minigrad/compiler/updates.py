@@ -31,6 +31,7 @@ Settings = dict[str, Any]
 
 # Updates that do less are composed on the CPU: in place, as NumPy does them, they are as quick.
 _LEAST_WORK = 1 << 20
+_NARROW = 32  # numbers in a row for which a pass over it does not pay
 TOO_LITTLE = f"it does fewer than {_LEAST_WORK} operations, for which a kernel does not pay"
 
 _plans: dict[Any, UpdatePlan | str] = {}
@@ -244,7 +245,7 @@ def _program(traced: _RuleBackend, ys: list[Any], shape: Shape) -> Program:
     """The rule's program on a parameter's numbers in rows of any length."""
     traced.close()
     size = math.prod(shape)
-    width = even_rows(size) or (shape[-1] if shape[-1:] > (32,) else size)
+    width = even_rows(size) or (shape[-1] if shape[-1:] > (_NARROW,) else size)
     rows = Dim(size // width, "N"), Dim(width, "I")
     arrays = depends(traced.values, traced.arrays)
     for value in traced.values:

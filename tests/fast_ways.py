@@ -1,0 +1,89 @@
+"""Ways that only large inputs take, for small ones: every constant that decides, lowered.
+
+Within `forced_fast_ways()`, or in a test that takes the fixture `fast_ways`, small random programs
+go through all that is there to make large ones fast: kernels, products of our own, chunks, threads
+and the pool of arrays.
+"""
+
+import contextlib
+import sys
+from importlib import import_module
+
+import pytest
+
+# By module: what each constant is lowered (or raised) to, so that the smallest input is large.
+LOWERED = {
+    "minigrad.fuse": {"SMALLEST": 0},
+    "minigrad.compiler.dispatch": {"_CHUNK": 2},
+    "minigrad.compiler.functions": {"_NARROW": 1, "_WIDE": 0},
+    "minigrad.compiler.rows": {"_NARROWEST": 1, "_WIDEST": 4},
+    "minigrad.compiler.updates": {"_LEAST_WORK": 0, "_NARROW": 0},
+    "minigrad.backends.array_pool": {"_SMALLEST": 1, "_LARGEST": 1 << 14},
+    "minigrad.backends.numpy_backend": {"_FEW": 0},
+    "minigrad.backends.numba_backend": {"_NARROW": 1, "_SMALL": 0, "_FEW": 0},
+    "minigrad.backends.numba_gemm": {"_TERMS_PER_NUMBER": 1},
+    "minigrad.backends.numba_scatter": {"_BLOCK": 1},
+    "minigrad.backends.numba_threads": {"SMALLEST": 1},
+    "minigrad.backends.cupy_loop": {"_LARGE": 1},
+}
+
+# Constants that stay as they are, and why.
+AS_THEY_ARE = {
+    "minigrad.compiler.dispatch": {"_MOST_PLANS": "forgets plans, which are then made again"},
+    "minigrad.compiler.functions": {"_MOST": "forgets plans, which are then made again"},
+    "minigrad.late": {
+        "_MOST": "how long answers may wait, whatever the sizes; test_late lowers it"
+    },
+    "minigrad.graph": {"ALL_STEPS": "stands for no number"},
+    "minigrad.creation": {"_HOST_KINDS": "DLPack's numbers of devices"},
+    "minigrad.backends.numba_gemm": {
+        "MR": "rows of a block, in compiled code; test_numba_gemm has sizes on both sides",
+        "_BLOCKS": "in compiled code; test_numba_gemm has sizes on both sides",
+        "_TERMS": "in compiled code; test_numba_gemm has sizes on both sides",
+        "_COLUMN_TERMS": "in compiled code; test_numba_gemm has sizes on both sides",
+        "_BYTES": "of the processor's registers; test_numba_gemm has the other size, too",
+        "_VECTORS": "of the processor's registers; test_numba_gemm has the other size, too",
+        "_AHEAD": "says what is asked for early, and changes no result",
+    },
+    "minigrad.backends.cupy_codegen": {"MOST_THREADS": "in compiled code; rows wider are tested"},
+    "minigrad.backends.cupy_loop": {"_THREADS": "of a block, whatever the sizes"},
+    "minigrad.backends.cupy_sums": {
+        "_THREADS": "in compiled code; more rows are tested",
+        "_COLUMNS": "of a block; more columns are tested",
+    },
+    "minigrad.backends.kernel_files": {"_BORN": "a time"},
+}
+
+
+@contextlib.contextmanager
+def forced_fast_ways():
+    """Lower all of `LOWERED` for a while; three threads share what there is to do."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, values in LOWERED.items():
+            for constant, value in values.items():
+                if (module := _module(name)) is not None:
+                    patch.setattr(module, constant, value)
+        patch.setenv("MINIGRAD_THREADS", "3")
+        _forget()
+        try:
+            yield
+        finally:
+            _forget()
+
+
+def _module(name):
+    """A module; None if what it is built on is not installed."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name.split(".")[0] == "minigrad":
+            raise
+        return None
+
+
+def _forget():
+    """Plans remember how rows were cut."""
+    for name in ("functions", "updates"):
+        module = sys.modules[f"minigrad.compiler.{name}"]
+        module._plans.clear()
+    sys.modules["minigrad.compiler.functions"]._calls.clear()
