@@ -66,7 +66,14 @@ _EXP_LIMIT = {"float16": 11.0, "float32": 88.0, "float64": 709.0}
 
 
 class BackendError(RuntimeError):
-    """A backend is unknown, can't start here, or doesn't do what was asked."""
+    """A backend is unknown, can't start here, or doesn't do what was asked.
+
+    >>> try:
+    ...     mg.get_backend("nunpy")
+    ... except mg.BackendError as error:
+    ...     print(error)
+    unknown backend 'nunpy'; known are ... Did you mean 'numpy'?
+    """
 
 
 class ArrayModuleBackend:
@@ -81,6 +88,9 @@ class ArrayModuleBackend:
     name : what `MINIGRAD_BACKEND` and error messages call it.
     device : where its arrays live, as people say it (`"cpu"`, `"cuda:0"`).
     is_host : whether `numpy.asarray` may read its arrays without a transfer.
+
+    >>> mg.ArrayModuleBackend(np, "plain", is_host=True).tanh(np.zeros(2))
+    array([0., 0.])
     """
 
     # Of a backend with a compiler: makes a kernel of a `minigrad.compiler.schedule.Loop`.
@@ -221,6 +231,10 @@ def register_backend(name: str, loader: Callable[..., Any]) -> None:
 
     A loader that takes an argument has devices to choose from: `"name:1"` calls `loader("1")`.
     A package does the same without code, by an entry point in the group `minigrad.backends`.
+
+    >>> mg.register_backend("mine", lambda: mg.ArrayModuleBackend(np, "mine", is_host=True))
+    >>> mg.ones(2, backend="mine")
+    tensor([1., 1.], backend='mine')
     """
     _loaders[name] = loader
     for loaded in [key for key in _loaded if key.partition(":")[0] == name]:
@@ -244,6 +258,9 @@ def get_backend(name: Any) -> Any:
 
     Raises `BackendError` for an unknown name (the known ones and the nearest are listed) and for
     a known backend that can't start here (the cause and the install line are given).
+
+    >>> mg.get_backend("numpy")
+    <minigrad backend 'numpy' on cpu>
     """
     if not isinstance(name, str):
         return name
@@ -299,6 +316,10 @@ def current_backend() -> Any:
 
     The innermost `use_backend`, else `set_backend`, else the environment variable
     `MINIGRAD_BACKEND` (read at first use), else NumPy.
+
+    >>> with mg.use_backend("numpy"):
+    ...     mg.current_backend()
+    <minigrad backend 'numpy' on cpu>
     """
     backend = _current.get()
     if backend is not None:
@@ -334,7 +355,12 @@ def _from_environment() -> Any:
 
 
 def set_backend(name: Any) -> None:
-    """Choose the backend of new tensors for the whole process."""
+    """Choose the backend of new tensors for the whole process.
+
+    >>> mg.set_backend("numpy")
+    >>> mg.ones(2).backend.name
+    'numpy'
+    """
     _process_default[:] = [_activated(get_backend(name)), "set"]
 
 

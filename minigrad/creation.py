@@ -17,12 +17,22 @@ _default_dtype = [np.dtype(np.float32)]
 
 
 def get_default_dtype() -> np.dtype:
-    """The dtype of new float tensors: float32 unless `set_default_dtype` said otherwise."""
+    """The dtype of new float tensors: float32 unless `set_default_dtype` said otherwise.
+
+    >>> mg.get_default_dtype()
+    dtype('float32')
+    """
     return _default_dtype[0]
 
 
 def set_default_dtype(dtype: Any) -> None:
-    """Make a float dtype that of new float tensors; float64 is what gradient checks want."""
+    """Make a float dtype that of new float tensors; float64 is what gradient checks want.
+
+    >>> mg.set_default_dtype("float64")
+    >>> mg.tensor([0.5]).dtype
+    dtype('float64')
+    >>> mg.set_default_dtype("float32")
+    """
     dtype = np.dtype(dtype)
     if dtype.kind != "f":
         raise TypeError(f"the default dtype must be a float dtype; got {dtype}")
@@ -168,7 +178,12 @@ def zeros(
 
 
 def ones(shape: Any, dtype: Any = None, requires_grad: bool = False, backend: Any = None) -> Tensor:
-    """A tensor of ones; float32 unless told."""
+    """A tensor of ones; float32 unless told.
+
+    >>> mg.ones((2, 3))
+    tensor([[1., 1., 1.],
+            [1., 1., 1.]])
+    """
     return full(shape, 1, dtype or get_default_dtype(), requires_grad, backend)
 
 
@@ -179,7 +194,12 @@ def full(
     requires_grad: bool = False,
     backend: Any = None,
 ) -> Tensor:
-    """A tensor of one value; its dtype is that of the value unless told."""
+    """A tensor of one value; its dtype is that of the value unless told.
+
+    >>> mg.full((2, 2), 7)
+    tensor([[7, 7],
+            [7, 7]])
+    """
     target = get_backend(backend) if backend is not None else current_backend()
     if dtype is None:
         dtype = _host_array(fill_value, None).dtype
@@ -189,24 +209,40 @@ def full(
 def empty(
     shape: Any, dtype: Any = None, requires_grad: bool = False, backend: Any = None
 ) -> Tensor:
-    """As `zeros`: a tensor whose values don't matter, and are defined all the same."""
+    """As `zeros`: a tensor whose values don't matter, and are defined all the same.
+
+    >>> mg.empty((2, 3)).shape
+    (2, 3)
+    """
     return zeros(shape, dtype, requires_grad, backend)
 
 
 def zeros_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Zeros of the shape, dtype and backend of x."""
+    """Zeros of the shape, dtype and backend of x.
+
+    >>> mg.zeros_like(mg.ones(2))
+    tensor([0., 0.])
+    """
     return full(x.shape, 0, dtype or x.dtype, requires_grad, x.backend)
 
 
 def ones_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """Ones of the shape, dtype and backend of x."""
+    """Ones of the shape, dtype and backend of x.
+
+    >>> mg.ones_like(mg.zeros(2))
+    tensor([1., 1.])
+    """
     return full(x.shape, 1, dtype or x.dtype, requires_grad, x.backend)
 
 
 def full_like(
     x: Tensor, fill_value: float, dtype: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """One value in the shape, dtype and on the backend of x."""
+    """One value in the shape, dtype and on the backend of x.
+
+    >>> mg.full_like(mg.ones(2), 7)
+    tensor([7., 7.])
+    """
     return full(x.shape, fill_value, dtype or x.dtype, requires_grad, x.backend)
 
 
@@ -238,7 +274,11 @@ def linspace(
     requires_grad: bool = False,
     backend: Any = None,
 ) -> Tensor:
-    """`num` evenly spaced numbers from `start` to `stop`, both included."""
+    """`num` evenly spaced numbers from `start` to `stop`, both included.
+
+    >>> mg.linspace(0, 1, 5)
+    tensor([0.  , 0.25, 0.5 , 0.75, 1.  ])
+    """
     array = np.linspace(start, stop, num)
     return tensor(_as_default(array, dtype), requires_grad, dtype, backend)
 
@@ -250,7 +290,12 @@ def eye(
     requires_grad: bool = False,
     backend: Any = None,
 ) -> Tensor:
-    """Ones on the diagonal of an (n, m) matrix, zeros elsewhere; square if m is None."""
+    """Ones on the diagonal of an (n, m) matrix, zeros elsewhere; square if m is None.
+
+    >>> mg.eye(2)
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
     return tensor(np.eye(n, m), requires_grad, dtype or get_default_dtype(), backend)
 
 

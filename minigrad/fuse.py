@@ -49,7 +49,12 @@ def dispatch_counts() -> dict[tuple[str, str, str, str], int]:
 
 
 def reset_dispatch_counts() -> None:
-    """Start counting anew; see `dispatch_counts`."""
+    """Start counting anew; see `dispatch_counts`.
+
+    >>> mg.reset_dispatch_counts()
+    >>> mg.dispatch_counts()
+    {}
+    """
     _counts.clear()
 
 

@@ -184,11 +184,23 @@ class no_grad(_GradMode):
 
 
 class enable_grad(_GradMode):
-    """Ops inside build a graph, even within `no_grad`; a context manager and a decorator."""
+    """Ops inside build a graph, even within `no_grad`; a context manager and a decorator.
+
+    >>> x = mg.ones(2, requires_grad=True)
+    >>> with mg.no_grad(), mg.enable_grad():
+    ...     y = x * 2
+    >>> y.requires_grad
+    True
+    """
 
     enabled = True
 
 
 def is_grad_enabled() -> bool:
-    """Whether ops are remembered for differentiation at this point."""
+    """Whether ops are remembered for differentiation at this point.
+
+    >>> with mg.no_grad():
+    ...     mg.is_grad_enabled()
+    False
+    """
     return grad_enabled.get()

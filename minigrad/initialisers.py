@@ -33,12 +33,20 @@ def _fill(tensor: Tensor, values: Any) -> Tensor:
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """Zeros."""
+    """Zeros.
+
+    >>> mg.nn.init.zeros_(mg.ones(2))
+    tensor([0., 0.])
+    """
     return _fill(tensor, 0)
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """Ones."""
+    """Ones.
+
+    >>> mg.nn.init.ones_(mg.zeros(2))
+    tensor([1., 1.])
+    """
     return _fill(tensor, 1)
 
 
@@ -53,14 +61,22 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
-    """Evenly distributed from a to b."""
+    """Evenly distributed from a to b.
+
+    >>> bool((mg.nn.init.uniform_(mg.zeros(100), 2, 3) >= 2).all())
+    True
+    """
     if not a <= b:
         raise ValueError(f"uniform_: the range goes from a to b, so a <= b; got a={a}, b={b}")
     return _fill(tensor, generator().uniform(a, b, tensor.shape))
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
-    """Normally distributed with this mean and standard deviation."""
+    """Normally distributed with this mean and standard deviation.
+
+    >>> mg.nn.init.normal_(mg.zeros(3), mean=5, std=0)
+    tensor([5., 5., 5.])
+    """
     if not std >= 0:
         raise ValueError(f"normal_: the standard deviation std is at least 0; got {std}")
     return _fill(tensor, generator().normal(mean, std, tensor.shape))
@@ -106,13 +122,22 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """Uniform, of variance 2 gain² / (fan_in + fan_out) (Glorot and Bengio 2010)."""
+    """Uniform, of variance 2 gain² / (fan_in + fan_out) (Glorot and Bengio 2010).
+
+    >>> w = mg.nn.init.xavier_uniform_(mg.zeros((2, 4)))
+    >>> bool((abs(w) <= 1).all())
+    True
+    """
     bound = gain * math.sqrt(6 / max(1, sum(_fans("xavier_uniform_", tensor))))
     return uniform_(tensor, -bound, bound)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
-    """Normal, of variance 2 gain² / (fan_in + fan_out) (Glorot and Bengio 2010)."""
+    """Normal, of variance 2 gain² / (fan_in + fan_out) (Glorot and Bengio 2010).
+
+    >>> mg.nn.init.xavier_normal_(mg.zeros((2, 4))).shape
+    (2, 4)
+    """
     std = gain * math.sqrt(2 / max(1, sum(_fans("xavier_normal_", tensor))))
     return normal_(tensor, 0.0, std)
 
@@ -132,6 +157,10 @@ def kaiming_uniform_(
     `a` is the negative slope of "leaky_relu"; `mode` keeps the variance of the forward pass
     ("fan_in") or of the backward pass ("fan_out"). PyTorch's default for a Linear's weight is
     a = √5, which makes it uniform between ±1/√fan_in.
+
+    >>> w = mg.nn.init.kaiming_uniform_(mg.zeros((2, 6)))
+    >>> bool((abs(w) <= 1).all())
+    True
     """
     bound = math.sqrt(3) * _kaiming_std("kaiming_uniform_", tensor, a, mode, nonlinearity)
     return uniform_(tensor, -bound, bound)
@@ -140,7 +169,11 @@ def kaiming_uniform_(
 def kaiming_normal_(
     tensor: Tensor, a: float = 0.0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
 ) -> Tensor:
-    """Normal, of variance gain² / fan (He et al. 2015); arguments as for `kaiming_uniform_`."""
+    """Normal, of variance gain² / fan (He et al. 2015); arguments as for `kaiming_uniform_`.
+
+    >>> mg.nn.init.kaiming_normal_(mg.zeros((2, 6))).shape
+    (2, 6)
+    """
     return normal_(tensor, 0.0, _kaiming_std("kaiming_normal_", tensor, a, mode, nonlinearity))
 
 

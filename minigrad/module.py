@@ -45,6 +45,9 @@ class Buffer(Tensor):
 
     Takes what `mg.tensor` takes and copies it. A tensor assigned to an attribute that holds a
     buffer becomes the buffer's new value, without its history.
+
+    >>> mg.nn.Buffer([1.0, 2.0])
+    tensor([1., 2.])
     """
 
     __slots__ = ()

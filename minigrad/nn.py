@@ -108,7 +108,11 @@ class Embedding(Module):
 
 
 class Dropout(Module):
-    """In training, zeroes each element with probability p and scales the others by 1 / (1 - p)."""
+    """In training, zeroes each element with probability p and scales the others by 1 / (1 - p).
+
+    >>> mg.nn.Dropout(p=0.5).eval()(mg.ones(3))
+    tensor([1., 1., 1.])
+    """
 
     def __init__(self, p: float = 0.5) -> None:
         if not 0 <= p <= 1:
@@ -129,6 +133,9 @@ class LayerNorm(Module):
 
     `normalized_shape` is the shape of those axes, and of weight (ones at first) and bias (zeros);
     without `elementwise_affine` there are neither.
+
+    >>> mg.nn.LayerNorm(2, eps=0)(mg.tensor([[1.0, 3.0]])).detach()
+    tensor([[-1.,  1.]])
     """
 
     def __init__(

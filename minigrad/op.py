@@ -47,7 +47,14 @@ NUMBERS = frozenset({int, float, bool})  # stay Python numbers: they never chang
 
 
 class Op:
-    """One operation on tensors; calling it runs it. Made by the decorator `op`."""
+    """One operation on tensors; calling it runs it. Made by the decorator `op`.
+
+    >>> mg.tanh
+    <op tanh>
+    >>> print(mg.negative.source)
+    def negative(x):
+    ...
+    """
 
     call: Callable[..., Any]
     """The written function: tensors in, tensors out."""
@@ -223,7 +230,17 @@ class Op:
 
 
 class DeclarationError(TypeError):
-    """An op is declared in a way that can't work."""
+    """An op is declared in a way that can't work.
+
+    >>> @mg.op
+    ... def cube(xp, x):
+    ...     return x * x * x
+    >>> try:
+    ...     cube.vjp(z=lambda g: g)
+    ... except mg.DeclarationError as error:
+    ...     print(error)
+    op cube: a derivative is declared for 'z', but its array inputs are x
+    """
 
 
 class _Required:

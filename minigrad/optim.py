@@ -43,6 +43,12 @@ class Optimizer:
     ------
     ValueError : no parameters, one given twice, an option that is unknown or out of range.
     TypeError : something else than parameters.
+
+    >>> model = mg.nn.Linear(2, 1)
+    >>> slow = {"params": [model.bias], "lr": 0.01}
+    >>> optimizer = mg.optim.SGD([{"params": [model.weight]}, slow], lr=0.1)
+    >>> [group["lr"] for group in optimizer.param_groups]
+    [0.1, 0.01]
     """
 
     rule: ClassVar[Callable[..., Any]]
@@ -300,6 +306,13 @@ class Adam(Optimizer):
     eps : added to the root, so that nothing is divided by zero.
     weight_decay : this times p is added to g.
     amsgrad : divide by the largest root so far.
+
+    >>> w = mg.tensor(1.0, requires_grad=True)
+    >>> optimizer = mg.optim.Adam([w], lr=0.1)
+    >>> (w * w).backward()
+    >>> optimizer.step()
+    >>> round(w.item(), 4)
+    0.9
     """
 
     rule = staticmethod(adam)
@@ -319,7 +332,15 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: p shrinks by lr * weight_decay * p, besides the step."""
+    """Adam with decoupled weight decay: p shrinks by lr * weight_decay * p, besides the step.
+
+    >>> w = mg.tensor(1.0, requires_grad=True)
+    >>> optimizer = mg.optim.AdamW([w], lr=0.1, weight_decay=0.5)
+    >>> (w * w).backward()
+    >>> optimizer.step()
+    >>> round(w.item(), 4)
+    0.85
+    """
 
     rule = staticmethod(adamw)
 
@@ -345,6 +366,13 @@ class RMSprop(Optimizer):
     weight_decay : this times p is added to g.
     momentum : if above 0, p goes by lr * b, and b becomes momentum * b + the step.
     centered : divide by the root of the variance instead.
+
+    >>> w = mg.tensor(1.0, requires_grad=True)
+    >>> optimizer = mg.optim.RMSprop([w], lr=0.1, alpha=0)
+    >>> (w * w).backward()
+    >>> optimizer.step()
+    >>> round(w.item(), 4)
+    0.9
     """
 
     rule = staticmethod(rmsprop)
@@ -405,7 +433,14 @@ def clip_grad_norm_(params: Any, max_norm: float) -> Tensor:
 
 
 def clip_grad_value_(params: Any, clip_value: float) -> None:
-    """Hold every element of the gradients between -clip_value and clip_value."""
+    """Hold every element of the gradients between -clip_value and clip_value.
+
+    >>> w = mg.tensor([0.0, 0.0], requires_grad=True)
+    >>> (w * mg.tensor([3.0, -0.5])).sum().backward()
+    >>> mg.optim.clip_grad_value_([w], 1.0)
+    >>> w.grad
+    tensor([ 1. , -0.5])
+    """
     if not clip_value >= 0:
         raise ValueError(f"clip_grad_value_: clip_value must be at least 0; got {clip_value}")
     bound = float(clip_value)

@@ -33,7 +33,11 @@ def generator() -> np.random.Generator:
 
 
 def rand(shape: Any, dtype: Any = None, requires_grad: bool = False, backend: Any = None) -> Tensor:
-    """Uniform random numbers from 0 (included) to 1."""
+    """Uniform random numbers from 0 (included) to 1.
+
+    >>> mg.rand((2, 3)).shape
+    (2, 3)
+    """
     array = np.asarray(generator().random(shape))
     return tensor(array, requires_grad, dtype or get_default_dtype(), backend)
 
@@ -41,6 +45,10 @@ def rand(shape: Any, dtype: Any = None, requires_grad: bool = False, backend: An
 def randn(
     shape: Any, dtype: Any = None, requires_grad: bool = False, backend: Any = None
 ) -> Tensor:
-    """Normal random numbers of mean 0 and variance 1."""
+    """Normal random numbers of mean 0 and variance 1.
+
+    >>> mg.randn((2, 3)).shape
+    (2, 3)
+    """
     array = np.asarray(generator().standard_normal(shape))
     return tensor(array, requires_grad, dtype or get_default_dtype(), backend)

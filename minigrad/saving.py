@@ -78,6 +78,13 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     FileNotFoundError : there is no such file.
     ValueError : it is no safetensors file, or damaged; nothing in it was run.
     ImportError : safetensors is missing; the error says how to install it.
+
+    >>> import os, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "state.safetensors")
+    ...     mg.save(path, {"w": mg.ones(2), "epoch": 3})
+    ...     mg.load(path)
+    {'w': array([1., 1.], dtype=float32), 'epoch': 3}
     """
     safetensors, _ = _library()
     if not os.path.isfile(path):

@@ -22,6 +22,15 @@ class Schedule:
     optimizer : whose "lr" is set.
     base_lrs : per group the rate that the schedule started from.
     steps : how often `step()` was called.
+
+    >>> class Halving(mg.optim.Schedule):
+    ...     def rate(self, base, t):
+    ...         return base / 2**t
+    >>> optimizer = mg.optim.SGD([mg.ones(1, requires_grad=True)], lr=1.0)
+    >>> schedule = Halving(optimizer)
+    >>> schedule.step()
+    >>> optimizer.param_groups[0]["lr"]
+    0.5
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
@@ -93,6 +102,13 @@ class CosineAnnealingLR(Schedule):
     """Half a cosine from the rate down to `eta_min` in `T_max` steps (Loshchilov, Hutter 2017).
 
     Beyond T_max the cosine goes up again, as in PyTorch.
+
+    >>> optimizer = mg.optim.SGD([mg.ones(1, requires_grad=True)], lr=1.0)
+    >>> schedule = mg.optim.CosineAnnealingLR(optimizer, T_max=2)
+    >>> for _ in range(3):
+    ...     print(round(optimizer.param_groups[0]["lr"], 2), end=" ")
+    ...     schedule.step()
+    1.0 0.5 0.0
     """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:

@@ -72,6 +72,17 @@ class Recurrent(Declared):
         there, and the padding's content, NaN included, has no effect.
 
     y is (T, N, D*H), of the last layer; the state after the last step is as the one before.
+
+    >>> class Sum(Recurrent):
+    ...     def cell(p, x, h):
+    ...         h = h + mg.linear(x, p.w)
+    ...         return h, h
+    ...
+    ...     def shapes(self, I, H):
+    ...         return {"w": (H, I)}
+    >>> y, h = Sum(3, 4)(mg.ones((5, 2, 3)))
+    >>> y.shape, h.shape
+    ((5, 2, 4), (1, 2, 4))
     """
 
     def __init__(
@@ -194,6 +205,16 @@ class RecurrentCell(Declared):
     ----------
     `state = cell(x, state=None)` with x (N, I) and a state (N, H), or a tuple of them for a cell of
     several states; zeros if None. For a single sequence, x is (I,) and a state (H,).
+
+    >>> class Step(RecurrentCell):
+    ...     def cell(p, x, h):
+    ...         h = h + mg.linear(x, p.w)
+    ...         return h, h
+    ...
+    ...     def shapes(self, I, H):
+    ...         return {"w": (H, I)}
+    >>> Step(3, 4)(mg.ones((2, 3))).shape
+    (2, 4)
     """
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True) -> None:

@@ -6,9 +6,13 @@ import pkgutil
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import minigrad as mg
+import minigrad.models
+import minigrad.testing
+from minigrad.backend import _loaded, _loaders, _process_default
 from minigrad.install import install_line
 
 ROOT = Path(__file__).parents[1]
@@ -28,10 +32,12 @@ def in_module(name):
     """All its docstrings with examples; those of its ops too, which doctest passes over."""
     module = importlib.import_module(name)
     finder = doctest.DocTestFinder(exclude_empty=True)
-    yield from finder.find(module)
+    # An example may leave these two imports to its reader.
+    scope = {"mg": mg, "np": np, **vars(module)}
+    yield from finder.find(module, globs=scope)
     for value in vars(module).values():
         if isinstance(value, mg.Op) and value.__module__ == name:
-            yield from finder.find(value, f"{name}.{value.name}", module)
+            yield from finder.find(value, f"{name}.{value.name}", module, scope)
 
 
 def in_document(path):
@@ -46,13 +52,14 @@ def in_document(path):
 
 
 def check(*examples):
-    """Run examples; one may declare an op, which is gone afterwards."""
+    """Run examples; what one declares, registers or chooses is gone afterwards."""
     runner = doctest.DocTestRunner(optionflags=OPTIONS)
-    ops = dict(mg.OPS)
+    before = [(kept, kept.copy()) for kept in (mg.OPS, _loaders, _loaded, _process_default)]
     for example in examples:
         runner.run(example)
-    mg.OPS.clear()
-    mg.OPS.update(ops)
+    for kept, content in before:
+        kept.clear()
+        kept.extend(content) if isinstance(kept, list) else kept.update(content)
     assert runner.failures == 0
 
 
@@ -60,6 +67,23 @@ def check(*examples):
 @pytest.mark.parametrize("name", modules())
 def test_docstrings(name):
     check(*in_module(name))
+
+
+PUBLIC = (mg, mg.functional, mg.nn, mg.nn.init, mg.optim, minigrad.models, minigrad.testing)
+
+
+@pytest.mark.parametrize("module", PUBLIC, ids=lambda module: module.__name__)
+def test_every_public_name_has_an_example(module):
+    """Every function, op and class; `test_docstrings` runs the examples."""
+    names = getattr(module, "__all__", None) or [n for n in vars(module) if n[0] != "_"]
+    documented = {n: getattr(module, n) for n in names}
+    documented = {
+        name: value
+        for name, value in documented.items()
+        if callable(value) and getattr(value, "__module__", "").startswith("minigrad")
+    }
+    assert documented
+    assert [name for name, value in documented.items() if ">>> " not in (value.__doc__ or "")] == []
 
 
 @pytest.mark.usefixtures("on_numpy")

@@ -85,6 +85,10 @@ class Report:
         1 for a wrong one, None where it drowns in noise (or the function is linear).
     taylor : pairs of a step and the remainder that the slope comes from.
     notes : what else the reader should know.
+
+    >>> report = mg.gradcheck(mg.tanh, mg.tensor([0.5, -1.0]))
+    >>> report.verdict, bool(report), report.covered
+    ('PASS', True, {0: (2, 2)})
     """
 
     verdict: str = PASS
@@ -207,7 +211,16 @@ def _number(value: float | None, digits: int = 9) -> float | str | None:
 
 
 class GradcheckError(AssertionError):
-    """A gradient is wrong; `report` tells which, where and by how much."""
+    """A gradient is wrong; `report` tells which, where and by how much.
+
+    >>> def forgetful(x):
+    ...     return x * x.detach()
+    >>> try:
+    ...     mg.gradcheck(forgetful, mg.tensor([1.0, 2.0]))
+    ... except mg.GradcheckError as error:
+    ...     print(error.report.verdict, error.report.worst.index)
+    FAIL (...,)
+    """
 
     def __init__(self, report: Report) -> None:
         super().__init__(str(report))

@@ -42,7 +42,11 @@ def astype(x: Any, dtype: Any) -> Any:
 
 
 def transfer(x: Tensor, target: Any) -> Tensor:
-    """x on the backend object `target`; see `Tensor.to`."""
+    """x on the backend object `target`; see `Tensor.to`.
+
+    >>> mg.transfer(mg.ones(2), mg.get_backend("numpy"))
+    tensor([1., 1.])
+    """
     out = wrap(_moved(x._data, x.backend, target), target)
     if x._node is not None and grad_enabled.get():
         node = out._node = Node()

@@ -19,7 +19,11 @@ __all__ += ["softplus", "sqrt", "square", "subtract", "tanh", "where"]
 
 @op
 def add(xp, a, b):
-    """The sum a + b."""
+    """The sum a + b.
+
+    >>> mg.add(mg.tensor([1.0, 2.0]), 10)
+    tensor([11., 12.])
+    """
     return xp.add(a, b)
 
 
@@ -28,7 +32,11 @@ add.vjp(a=lambda g: g, b=lambda g: g)
 
 @op
 def subtract(xp, a, b):
-    """The difference a - b."""
+    """The difference a - b.
+
+    >>> mg.subtract(mg.tensor([1.0, 2.0]), 10)
+    tensor([-9., -8.])
+    """
     return xp.subtract(a, b)
 
 
@@ -37,7 +45,11 @@ subtract.vjp(a=lambda g: g, b=lambda g: -g)
 
 @op
 def multiply(xp, a, b):
-    """The product a * b, element by element."""
+    """The product a * b, element by element.
+
+    >>> mg.multiply(mg.tensor([1.0, 2.0]), 10)
+    tensor([10., 20.])
+    """
     return xp.multiply(a, b)
 
 
@@ -46,7 +58,11 @@ multiply.vjp(a=lambda g, b: g * b, b=lambda g, a: g * a)
 
 @op
 def divide(xp, a, b):
-    """The quotient a / b."""
+    """The quotient a / b.
+
+    >>> mg.divide(mg.tensor([1.0, 2.0]), 4)
+    tensor([0.25, 0.5 ])
+    """
     return xp.divide(a, b)
 
 
@@ -55,7 +71,11 @@ divide.vjp(a=lambda g, b: g / b, b=lambda g, y, b: -g * y / b)
 
 @op
 def negative(xp, x):
-    """The opposite -x."""
+    """The opposite -x.
+
+    >>> mg.negative(mg.tensor([1.0, -2.0]))
+    tensor([-1.,  2.])
+    """
     return xp.negative(x)
 
 
@@ -64,7 +84,11 @@ negative.vjp(x=lambda g: -g)
 
 @op
 def power(xp, a, b):
-    """The power a ** b. Where a is 0, the derivative by b is taken as 0, and a ** 0 is flat."""
+    """The power a ** b. Where a is 0, the derivative by b is taken as 0, and a ** 0 is flat.
+
+    >>> mg.power(mg.tensor([1.0, 2.0, 3.0]), 2)
+    tensor([1., 4., 9.])
+    """
     return xp.power(a, b)
 
 
@@ -92,7 +116,11 @@ power.vjp(
 
 @op
 def exp(xp, x):
-    """The exponential."""
+    """The exponential.
+
+    >>> mg.exp(mg.tensor([0.0, -math.inf]))
+    tensor([1., 0.])
+    """
     return xp.exp(x)
 
 
@@ -101,7 +129,11 @@ exp.vjp(x=lambda g, y: g * y)
 
 @op
 def expm1(xp, x):
-    """exp(x) - 1, accurate near 0."""
+    """exp(x) - 1, accurate near 0.
+
+    >>> mg.expm1(mg.tensor([0.0, 1e-10]))
+    tensor([0.e+00, 1.e-10])
+    """
     return xp.expm1(x)
 
 
@@ -110,7 +142,11 @@ expm1.vjp(x=lambda g, y: g * (y + 1))
 
 @op
 def log(xp, x):
-    """The natural logarithm."""
+    """The natural logarithm.
+
+    >>> mg.log(mg.tensor([1.0, math.e]))
+    tensor([0., 1.])
+    """
     return xp.log(x)
 
 
@@ -119,7 +155,11 @@ log.vjp(x=lambda g, x: g / x)
 
 @op
 def log1p(xp, x):
-    """log(1 + x), accurate near 0."""
+    """log(1 + x), accurate near 0.
+
+    >>> mg.log1p(mg.tensor([0.0, 1e-10]))
+    tensor([0.e+00, 1.e-10])
+    """
     return xp.log1p(x)
 
 
@@ -128,7 +168,11 @@ log1p.vjp(x=lambda g, x: g / (1 + x))
 
 @op
 def sqrt(xp, x):
-    """The square root. Its slope at 0 is infinite; `norm` and `std` take 0 there."""
+    """The square root. Its slope at 0 is infinite; `norm` and `std` take 0 there.
+
+    >>> mg.sqrt(mg.tensor([0.0, 4.0, 9.0]))
+    tensor([0., 2., 3.])
+    """
     return xp.sqrt(x)
 
 
@@ -137,7 +181,11 @@ sqrt.vjp(x=lambda g, y: g / (2 * y))
 
 @op
 def square(xp, x):
-    """The square x * x."""
+    """The square x * x.
+
+    >>> mg.square(mg.tensor([1.0, -3.0]))
+    tensor([1., 9.])
+    """
     return xp.square(x)
 
 
@@ -146,7 +194,11 @@ square.vjp(x=lambda g, x: 2 * g * x)
 
 @op
 def abs(xp, x):
-    """The absolute value. Its gradient at 0 is 0."""
+    """The absolute value. Its gradient at 0 is 0.
+
+    >>> mg.abs(mg.tensor([1.0, -2.0]))
+    tensor([1., 2.])
+    """
     return xp.abs(x)
 
 
@@ -155,7 +207,11 @@ abs.vjp(x=lambda g, x: g * sign(x))
 
 @op
 def sign(xp, x):
-    """-1, 0 or 1. Its gradient is 0 everywhere."""
+    """-1, 0 or 1. Its gradient is 0 everywhere.
+
+    >>> mg.sign(mg.tensor([3.0, 0.0, -2.0]))
+    tensor([ 1.,  0., -1.])
+    """
     return xp.sign(x)
 
 
@@ -164,7 +220,11 @@ sign.vjp(x=lambda g: 0 * g)
 
 @op
 def sin(xp, x):
-    """The sine; x in radians."""
+    """The sine; x in radians.
+
+    >>> mg.sin(mg.tensor([0.0, math.pi / 2]))
+    tensor([0., 1.])
+    """
     return xp.sin(x)
 
 
@@ -173,7 +233,11 @@ sin.vjp(x=lambda g, x: g * cos(x))
 
 @op
 def cos(xp, x):
-    """The cosine; x in radians."""
+    """The cosine; x in radians.
+
+    >>> mg.cos(mg.tensor([0.0, math.pi]))
+    tensor([ 1., -1.])
+    """
     return xp.cos(x)
 
 
@@ -182,7 +246,11 @@ cos.vjp(x=lambda g, x: -g * sin(x))
 
 @op
 def tanh(xp, x):
-    """The hyperbolic tangent: squashes to between -1 and 1."""
+    """The hyperbolic tangent: squashes to between -1 and 1.
+
+    >>> mg.tanh(mg.tensor([0.0, 100.0]))
+    tensor([0., 1.])
+    """
     return xp.tanh(x)
 
 
@@ -191,7 +259,11 @@ tanh.vjp(x=lambda g, y: g * (1 - y * y))
 
 @op
 def sigmoid(xp, x):
-    """1 / (1 + exp(-x)): squashes to between 0 and 1; accurate in both tails."""
+    """1 / (1 + exp(-x)): squashes to between 0 and 1; accurate in both tails.
+
+    >>> mg.sigmoid(mg.tensor([0.0, 100.0]))
+    tensor([0.5, 1. ])
+    """
     return xp.sigmoid(x)
 
 
@@ -200,7 +272,11 @@ sigmoid.vjp(x=lambda g, y: g * y * (1 - y))
 
 @op
 def softplus(xp, x):
-    """log(1 + exp(x)), the smooth relu, without overflow."""
+    """log(1 + exp(x)), the smooth relu, without overflow.
+
+    >>> mg.softplus(mg.tensor([-200.0, 100.0]))
+    tensor([  0., 100.])
+    """
     return xp.add(xp.maximum(x, 0), xp.log1p(xp.exp(xp.negative(xp.abs(x)))))
 
 
@@ -209,7 +285,11 @@ softplus.vjp(x=lambda g, x: g * sigmoid(x))
 
 @op
 def relu(xp, x):
-    """max(x, 0). Its gradient at 0 is 0."""
+    """max(x, 0). Its gradient at 0 is 0.
+
+    >>> mg.relu(mg.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
     return xp.relu(x)
 
 
@@ -221,7 +301,11 @@ relu.vjp(x=lambda g, y: where(y > 0, g, 0))
 
 @op
 def where(xp, condition, a, b):
-    """a where the condition holds, else b. No gradient flows to the condition."""
+    """a where the condition holds, else b. No gradient flows to the condition.
+
+    >>> mg.where(mg.tensor([True, False]), mg.tensor([1.0, 2.0]), 0)
+    tensor([1., 0.])
+    """
     kinds = {a.__class__, b.__class__}
     if float in kinds and kinds <= NUMBERS:  # no array whose dtype the numbers would take on
         a = xp.asarray(a, dtype=get_default_dtype())
@@ -237,7 +321,11 @@ where.vjp(
 
 @op
 def maximum(xp, a, b):
-    """The larger of a and b. Where they are equal, each gets half of the gradient."""
+    """The larger of a and b. Where they are equal, each gets half of the gradient.
+
+    >>> mg.maximum(mg.tensor([1.0, 5.0]), 3)
+    tensor([3., 5.])
+    """
     return xp.maximum(a, b)
 
 
@@ -249,7 +337,11 @@ maximum.vjp(
 
 @op
 def minimum(xp, a, b):
-    """The smaller of a and b. Where they are equal, each gets half of the gradient."""
+    """The smaller of a and b. Where they are equal, each gets half of the gradient.
+
+    >>> mg.minimum(mg.tensor([1.0, 5.0]), 3)
+    tensor([1., 3.])
+    """
     return xp.minimum(a, b)
 
 
@@ -261,7 +353,11 @@ minimum.vjp(
 
 @op
 def clip(xp, x, *, min=None, max=None):
-    """x held between the numbers min and max; None is no bound. On a bound the gradient is kept."""
+    """x held between the numbers min and max; None is no bound. On a bound the gradient is kept.
+
+    >>> mg.clip(mg.tensor([-2.0, 0.5, 7.0]), 0, 1)
+    tensor([0. , 0.5, 1. ])
+    """
     return xp.clip(x, *(n.item() if hasattr(n, "item") else n for n in (min, max)))
 
 
@@ -279,65 +375,109 @@ clip.vjp(x=lambda g, x, min, max: where(_inside(x, min, max), g, 0))
 
 @op
 def equal(xp, a, b):
-    """Where a == b."""
+    """Where a == b.
+
+    >>> mg.equal(mg.tensor([1, 2]), 2)
+    tensor([False,  True])
+    """
     return xp.equal(a, b)
 
 
 @op
 def not_equal(xp, a, b):
-    """Where a != b."""
+    """Where a != b.
+
+    >>> mg.not_equal(mg.tensor([1, 2]), 2)
+    tensor([ True, False])
+    """
     return xp.not_equal(a, b)
 
 
 @op
 def less(xp, a, b):
-    """Where a < b."""
+    """Where a < b.
+
+    >>> mg.less(mg.tensor([1, 2, 3]), 2)
+    tensor([ True, False, False])
+    """
     return xp.less(a, b)
 
 
 @op
 def less_equal(xp, a, b):
-    """Where a <= b."""
+    """Where a <= b.
+
+    >>> mg.less_equal(mg.tensor([1, 2, 3]), 2)
+    tensor([ True,  True, False])
+    """
     return xp.less_equal(a, b)
 
 
 @op
 def greater(xp, a, b):
-    """Where a > b."""
+    """Where a > b.
+
+    >>> mg.greater(mg.tensor([1, 2, 3]), 2)
+    tensor([False, False,  True])
+    """
     return xp.greater(a, b)
 
 
 @op
 def greater_equal(xp, a, b):
-    """Where a >= b."""
+    """Where a >= b.
+
+    >>> mg.greater_equal(mg.tensor([1, 2, 3]), 2)
+    tensor([False,  True,  True])
+    """
     return xp.greater_equal(a, b)
 
 
 @op
 def logical_and(xp, a, b):
-    """Where both hold."""
+    """Where both hold.
+
+    >>> mg.logical_and(mg.tensor([True, True]), mg.tensor([True, False]))
+    tensor([ True, False])
+    """
     return xp.logical_and(a, b)
 
 
 @op
 def logical_or(xp, a, b):
-    """Where at least one holds."""
+    """Where at least one holds.
+
+    >>> mg.logical_or(mg.tensor([True, False]), mg.tensor([False, False]))
+    tensor([ True, False])
+    """
     return xp.logical_or(a, b)
 
 
 @op
 def logical_not(xp, x):
-    """Where x doesn't hold."""
+    """Where x doesn't hold.
+
+    >>> mg.logical_not(mg.tensor([True, False]))
+    tensor([False,  True])
+    """
     return xp.logical_not(x)
 
 
 @op
 def isnan(xp, x):
-    """Where x is not a number."""
+    """Where x is not a number.
+
+    >>> mg.isnan(mg.tensor([1.0, math.nan]))
+    tensor([False,  True])
+    """
     return xp.isnan(x)
 
 
 @op
 def isfinite(xp, x):
-    """Where x is neither infinite nor NaN."""
+    """Where x is neither infinite nor NaN.
+
+    >>> mg.isfinite(mg.tensor([1.0, math.inf]))
+    tensor([ True, False])
+    """
     return xp.isfinite(x)

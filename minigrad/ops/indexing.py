@@ -147,7 +147,12 @@ def index(x: Tensor, index: Any) -> Tensor:
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
-    """The entries at integer `indices` along `axis`, or in the flattened array."""
+    """The entries at integer `indices` along `axis`, or in the flattened array.
+
+    >>> mg.take(mg.tensor([[1, 2], [3, 4]]), [1, 1], axis=0)
+    tensor([[3, 4],
+            [3, 4]])
+    """
     if axis is None:
         x, axis = reshape(x, (math.prod(x.shape),)), 0
     return index(x, (slice(None),) * one_axis(axis, x.ndim) + (indices,))

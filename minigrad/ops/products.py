@@ -16,7 +16,11 @@ __all__ = ["dot", "einsum", "matmul", "outer"]
 
 @op
 def matmul(xp, a, b):
-    """The matrix product over the last two axes; leading axes broadcast, vectors are allowed."""
+    """The matrix product over the last two axes; leading axes broadcast, vectors are allowed.
+
+    >>> mg.matmul(mg.ones((2, 3)), mg.ones((3, 4))).shape
+    (2, 4)
+    """
     return xp.matmul(a, b)
 
 
@@ -47,7 +51,11 @@ matmul.vjp(a=_matmul_a, b=_matmul_b)
 
 
 def dot(a: Any, b: Any) -> Any:
-    """NumPy's dot: sums over the last axis of a and the last but one of b."""
+    """NumPy's dot: sums over the last axis of a and the last but one of b.
+
+    >>> mg.dot(mg.tensor([1.0, 2.0]), mg.tensor([3.0, 4.0]))
+    tensor(11.)
+    """
     if a.ndim == 0 or b.ndim == 0:
         return a * b
     if b.ndim <= 2:
@@ -61,7 +69,12 @@ def dot(a: Any, b: Any) -> Any:
 
 
 def outer(a: Any, b: Any) -> Any:
-    """All products of an element of a with one of b, both flattened: (size of a, size of b)."""
+    """All products of an element of a with one of b, both flattened: (size of a, size of b).
+
+    >>> mg.outer(mg.tensor([1, 2]), mg.tensor([10, 20]))
+    tensor([[10, 20],
+            [20, 40]])
+    """
     return reshape(a, (math.prod(a.shape), 1)) * reshape(b, (1, math.prod(b.shape)))
 
 

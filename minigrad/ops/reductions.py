@@ -27,7 +27,11 @@ def _reduced(f: Any, x: Any, axis: Any, keepdims: bool) -> Any:
 
 @op
 def sum(xp, x, *, axis=None, keepdims=False):
-    """The sum over `axis`."""
+    """The sum over `axis`.
+
+    >>> mg.sum(mg.ones((2, 3)), axis=0)
+    tensor([2., 2., 2.])
+    """
     return _reduced(xp.sum, x, axis, keepdims)
 
 
@@ -36,7 +40,11 @@ sum.vjp(x=lambda g, like, axis: broadcast_to(reshape(g, kept(like.shape, axis)),
 
 @op
 def mean(xp, x, *, axis=None, keepdims=False):
-    """The arithmetic mean over `axis`."""
+    """The arithmetic mean over `axis`.
+
+    >>> mg.mean(mg.tensor([1.0, 2.0, 6.0]))
+    tensor(3.)
+    """
     return xp.mean(x, axis=axis, keepdims=keepdims)
 
 
@@ -57,7 +65,11 @@ def _shared_among_ties(g: Any, x: Any, y: Any, axis: Any) -> Any:
 
 @op
 def max(xp, x, *, axis=None, keepdims=False):
-    """The largest element over `axis`. Elements that tie share the gradient equally."""
+    """The largest element over `axis`. Elements that tie share the gradient equally.
+
+    >>> mg.max(mg.tensor([[1, 5], [7, 3]]), axis=1)
+    tensor([5, 7])
+    """
     return _reduced(xp.max, x, axis, keepdims)
 
 
@@ -66,7 +78,11 @@ max.vjp(x=_shared_among_ties)
 
 @op
 def min(xp, x, *, axis=None, keepdims=False):
-    """The smallest element over `axis`. Elements that tie share the gradient equally."""
+    """The smallest element over `axis`. Elements that tie share the gradient equally.
+
+    >>> mg.min(mg.tensor([[1, 5], [7, 3]]), axis=1)
+    tensor([1, 3])
+    """
     return _reduced(xp.min, x, axis, keepdims)
 
 
@@ -75,7 +91,11 @@ min.vjp(x=_shared_among_ties)
 
 @op
 def logsumexp(xp, x, *, axis=None, keepdims=False):
-    """log(sum(exp(x))) over `axis`, without overflow; of nothing it is -inf."""
+    """log(sum(exp(x))) over `axis`, without overflow; of nothing it is -inf.
+
+    >>> mg.logsumexp(mg.tensor([1000.0, 0.0]))
+    tensor(1000.)
+    """
     shape = kept(x.shape, axis)
     if count(x.shape, axis) == 0:
         y = xp.full(shape, -math.inf, dtype=x.dtype)
@@ -114,7 +134,11 @@ cumsum_along.vjp(x=lambda g, axis: flip(cumsum_along(flip(g, axis=axis), axis=ax
 
 
 def cumsum(x: Any, axis: int | None = None) -> Any:
-    """The running sum along `axis`, or of all elements in reading order if it is None."""
+    """The running sum along `axis`, or of all elements in reading order if it is None.
+
+    >>> mg.cumsum(mg.tensor([1, 2, 3]))
+    tensor([1, 3, 6])
+    """
     if axis is None:
         return cumsum_along(reshape(x, (math.prod(x.shape),)), axis=0)
     return cumsum_along(x, axis=axis)
@@ -124,6 +148,9 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """The product over `axis`; its gradients of any order are right at zeros, too.
 
     Halves are multiplied with each other until one element is left: no division anywhere.
+
+    >>> mg.prod(mg.tensor([2.0, 3.0, 4.0]))
+    tensor(24.)
     """
     axes = axis_tuple(axis, x.ndim)
     shape = kept(x.shape, axes) if keepdims else _without(x.shape, axes)
@@ -141,7 +168,11 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 
 def var(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
-    """The variance over `axis`: the squared deviations' sum over n - ddof, as in NumPy."""
+    """The variance over `axis`: the squared deviations' sum over n - ddof, as in NumPy.
+
+    >>> mg.var(mg.tensor([1.0, 3.0]), ddof=1)
+    tensor(2.)
+    """
     n = count(x.shape, axis)
     deviations = x - mean(x, axis=axis, keepdims=True)
     spread = mean(square(deviations), axis=axis, keepdims=keepdims)
@@ -155,12 +186,20 @@ def _root(x: Any) -> Any:
 
 
 def std(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
-    """The standard deviation over `axis`. Where it is 0, its gradient is 0."""
+    """The standard deviation over `axis`. Where it is 0, its gradient is 0.
+
+    >>> mg.std(mg.tensor([1.0, 3.0]))
+    tensor(1.)
+    """
     return _root(var(x, axis=axis, keepdims=keepdims, ddof=ddof))
 
 
 def norm(x: Any, ord: float = 2, axis: Any = None, keepdims: bool = False) -> Any:
-    """The vector norm over `axis`: `ord` 1, 2 or infinity. At 0 its gradient is 0."""
+    """The vector norm over `axis`: `ord` 1, 2 or infinity. At 0 its gradient is 0.
+
+    >>> mg.norm(mg.tensor([3.0, 4.0]))
+    tensor(5.)
+    """
     if ord == 2:
         return _root(sum(square(x), axis=axis, keepdims=keepdims))
     if ord == 1:
@@ -175,23 +214,39 @@ def norm(x: Any, ord: float = 2, axis: Any = None, keepdims: bool = False) -> An
 
 @op
 def argmax(xp, x, *, axis=None, keepdims=False):
-    """The position of the (first) largest element along one axis, or in the flattened array."""
+    """The position of the (first) largest element along one axis, or in the flattened array.
+
+    >>> mg.argmax(mg.tensor([3, 9, 2]))
+    tensor(1)
+    """
     return _reduced(xp.argmax, x, axis, keepdims)
 
 
 @op
 def argmin(xp, x, *, axis=None, keepdims=False):
-    """The position of the (first) smallest element along one axis, or in the flattened array."""
+    """The position of the (first) smallest element along one axis, or in the flattened array.
+
+    >>> mg.argmin(mg.tensor([3, 9, 2]))
+    tensor(2)
+    """
     return _reduced(xp.argmin, x, axis, keepdims)
 
 
 @op
 def any(xp, x, *, axis=None, keepdims=False):
-    """Whether some element over `axis` holds."""
+    """Whether some element over `axis` holds.
+
+    >>> mg.any(mg.tensor([False, True]))
+    tensor(True)
+    """
     return _reduced(xp.any, x, axis, keepdims)
 
 
 @op
 def all(xp, x, *, axis=None, keepdims=False):
-    """Whether all elements over `axis` hold."""
+    """Whether all elements over `axis` hold.
+
+    >>> mg.all(mg.tensor([False, True]))
+    tensor(False)
+    """
     return _reduced(xp.all, x, axis, keepdims)

@@ -16,7 +16,12 @@ __all__ += ["unstack"]
 
 @op
 def reshape(xp, x, *, shape):
-    """The same elements in another shape; one size may be -1."""
+    """The same elements in another shape; one size may be -1.
+
+    >>> mg.reshape(mg.arange(6), (2, 3))
+    tensor([[0, 1, 2],
+            [3, 4, 5]])
+    """
     return xp.reshape(x, shape)
 
 
@@ -25,7 +30,12 @@ reshape.vjp(x=lambda g, like: reshape(g, like.shape))
 
 @op
 def transpose(xp, x, *, axes=None):
-    """The axes in another order; reversed if `axes` is None."""
+    """The axes in another order; reversed if `axes` is None.
+
+    >>> mg.transpose(mg.tensor([[1, 2], [3, 4]]))
+    tensor([[1, 3],
+            [2, 4]])
+    """
     return xp.transpose(x, axes)
 
 
@@ -41,7 +51,12 @@ transpose.vjp(x=lambda g, axes: transpose(g, _inverse(axes)))
 
 @op
 def broadcast_to(xp, x, *, shape):
-    """x repeated to `shape` by NumPy's broadcasting, without a copy."""
+    """x repeated to `shape` by NumPy's broadcasting, without a copy.
+
+    >>> mg.broadcast_to(mg.tensor([1, 2]), (2, 2))
+    tensor([[1, 2],
+            [1, 2]])
+    """
     return xp.broadcast_to(x, shape)
 
 
@@ -58,7 +73,11 @@ broadcast_to.vjp(x=_sum_to)
 
 @op
 def concatenate(xp, *arrays, axis=0):
-    """Arrays joined along an axis that they have."""
+    """Arrays joined along an axis that they have.
+
+    >>> mg.concatenate([mg.tensor([1, 2]), mg.tensor([3])])
+    tensor([1, 2, 3])
+    """
     return xp.concatenate(arrays, axis=axis)
 
 
@@ -71,7 +90,12 @@ concatenate.vjp_all(
 
 @op
 def stack(xp, *arrays, axis=0):
-    """Arrays of one shape joined along a new axis."""
+    """Arrays of one shape joined along a new axis.
+
+    >>> mg.stack([mg.tensor([1, 2]), mg.tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
+    """
     return xp.stack(arrays, axis=axis)
 
 
@@ -80,7 +104,11 @@ stack.vjp_all(lambda g, axis: unstack(g, axis=axis))
 
 @op(many=True)
 def split(xp, x, *, sections, axis=0):
-    """Parts along an axis: `sections` equal ones, or cut before the given indices, as in NumPy."""
+    """Parts along an axis: `sections` equal ones, or cut before the given indices, as in NumPy.
+
+    >>> mg.split(mg.arange(6), 3)
+    [tensor([0, 1]), tensor([2, 3]), tensor([4, 5])]
+    """
     axis = one_axis(axis, x.ndim)
     n = x.shape[axis]
     if isinstance(sections, int):
@@ -103,6 +131,9 @@ def unstack(xp, x, *, axis=0):
     """A list of the slices along an axis, which they no longer have.
 
     For loops over time: its gradient is one stack, where x[t] would cost a full array per step.
+
+    >>> mg.unstack(mg.tensor([[1, 2], [3, 4]]))
+    [tensor([1, 2]), tensor([3, 4])]
     """
     return xp.unstack(x, one_axis(axis, x.ndim))
 
@@ -112,7 +143,11 @@ unstack.vjp(x=lambda g, axis: stack(g, axis=axis))
 
 @op
 def flip(xp, x, *, axis=None):
-    """The order of elements reversed along `axis`, or along all axes."""
+    """The order of elements reversed along `axis`, or along all axes.
+
+    >>> mg.flip(mg.tensor([1, 2, 3]))
+    tensor([3, 2, 1])
+    """
     return xp.flip(x, axis=axis)
 
 
@@ -136,7 +171,11 @@ pad_with.vjp(x=_unpad)
 
 
 def pad(x: Any, pad_width: Any, constant_values: float = 0) -> Any:
-    """x with a border of a constant: `pad_width` is a number, a pair, or a pair per axis."""
+    """x with a border of a constant: `pad_width` is a number, a pair, or a pair per axis.
+
+    >>> mg.pad(mg.tensor([1, 2]), (1, 2))
+    tensor([0, 1, 2, 0, 0])
+    """
     if isinstance(pad_width, int):
         pad_width = (pad_width, pad_width)
     if len(pad_width) == 2 and all(isinstance(width, int) for width in pad_width):
@@ -149,7 +188,12 @@ def pad(x: Any, pad_width: Any, constant_values: float = 0) -> Any:
 
 @op
 def tril(xp, x, *, k=0):
-    """The lower triangle of the last two axes, up to the k-th diagonal; zeros elsewhere."""
+    """The lower triangle of the last two axes, up to the k-th diagonal; zeros elsewhere.
+
+    >>> mg.tril(mg.ones((2, 2)))
+    tensor([[1., 0.],
+            [1., 1.]])
+    """
     return xp.tril(x, k)
 
 
@@ -158,7 +202,12 @@ tril.vjp(x=lambda g, k: tril(g, k))
 
 @op
 def triu(xp, x, *, k=0):
-    """The upper triangle of the last two axes, from the k-th diagonal on; zeros elsewhere."""
+    """The upper triangle of the last two axes, from the k-th diagonal on; zeros elsewhere.
+
+    >>> mg.triu(mg.ones((2, 2)), k=1)
+    tensor([[0., 1.],
+            [0., 0.]])
+    """
     return xp.triu(x, k)
 
 
@@ -169,14 +218,22 @@ triu.vjp(x=lambda g, k: triu(g, k))
 
 
 def expand_dims(x: Any, axis: Any) -> Any:
-    """New axes of size 1, at these places in the result."""
+    """New axes of size 1, at these places in the result.
+
+    >>> mg.expand_dims(mg.ones((2, 3)), 1).shape
+    (2, 1, 3)
+    """
     axes = axis_tuple(axis, x.ndim + (len(axis) if isinstance(axis, (tuple, list)) else 1))
     sizes = iter(x.shape)
     return reshape(x, tuple(1 if i in axes else next(sizes) for i in range(x.ndim + len(axes))))
 
 
 def squeeze(x: Any, axis: Any = None) -> Any:
-    """Without the given axes of size 1, or without all of size 1."""
+    """Without the given axes of size 1, or without all of size 1.
+
+    >>> mg.squeeze(mg.ones((2, 1, 3))).shape
+    (2, 3)
+    """
     if axis is None:
         axes = tuple(i for i, n in enumerate(x.shape) if n == 1)
     else:
@@ -190,7 +247,11 @@ def squeeze(x: Any, axis: Any = None) -> Any:
 
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
-    """Two axes exchanged."""
+    """Two axes exchanged.
+
+    >>> mg.swapaxes(mg.ones((2, 3, 4)), 0, 2).shape
+    (4, 3, 2)
+    """
     order = list(range(x.ndim))
     a, b = one_axis(axis1, x.ndim), one_axis(axis2, x.ndim)
     order[a], order[b] = b, a
@@ -198,7 +259,11 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
 
 
 def moveaxis(x: Any, source: Any, destination: Any) -> Any:
-    """Axes moved to other places; the others keep their order."""
+    """Axes moved to other places; the others keep their order.
+
+    >>> mg.moveaxis(mg.ones((2, 3, 4)), 0, -1).shape
+    (3, 4, 2)
+    """
     sources, places = axis_tuple(source, x.ndim), axis_tuple(destination, x.ndim)
     if len(sources) != len(places):
         raise ValueError(f"moveaxis: {len(sources)} axes can't go to {len(places)} places")
@@ -209,7 +274,11 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
 
 
 def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
-    """Each element `repeats` times in a row, along `axis` or in the flattened array."""
+    """Each element `repeats` times in a row, along `axis` or in the flattened array.
+
+    >>> mg.repeat(mg.tensor([1, 2]), 2)
+    tensor([1, 1, 2, 2])
+    """
     if axis is None:
         x, axis = reshape(x, (math.prod(x.shape),)), 0
     axis = one_axis(axis, x.ndim)
@@ -219,7 +288,11 @@ def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
 
 
 def tile(x: Any, reps: Any) -> Any:
-    """x laid side by side, `reps` times per axis."""
+    """x laid side by side, `reps` times per axis.
+
+    >>> mg.tile(mg.tensor([1, 2]), 2)
+    tensor([1, 2, 1, 2])
+    """
     reps = (reps,) if isinstance(reps, int) else tuple(reps)
     ndim = max(x.ndim, len(reps))
     reps = (1,) * (ndim - len(reps)) + reps

@@ -40,6 +40,10 @@ class ConformanceReport:
     backend : the backend's name.
     lines : one per protocol name and per check of the engine, with its failures.
     ok : whether there is no failure.
+
+    >>> report = check_backend("numpy")
+    >>> report.backend, report.ok
+    ('numpy', True)
     """
 
     backend: str
@@ -63,7 +67,18 @@ class ConformanceReport:
 
 
 class ConformanceError(AssertionError):
-    """A backend does not do what the protocol says; carries the `report`."""
+    """A backend does not do what the protocol says; carries the `report`.
+
+    >>> class Wrong(mg.ArrayModuleBackend):
+    ...     def square(self, x):
+    ...         return x
+    >>> mg.register_backend("wrong", lambda: Wrong(np, "wrong", is_host=True))
+    >>> try:
+    ...     check_backend("wrong")
+    ... except ConformanceError as error:
+    ...     print(any("square" in line.name for line in error.report.lines if line.failures))
+    True
+    """
 
     def __init__(self, report: ConformanceReport) -> None:
         self.report = report
