@@ -23,7 +23,7 @@ from .numpy_backend import NumpyBackend
 # Products with fewer rows or columns, or fewer terms in all, are the library's.
 _NARROW, _SMALL = 16, 1 << 18
 
-_FLOATS = ("float32", "float64")
+_FLOATS = (np.dtype("float32"), np.dtype("float64"))  # in the machine's byte order
 
 _FEW = 1024  # numbers to scatter for which loading a kernel does not pay
 
@@ -50,7 +50,7 @@ class NumbaBackend(NumpyBackend):
         (rows, terms), columns = a.shape, b.shape[1]
         if a.size * columns < _SMALL:
             out = np.dot(a, b)  # takes half the time of np.matmul at this size
-        elif terms != b.shape[0] or a.dtype != b.dtype or a.dtype.name not in _FLOATS:
+        elif terms != b.shape[0] or a.dtype != b.dtype or a.dtype not in _FLOATS:
             out = np.matmul(a, b)
         elif rows < _NARROW or columns < _NARROW:
             out = np.matmul(a, b, out=self.empty((rows, columns), a.dtype))
@@ -63,19 +63,19 @@ class NumbaBackend(NumpyBackend):
     def _product(self, a: Any, b: Any, start: Any) -> Any:
         """The product of large matrices."""
         rows, columns = a.shape[0], b.shape[1]
-        if start is None and a.strides[0] < a.strides[1]:
+        if start is None and a.strides[0] == a.itemsize != a.strides[1]:
             # By columns, as in a weight's gradient: laid out as the weight, which is transposed.
             transposed = self.empty((columns, rows), a.dtype)
             numba_gemm.matmul(b.T, a.T, transposed)
             return transposed.T
         out = self.empty((rows, columns), a.dtype)
-        numba_gemm.matmul(a, b, out, start if start is None else _tidy(start))
+        numba_gemm.matmul(a, b, out, start)
         return out
 
     def scatter(self, g: Any, index: Any, shape: tuple[int, ...]) -> Any:
         """Zeros of `shape` with `g` added at `index`."""
         rows = isinstance(index, np.ndarray) and index.dtype.kind == "i" and len(shape) > 0
-        if not rows or g.size < _FEW or g.dtype.name not in _FLOATS:
+        if not rows or g.size < _FEW or g.dtype not in _FLOATS:
             return super().scatter(g, index, shape)
         out, width = np.zeros(shape, g.dtype), math.prod(shape[1:])
         positions = _tidy(index.astype(np.int64, copy=False)).reshape(index.size)

@@ -45,12 +45,24 @@ def panel_width(dtype: Any) -> int:
     return _BYTES // np.dtype(dtype).itemsize * _VECTORS
 
 
+def regular(x: np.ndarray) -> np.ndarray:
+    """A matrix as products take it: by rows or by columns, each number where one is expected.
+
+    Rows and columns may lie anywhere, in any order or on top of each other, as long as along one
+    axis the numbers are side by side. Any other matrix is copied.
+    """
+    if x.flags.aligned and x.dtype.isnative and x.itemsize in x.strides:
+        return x
+    return np.array(x, x.dtype.newbyteorder("="), order="C")
+
+
 def pack(b: np.ndarray) -> np.ndarray:
     """`b` (K, M) in panels (panels, K, NR); the last one is filled up with zeros."""
+    b = regular(b)
     K, M = b.shape
     width = panel_width(b.dtype)
     packed = np.empty((-(-M // width), K, width), b.dtype)
-    if b.strides[0] >= b.strides[1]:
+    if b.strides[1] == b.itemsize:
         _pack_rows(b, packed)
     else:
         _pack_columns(b.T, packed)
@@ -59,7 +71,7 @@ def pack(b: np.ndarray) -> np.ndarray:
 
 @njit(nogil=True, cache=True)
 def _pack_rows(b, packed):
-    """From a matrix that lies row by row."""
+    """From a matrix whose rows are whole."""
     panels, K, width = packed.shape
     M = b.shape[1]
     for panel in range(panels):
@@ -74,7 +86,8 @@ def _pack_rows(b, packed):
 
 @njit(nogil=True, cache=True)
 def _pack_columns(bt, packed):
-    """From the transpose of a matrix, a few rows of a panel at a time: they stay in cache."""
+    """From the transpose of one whose columns are, a few rows of a panel at a time: they stay in
+    cache."""
     panels, K, width = packed.shape
     M = bt.shape[0]
     for panel in range(panels):
@@ -145,10 +158,10 @@ class _Block:
         lanes = ir.Constant(ir.VectorType(_INT, self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(one, empty, lanes)
 
-    def _mask(self, columns: Any) -> Any:
-        """Which lanes of the last vector are columns of the result."""
+    def _mask(self, columns: Any, v: int) -> Any:
+        """Which lanes of vector `v` are among so many columns."""
         numbers = ir.VectorType(_INT, self.lanes)
-        rest = self.builder.sub(columns, _long((self.vectors - 1) * self.lanes))
+        rest = self.builder.sub(columns, _long(v * self.lanes))
         count = self._splat(self.builder.trunc(rest, _INT), numbers)
         return self.builder.icmp_signed("<", ir.Constant(numbers, list(range(self.lanes))), count)
 
@@ -159,7 +172,7 @@ class _Block:
         """
         a, a_row, a_term, panel, c, c_row = sides
         b, rows, vectors = self.builder, range(self.rows), range(self.vectors)
-        mask = self._mask(columns)
+        mask = self._mask(columns, self.vectors - 1)
         align = ir.Constant(_INT, self.size)
         lines = [b.add(c, b.mul(c_row, _long(r))) for r in rows]
         starts = [b.add(start, b.mul(start_row, _long(r))) for r in rows]
@@ -220,18 +233,18 @@ def _long(n: int) -> Any:
 
 @_intrinsic
 def _move(typing, real, target, source, count):
-    """Copy up to MR numbers, and spoil what lies behind them within a vector."""
+    """Copy up to MR numbers that are side by side, and spoil what is behind them within vectors."""
     signature = types.void(real, *[types.intp] * 3)
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         _, target, source, count = arguments
         block = _Block(builder, context.get_value_type(real.dtype), 1, 1)
-        b = builder
-        place = block._vector_at(source, 0)
         align, zero = ir.Constant(_INT, block.size), ir.Constant(block.vector, [0.0] * block.lanes)
         name = f"llvm.masked.load.{block.suffix}.p0"
-        numbers = block._call(name, place, align, block._mask(count), zero)
-        b.store(numbers, block._vector_at(target, 0)).align = block.size
+        for v in range(-(-MR // block.lanes)):
+            place, mask = block._vector_at(source, v), block._mask(count, v)
+            numbers = block._call(name, place, align, mask, zero)
+            builder.store(numbers, block._vector_at(target, v)).align = block.size
         return context.get_dummy_value()
 
     return signature, codegen
@@ -272,16 +285,17 @@ def gemm(dtype: str) -> Any:
     kind = np.dtype(dtype)
     real, size, width = kind.type, kind.itemsize, panel_width(kind)
     ahead, lanes = width * size, _lanes(size)
+    spoilt = -(-MR // lanes) * lanes  # by `_move`, at most
 
     def multiply(a, a_row, a_term, panels, c, c_row, rows, terms, columns, start, start_row):
         """c = start + a @ b, with addresses (`start` may be 0 for none) and strides in bytes."""
-        by_column = a_row < a_term
+        by_column = a_row == size and a_term != size  # else each number is looked up by itself
         step = rows if by_column else _BLOCKS * MR
         part = _COLUMN_TERMS if by_column else _TERMS
         rearranged = by_column and columns >= 2 * width
-        room = (rows + MR) // MR * (_COLUMN_TERMS * MR + lanes)
+        room = (rows + MR) // MR * (_COLUMN_TERMS * MR + spoilt)
         scratch = np.empty((room if rearranged else 0), real)
-        group = (_COLUMN_TERMS * MR + lanes) * size
+        group = (_COLUMN_TERMS * MR + spoilt) * size
         for m0 in range(0, rows, step):
             m1 = min(m0 + step, rows)
             blocks = (m1 - m0 + MR - 1) // MR
@@ -336,7 +350,10 @@ def _call(typing, address, arguments):
 
 @njit(nogil=True)
 def product(gemm, a, packed, c, lo, hi):
-    """c[lo:hi] = a[lo:hi] @ b for rows of a (N, K), b packed by `pack`, and c (N, M)."""
+    """c[lo:hi] = a[lo:hi] @ b for rows of a (N, K), b packed by `pack`, and c (N, M).
+
+    The numbers of a row of c are side by side; a may be laid out in any way.
+    """
     terms = packed.shape[1]
     if terms == 0:
         c[lo:hi] = 0
@@ -349,7 +366,7 @@ def product(gemm, a, packed, c, lo, hi):
 
 @njit(nogil=True)
 def product_onto(gemm, start, a, packed, c, lo, hi):
-    """c[lo:hi] = start + a[lo:hi] @ b, with `start` (N, M) or (M,); see `product`."""
+    """c[lo:hi] = start + a[lo:hi] @ b, with `start` (N, M) or (M,) like c; see `product`."""
     terms = packed.shape[1]
     if terms == 0:
         c[lo:hi] = start if start.ndim == 1 else start[lo:hi]
@@ -362,11 +379,19 @@ def product_onto(gemm, start, a, packed, c, lo, hi):
 
 
 def matmul(a: np.ndarray, b: np.ndarray, c: np.ndarray, start: np.ndarray | None = None) -> None:
-    """c = a @ b for float matrices that aren't empty, a and b in any layout, c with whole rows.
+    """c = a @ b for float matrices of one dtype, a and b in any layout, c with whole rows.
 
-    With `start` (N, M) or (M,), whole rows too, it is start + a @ b.
+    With `start` (N, M) or (M,), of that dtype too, it is start + a @ b.
     """
     (rows, terms), columns = a.shape, b.shape[1]
+    if not (c.flags.behaved and c.dtype.isnative and _has_whole_rows(c)):
+        raise ValueError("a product is written to whole rows, row by row")
+    if start is not None and not (start.flags.aligned and _has_whole_rows(start)):
+        start = np.array(start, order="C")
+    if terms == 0:
+        c[...] = 0 if start is None else start
+        return
+    a = regular(a)
     multiply, packed = gemm(a.dtype.name).ctypes, pack(b)
     a_row, a_term = a.strides
     left, panels, target = (x.ctypes.data for x in (a, packed, c))
@@ -379,3 +404,8 @@ def matmul(a: np.ndarray, b: np.ndarray, c: np.ndarray, start: np.ndarray | None
         multiply(*sides, hi - lo, terms, columns, base + lo * start_line, start_line)
 
     by_rows(part, rows, rows * terms * columns // _TERMS_PER_NUMBER, MR)
+
+
+def _has_whole_rows(x: np.ndarray) -> bool:
+    """Whether the numbers of each row are side by side."""
+    return x.shape[-1] < 2 or x.strides[-1] == x.itemsize
