@@ -11,10 +11,10 @@ import itertools
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
-from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .messages import Untraceable
+from .scope import Scope
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -146,31 +146,24 @@ _OUTPUT = PlainOp("output", _deliver)
 # --- grad mode -----------------------------------------------------------------------------
 
 
-class _GradMode:
-    enabled: bool
+class _GradMode(Scope):
+    enabled: ClassVar[bool]
 
-    def __init__(self) -> None:
-        self._tokens: list[Any] = []
+    def __new__(cls, function: Any = None) -> Any:
+        """A scope; or, as a decorator without brackets, the function within one."""
+        made = super().__new__(cls)
+        Scope.__init__(made, grad_enabled, cls.enabled)
+        return made if function is None else made(function)
 
-    def __call__(self, fn: Callable[..., Any]) -> Callable[..., Any]:
-        mode = type(self)
-
-        @wraps(fn)
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with mode():
-                return fn(*args, **kwargs)
-
-        return wrapped
-
-    def __enter__(self) -> None:
-        self._tokens.append(grad_enabled.set(self.enabled))
-
-    def __exit__(self, *exc: object) -> None:
-        grad_enabled.reset(self._tokens.pop())
+    def __init__(self, function: Any = None) -> None:
+        """All is done: this is not called for a decorated function."""
 
 
 class no_grad(_GradMode):
     """Ops inside build no graph; a context manager and a decorator.
+
+    A decorated generator or async function builds none at any of its steps; between them the
+    caller's mode holds.
 
     >>> import minigrad as mg
     >>> x = mg.ones(2, requires_grad=True)
@@ -178,6 +171,11 @@ class no_grad(_GradMode):
     ...     y = x * 2
     >>> y.requires_grad
     False
+    >>> @mg.no_grad
+    ... def batches():
+    ...     yield x * 2
+    >>> next(batches()).requires_grad, (x * 2).requires_grad
+    (False, True)
     """
 
     enabled = False
@@ -186,6 +184,7 @@ class no_grad(_GradMode):
 class enable_grad(_GradMode):
     """Ops inside build a graph, even within `no_grad`; a context manager and a decorator.
 
+    >>> import minigrad as mg
     >>> x = mg.ones(2, requires_grad=True)
     >>> with mg.no_grad(), mg.enable_grad():
     ...     y = x * 2
