@@ -263,6 +263,11 @@ def get_backend(name: Any) -> Any:
     <minigrad backend 'numpy' on cpu>
     """
     if not isinstance(name, str):
+        if not hasattr(name, "array_type"):
+            raise TypeError(
+                "a backend is given by its name, such as 'numpy', or as a backend object, such as "
+                f"x.backend; got {type(name).__name__} {name!r:.40}"
+            )
         return name
     if name in _loaded:
         return _loaded[name]
@@ -287,6 +292,35 @@ def get_backend(name: Any) -> Any:
     return backend
 
 
+def backend_at(target: Any, here: Any) -> Any:
+    """The backend that `x.to(target)` means for an x on the backend `here`.
+
+    It may be given as a device: that of `here`, or "cpu" for a backend on the host.
+    """
+    if isinstance(target, str) and target not in _loaded:
+        if target == here.device:
+            return here
+        if target in available_backends():
+            return get_backend(target)
+        if target == "cpu":
+            return here if here.is_host else get_backend("numpy")
+    if isinstance(target, (np.dtype, type)) or (isinstance(target, str) and _is_dtype(target)):
+        name = np.dtype(target).name if _is_dtype(target) else "float32"
+        raise TypeError(
+            f"to() moves to a backend, as in x.to('numpy'), and {target!r} is a dtype; convert "
+            f"to it with x.astype({name!r})"
+        )
+    return get_backend(target)
+
+
+def _is_dtype(value: Any) -> bool:
+    try:
+        np.dtype(value)
+    except TypeError:
+        return False
+    return True
+
+
 def how_to_install(name: str) -> str | None:
     """What to type for a backend that comes from a package; None for one registered by code."""
     point = _entry_points().get(name)
@@ -298,10 +332,14 @@ def how_to_install(name: str) -> str | None:
     return f'pip install "{point.dist.name}[{name}]"' if extra else f"pip install {point.dist.name}"
 
 
+_DEVICES = {"cpu": "numpy", "cuda": "cupy", "gpu": "cupy"}  # devices, and the backend on each
+
+
 def _unknown(name: str) -> str:
     known = available_backends()
     base, colon, device = name.partition(":")
-    near = difflib.get_close_matches(base, known, n=1, cutoff=0.5)
+    device_of = _DEVICES.get(base)
+    near = [device_of] if device_of else difflib.get_close_matches(base, known, n=1, cutoff=0.5)
     meant = f" Did you mean {near[0] + colon + device!r}?" if near else ""
     if not known:
         meant = " None is registered: is minigrad installed (pip install -e .)?"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -33,10 +35,33 @@ def set_default_dtype(dtype: Any) -> None:
     dtype('float64')
     >>> mg.set_default_dtype("float32")
     """
-    dtype = np.dtype(dtype)
+    dtype = as_dtype("set_default_dtype", dtype)
     if dtype.kind != "f":
         raise TypeError(f"the default dtype must be a float dtype; got {dtype}")
     _default_dtype[0] = dtype
+
+
+_DTYPES = ["bool", *(f"{kind}{n}" for kind in ("int", "uint", "float") for n in (8, 16, 32, 64))]
+_DTYPES.remove("float8")
+
+
+def as_dtype(asked_by: str, dtype: Any) -> np.dtype:
+    """The NumPy dtype that a user means; TypeError names the nearest one that tensors can have."""
+    try:
+        found = np.dtype(dtype) if dtype is not None else None
+    except TypeError:
+        found = None
+    if found is not None and found.kind in "fiub":
+        return found
+    if found is not None:
+        raise TypeError(
+            f"{asked_by}: {found} is not supported; use a float, integer or bool dtype, such as "
+            "'float32'"
+        )
+    name = str(dtype).rpartition(".")[2]  # PyTorch's are called torch.float32
+    near = difflib.get_close_matches(name, _DTYPES, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else "use 'float32', 'int64', 'bool' or the like"
+    raise TypeError(f"{asked_by}: {dtype!r:.60} is no dtype; {hint}")
 
 
 def tensor(
@@ -65,6 +90,8 @@ def tensor(
     >>> mg.tensor([1.5], requires_grad=True).dtype
     dtype('float32')
     """
+    if dtype is not None:
+        dtype = as_dtype("tensor", dtype)
     if isinstance(data, Tensor):
         target = get_backend(backend) if backend is not None else data.backend
         array = data._data if target is data.backend else target.from_host(data.numpy())
@@ -80,10 +107,7 @@ def tensor(
             array = target.from_host(_host_array(data, dtype))
     if array.dtype.kind not in "fiub":
         raise TypeError(f"tensors are of float, integer or bool dtype; got {array.dtype}")
-    out = wrap(array, target)
-    if requires_grad:
-        out.requires_grad = True
-    return out
+    return _finish(array, target, requires_grad)
 
 
 def _host_array(data: Any, dtype: Any) -> np.ndarray:
@@ -153,38 +177,128 @@ _HOST_KINDS = (1, 3)  # of DLPack: the CPU's memory, and what is pinned there fo
 # --- by shape ------------------------------------------------------------------------------
 
 
-def _shaped(shape: Any) -> tuple[int, ...]:
-    return (int(shape),) if isinstance(shape, (int, np.integer)) else tuple(shape)
+def _is_size(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+_EXAMPLES = {"eye": "eye(3)", "full": "full((2, 3), 7)", "linspace": "linspace(0, 1, 5)"}
+
+
+def _shaped(asked_by: str, shape: Any) -> tuple[int, ...]:
+    """A shape that a user gave: an integer or a sequence of them, none below 0."""
+    sizes = shape if isinstance(shape, (list, tuple, np.ndarray)) else (shape,)
+    for n in sizes:
+        if not _is_size(n):
+            example = _EXAMPLES.get(asked_by, f"{asked_by}((2, 3))")
+            given = f"{type(n).__name__} {n!r:.40}"
+            if isinstance(n, Tensor):
+                given = "a tensor; int(n) makes a size of one number"
+            elif isinstance(n, (list, tuple, np.ndarray)):
+                given += "; mg.tensor(...) makes a tensor of these numbers"
+            raise TypeError(f"{asked_by}: a size is an integer, as in mg.{example}; got {given}")
+        if n < 0:
+            raise ValueError(f"{asked_by}: a size is 0 or more; got {n} in shape {tuple(sizes)}")
+    return tuple(int(n) if isinstance(n, np.integer) else n for n in sizes)
+
+
+def shape_and_options(
+    asked_by: str, shape: Any, more: tuple[Any, ...], **options: Any
+) -> tuple[tuple[int, ...], dict[str, Any]]:
+    """What was given to a function of a shape, such as `zeros(2, 3, dtype="float64")`.
+
+    The sizes are one sequence or arguments of their own; `more` holds what follows the first by
+    position: more sizes, then dtype, requires_grad and backend, as far as they are there.
+    """
+    sizes = list(takewhile(_is_size, more)) if _is_size(shape) else []
+    others = more[len(sizes) :]
+    if others and isinstance(others[0], float):
+        _shaped(asked_by, (others[0],))  # raises: no size is a float
+    if others and isinstance(others[0], (int, list, tuple, np.ndarray)):
+        raise TypeError(
+            f"{asked_by}: after {shape!r:.40} comes the dtype; got {others[0]!r:.40}. Write the "
+            f"sizes in one tuple, and options by name: mg.{asked_by}((2, 3), requires_grad=True)"
+        )
+    if len(others) > len(options):
+        raise TypeError(
+            f"{asked_by} takes a shape, then {', '.join(options)}; got {len(others)} more arguments"
+        )
+    options.update(zip(options, others, strict=False))
+    dtype = options["dtype"]
+    options["dtype"] = get_default_dtype() if dtype is None else as_dtype(asked_by, dtype)
+    return _shaped(asked_by, [shape, *sizes] if _is_size(shape) else shape), options
 
 
 def _finish(array: Any, backend: Any, requires_grad: bool) -> Tensor:
     out = wrap(array, backend)
-    if requires_grad:
-        out.requires_grad = True
+    if requires_grad is not False:
+        out.requires_grad = requires_grad
     return out
 
 
 def zeros(
-    shape: Any, dtype: Any = None, requires_grad: bool = False, backend: Any = None
+    shape: Any,
+    *more: Any,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    backend: Any = None,
 ) -> Tensor:
-    """A tensor of zeros; float32 unless told.
+    """A tensor of zeros: `zeros(2, 3)` or `zeros((2, 3))`; of the default dtype if None is given.
 
     >>> import minigrad as mg
     >>> mg.zeros((2, 2))
     tensor([[0., 0.],
             [0., 0.]])
+    >>> mg.zeros(2, 2, dtype="int64")
+    tensor([[0, 0],
+            [0, 0]])
     """
-    return full(shape, 0, dtype or get_default_dtype(), requires_grad, backend)
+    return _all_equal("zeros", 0, shape, more, dtype, requires_grad, backend)
 
 
-def ones(shape: Any, dtype: Any = None, requires_grad: bool = False, backend: Any = None) -> Tensor:
-    """A tensor of ones; float32 unless told.
+def ones(
+    shape: Any,
+    *more: Any,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    backend: Any = None,
+) -> Tensor:
+    """A tensor of ones: `ones(2, 3)` or `ones((2, 3))`; of the default dtype if None is given.
 
-    >>> mg.ones((2, 3))
+    >>> mg.ones(2, 3)
     tensor([[1., 1., 1.],
             [1., 1., 1.]])
     """
-    return full(shape, 1, dtype or get_default_dtype(), requires_grad, backend)
+    return _all_equal("ones", 1, shape, more, dtype, requires_grad, backend)
+
+
+def empty(
+    shape: Any,
+    *more: Any,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    backend: Any = None,
+) -> Tensor:
+    """As `zeros`: a tensor whose values don't matter, and are defined all the same.
+
+    >>> mg.empty(2, 3).shape
+    (2, 3)
+    """
+    return _all_equal("empty", 0, shape, more, dtype, requires_grad, backend)
+
+
+def _all_equal(
+    name: str,
+    value: float,
+    shape: Any,
+    more: tuple[Any, ...],
+    dtype: Any,
+    requires_grad: bool,
+    backend: Any,
+) -> Tensor:
+    shape, options = shape_and_options(
+        name, shape, more, dtype=dtype, requires_grad=requires_grad, backend=backend
+    )
+    return full(shape, value, **options)
 
 
 def full(
@@ -194,56 +308,58 @@ def full(
     requires_grad: bool = False,
     backend: Any = None,
 ) -> Tensor:
-    """A tensor of one value; its dtype is that of the value unless told.
+    """A tensor of one value; its dtype is that of the value unless another is given.
 
     >>> mg.full((2, 2), 7)
     tensor([[7, 7],
             [7, 7]])
     """
     target = get_backend(backend) if backend is not None else current_backend()
+    shape = _shaped("full", shape)
+    if isinstance(fill_value, Tensor):
+        raise TypeError(
+            f"full: the value is a number; got a tensor of shape {fill_value.shape}. Spread it "
+            f"with mg.broadcast_to(x, {shape}), through which gradients flow"
+        )
     if dtype is None:
         dtype = _host_array(fill_value, None).dtype
-    return _finish(target.full(_shaped(shape), fill_value, dtype=dtype), target, requires_grad)
+    try:
+        array = target.full(shape, fill_value, dtype=as_dtype("full", dtype))
+    except (ValueError, TypeError) as error:
+        raise ValueError(
+            f"full: the value {fill_value!r:.60} doesn't fit shape {shape}; the shape comes first, "
+            "as in mg.full((2, 3), 7)"
+        ) from error
+    return _finish(array, target, requires_grad)
 
 
-def empty(
-    shape: Any, dtype: Any = None, requires_grad: bool = False, backend: Any = None
-) -> Tensor:
-    """As `zeros`: a tensor whose values don't matter, and are defined all the same.
-
-    >>> mg.empty((2, 3)).shape
-    (2, 3)
-    """
-    return zeros(shape, dtype, requires_grad, backend)
-
-
-def zeros_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def zeros_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """Zeros of the shape, dtype and backend of x.
 
     >>> mg.zeros_like(mg.ones(2))
     tensor([0., 0.])
     """
-    return full(x.shape, 0, dtype or x.dtype, requires_grad, x.backend)
+    return full_like(x, 0, dtype, requires_grad)
 
 
-def ones_like(x: Tensor, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def ones_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones of the shape, dtype and backend of x.
 
     >>> mg.ones_like(mg.zeros(2))
     tensor([1., 1.])
     """
-    return full(x.shape, 1, dtype or x.dtype, requires_grad, x.backend)
+    return full_like(x, 1, dtype, requires_grad)
 
 
-def full_like(
-    x: Tensor, fill_value: float, dtype: Any = None, requires_grad: bool = False
-) -> Tensor:
-    """One value in the shape, dtype and on the backend of x.
+def full_like(x: Any, fill_value: float, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """One value in the shape, dtype and on the backend of x, a tensor or what `tensor` takes.
 
     >>> mg.full_like(mg.ones(2), 7)
     tensor([7., 7.])
     """
-    return full(x.shape, fill_value, dtype or x.dtype, requires_grad, x.backend)
+    x = x if isinstance(x, Tensor) else tensor(x)
+    dtype = x.dtype if dtype is None else dtype
+    return full(x.shape, fill_value, dtype, requires_grad, x.backend)
 
 
 def arange(
@@ -262,8 +378,20 @@ def arange(
     """
     if stop is None:
         start, stop = 0, start
-    array = np.arange(start, stop, step)
+    if isinstance(step, (int, float)) and step == 0:
+        raise ValueError(f"arange: the step must not be 0; got arange({start}, {stop}, {step})")
+    array = _spaced("arange", "(0, 10, 2)", np.arange, start, stop, step)
     return tensor(_as_default(array, dtype), requires_grad, dtype, backend)
+
+
+def _spaced(name: str, example: str, make: Any, *numbers: Any) -> np.ndarray:
+    try:
+        if any(number is None or isinstance(number, str) for number in numbers):
+            raise TypeError("these are no numbers")
+        return make(*numbers)
+    except TypeError as error:
+        given = ", ".join(f"{number!r:.40}" for number in numbers)
+        raise TypeError(f"{name} takes numbers, as in mg.{name}{example}; got {given}") from error
 
 
 def linspace(
@@ -279,7 +407,8 @@ def linspace(
     >>> mg.linspace(0, 1, 5)
     tensor([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
-    array = np.linspace(start, stop, num)
+    num = _shaped("linspace", num)[0]
+    array = _spaced("linspace", "(0, 1, 5)", np.linspace, start, stop, num)
     return tensor(_as_default(array, dtype), requires_grad, dtype, backend)
 
 
@@ -296,7 +425,9 @@ def eye(
     tensor([[1., 0.],
             [0., 1.]])
     """
-    return tensor(np.eye(n, m), requires_grad, dtype or get_default_dtype(), backend)
+    sizes = _shaped("eye", (n, n if m is None else m))
+    dtype = get_default_dtype() if dtype is None else dtype
+    return tensor(np.eye(*sizes), requires_grad, dtype, backend)
 
 
 def _as_default(array: np.ndarray, dtype: Any) -> np.ndarray:

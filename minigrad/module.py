@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from .backend import get_backend
-from .creation import tensor
+from .backend import backend_at, current_backend
+from .creation import as_dtype, tensor
 from .graph import Leaf, no_grad
 from .tensor import Tensor
 
@@ -169,13 +169,13 @@ class Module:
     # --- conversion ------------------------------------------------------------------------
 
     def to(self, backend: Any) -> Self:
-        """Move all parameters and buffers to a backend (a name or an object), in place."""
-        target = get_backend(backend)
-        return self._convert(lambda x: x.to(target))
+        """Move all parameters and buffers to a backend, in place; takes what `Tensor.to` takes."""
+        backend_at(backend, current_backend())  # raises also where there is nothing to move
+        return self._convert(lambda x: x.to(backend))
 
     def astype(self, dtype: Any) -> Self:
         """Convert all float parameters and buffers to another float dtype, in place."""
-        target = np.dtype(dtype)
+        target = as_dtype("Module.astype", dtype)
         if target.kind != "f":
             raise TypeError(f"a module's parameters are of a float dtype; got {target}")
         return self._convert(lambda x: x.astype(target) if x.dtype.kind == "f" else x)

@@ -18,6 +18,8 @@ what it needs, and only that is saved:
     like      shape and dtype of the input that the gradient is for
     shapes    for an op of any number of inputs: their shapes
 
+A last setting called `shape` may be given as separate sizes, too: `x.reshape(2, 3)`.
+
 At its first call an op writes two functions for its own arity and saved slots, the call and the
 backward step, as a dataclass writes its `__init__`. They are short and worth reading:
 `print(mg.multiply.source)`.
@@ -41,7 +43,7 @@ OPS: dict[str, Op] = {}
 
 # What derivatives and the written text call things; no input or setting may have such a name.
 _TAKEN = {"g", "y", "like", "shapes", "op", "node", "backend", "data", "edge", "edges", "error"}
-_TAKEN |= {"forward", "grads", "number", "out", "part", "saved", "work"}
+_TAKEN |= {"forward", "grads", "more", "number", "out", "part", "saved", "work"}
 
 NUMBERS = frozenset({int, float, bool})  # stay Python numbers: they never change an array's dtype
 
@@ -290,8 +292,15 @@ def _write_call(op: Op) -> list[str]:
     signature = [*inputs]
     for name, default in settings.items():
         signature.append(name if default is _REQUIRED else f"{name}={name}_default")
+    takes_sizes = [*settings][-1:] == ["shape"]  # x.reshape(2, 3) is x.reshape((2, 3))
+    signature += ["*more"] if takes_sizes else []
     given = "".join(f", {name}={name}" for name in settings)
     text = [f"def {op.name}({', '.join(signature)}):"]
+    if takes_sizes:
+        text += [
+            "    if more or shape.__class__ is list:",
+            "        shape = (shape, *more) if more else tuple(shape)",
+        ]
     if op.variadic:
         (xs,) = inputs
         text += [

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .creation import get_default_dtype, tensor
+from .creation import shape_and_options, tensor
 from .tensor import Tensor
 
 __all__ = ["generator", "manual_seed", "rand", "randn"]
@@ -32,23 +32,37 @@ def generator() -> np.random.Generator:
     return _generator[0]
 
 
-def rand(shape: Any, dtype: Any = None, requires_grad: bool = False, backend: Any = None) -> Tensor:
-    """Uniform random numbers from 0 (included) to 1.
+def rand(
+    shape: Any,
+    *more: Any,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    backend: Any = None,
+) -> Tensor:
+    """Uniform random numbers from 0 (included) to 1: `rand(2, 3)` or `rand((2, 3))`.
 
-    >>> mg.rand((2, 3)).shape
+    >>> mg.rand(2, 3).shape
     (2, 3)
     """
-    array = np.asarray(generator().random(shape))
-    return tensor(array, requires_grad, dtype or get_default_dtype(), backend)
+    shape, options = shape_and_options(
+        "rand", shape, more, dtype=dtype, requires_grad=requires_grad, backend=backend
+    )
+    return tensor(np.asarray(generator().random(shape)), **options)
 
 
 def randn(
-    shape: Any, dtype: Any = None, requires_grad: bool = False, backend: Any = None
+    shape: Any,
+    *more: Any,
+    dtype: Any = None,
+    requires_grad: bool = False,
+    backend: Any = None,
 ) -> Tensor:
-    """Normal random numbers of mean 0 and variance 1.
+    """Normal random numbers of mean 0 and variance 1: `randn(2, 3)` or `randn((2, 3))`.
 
-    >>> mg.randn((2, 3)).shape
+    >>> mg.randn(2, 3).shape
     (2, 3)
     """
-    array = np.asarray(generator().standard_normal(shape))
-    return tensor(array, requires_grad, dtype or get_default_dtype(), backend)
+    shape, options = shape_and_options(
+        "randn", shape, more, dtype=dtype, requires_grad=requires_grad, backend=backend
+    )
+    return tensor(np.asarray(generator().standard_normal(shape)), **options)

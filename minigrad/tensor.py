@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import guard, late
-from .backend import BackendError, get_backend
+from .backend import BackendError, backend_at, get_backend
 from .graph import Leaf, Node
 
 
@@ -50,8 +50,10 @@ class Tensor:
     __array_priority__ = 1000
     __array_ufunc__ = None
 
-    def __init__(self, data: Any, backend: Any, node: Node | None = None) -> None:
+    def __init__(self, data: Any = None, backend: Any = None, node: Node | None = None) -> None:
         """Wraps an array of `backend`; use `mg.tensor(...)` to make one from anything else."""
+        if data.__class__ is not getattr(backend, "array_type", None):
+            _check_array(data, backend)
         self._data = data
         self.backend = backend
         self.grad = None
@@ -110,6 +112,11 @@ class Tensor:
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
+        if not isinstance(value, (bool, np.bool_)):
+            raise TypeError(
+                f"requires_grad is True or False; got {type(value).__name__} {value!r:.40}. A "
+                "dtype is given by its name: dtype='float64'"
+            )
         if value == self.requires_grad:
             return
         if not self.is_leaf:
@@ -216,8 +223,12 @@ class Tensor:
         return self.numpy().tolist()
 
     def to(self, backend: Any) -> Tensor:
-        """This tensor on another backend (a name or an object); gradients flow back."""
-        target = get_backend(backend)
+        """This tensor on another backend (a name or an object); gradients flow back.
+
+        A device is understood where it can mean one backend only: the tensor's own device, and
+        "cpu", which is the tensor's own backend if that is on the host, else NumPy.
+        """
+        target = backend_at(backend, self.backend)
         if target is self.backend:
             return self
         from .ops.convert import transfer
@@ -332,6 +343,16 @@ class Tensor:
         def __invert__(self) -> Tensor: ...
         def __and__(self, other: Any) -> Tensor: ...
         def __or__(self, other: Any) -> Tensor: ...
+
+
+def _check_array(data: Any, backend: Any) -> None:
+    """Raise unless a tensor can wrap `data`: it may be of a subclass of the backend's arrays."""
+    kind = getattr(backend, "array_type", None)
+    if kind is None or not isinstance(data, kind):
+        raise TypeError(
+            "mg.Tensor(array, backend) wraps a backend's own array. Use mg.tensor([3.0, 4.0]) for "
+            "a tensor of given numbers, mg.zeros((3, 4)) for one of a given shape"
+        )
 
 
 def _rebuild(kind: type[Tensor], array: np.ndarray, backend: str, requires_grad: bool) -> Tensor:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from ..creation import as_dtype
 from ..graph import Node, PlainOp, grad_enabled, tick
 from ..op import op
 from ..tensor import Tensor, wrap
@@ -35,9 +34,7 @@ def astype(x: Any, dtype: Any) -> Any:
     >>> mg.astype(mg.tensor([1.5, 2.5]), "int64")
     tensor([1, 2])
     """
-    target = np.dtype(dtype)
-    if target.kind not in "fiub":
-        raise TypeError(f"astype: {target} is not supported; use a float, integer or bool dtype")
+    target = as_dtype("astype", dtype)
     return cast(x, dtype=target) if target.kind == "f" else discretize(x, dtype=target)
 
 

@@ -35,6 +35,7 @@ elementwise.greater_equal.attach(Tensor, "__ge__")
 for _family, _names in {
     elementwise: "abs clip cos exp log relu sigmoid sin sqrt square tanh",
     reductions: "all any argmax argmin logsumexp max mean min sum",
+    shape: "broadcast_to reshape",
 }.items():
     for _name in _names.split():
         getattr(_family, _name).attach(Tensor, _name)
@@ -53,14 +54,10 @@ for _family, _names in {
 Tensor.__getitem__ = indexing.index  # type: ignore[method-assign]
 
 
-def _reshape(self: Tensor, *shape_: Any) -> Tensor:
-    """This tensor in another shape, given as x.reshape(2, 3) or x.reshape((2, 3))."""
-    return shape.reshape(self, _sizes(shape_))
-
-
 def _transpose(self: Tensor, *axes: Any) -> Tensor:
     """The axes in another order: x.transpose(1, 0), x.transpose((1, 0)), or reversed."""
-    return shape.transpose(self, _sizes(axes) if axes and axes != (None,) else None)
+    whole = len(axes) == 1 and not isinstance(axes[0], int)  # a tuple, or None
+    return shape.transpose(self, (axes[0] if whole else axes) or None)
 
 
 def _flatten(self: Tensor) -> Tensor:
@@ -68,12 +65,7 @@ def _flatten(self: Tensor) -> Tensor:
     return shape.reshape(self, (math.prod(self.shape),))
 
 
-def _sizes(values: tuple[Any, ...]) -> tuple[int, ...]:
-    return tuple(values[0]) if len(values) == 1 and not isinstance(values[0], int) else values
-
-
 for _name, _method in {
-    "reshape": _reshape,
     "transpose": _transpose,
     "flatten": _flatten,
     "ravel": _flatten,
