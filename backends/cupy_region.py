@@ -141,7 +141,7 @@ class RegionWriter:
             start, size = value.settings["start"], part.shape[-1]
             parts = [(None, 0, start), (part, start, size)]
             parts.append((None, start + size, width - (start + size)))
-        parts = [each for each in parts if isinstance(each[2], Dim) or each[2]]
+        parts = [each for each in parts if isinstance(each[2], Dim) or each[2]] or parts[:1]
         return [Work(value, item, over, at, is_scalar(value)) for item, at, over in parts]
 
     def _find_phases(self) -> None:

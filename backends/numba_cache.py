@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import sys
+import traceback
 import types
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from numba import typeof
-from numba.core.errors import NumbaError
+from numba.core import caching
 
 from . import numba_gemm, numba_math, numba_rows
 from .kernel_files import kernel_file, kernel_name, warn
@@ -66,9 +67,13 @@ class Kernel:
         try:
             self.compiled.compile(signature)
             return
-        except NumbaError:
-            raise
         except Exception as error:  # unpickling garbage can raise anything
+            if not _is_of_the_cache(error):
+                error.add_note(
+                    f"This happened while Numba compiled {self.path}. MINIGRAD_FUSED=0 runs "
+                    "without kernels."
+                )
+                raise
             warn(f"compiled kernels in {self.path.parent} can't be read or written", error)
         if self.compiled.signatures:
             return  # compiled, and only not written
@@ -87,6 +92,12 @@ class Kernel:
         sys.modules[self.name] = module  # Numba looks functions up by their module
         exec(compile(self.source, self.path, "exec"), vars(module))
         self.compiled = module.kernel
+
+
+def _is_of_the_cache(error: Exception) -> bool:
+    """Whether it was raised while compiled code was read or written, and not by the compiler."""
+    frames = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_globals.get("__name__") == caching.__name__ for frame, _ in frames)
 
 
 @cache

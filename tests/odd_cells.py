@@ -296,3 +296,44 @@ def gradient_stopped(p, x, s):
 @plain
 def sizes_as_numbers(p, x, s):
     return x * x.shape[1] + len(p), s / s.shape[1] ** 0.5
+
+
+# --- settings that change nothing, or little ---------------------------------------------------
+
+
+@plain
+def transposes(p, x, s):
+    same, turned = mg.transpose(p["u"], (0, 1)), mg.transpose(p["u"], (-1, -2))
+    back = mg.transpose(mg.transpose(same, (1, 0)), (0, 1)).T
+    s = mg.tanh(mg.linear(s, same) + s @ turned + x @ p["w"] + s @ back)
+    return s @ mg.transpose(mg.transpose(p["u"], (0, 1)), (1, 0)), s
+
+
+@plain
+def slices_of_one_column(p, x, s):
+    m = mg.sum(x, axis=-1, keepdims=True)
+    s = mg.tanh(s + m[:, :1] * m[:, -1:])
+    top = s.max(axis=1, keepdims=True) + 1
+    return mg.concatenate([top[:, 1:], top[..., 0:], x[:, :0], m], axis=1), s * top[:, :1]
+
+
+@plain
+def whole_slices(p, x, s):
+    (only,) = mg.split(s, 1, axis=-1)
+    (lone,) = mg.split(s.mean(axis=1, keepdims=True) * 2, 1, axis=-1)
+    s = mg.tanh(only[:, :] + s[:, : s.shape[1]] + s[:, :H] + x @ p["w"][:, 0:])
+    return mg.concatenate([lone], axis=1) + mg.concatenate([s, s[:, H:]], axis=1), s
+
+
+@plain
+def parts_of_other_widths(p, x, s):
+    a, b = s @ p["u"], (x @ p["w"]) @ p["u"]
+    s = mg.tanh(a[:, 1:4] + b[:, 1:2] + p["b"][1:2])
+    return s, mg.concatenate([s, a[:, 3:]], axis=1)
+
+
+@plain
+def nothing_left(p, x, s):
+    none = s[:, H:]
+    s = mg.tanh(x @ p["w"] + s + none @ p["u"][:, H:].T)
+    return (none, mg.concatenate([none, s[:, :0]], axis=1) * 2), s

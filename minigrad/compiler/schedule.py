@@ -23,8 +23,7 @@ CHEAP = TRUTH | {"add", "subtract", "multiply", "negative", "square", "where", "
 CHEAP |= {"maximum", "minimum", "relu", "abs", "sign"}
 
 # What may be done to a sum over rows: the sum over the steps can then be taken first.
-LINEAR = {"transpose", "reshape", "part", "place", "concatenate", "add", "subtract", "negative"}
-LINEAR |= {"sum", "astype", "broadcast_to"}
+LINEAR = {"transpose", "reshape", "part", "place", "negative", "sum", "astype", "broadcast_to"}
 
 ROW_OPS = ELEMENTWISE | REDUCTIONS | {"part", "place", "concatenate", "astype", "reshape"}
 ROW_OPS |= {"broadcast_to", "matmul"}
@@ -298,7 +297,7 @@ def _is_linear(value: Value, ins: list[Value]) -> bool:
         return value.args[1] not in ins
     if value.op == "where":
         return value.args[0] not in ins and _is_homogeneous(value.args[1:], ins)
-    if value.op in ("add", "subtract"):
+    if value.op in ("add", "subtract", "concatenate"):
         return _is_homogeneous(value.args, ins)
     return value.op in LINEAR
 

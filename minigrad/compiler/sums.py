@@ -105,8 +105,8 @@ def _whole(program: Program, total: Value, part: Value) -> Value | None:
         return None
     (whole,), (source,) = other.args, part.args
     axes = (source.ndim - part.settings["axis"], whole.ndim - other.settings["axis"])
-    same = program.form(other.settings["start"]) == program.form(part.settings["start"])
-    return whole if same and axes == (1, 1) else None
+    places = [[program.form(n) for n in (x.settings["start"], x.shape[-1])] for x in (part, other)]
+    return whole if places[0] == places[1] and axes == (1, 1) else None
 
 
 def _other(total: Value, part: Value) -> Any:

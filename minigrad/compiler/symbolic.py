@@ -104,6 +104,17 @@ class SymbolicBackend:
         if isinstance(a, Dim) or isinstance(b, Dim):
             self.equal_sizes.append((a, b))
 
+    def _is_shape_of(self, x: Value, shape: tuple[int, ...]) -> bool:
+        """Whether x has this shape already, and not by an axis that another input may repeat."""
+        if len(shape) != x.ndim:
+            return False
+        pairs = [*zip(shape, x.shape, strict=True)]
+        if not all(a == b and _is_one(a) == _is_one(b) for a, b in pairs):
+            return False
+        for a, b in pairs:
+            self._same_size(a, b)
+        return True
+
     def _one(self, size: int) -> None:
         """A named size has to be 1: its axis is there to broadcast, or to be dropped."""
         names = {name for product in form_of(size) for name in product}
@@ -219,7 +230,7 @@ class SymbolicBackend:
         shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
         if -1 in shape:
             shape = _completed(shape, x.shape)
-        if len(shape) == x.ndim and all(a == b for a, b in zip(shape, x.shape, strict=True)):
+        if self._is_shape_of(x, shape):
             return x
         for n in x.shape:
             if n == 1 and isinstance(n, Dim) and repr(n) not in map(repr, shape):
@@ -229,16 +240,22 @@ class SymbolicBackend:
     def broadcast_to(self, x: Value, shape: Sequence[int]) -> Value:
         """x repeated to `shape`."""
         shape = tuple(shape)
-        if len(shape) == x.ndim and all(a == b for a, b in zip(shape, x.shape, strict=True)):
+        if self._is_shape_of(x, shape):
             return x
         self._broadcast(x.shape, shape)
         return self.make("broadcast_to", (x,), shape, x.dtype)
 
     def transpose(self, x: Value, axes: Any = None) -> Value:
-        """The axes in another order."""
-        axes = tuple(range(x.ndim))[::-1] if axes is None else axis_tuple(axes, x.ndim)
-        if x.op == "transpose" and x.ndim == 2 and axes == (1, 0):
-            return x.args[0]
+        """The axes in another order; several in a row are one, or none if all is in its place."""
+        in_place = tuple(range(x.ndim))
+        axes = in_place[::-1] if axes is None else axis_tuple(axes, x.ndim)
+        if sorted(axes) != [*in_place]:
+            raise ValueError(f"the axes {axes} are not those of an array {x.shape}")
+        if x.op == "transpose":
+            axes = tuple(x.settings["axes"][i] for i in axes)
+            (x,) = x.args
+        if axes == in_place:
+            return x
         return self.make("transpose", (x,), [x.shape[i] for i in axes], x.dtype, axes=axes)
 
     def split(self, x: Value, sections: Sequence[int], axis: int) -> list[Value]:
@@ -250,7 +267,9 @@ class SymbolicBackend:
         return parts
 
     def _part(self, x: Value, axis: int, start: int, size: int) -> Value:
-        if x.op in _SPLITTABLE and axis == x.ndim - 1:
+        if _is_all(start, size, x.shape[axis]):
+            return x
+        if x.op in _SPLITTABLE and axis == x.ndim - 1 and not _is_one(x.shape[-1]):
             # A part of a sum is the sum of the parts: a kernel then needs no row for the whole.
             parts = [
                 self._part(arg, arg.ndim - 1, start, size)
@@ -271,9 +290,14 @@ class SymbolicBackend:
             for i in range(x.ndim):
                 if i != axis:
                     self._same_size(x.shape[i], arrays[0].shape[i])
+                    if x.shape[i] != arrays[0].shape[i]:
+                        raise ValueError(f"shapes {x.shape} and {arrays[0].shape} do not fit")
         shape = (*arrays[0].shape[:axis], total, *arrays[0].shape[axis + 1 :])
         dtype = np.result_type(*(x.dtype for x in arrays))
-        return self.make("concatenate", tuple(arrays), shape, dtype, axis=axis)
+        filled = [x for x in arrays if not _is_none(x.shape[axis])]
+        if len(filled) == 1:
+            return self.astype(filled[0], dtype)
+        return self.make("concatenate", tuple(filled or arrays), shape, dtype, axis=axis)
 
     def arange(self, n: int) -> Value:
         """0 to n - 1."""
@@ -292,7 +316,11 @@ class SymbolicBackend:
         if _is_one_per_row(index, tuple(shape)):
             hit = self._at(index[1], shape[1])
             return self._elementwise("where", hit, self.reshape(g, (*g.shape, 1)), 0)
-        start, _ = _last_slice(index, tuple(shape))
+        start, size = _last_slice(index, tuple(shape))
+        if _is_all(start, size, shape[-1]):
+            return g
+        if _is_none(size):
+            return self.zeros(shape, g.dtype)
         return self.make("place", (g,), tuple(shape), g.dtype, axis=len(shape) - 1, start=start)
 
     def _at(self, positions: Value, n: int) -> Value:
@@ -321,6 +349,16 @@ def _plain(x: Any) -> Any:
 def _is_one(n: int) -> bool:
     """Whether a size is 1 whatever the input: an axis that broadcasts."""
     return n == 1 and not isinstance(n, Dim)
+
+
+def _is_none(n: int) -> bool:
+    """Whether a size is 0 whatever the input."""
+    return n == 0 and not isinstance(n, Dim)
+
+
+def _is_all(start: int, size: int, n: int) -> bool:
+    """Whether a slice is all of an axis of size n, whatever the input."""
+    return _is_none(start) and form_of(size) == form_of(n)
 
 
 def _last_slice(index: Any, shape: tuple[int, ...]) -> tuple[int, int]:

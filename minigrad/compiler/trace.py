@@ -6,7 +6,7 @@ import itertools
 import pickle
 import random
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -71,18 +71,7 @@ class Program:
 
     def order(self, *roots: Value) -> list[Value]:
         """All values that the roots need, each after what it is made from."""
-        seen: set[Value] = set()
-        out: list[Value] = []
-        stack: list[tuple[Value, bool]] = [(root, False) for root in reversed(roots)]
-        while stack:
-            value, ready = stack.pop()
-            if ready:
-                out.append(value)
-            elif value not in seen:
-                seen.add(value)
-                stack.append((value, True))
-                stack.extend((x, False) for x in reversed(value.inputs))
-        return out
+        return ordered(roots)
 
     def __str__(self) -> str:
         forward = self.order(*self.ys, *self.new_state)
@@ -114,6 +103,22 @@ class Program:
         shape = ", ".join(self.size_text(n) for n in value.shape)
         text = f"{numbers[value]:4} = {value.op}({', '.join(args)})"
         return f"{text:52} ({shape}){'   ' + value.line if value.line else ''}"
+
+
+def ordered(roots: Iterable[Value]) -> list[Value]:
+    """All values that the roots need, each after what it is made from."""
+    seen: set[Value] = set()
+    out: list[Value] = []
+    stack: list[tuple[Value, bool]] = [(root, False) for root in reversed([*roots])]
+    while stack:
+        value, ready = stack.pop()
+        if ready:
+            out.append(value)
+        elif value not in seen:
+            seen.add(value)
+            stack.append((value, True))
+            stack.extend((x, False) for x in reversed(value.inputs))
+    return out
 
 
 def trace(
@@ -177,7 +182,8 @@ def _traced(
     """The program, where `known` says which axes have another name, or None."""
     backend = SymbolicBackend()
     p = Structure(params)
-    sizes = _Sizes(known, (*_parts(state), *_parts(xs))[0].shape[0])
+    rows = (*_parts(state), *_parts(xs))[0].shape[0]
+    sizes = _Sizes(known, rows)
     H, I = _widths("H"), _widths("I")
     state_in = [_row_input(backend, n, t, H, sizes) for n, t in _named("state", state)]
     xs_in = [_row_input(backend, n, t, I, sizes) for n, t in _named("xs", xs)]
@@ -201,14 +207,17 @@ def _traced(
     names = solve(backend.equal_sizes, list(sizes.of))
     if "N" in names:
         raise Untraceable("it uses the number of rows as a plain number")
-    for value in params_in:
-        rows = repr(value.shape[0]) if value.shape else ""
-        if names.get(rows) == {("N",): Fraction(1)}:
-            raise Renamed(rows, "N")
+    first = {repr(value.shape[0]) for value in params_in if value.shape}
+    for name in names:
+        form = substituted(names[name], names)
+        if name in first and form == {("N",): Fraction(1)}:
+            raise Renamed(name, "N")
+        if any("N" in product for product in form):
+            raise Untraceable(f"its size {name} has to be the number of rows")
     if any(not t._data.has_rows for t in (*ys, *new_state)):
         raise Untraceable("it returns a tensor with other rows than its arguments have")
     backend.close()
-    return Program(
+    program = Program(
         params_in,
         xs_in,
         state_in,
@@ -222,6 +231,39 @@ def _traced(
         names,
         sizes.of,
     )
+    if rows == 1:
+        _check_one_row(cell, p, xs, state, program)
+    return program
+
+
+def _check_one_row(cell: Any, p: Structure, xs: Any, state: Any, program: Program) -> None:
+    """Refuse a cell that does something else if it finds a single row than with the two traced."""
+    backend = SymbolicBackend()
+
+    def again(values: Sequence[Value]) -> list[Tensor]:
+        one = [(Dim(1, "N"), *v.shape[1:]) if v.has_rows else v.shape for v in values]
+        pairs = zip(values, one, strict=True)
+        return [_leaf(backend.input(v.name, shape, v.dtype), backend) for v, shape in pairs]
+
+    params = p.rebuild(again(program.params))
+    x, old = _like(xs, again(program.xs)), _like(state, again(program.state))
+    y, new = _called(backend, cell, params, x, old)
+    found = _listing(t._data for t in (*_parts(y), *_parts(new)))
+    if found != _listing((*program.ys, *program.new_state)):
+        raise Untraceable("with one row it computes something else than with several")
+
+
+def _listing(ys: Iterable[Value]) -> list[Any]:
+    """All that makes some values, as something to compare; N is N, whatever it stands for."""
+    places: dict[Value, int] = {}
+    lines: list[Any] = []
+    roots = [*ys]
+    for value in ordered(roots):
+        args = [places[a] if isinstance(a, Value) else repr(a) for a in value.args]
+        made = value.op, value.name, args, repr(value.settings), repr(value.shape), value.dtype
+        places[value] = len(lines)
+        lines.append(made)
+    return [*lines, [places[y] for y in roots]]
 
 
 def _called(backend: SymbolicBackend, cell: Any, params: Any, x: Any, state: Any) -> Any:
