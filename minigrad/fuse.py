@@ -11,7 +11,7 @@ import functools
 import os
 from collections import Counter
 from collections.abc import Callable
-from types import MethodType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 from .graph import observers
@@ -26,6 +26,8 @@ TOO_SMALL = f"it has fewer than {SMALLEST} numbers, for which a kernel does not 
 
 # Arguments of these classes hold no tensors.
 PLAIN = frozenset({int, float, bool, str, type(None)})
+# Objects of these have attributes, but none that are a function's arguments.
+NOT_SEARCHED = (type, FunctionType, ModuleType)
 
 
 class FusionError(RuntimeError):
@@ -58,15 +60,26 @@ def reset_dispatch_counts() -> None:
     _counts.clear()
 
 
-def dispatched(name: str, what: str, backend: Any, attempt: Callable[[bool], Any]) -> Any:
+def compiles(backend: Any) -> bool:
+    """Whether a backend has a compiler; without, the compiler is not so much as imported."""
+    return getattr(backend, "compile_loop", None) is not None
+
+
+def dispatched(name: str, what: str, backend: Any, attempt: Callable[[bool], Any] | None) -> Any:
     """What `attempt(required)` gives, or None if it is a reason to compose instead; and count it.
 
-    `name` is what the counts call it, `what` what an error does.
+    `name` is what the counts call it, `what` what an error does. There is no attempt if the backend
+    has no compiler.
     """
     choice = os.environ.get("MINIGRAD_FUSED") or "1"
     if choice not in ("0", "1", "require"):
         raise ValueError(f"MINIGRAD_FUSED is 0, 1 or require; got {choice!r}")
-    outcome = "MINIGRAD_FUSED=0" if choice == "0" else attempt(choice == "require")
+    if choice == "0":
+        outcome = "MINIGRAD_FUSED=0"
+    elif attempt is None:
+        outcome = "the backend has no compiler"
+    else:
+        outcome = attempt(choice == "require")
     if outcome.__class__ is not str:
         _counts[name, backend.name, "fused", ""] += 1
         return outcome
@@ -77,11 +90,6 @@ def dispatched(name: str, what: str, backend: Any, attempt: Callable[[bool], Any
         )
     _counts[name, backend.name, "composed", outcome] += 1
     return None
-
-
-def no_compiler(required: bool) -> str:
-    """The attempt that a backend without kernels makes."""
-    return "the backend has no compiler"
 
 
 def pays(numbers: int, backend: Any) -> bool:
@@ -115,10 +123,10 @@ class RowFunction:
                 break
         else:
             backend = _backend_within(args, settings)
-        if getattr(backend, "compile_loop", None) is None:
+        if not compiles(backend):
             # Without tensors it is part of a derivative; within a trace, of the program there.
             if backend is not None and backend.name != "symbolic":
-                dispatched(self.name, self.name, backend, no_compiler)
+                dispatched(self.name, self.name, backend, None)
             return self.function(*args, **settings)
 
         def attempt(required: bool) -> Any:
@@ -196,13 +204,17 @@ class _DeviceFunction(RowFunction):
 
 def _backend_within(args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
     """The backend of the first tensor among the settings, or within containers; None if none."""
-    values = (*args, *settings.values())
-    for x in values:
+    seen: set[int] = set()
+    values: list[Any] = [*args, *settings.values()]
+    while values:
+        x = values.pop(0)
         if isinstance(x, Tensor):
             return x.backend
-    if all(x.__class__ in PLAIN for x in values):
-        return None
-    from .compiler.structure import Structure
-
-    tensors = Structure(values).tensors
-    return tensors[0].backend if tensors else None
+        if x.__class__ in PLAIN or id(x) in seen:
+            continue
+        seen.add(id(x))
+        if isinstance(x, (list, tuple)):
+            values += x
+        elif not isinstance(x, NOT_SEARCHED):
+            values += (x if isinstance(x, dict) else getattr(x, "__dict__", {})).values()
+    return None

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .backend import active
-from .fuse import TOO_SMALL, dispatched, no_compiler, pays
+from .fuse import TOO_SMALL, compiles, dispatched, pays
 from .schedules import CosineAnnealingLR, LinearWarmup, Schedule, StepLR
 from .tensor import Tensor, same_backend, wrap
 from .update_rules import adam, adamw, rmsprop, sgd
@@ -200,8 +200,7 @@ def _updated(
 
         return fused_update(rule, p._data, g, state, options, xp, required)
 
-    compiles = getattr(xp, "compile_loop", None) is not None
-    new = dispatched(name, f"an update by {name}", xp, attempt if compiles else no_compiler)
+    new = dispatched(name, f"an update by {name}", xp, attempt if compiles(xp) else None)
     return rule(xp, p._data, g, state, **options) if new is None else new
 
 

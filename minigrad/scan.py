@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .creation import tensor, zeros
+from .fuse import compiles, dispatched
 from .graph import time_step
 from .ops import astype, reshape, stack, sum, unstack, where
 from .tensor import Tensor
@@ -82,13 +83,18 @@ def scan(
     def composed(params: Any, xs: Any, state: Any) -> tuple[Any, Any]:
         return _compose(cell, params, xs, state, shortest, valid, reverse)
 
-    fused = _dispatch().fused_scan(cell, params, xs, state, valid, reverse, composed)
+    backend, name = _parts(state)[0].backend, _name(cell)
+
+    def attempt(required: bool) -> Any:
+        return _compiler().fused_scan(cell, params, xs, state, valid, reverse, composed, backend)
+
+    fused = dispatched(name, f"a scan of {name}", backend, attempt if compiles(backend) else None)
     return composed(params, xs, state) if fused is None else fused
 
 
 @functools.cache
-def _dispatch() -> Any:
-    """The compiler's side of it, loaded at the first scan."""
+def _compiler() -> Any:
+    """The compiler's side of it, loaded at the first scan on a backend that has one."""
     from .compiler import dispatch
 
     return dispatch

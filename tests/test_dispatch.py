@@ -2,6 +2,8 @@
 
 import contextlib
 import random
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -275,3 +277,28 @@ def test_counts_are_a_copy():
     assert sum(mg.dispatch_counts().values()) == 1
     mg.reset_dispatch_counts()
     assert mg.dispatch_counts() == {}
+
+
+ON_NUMPY = """
+import sys
+import minigrad as mg
+from minigrad import nn
+from minigrad.models import LSTM
+
+mg.set_backend("numpy")
+layer, x = LSTM(2, 3), mg.randn((4, 5, 2))
+y, _ = layer(x, lengths=[4, 3, 2, 1, 0])
+swish = mg.fuse(lambda parts, beta=1.0: parts[0] * mg.sigmoid(beta * parts[0]))
+loss = mg.functional.cross_entropy(swish([y])[-1], mg.tensor([0, 1, 2, 0, 1]))
+loss.backward()
+mg.optim.Adam(layer.parameters()).step()
+second = mg.grad(mg.scan(lambda p, x, s: (x * s, s * x), None, y, y[0])[1].sum(), [y])
+print(*(name for name in sys.modules if name.startswith("minigrad.compiler")))
+print(*sorted({way for _, _, way, _ in mg.dispatch_counts()}))
+"""
+
+
+def test_numpy_imports_no_compiler():
+    command = [sys.executable, "-c", ON_NUMPY]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert told.stdout == "\ncomposed\n"

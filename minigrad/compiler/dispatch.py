@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from ..derivatives import replay
-from ..fuse import dispatched, no_compiler, shows_every_op
+from ..fuse import shows_every_op
 from ..graph import Node, Output, PlainOp, grad_enabled, observers, tick
 from ..messages import Untraceable
 from ..ops import reshape, where
@@ -33,32 +33,13 @@ def fused_scan(
     valid: Tensor | None,
     reverse: bool,
     composed: Callable[..., tuple[Any, Any]],
-) -> tuple[Any, Any] | None:
-    """The scan by a kernel, or None (and the reason counted) if it has to be composed.
+    backend: Any,
+) -> tuple[Any, Any] | str:
+    """The scan by a kernel, or the reason why there is none.
 
     `valid` (T, N) says which steps count, if not all do; `composed(params, xs, state)` is the
     definition, which a second-order gradient runs.
     """
-    backend = _parts(state)[0].backend
-
-    def attempt(required: bool) -> tuple[Any, Any] | str:
-        return _attempt(cell, params, xs, state, valid, reverse, composed, backend)
-
-    name, compiles = _name(cell), getattr(backend, "compile_loop", None) is not None
-    return dispatched(name, f"a scan of {name}", backend, attempt if compiles else no_compiler)
-
-
-def _attempt(
-    cell: Any,
-    params: Any,
-    xs: Any,
-    state: Any,
-    valid: Tensor | None,
-    reverse: bool,
-    composed: Any,
-    backend: Any,
-) -> tuple[Any, Any] | str:
-    """The result, or the reason why there is none."""
     if shows_every_op():
         return "anomaly mode looks at every op"
     p, x, s = Structure(params), _parts(xs), _parts(state)
