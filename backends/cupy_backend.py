@@ -15,7 +15,7 @@ import numpy as np
 
 from minigrad.backend import PROTOCOL, ArrayModuleBackend, BackendError
 from minigrad.compiler.schedule import Loop
-from minigrad.graph import observers
+from minigrad.graph import on_call
 
 from .cupy_codegen import Writer
 from .cupy_diagnosis import CupyUnavailable, builds, start, version_text
@@ -66,7 +66,7 @@ class CupyBackend(ArrayModuleBackend):
                 if group != "identity" and name != "quiet":
                     setattr(self, name, self._scoped(getattr(self, name)))
         if index is not None:
-            observers.append(self._check_device)
+            on_call.add(self._check_device)
 
     # --- in and out ------------------------------------------------------------------------
 

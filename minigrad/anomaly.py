@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from .backend import current_backend
-from .graph import Node, observers, time_step, watchers
+from .graph import Node, on_call, on_gradients, time_step
 from .messages import frame_outside
 
 _lines: weakref.WeakKeyDictionary[Node, str] = weakref.WeakKeyDictionary()
 
 
-class detect_anomaly:
+@contextlib.contextmanager
+def detect_anomaly() -> Iterator[None]:
     """Within this context the op that first gives a NaN raises, forwards or backwards.
 
     The error names the op, the line of your code that called it and, in a scan, the time step.
@@ -30,16 +33,12 @@ class detect_anomaly:
     FloatingPointError: NaN was born in log at ..., line 2; its inputs were () from -1 to -1
     """
 
-    def __enter__(self) -> None:
-        self._quiet = current_backend().quiet()  # a warning would come before, and say less
-        self._quiet.__enter__()
-        observers.insert(0, _observe)  # others, as the guard, may go while they are being told
-        watchers.append(_watch)
-
-    def __exit__(self, *exc: object) -> None:
-        observers.remove(_observe)
-        watchers.remove(_watch)
-        self._quiet.__exit__(*exc)
+    with (
+        current_backend().quiet(),  # a warning would come before, and say less
+        on_call.within(_observe, composed="anomaly mode looks at every op"),
+        on_gradients.within(_watch),
+    ):
+        yield
 
 
 def _has_nan(array: Any, backend: Any) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
-from .graph import Leaf, Node, grad_enabled, raw_backend, verifiers, watchers
+from .graph import Leaf, Node, grad_enabled, on_gradients, on_read, raw_backend
 from .tensor import Tensor, wrap
 
 _birth = attrgetter("birth")
@@ -92,8 +92,8 @@ class Sweep:
                 "frees the arrays that the graph saved. Ask the first one to keep them: "
                 "backward(retain_graph=True), or grad(..., retain_graph=True)."
             )
-        for verify in verifiers:
-            verify(node)
+        if on_read:
+            on_read.tell(node)
         return node.saved
 
     def fill(self, parts: list[Any], node: Node) -> list[Any]:
@@ -202,7 +202,6 @@ def sweep(
                 grads[node] = g
             else:
                 work.add(node, g)
-    careful = graph or bool(verifiers)
     done = 0
     with work:
         while done < len(visit):
@@ -219,16 +218,15 @@ def sweep(
                     if node.hooks is not None:
                         g = _hooked(node, g, work)
                     saved = node.saved
-                    if saved is None or careful:
+                    if on_read or graph or saved is None:
                         saved = work.saved(node)
                     try:
                         node.op.backward(node, saved, g, work)
                     except Exception as error:
                         error.add_note(f"This happened in the backward pass of {node.op.name}.")
                         raise
-                    if watchers:
-                        for watch in watchers:
-                            watch(node, grads)
+                    if on_gradients:
+                        on_gradients.tell(node, grads)
                     grads[node] = g if node in keep else None
                     if not retain:
                         node.saved = None

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from .graph import observers
+from .graph import on_call
 from .tensor import Tensor
 
 _counts: Counter[tuple[str, str, str, str]] = Counter()
@@ -97,11 +97,9 @@ def pays(numbers: int, backend: Any) -> bool:
     return numbers >= SMALLEST or not backend.is_host
 
 
-def shows_every_op() -> bool:
-    """Whether anomaly mode is on: it looks at every op, and a kernel would show it none."""
-    return bool(observers) and any(
-        getattr(observe, "__module__", "") == "minigrad.anomaly" for observe in observers
-    )
+def why_composed() -> str:
+    """Why no kernel may run here, as it would pass over what is looked at; or nothing."""
+    return on_call.why_composed() if on_call else ""
 
 
 class RowFunction:

@@ -1,4 +1,4 @@
-"""The graph: nodes, grad mode, and who is told of an op call.
+"""The graph: nodes, grad mode, and who listens to op calls.
 
 A `Node` is one op call that the graph remembers. It knows the nodes of its inputs (its edges)
 and the few arrays its derivative asked for; it does not hold its output, so the graph is no
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,15 +26,73 @@ grad_enabled: ContextVar[bool] = ContextVar("minigrad_grad_enabled", default=Tru
 # During a sweep on raw arrays: the backend that ops called on raw arrays run on.
 raw_backend: ContextVar[Any] = ContextVar("minigrad_raw_backend", default=None)
 
-# Told of every op call: `observer(op, node, inputs, output, backend)`. Empty unless somebody
-# looks (anomaly mode, the in-place guard), so that looking costs nothing when nobody does.
-observers: list[Callable[..., None]] = []
 
-# Asked before a node's saved arrays are used in a sweep.
-verifiers: list[Callable[[Node], None]] = []
+class _Listener:
+    """A function that is called on an occasion."""
 
-# Told of what a node's derivative gave, `watcher(node, grads)`.
-watchers: list[Callable[[Node, dict[Node, Any]], None]] = []
+    __slots__ = ("composed", "everywhere", "function")
+
+    def __init__(self, function: Callable[..., Any], everywhere: bool, composed: str) -> None:
+        self.function = function
+        self.everywhere = everywhere  # rather than in the contexts that it was added in
+        self.composed = composed  # why no kernel may run meanwhile, or nothing
+
+
+class Occasion(list[_Listener]):
+    """Functions to be called on one occasion: `if occasion:`, then `occasion.tell(...)`.
+
+    It is a list since nothing is cheaper to ask than whether a list is empty. A listener is added
+    for the whole process, or for a `with` block. What runs beside the block, in another thread or
+    task, isn't listened to, but what is started in a copy of its context is, until the block ends.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._here: ContextVar[tuple[_Listener, ...]] = ContextVar(f"minigrad_{name}", default=())
+
+    def add(self, function: Callable[..., Any]) -> None:
+        """Call `function` in every thread, unless it is called already."""
+        if not any(listener.function == function for listener in tuple(self)):
+            self.append(_Listener(function, True, ""))
+
+    def discard(self, function: Callable[..., Any]) -> None:
+        """Call it no more."""
+        for listener in tuple(self):
+            if listener.function == function:
+                self.remove(listener)
+
+    @contextmanager
+    def within(self, function: Callable[..., Any], composed: str = "") -> Iterator[None]:
+        """Call `function` within the block; `composed` is why kernels can't run there, if so."""
+        listener = _Listener(function, False, composed)
+        self._here.set((*self._here.get(), listener))
+        self.append(listener)
+        try:
+            yield
+        finally:
+            self.remove(listener)
+            # No reset to what was before: a block in a generator may end after a later one begins.
+            self._here.set(tuple(other for other in self._here.get() if other is not listener))
+
+    def _listeners(self) -> Iterator[_Listener]:
+        here = self._here.get()
+        for listener in tuple(self):  # which may come and go at any time, in any thread
+            if listener.everywhere or listener in here:
+                yield listener
+
+    def tell(self, *what: Any) -> None:
+        """Call all who listen to this context."""
+        for listener in self._listeners():
+            listener.function(*what)
+
+    def why_composed(self) -> str:
+        """Why no kernel may run here, as it would pass over what is listened to; or nothing."""
+        return next((listener.composed for listener in self._listeners() if listener.composed), "")
+
+
+on_call = Occasion("on_call")  # after each op call: op, node, inputs, output, backend
+on_read = Occasion("on_read")  # before a sweep reads what a node saved: node
+on_gradients = Occasion("on_gradients")  # after a node's backward step: node, gradients by node
 
 tick = itertools.count(1).__next__
 

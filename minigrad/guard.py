@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from . import late
-from .graph import Node, observers, verifiers
+from .graph import Node, on_call, on_read
 
 # By id of the array that owns the memory: a weak reference, and the fingerprint when exposed.
 _exposed: dict[int, tuple[weakref.ref[Any], Any]] = {}
@@ -36,14 +36,13 @@ def expose(array: Any, backend: Any) -> None:
 
     def forget(_: Any) -> None:
         _exposed.pop(key, None)
-        if not _exposed and observers.count(_stamp):
-            observers.remove(_stamp)
-            verifiers.remove(_verify)
+        if not _exposed:
+            on_call.discard(_stamp)
+            on_read.discard(_verify)
 
     _exposed[key] = (weakref.ref(owner, forget), _fingerprint(owner, backend))
-    if _stamp not in observers:  # asked last: until there is an entry, others may be forgotten
-        observers.append(_stamp)
-        verifiers.append(_verify)
+    on_call.add(_stamp)  # asked last: until there is an entry, others may be forgotten
+    on_read.add(_verify)
 
 
 def _owner(array: Any) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from .engine import sweep
-from .graph import Leaf, Node, Output, verifiers
+from .graph import Leaf, Node, Output, on_read
 from .op import Op
 from .tensor import Tensor
 
@@ -61,9 +61,8 @@ class Known:
     def _read_saved(self, node: Node) -> dict[int, Any]:
         """Note the values that `node` keeps of other nodes; return its constants."""
         op, constants = node.op, {}
-        if node.saved:
-            for verify in verifiers:
-                verify(node)
+        if node.saved and on_read:
+            on_read.tell(node)
         sources = op.saved_sources(node) or ()
         for slot, (array, source) in enumerate(zip(node.saved or (), sources, strict=False)):
             if array is None or isinstance(array, tuple):

@@ -11,7 +11,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import Tensor
-from minigrad.graph import observers
+from minigrad.graph import on_call
 from minigrad.nn import Embedding, Linear, Module, init
 from minigrad.rng import generator
 
@@ -136,8 +136,5 @@ def _outputs_of(*ops: Any) -> Iterator[list[np.ndarray]]:
         if called in ops:
             found.append(backend.to_host(output))
 
-    observers.append(observe)
-    try:
+    with on_call.within(observe):
         yield found
-    finally:
-        observers.remove(observe)

@@ -132,11 +132,11 @@ def test_activations_of_an_rnn_are_its_states():
 
 
 def test_activations_leave_no_observer_behind():
-    from minigrad.graph import observers
+    from minigrad.graph import on_call
 
-    before = list(observers)
+    before = list(on_call)
     model = made()
     with pytest.raises(IndexError):
         model.activations(np.array([[99]]))
     model.activations(TOKENS)
-    assert observers == before
+    assert on_call == before

@@ -7,7 +7,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import guard
-from minigrad.graph import observers, verifiers
+from minigrad.graph import on_call, on_read
 
 # NumPy's arrays are looked at at once; a device may tell later, and is tested where it is named.
 pytestmark = pytest.mark.usefixtures("on_numpy")
@@ -306,11 +306,11 @@ def test_editing_on_a_device(backend):
 def test_nobody_pays_once_no_array_is_out():
     gc.collect()
     x = leaf()
-    before = len(observers), len(verifiers)
+    before = len(on_call), len(on_read)
     assert x.data is not None
     del x
     gc.collect()
-    assert (len(observers), len(verifiers)) <= before
+    assert (len(on_call), len(on_read)) <= before
 
 
 def test_the_guard_may_go_while_anomaly_mode_looks(monkeypatch):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.graph import observers
+from minigrad.graph import on_call
 from minigrad.testing import checks, references, strategies
 from minigrad.testing.cases import Case, away, distinct, positive, real
 from minigrad.testing.op_cases import OP_CASES
@@ -93,12 +93,9 @@ def test_a_line_runs_its_op(name):
     def observe(op, *_):
         called.add(op.name)
 
-    observers.append(observe)
-    try:
+    with on_call.within(observe):
         for case in OP_CASES[name]:
             case(*(mg.tensor(array) for array in case.draw()))
-    finally:
-        observers.remove(observe)
     assert name in called
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scans import fusing
 
 import minigrad as mg
-from minigrad.graph import observers, time_step
+from minigrad.graph import on_call, time_step
 from minigrad.models.cells import gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell
 
 # --- the cells in NumPy: a gate at a time, a sequence at a time --------------------------------
@@ -301,13 +301,9 @@ def test_the_graph_grows_by_the_same_for_each_step():
         def observe(op, node, inputs, y, backend):
             names.append(op.name)
 
-        observers.append(observe)
-        try:
-            with fusing("0"):
-                ys, _ = mg.scan(lstm_cell, p, x, state, lengths=[T, 1])
-                mg.grad(ys.sum(), [x, p.w_hh], create_graph=True)
-        finally:
-            observers.remove(observe)
+        with on_call.within(observe), fusing("0"):
+            ys, _ = mg.scan(lstm_cell, p, x, state, lengths=[T, 1])
+            mg.grad(ys.sum(), [x, p.w_hh], create_graph=True)
         assert not {"getitem", "scatter"} & set(names)
         return len(names)
 

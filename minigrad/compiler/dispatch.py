@@ -7,8 +7,8 @@ from operator import attrgetter
 from typing import Any
 
 from ..derivatives import replay
-from ..fuse import shows_every_op
-from ..graph import Node, Output, PlainOp, grad_enabled, observers, tick
+from ..fuse import why_composed
+from ..graph import Node, Output, PlainOp, grad_enabled, on_call, tick
 from ..messages import Untraceable
 from ..ops import reshape, where
 from ..scan import _layout, _like, _name, _parts
@@ -40,8 +40,8 @@ def fused_scan(
     `valid` (T, N) says which steps count, if not all do; `composed(params, xs, state)` is the
     definition, which a second-order gradient runs.
     """
-    if shows_every_op():
-        return "anomaly mode looks at every op"
+    if reason := why_composed():
+        return reason
     p, x, s = Structure(params), _parts(xs), _parts(state)
     T, N = x[0].shape[:2]
     if valid is not None:
@@ -77,8 +77,8 @@ def fused_scan(
         end = first + len(x)
         ys, last = _in_chunks(plan, given[:first], given[first:end], given[end:], reverse)
         outs = [Tensor(y, backend) for y in (*ys, *last)]
-    for observe in observers:
-        observe(_SCAN, node, given, [t._data for t in outs], backend)
+    if on_call:
+        on_call.tell(_SCAN, node, given, [t._data for t in outs], backend)
     return _like(plan.program.ys_like, outs[:count]), _like(state, outs[count:])
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..derivatives import replay
-from ..fuse import PLAIN, RowFunction, shows_every_op
-from ..graph import Node, Output, PlainOp, grad_enabled, observers, tick
+from ..fuse import PLAIN, RowFunction, why_composed
+from ..graph import Node, Output, PlainOp, grad_enabled, on_call, tick
 from ..messages import Untraceable
 from ..scan import _like
 from ..tensor import Tensor, wrap
@@ -72,8 +72,8 @@ class Arguments:
 
 def fused_call(function: RowFunction, args: Any, settings: Any, backend: Any) -> Any:
     """The results by a kernel, or the reason why there is none."""
-    if shows_every_op():
-        return "anomaly mode looks at every op"
+    if reason := why_composed():
+        return reason
     given = Arguments(args, settings)
     tensors = given.tensors
     tracks, facts = grad_enabled.get(), []
@@ -100,8 +100,8 @@ def fused_call(function: RowFunction, args: Any, settings: Any, backend: Any) ->
             Tensor(y, backend, Output(node, i, y) if node is not None and flag else None)
             for i, (y, flag) in enumerate(zip(ys, flags, strict=True))
         ]
-    for observe in observers:
-        observe(_op(function), node, arrays, ys, backend)
+    if on_call:
+        on_call.tell(_op(function), node, arrays, ys, backend)
     return outs if isinstance(program.ys_like, list) else _like(program.ys_like, outs)
 
 

@@ -17,7 +17,7 @@ from ..fuse import RowFunction
 from ..op import Op
 
 _SIMPLE = (int, float, complex, str, bytes, slice, np.generic, type(None), type(...))
-_FIXED = (type, types.ModuleType, types.BuiltinFunctionType, np.ufunc, np.dtype, Op)
+_FIXED = (type, types.ModuleType, types.BuiltinFunctionType, np.ufunc, np.dtype)
 
 
 class Unknown(Exception):
@@ -34,6 +34,8 @@ def identity(value: Any, within: tuple[Any, ...] = ()) -> Any:
     """
     if isinstance(value, _SIMPLE):
         return type(value), repr(value)  # 0.0 and -0.0 differ, and NaN is NaN
+    if isinstance(value, Op):
+        return value, value.since  # its derivatives may be declared again
     if isinstance(value, _FIXED) or _is_ours(value):
         return value
     for other in within:

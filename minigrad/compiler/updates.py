@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..fuse import shows_every_op
+from ..fuse import why_composed
 from ..messages import Untraceable
 from .functions import remember
 from .identity import Unknown, identity
@@ -184,8 +184,8 @@ def fused_update(
     rule: Rule, p: Any, g: Any, state: Settings, options: Settings, xp: Any, required: bool
 ) -> Any:
     """The parameter's new array by a kernel, or the reason why there is none."""
-    if shows_every_op():
-        return "anomaly mode looks at every op"
+    if reason := why_composed():
+        return reason
     try:
         held = tuple((key, getattr(x, "shape", x.__class__)) for key, x in state.items())
         key = (identity(rule), p.shape, p.dtype, held, _kinds(tuple(options.items())), xp)

@@ -383,6 +383,9 @@ def equal(xp, a, b):
     return xp.equal(a, b)
 
 
+equal.vjp(a=None, b=None)
+
+
 @op
 def not_equal(xp, a, b):
     """Where a != b.
@@ -391,6 +394,9 @@ def not_equal(xp, a, b):
     tensor([ True, False])
     """
     return xp.not_equal(a, b)
+
+
+not_equal.vjp(a=None, b=None)
 
 
 @op
@@ -403,6 +409,9 @@ def less(xp, a, b):
     return xp.less(a, b)
 
 
+less.vjp(a=None, b=None)
+
+
 @op
 def less_equal(xp, a, b):
     """Where a <= b.
@@ -411,6 +420,9 @@ def less_equal(xp, a, b):
     tensor([ True,  True, False])
     """
     return xp.less_equal(a, b)
+
+
+less_equal.vjp(a=None, b=None)
 
 
 @op
@@ -423,6 +435,9 @@ def greater(xp, a, b):
     return xp.greater(a, b)
 
 
+greater.vjp(a=None, b=None)
+
+
 @op
 def greater_equal(xp, a, b):
     """Where a >= b.
@@ -431,6 +446,9 @@ def greater_equal(xp, a, b):
     tensor([False,  True,  True])
     """
     return xp.greater_equal(a, b)
+
+
+greater_equal.vjp(a=None, b=None)
 
 
 @op
@@ -443,6 +461,9 @@ def logical_and(xp, a, b):
     return xp.logical_and(a, b)
 
 
+logical_and.vjp(a=None, b=None)
+
+
 @op
 def logical_or(xp, a, b):
     """Where at least one holds.
@@ -451,6 +472,9 @@ def logical_or(xp, a, b):
     tensor([ True, False])
     """
     return xp.logical_or(a, b)
+
+
+logical_or.vjp(a=None, b=None)
 
 
 @op
@@ -463,6 +487,9 @@ def logical_not(xp, x):
     return xp.logical_not(x)
 
 
+logical_not.vjp(x=None)
+
+
 @op
 def isnan(xp, x):
     """Where x is not a number.
@@ -473,6 +500,9 @@ def isnan(xp, x):
     return xp.isnan(x)
 
 
+isnan.vjp(x=None)
+
+
 @op
 def isfinite(xp, x):
     """Where x is neither infinite nor NaN.
@@ -481,3 +511,6 @@ def isfinite(xp, x):
     tensor([ True, False])
     """
     return xp.isfinite(x)
+
+
+isfinite.vjp(x=None)

@@ -222,6 +222,9 @@ def argmax(xp, x, *, axis=None, keepdims=False):
     return _reduced(xp.argmax, x, axis, keepdims)
 
 
+argmax.vjp(x=None)
+
+
 @op
 def argmin(xp, x, *, axis=None, keepdims=False):
     """The position of the (first) smallest element along one axis, or in the flattened array.
@@ -230,6 +233,9 @@ def argmin(xp, x, *, axis=None, keepdims=False):
     tensor(2)
     """
     return _reduced(xp.argmin, x, axis, keepdims)
+
+
+argmin.vjp(x=None)
 
 
 @op
@@ -242,6 +248,9 @@ def any(xp, x, *, axis=None, keepdims=False):
     return _reduced(xp.any, x, axis, keepdims)
 
 
+any.vjp(x=None)
+
+
 @op
 def all(xp, x, *, axis=None, keepdims=False):
     """Whether all elements over `axis` hold.
@@ -250,3 +259,6 @@ def all(xp, x, *, axis=None, keepdims=False):
     tensor(False)
     """
     return _reduced(xp.all, x, axis, keepdims)
+
+
+all.vjp(x=None)

@@ -30,7 +30,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from ..graph import Node, PlainOp, observers, time_step
+from ..graph import Node, PlainOp, on_call, time_step
 from ..op import Op
 from ..ops import concatenate, mean, split, swapaxes
 from ..tensor import Tensor
@@ -76,14 +76,12 @@ def with_derivative(op: Op, name: str, fn: Function) -> Iterator[None]:
     derivatives, shared = op.derivatives, op.shared
     try:
         if shared is None:
-            op.derivatives = {**derivatives, name: fn}
+            op.declare({**derivatives, name: fn})
         else:
-            op.shared = fn
-        op._specialise()
+            op.declare({}, fn)
         yield
     finally:
-        op.derivatives, op.shared = derivatives, shared
-        op._specialise()
+        op.declare(derivatives, shared)
 
 
 @contextlib.contextmanager
@@ -97,15 +95,6 @@ def with_backward(op: Any, change: Callable[[Backward], Backward]) -> Iterator[N
         yield
     finally:
         op.backward = right
-
-
-@contextlib.contextmanager
-def _observed(observe: Callable[..., None]) -> Iterator[None]:
-    observers.append(observe)
-    try:
-        yield
-    finally:
-        observers.remove(observe)
 
 
 # --- wrong arrays: all of this is written in ops, for raw arrays and for tensors -----------------
@@ -308,7 +297,7 @@ def stale(op: Op) -> Iterator[None]:
 
         return backward
 
-    with _observed(observe), with_backward(op, change):
+    with on_call.within(observe), with_backward(op, change):
         yield
 
 
@@ -369,5 +358,5 @@ def _at_step(op: Op, pick: Function, change: Function) -> Iterator[None]:
 
         return backward
 
-    with _observed(observe), with_backward(op, broken):
+    with on_call.within(observe), with_backward(op, broken):
         yield

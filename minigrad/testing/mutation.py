@@ -20,7 +20,7 @@ import numpy as np
 from ..backend import get_backend
 from ..derivatives import _CHECKPOINT
 from ..derivatives import checkpoint as checkpointed
-from ..graph import _OUTPUT, PlainOp, observers
+from ..graph import _OUTPUT, PlainOp, on_call
 from ..op import OPS, Op
 from ..ops import tanh
 from ..ops.convert import _TRANSFER, transfer
@@ -99,13 +99,10 @@ def _ops_in(cases: Iterable[Case]) -> dict[Op, set[str]]:
             reached = [name for name, edge in zip(op.inputs, node.edges, strict=False) if edge]
             found.setdefault(op, set()).update(reached)
 
-    observers.append(observe)
-    try:
+    with on_call.within(observe):
         for case in cases:
             if case.slope != "none":
                 checks.gradients(case, case.draw(), order=1)
-    finally:
-        observers.remove(observe)
     return found
 
 

@@ -1,0 +1,199 @@
+"""What the text of ops calls off the hot path: operands that are no tensors, and checks.
+
+The checks are for ops from outside of minigrad, whose forward or derivative may give anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from .graph import Node
+from .tensor import Tensor, same_backend
+
+if TYPE_CHECKING:
+    from .op import Op
+
+KINDS = "fiub"  # of dtypes that tensors may have, as NumPy abbreviates them
+
+
+class DeclarationError(TypeError):
+    """An op is declared in a way that can't work.
+
+    >>> @mg.op
+    ... def cube(xp, x):
+    ...     return x * x * x
+    >>> try:
+    ...     cube.vjp(z=lambda g: g)
+    ... except mg.DeclarationError as error:
+    ...     print(error)
+    op cube: a derivative is declared for 'z', but its array inputs are x
+    """
+
+
+# --- operands ------------------------------------------------------------------------------
+
+
+def operand(op: Op, value: Any, backend: Any) -> Any:
+    """A raw array (or a Python number) from what stands beside a tensor in an op call."""
+    if isinstance(value, np.generic):
+        return value.item()  # a NumPy scalar is a number, and must not upcast the tensor
+    if isinstance(value, (int, float)):
+        return value  # of a subclass, such as a size with a name
+    if isinstance(value, backend.array_type) and value.dtype.kind in KINDS:
+        return backend.copy(value)  # the caller may edit it while the graph keeps it
+    if isinstance(value, np.ndarray) and not backend.is_host:
+        raise TypeError(
+            f"{op.name}: a NumPy array meets a tensor on backend {backend.name!r}; say where it "
+            "is to be: mg.tensor(array, backend=...)"
+        )
+    if isinstance(value, (list, tuple, np.ndarray)):
+        from .creation import tensor
+
+        return tensor(value, backend=backend)._data
+    raise TypeError(
+        f"{op.name}: takes tensors, arrays and numbers; got {type(value).__name__} {value!r:.60}"
+    )
+
+
+def operands(op: Op, values: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
+    """Backend, raw arrays and nodes of an op's any number of inputs."""
+    tensors = [x for x in values if isinstance(x, Tensor)]
+    if not tensors:
+        if not values:
+            raise ValueError(f"{op.name}: needs at least one array")
+        return None, (), ()
+    backend = same_backend(op.name, *tensors)
+    data = tuple(
+        x._data if isinstance(x, Tensor) else backend.asarray(operand(op, x, backend))
+        for x in values
+    )
+    return backend, data, tuple(x._node if isinstance(x, Tensor) else None for x in values)
+
+
+def lift(value: Any) -> Tensor:
+    """A tensor from what was passed to an op in its place."""
+    from .creation import tensor
+
+    return tensor(value)
+
+
+# --- what a forward gives ------------------------------------------------------------------
+
+
+def checked_result(op: Op, y: Any, backend: Any, which: str = "it") -> Any:
+    """The forward's result as an array of the backend; an error if it is none."""
+    if isinstance(y, np.generic):
+        y = backend.asarray(y)
+    elif isinstance(y, Tensor) and y.backend is backend:
+        y = y._data  # of a forward that is written in ops
+    if not isinstance(y, backend.array_type):
+        several = isinstance(y, (list, tuple)) and not op.many
+        raise TypeError(
+            f"op {op.name}: its forward must return an array of backend {backend.name!r}; {which} "
+            f"returned {_kind(y)}"
+            + (". An op of several outputs is declared by @mg.op(many=True)" if several else "")
+        )
+    if y.dtype.kind not in KINDS:
+        raise TypeError(
+            f"op {op.name}: its forward must return floats, integers or truth values; {which} "
+            f"returned {y.dtype}"
+        )
+    return y
+
+
+def checked_results(op: Op, ys: Any, backend: Any) -> list[Any]:
+    """The same for an op of several outputs."""
+    if not isinstance(ys, (list, tuple)):
+        raise TypeError(
+            f"op {op.name}: it is declared with many=True, so its forward must return a list of "
+            f"arrays; it returned {_kind(ys)}"
+        )
+    return [checked_result(op, y, backend, f"output {i}") for i, y in enumerate(ys)]
+
+
+def no_derivative(op: Op) -> NoReturn:
+    """An op that has no derivative is called with an input that requires a gradient."""
+    if op.variadic:
+        declare, none = "vjp_all(...)", "vjp_all(None)"
+    else:
+        declare = f"vjp({', '.join(f'{x}=...' for x in op.inputs)})"
+        none = declare.replace("...", "None")
+    raise DeclarationError(
+        f"{op.name} has no derivative: declare {op.name}.{declare} or say {op.name}.{none} if no "
+        "gradient flows"
+    )
+
+
+# --- what a derivative gives ---------------------------------------------------------------
+
+
+def outdated(op: Op) -> NoReturn:
+    """A backward pass meets a call of an op from before its derivatives were declared again."""
+    raise RuntimeError(
+        f"the derivative of {op.name} was declared again after this graph was built; run the "
+        "forward pass again"
+    )
+
+
+def checked_gradient(op: Op, part: Any, name: str, like: Node, work: Any) -> Any:
+    """What a derivative gave for the input `name`, fitted to it; an error if it can't be.
+
+    It may have the shape of the input, or one that the input broadcasts to.
+    """
+    backend = like.backend
+    wanted = Tensor if work.builds_graph else backend.array_type
+    given = _kind(part)
+    if isinstance(part, np.generic) and not work.builds_graph:
+        part = backend.asarray(part)
+    elif isinstance(part, Tensor) and part.backend is backend and not work.builds_graph:
+        part = part._data  # of a constant in the derivative
+    if not isinstance(part, wanted):
+        cure = f"0 * g, or declare {name}=None if no gradient flows there"
+        if part is not None:
+            cure = "what is written in operators and minigrad's ops from g and what was saved"
+        raise TypeError(
+            f"op {op.name}: its derivative for {name} returned {given} in place of a gradient of "
+            f"shape {tuple(like.shape)}; return {cure}"
+        )
+    if part.dtype.kind not in KINDS:
+        raise TypeError(f"op {op.name}: its derivative for {name} returned {part.dtype}")
+    shape, target = part.shape, like.shape
+    if len(shape) < len(target) or any(
+        n not in (1, m) for n, m in zip(target[::-1], shape[::-1], strict=False)
+    ):
+        raise ValueError(
+            f"op {op.name}: its derivative for {name} returned shape {tuple(shape)}, and {name} "
+            f"has shape {tuple(target)}; a gradient has the shape of its input"
+        )
+    return part if shape == target and part.dtype == like.dtype else work.fit(part, like)
+
+
+def checked_gradients(op: Op, parts: Any, node: Node, work: Any) -> Sequence[Any]:
+    """The same for a derivative that is shared by all inputs."""
+    if not isinstance(parts, (list, tuple)) or len(parts) != len(node.edges):
+        got = f"{len(parts)}" if isinstance(parts, (list, tuple)) else _kind(parts)
+        raise TypeError(
+            f"op {op.name}: its derivative must return a list of {len(node.edges)} gradients, one "
+            f"per input; it returned {got}"
+        )
+    names = op.inputs
+    if op.variadic:
+        names = tuple(f"{op.inputs[0]}[{i}]" for i in range(len(parts)))
+    return [
+        checked_gradient(op, part, name, edge, work) if edge in work.grads else None
+        for part, name, edge in zip(parts, names, node.edges, strict=True)
+    ]
+
+
+def _kind(value: Any) -> str:
+    """What was given in place of an array, in words."""
+    if value is None:
+        return "None"
+    if isinstance(value, np.ndarray):
+        return "a NumPy array"
+    if isinstance(value, (list, tuple)):
+        return f"a {type(value).__name__} of {len(value)}"
+    return f"{type(value).__name__} {value!r:.60}"
