@@ -112,6 +112,10 @@ class Sweep:
         backend = node.backend
         return Tensor(g, backend) if g.__class__ is backend.array_type else wrap(g, backend)
 
+    def copy(self, g: Any, node: Node) -> Tensor:
+        """A gradient that the user may keep and edit."""
+        return wrap(node.backend.copy(g), node.backend)
+
     def array(self, g: Tensor) -> Any:
         """A gradient that the user gave, as this sweep calculates with it."""
         return g._data
@@ -161,6 +165,10 @@ class GraphSweep(Sweep):
         """It is a tensor already."""
         return g
 
+    def copy(self, g: Tensor, node: Node) -> Tensor:
+        """With a history it is the graph's, and no copy."""
+        return super().copy(g._data, node) if g._node is None else g
+
     def array(self, g: Tensor) -> Any:
         """It stays a tensor, with its history."""
         return g
@@ -184,11 +192,13 @@ def sweep(
     graph: bool = False,
     retain: bool = False,
     ends: Collection[Node] = (),
+    taken: dict[int, Any] | None = None,
 ) -> dict[Node, Tensor | None]:
     """Gradients of the seeded nodes' weighted sum, by node: for `wanted` ones, or all leaves.
 
-    `seeds` pairs nodes with cotangents; the sweep goes no further than nodes of `ends`. None
-    stands for a node that was not reached.
+    `seeds` pairs nodes with cotangents. The sweep goes no further than nodes of `ends`, and what
+    it finds for them is a part of their gradients, which no hook sees. None stands for a node
+    that was not reached. `taken` is told of the arrays that others may hold, see `_unshared`.
     """
     visit, grads = _plan([node for node, _ in seeds], wanted, ends)
     if wanted is None:
@@ -216,7 +226,7 @@ def sweep(
                     if g is None:
                         continue
                     if node.hooks is not None:
-                        g = _hooked(node, g, work)
+                        g = _hooked(node, g, work, taken)
                     saved = node.saved
                     if on_read or graph or saved is None:
                         saved = work.saved(node)
@@ -232,33 +242,49 @@ def sweep(
                         node.saved = None
         visited = set(visit)
         for node in keep:
-            if node.hooks is not None and node not in visited and grads[node] is not None:
-                grads[node] = _hooked(node, grads[node], work)
+            if node.hooks is None or node in visited or node in ends or grads[node] is None:
+                continue
+            grads[node] = _hooked(node, grads[node], work, taken)
     return {node: None if (g := grads[node]) is None else work.tensor(g, node) for node in keep}
 
 
-def _hooked(node: Node, g: Any, work: Sweep) -> Any:
-    """The gradient after the tensor's hooks, which see and return tensors."""
+def _hooked(node: Node, g: Any, work: Sweep, taken: dict[int, Any] | None) -> Any:
+    """The gradient after the tensor's hooks, which see copies and return tensors."""
+    assert node.hooks is not None
     token = raw_backend.set(None)  # a hook is the user's code: its ops make tensors
     try:
-        for hook in node.hooks or ():
-            changed = hook(work.tensor(g, node))
+        for hook in node.hooks.functions():
+            changed = hook(work.copy(g, node))
             if changed is None:
                 continue
-            if not isinstance(changed, Tensor) or changed.shape != node.shape:
-                raise TypeError(
-                    f"a hook on a tensor of shape {node.shape} must return None or a tensor of "
-                    f"that shape; it returned {_describe(changed)}"
-                )
+            _check_changed(changed, node)
             g = work.array(changed)
+            if taken is not None:
+                _take(changed._data, taken)
+        for tensor in node.hooks.keepers():
+            kept = work.copy(g, node)
+            tensor.grad = kept if tensor.grad is None else tensor.grad + kept
+    except Exception as error:
+        error.add_note(f"This happened in a hook on a tensor of shape {node.shape}.")
+        raise
     finally:
         raw_backend.reset(token)
     return g
 
 
+def _check_changed(changed: Any, node: Node) -> None:
+    """Raise unless what a hook returned can take the place of the gradient."""
+    same = isinstance(changed, Tensor) and changed.backend is node.backend
+    if not same or (changed.shape, changed.dtype) != (node.shape, node.dtype):
+        raise TypeError(
+            f"a hook on a tensor of shape {node.shape} must return None or a tensor of that shape, "
+            f"{node.dtype} on {node.backend.name!r}; it returned {_describe(changed)}"
+        )
+
+
 def _describe(value: Any) -> str:
     if isinstance(value, Tensor):
-        return f"a tensor of shape {value.shape}"
+        return f"a tensor of shape {value.shape}, {value.dtype} on {value.backend.name!r}"
     return f"{type(value).__name__} {value!r}"[:80]
 
 
@@ -307,11 +333,21 @@ def backward(
     """Add the gradient of `output`, weighted by `g`, to `.grad` of every leaf; see Tensor."""
     seed = _seed(output, g, "the tensor that backward() was called on")
     retain = retain_graph or create_graph
-    taken = {id(_owner(seed[1]._data))}  # a cotangent may reach a leaf untouched
-    for node, gradient in sweep([seed], graph=create_graph, retain=retain).items():
+    taken: dict[int, Any] = {}
+    _take(seed[1]._data, taken)  # a cotangent may reach a leaf untouched
+    found = []
+    for node, gradient in sweep([seed], graph=create_graph, retain=retain, taken=taken).items():
         leaf = node.tensor() if isinstance(node, Leaf) else None
-        if leaf is None or gradient is None:
+        if leaf is None or gradient is None or leaf._node is None:  # dropped, unused, or frozen
             continue
+        if (leaf.dtype, leaf.backend) != (node.dtype, node.backend):
+            raise RuntimeError(
+                f"a leaf of shape {node.shape} was {node.dtype} on {node.backend.name!r} in the "
+                f"forward pass, and is {leaf.dtype} on {leaf.backend.name!r} now. Convert it "
+                "before the forward pass, or after backward()"
+            )
+        found.append((leaf, gradient))
+    for leaf, gradient in found:
         if leaf.grad is not None:
             leaf.grad = leaf.grad + gradient
         else:
@@ -323,15 +359,23 @@ def _owner(array: Any) -> Any:
     return array if base is None else base
 
 
-def _unshared(gradient: Tensor, taken: set[int]) -> Tensor:
-    """`gradient` in memory of its own: two leaves never share one array, nor a leaf and `g`."""
+def _take(array: Any, taken: dict[int, Any]) -> None:
+    """Note that others may hold `array`: no gradient is to share its memory."""
+    owner = _owner(array)
+    taken[id(owner)] = owner
+
+
+def _unshared(gradient: Tensor, taken: dict[int, Any]) -> Tensor:
+    """`gradient` in memory of its own: two leaves never share one array, nor a leaf and `g`.
+
+    `taken` are the arrays that others hold, by id; that of the result is one more.
+    """
     data = gradient._data
     owner = _owner(data)
     own = owner is data or _is_all_of(data, owner)
     if gradient._node is None and (not own or id(owner) in taken):
-        owner = gradient.backend.copy(data)
-        gradient = Tensor(owner, gradient.backend)
-    taken.add(id(owner))
+        gradient = Tensor(gradient.backend.copy(data), gradient.backend)
+    _take(gradient._data, taken)
     return gradient
 
 
@@ -355,7 +399,9 @@ def grad(
     retain_graph: bool | None = None,
     allow_unused: bool = False,
 ) -> Any:
-    """Gradients of `outputs` with respect to `inputs`, without touching any `.grad`.
+    """Gradients of `outputs` with respect to `inputs`, without touching `.grad` of any leaf.
+
+    Hooks on the way run, and tensors that `retain_grad()` was called on keep their gradients.
 
     Parameters
     ----------
@@ -397,8 +443,10 @@ def grad(
         for i, (y, g) in enumerate(zip(outputs_, cotangents, strict=True))
     ]
     retain = create_graph if retain_graph is None else retain_graph
-    found = sweep(seeds, nodes, graph=create_graph, retain=retain)
-    taken = {id(_owner(g._data)) for _, g in seeds}
+    taken: dict[int, Any] = {}
+    for _, g in seeds:
+        _take(g._data, taken)
+    found = sweep(seeds, nodes, graph=create_graph, retain=retain, taken=taken)
     results: list[Tensor | None] = []
     for i, (x, node) in enumerate(zip(inputs_, nodes, strict=True)):
         gradient = found[node]

@@ -116,6 +116,42 @@ time_step = _TimeStep()
 ALL_STEPS = -1  # what it is set to while a cell or a function is traced
 
 
+class Hooks:
+    """What is done with a node's gradient once it is complete: functions, then tensors keep it."""
+
+    __slots__ = ("_functions", "_keepers")
+
+    def __init__(self) -> None:
+        self._functions: dict[object, Callable[[Any], Any]] = {}
+        self._keepers: list[weakref.ref[Tensor]] = []
+
+    def add(self, function: Callable[[Any], Any]) -> Callable[[], None]:
+        """Call `function` after those that are there; returns what takes it away again."""
+        key, functions = object(), self._functions
+        functions[key] = function
+
+        def remove() -> None:
+            functions.pop(key, None)
+
+        return remove
+
+    def keep_in(self, tensor: Tensor) -> None:
+        """Let `tensor` keep the gradient in its `.grad`, as long as it lives."""
+        if all(known is not tensor for known in self.keepers()):
+            self._keepers.append(weakref.ref(tensor))
+
+    def functions(self) -> list[Callable[[Any], Any]]:
+        """The functions as of now: one that runs may add and remove some."""
+        return list(self._functions.values())
+
+    def keepers(self) -> list[Tensor]:
+        """The tensors that keep the gradient."""
+        return [tensor for keeper in self._keepers if (tensor := keeper()) is not None]
+
+    def __len__(self) -> int:
+        return len(self._functions) + len(self.keepers())
+
+
 class Node:
     """One op call: its op, the nodes of its inputs, and what its derivative needs."""
 
@@ -140,7 +176,13 @@ class Node:
     shape: Any  # of the output; a list of shapes for an op of several outputs
     dtype: Any
     backend: Any
-    hooks: list[Callable[[Any], Any]] | None
+    hooks: Hooks | None
+
+    def hooked(self) -> Hooks:
+        """Its hooks, to add some."""
+        if self.hooks is None:
+            self.hooks = Hooks()
+        return self.hooks
 
     def __repr__(self) -> str:
         return f"<node {self.op.name} {self.shape}>"

@@ -14,7 +14,7 @@ import numpy as np
 
 from .backend import backend_at, current_backend
 from .creation import as_dtype, tensor
-from .graph import Leaf, no_grad
+from .graph import no_grad
 from .tensor import Tensor
 
 __all__ = ["Buffer", "Module", "Parameter"]
@@ -198,8 +198,7 @@ class Module:
             if held.grad is not None:
                 held.grad = convert(held.grad).detach()
             if held._node is not None:  # a leaf's node tells its backend and dtype
-                hooks, held._node = held._node.hooks, Leaf(held)
-                held._node.hooks = hooks
+                held._node = held._as_leaf()
         return self
 
     # --- state -----------------------------------------------------------------------------

@@ -80,11 +80,14 @@ class Optimizer:
             p.grad = None
 
     def step(self) -> None:
-        """Update every parameter that has a gradient; those without stay as they are.
+        """Update every parameter that has a gradient, frozen or not; the others stay as they are.
 
-        Raises RuntimeError if none has, or if a gradient or the running values are of another
-        shape, dtype or backend than their parameter; no parameter has changed then.
+        Raises RuntimeError if none has (unless all are frozen), or if a gradient or the running
+        values are of another shape, dtype or backend than their parameter; no parameter has
+        changed then.
         """
+        if all(p.grad is None and not p.requires_grad for p in self._params):
+            return
         for p, g in _with_gradient(f"{type(self).__name__}.step()", self._params):
             self._check_gradient(p, g)
             self._check_state(p)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -26,7 +26,8 @@ class Tensor:
         that meets an edited array says so.
     grad : Tensor or None, filled by `backward()`; of the shape and dtype of the tensor.
     backend : the backend that computes with it.
-    requires_grad : whether gradients flow to it. Can be set on leaves of a float dtype.
+    requires_grad : whether gradients flow to it. Can be set on leaves of a float dtype; a leaf that
+        is frozen (False) when a backward pass reaches it gets no `.grad`.
     shape, dtype, ndim, size : as NumPy has them.
 
     Examples
@@ -39,10 +40,11 @@ class Tensor:
     tensor([2., 4.])
     """
 
-    __slots__ = ("__weakref__", "_data", "_node", "backend", "grad")
+    __slots__ = ("__weakref__", "_data", "_leaf", "_node", "backend", "grad")
 
     _data: Any
     _node: Node | None
+    _leaf: Leaf  # its node whenever it is a leaf that requires a gradient; unset until it is one
     backend: Any
     grad: Tensor | None
 
@@ -129,7 +131,30 @@ class Tensor:
                 f"only float tensors can require a gradient; this one is {self.dtype}. "
                 "Convert it first: x.astype('float32')"
             )
-        self._node = Leaf(self) if value else None
+        self._node = self._as_leaf() if value else None
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Set `requires_grad`, and return the tensor; False freezes it.
+
+        >>> import minigrad as mg
+        >>> w = mg.ones(2).requires_grad_()
+        >>> loss = (w * 3).sum()
+        >>> _ = w.requires_grad_(False)
+        >>> loss.backward()
+        >>> w.grad is None
+        True
+        """
+        self.requires_grad = requires_grad
+        return self
+
+    def _as_leaf(self) -> Leaf:
+        """Its node as a leaf: the same one after it was frozen, since older graphs have it."""
+        leaf: Leaf | None = getattr(self, "_leaf", None)
+        if leaf is None or (leaf.dtype, leaf.backend) != (self.dtype, self.backend):
+            hooks = None if leaf is None else leaf.hooks
+            leaf = self._leaf = Leaf(self)
+            leaf.hooks = hooks
+        return leaf
 
     @property
     def is_leaf(self) -> bool:
@@ -165,7 +190,9 @@ class Tensor:
     def register_hook(self, hook: Callable[[Tensor], Any]) -> Callable[[], None]:
         """Call `hook(gradient)` when this tensor's gradient is complete; it may return another.
 
-        Returns a function that removes the hook.
+        Hooks run in the order of their registration, each once per backward pass, and see a copy:
+        to change the gradient, return a tensor of its shape, dtype and backend. The same function
+        may be registered twice. Returns a function that removes this registration.
 
         >>> import minigrad as mg
         >>> x = mg.ones(2, requires_grad=True)
@@ -174,29 +201,28 @@ class Tensor:
         >>> x.grad
         tensor([30., 30.])
         """
-        node = self._node
-        if node is None:
+        if self._node is None:
             raise RuntimeError("a hook needs a tensor that requires a gradient")
-        if node.hooks is None:
-            node.hooks = []
-        hooks = node.hooks
-        hooks.append(hook)
-
-        def remove() -> None:
-            if hook in hooks:
-                hooks.remove(hook)
-
-        return remove
+        return self._node.hooked().add(hook)
 
     def retain_grad(self) -> None:
-        """Fill `.grad` of this tensor, too, though it is no leaf."""
-        if self.is_leaf:
-            return
+        """Fill `.grad` of this tensor, too, though it is no leaf.
 
-        def keep(g: Tensor) -> None:
-            self.grad = g if self.grad is None else self.grad + g
+        It becomes the gradient after all hooks, in memory of its own. Raises RuntimeError if the
+        tensor requires no gradient.
 
-        self.register_hook(keep)
+        >>> import minigrad as mg
+        >>> x = mg.ones(2, requires_grad=True)
+        >>> y = x * 3
+        >>> y.retain_grad()
+        >>> (y * y).sum().backward()
+        >>> y.grad
+        tensor([6., 6.])
+        """
+        if self._node is None:
+            raise RuntimeError("retain_grad() needs a tensor that requires a gradient")
+        if not self.is_leaf:
+            self._node.hooked().keep_in(self)
 
     def zero_grad(self) -> None:
         """Forget the gradient."""
