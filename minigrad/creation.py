@@ -111,6 +111,10 @@ def tensor(
 
 
 def _host_array(data: Any, dtype: Any) -> np.ndarray:
+    if data is None:  # NumPy would make a NaN of it
+        raise TypeError(
+            "can't make a tensor of NoneType None: tensors hold numbers or truth values"
+        )
     typed = hasattr(data, "dtype")
     if not typed and isinstance(data, (list, tuple)) and any(isinstance(x, Tensor) for x in data):
         data = [x.numpy() if isinstance(x, Tensor) else x for x in data]
@@ -181,10 +185,11 @@ def _is_size(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-_EXAMPLES = {"eye": "eye(3)", "full": "full((2, 3), 7)", "linspace": "linspace(0, 1, 5)"}
+_EXAMPLES = {"eye": "eye(3)", "full": "full((2, 3), 7)"}
+_EXAMPLES |= {"layer_norm": "layer_norm(x, 3)", "linspace": "linspace(0, 1, 5)"}
 
 
-def _shaped(asked_by: str, shape: Any) -> tuple[int, ...]:
+def as_shape(asked_by: str, shape: Any) -> tuple[int, ...]:
     """A shape that a user gave: an integer or a sequence of them, none below 0."""
     sizes = shape if isinstance(shape, (list, tuple, np.ndarray)) else (shape,)
     for n in sizes:
@@ -212,7 +217,7 @@ def shape_and_options(
     sizes = list(takewhile(_is_size, more)) if _is_size(shape) else []
     others = more[len(sizes) :]
     if others and isinstance(others[0], float):
-        _shaped(asked_by, (others[0],))  # raises: no size is a float
+        as_shape(asked_by, (others[0],))  # raises: no size is a float
     if others and isinstance(others[0], (int, list, tuple, np.ndarray)):
         raise TypeError(
             f"{asked_by}: after {shape!r:.40} comes the dtype; got {others[0]!r:.40}. Write the "
@@ -225,7 +230,7 @@ def shape_and_options(
     options.update(zip(options, others, strict=False))
     dtype = options["dtype"]
     options["dtype"] = get_default_dtype() if dtype is None else as_dtype(asked_by, dtype)
-    return _shaped(asked_by, [shape, *sizes] if _is_size(shape) else shape), options
+    return as_shape(asked_by, [shape, *sizes] if _is_size(shape) else shape), options
 
 
 def _finish(array: Any, backend: Any, requires_grad: bool) -> Tensor:
@@ -315,7 +320,7 @@ def full(
             [7, 7]])
     """
     target = get_backend(backend) if backend is not None else current_backend()
-    shape = _shaped("full", shape)
+    shape = as_shape("full", shape)
     if isinstance(fill_value, Tensor):
         raise TypeError(
             f"full: the value is a number; got a tensor of shape {fill_value.shape}. Spread it "
@@ -407,7 +412,7 @@ def linspace(
     >>> mg.linspace(0, 1, 5)
     tensor([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
-    num = _shaped("linspace", num)[0]
+    num = as_shape("linspace", num)[0]
     array = _spaced("linspace", "(0, 1, 5)", np.linspace, start, stop, num)
     return tensor(_as_default(array, dtype), requires_grad, dtype, backend)
 
@@ -425,7 +430,7 @@ def eye(
     tensor([[1., 0.],
             [0., 1.]])
     """
-    sizes = _shaped("eye", (n, n if m is None else m))
+    sizes = as_shape("eye", (n, n if m is None else m))
     dtype = get_default_dtype() if dtype is None else dtype
     return tensor(np.eye(*sizes), requires_grad, dtype, backend)
 

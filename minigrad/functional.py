@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from .creation import tensor
+from .creation import as_shape, tensor
 from .fuse import fuse, fuse_on_devices
+from .messages import check_probability
+from .op_calls import as_tensor
 from .ops import (
     abs,
     astype,
@@ -51,6 +53,7 @@ def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
     >>> mg.log_softmax(mg.tensor([0.0, -1000.0]))
     tensor([    0., -1000.])
     """
+    x = as_tensor(x)
     return x - logsumexp(x, axis=axis, keepdims=True)
 
 
@@ -62,6 +65,7 @@ def softmax(x: Tensor, axis: int = -1) -> Tensor:
     >>> mg.softmax(mg.tensor([0.0, 0.0]))
     tensor([0.5, 0.5])
     """
+    x = as_tensor(x)
     if not x.size:
         return exp(x)
     # The largest is subtracted against overflow alone: it cancels, and so do its gradients.
@@ -76,6 +80,7 @@ def silu(x: Tensor) -> Tensor:
     >>> mg.silu(mg.tensor([0.0, 100.0]))
     tensor([  0., 100.])
     """
+    x = as_tensor(x)
     return x * sigmoid(x)
 
 
@@ -88,6 +93,7 @@ def gelu(x: Tensor) -> Tensor:
     >>> mg.gelu(mg.tensor([0.0, 100.0]))
     tensor([  0., 100.])
     """
+    x = as_tensor(x)
     return 0.5 * x * (1 + tanh(math.sqrt(2 / math.pi) * x * (1 + 0.044715 * square(x))))
 
 
@@ -98,6 +104,7 @@ def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
     >>> mg.elu(mg.tensor([-100.0, 2.0]))
     tensor([-1.,  2.])
     """
+    x = as_tensor(x)
     positive = x > 0
     return where(positive, x, alpha * expm1(where(positive, 0, x)))
 
@@ -109,6 +116,7 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
     >>> mg.leaky_relu(mg.tensor([-100.0, 2.0]))
     tensor([-1.,  2.])
     """
+    x = as_tensor(x)
     return where(x > 0, x, negative_slope * x)
 
 
@@ -121,6 +129,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     >>> mg.linear(mg.ones((5, 3)), mg.ones((2, 3)), mg.zeros(2)).shape
     (5, 2)
     """
+    x, weight = as_tensor(x, weight), as_tensor(weight, x)
     y = x @ weight.T
     return y if bias is None else y + bias
 
@@ -135,6 +144,12 @@ def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> T
     tensor([[3., 3.],
             [1., 1.]])
     """
+    weight = as_tensor(weight)
+    if weight.ndim != 2:
+        raise ValueError(
+            f"embedding: the table must be (V, D); got shape {weight.shape}. The indices come "
+            "first: embedding(indices, weight)"
+        )
     indices = _integers(indices, weight, "embedding", weight.shape[0])
     rows = getitem(weight, index=weight.backend.copy(indices._data))
     if padding_idx is None:
@@ -148,8 +163,8 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     >>> sorted(set(mg.dropout(mg.ones(100), p=0.5).tolist()))
     [0.0, 2.0]
     """
-    if not 0 <= p <= 1:
-        raise ValueError(f"dropout: p is a probability, from 0 to 1; got {p}")
+    x = as_tensor(x)
+    check_probability("dropout: p", p)
     if not training or p == 0:
         return x
     kept = tensor(generator().random(x.shape, dtype="float32") >= p, backend=x.backend)
@@ -175,7 +190,8 @@ def layer_norm(
     >>> mg.layer_norm(mg.tensor([[1.0, 3.0]]), 2, eps=0)
     tensor([[-1.,  1.]])
     """
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    x = as_tensor(x)
+    shape = as_shape("layer_norm", normalized_shape)
     if tuple(x.shape[x.ndim - len(shape) :]) != shape:
         raise ValueError(f"layer_norm: the last axes of x {x.shape} are not {shape}")
     if len(shape) == 1:
@@ -213,7 +229,10 @@ def _same_shape(name: str, x: Tensor, target: Any) -> Tensor:
     if not isinstance(target, Tensor):
         target = tensor(target, dtype=x.dtype, backend=x.backend)
     if x.shape != target.shape:
-        raise ValueError(f"{name}: prediction {x.shape} and target {target.shape} differ in shape")
+        same = f"; write target.reshape({x.shape})" if x.size == target.size else ""
+        raise ValueError(
+            f"{name}: prediction {x.shape} and target {target.shape} differ in shape{same}"
+        )
     return target
 
 
@@ -223,6 +242,7 @@ def mse_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     >>> mg.mse_loss(mg.tensor([1.0, 2.0]), [1.0, 4.0])
     tensor(2.)
     """
+    x = as_tensor(x)
     return _reduce(_squared_errors(x, _same_shape("mse_loss", x, target)), reduction)
 
 
@@ -237,6 +257,7 @@ def l1_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     >>> mg.l1_loss(mg.tensor([1.0, 2.0]), [1.0, 4.0])
     tensor(1.)
     """
+    x = as_tensor(x)
     return _reduce(_absolute_errors(x, _same_shape("l1_loss", x, target)), reduction)
 
 
@@ -251,8 +272,9 @@ def huber_loss(x: Tensor, target: Any, delta: float = 1.0, reduction: str = "mea
     >>> mg.huber_loss(mg.tensor([1.0, 2.0]), [1.0, 4.0])
     tensor(0.75)
     """
-    if delta <= 0:
-        raise ValueError(f"huber_loss: delta must be positive; got {delta}")
+    x = as_tensor(x)
+    if not isinstance(delta, (int, float, np.number)) or not delta > 0:
+        raise ValueError(f"huber_loss: delta must be positive; got {delta!r:.40}")
     return _reduce(_huber_losses(x, _same_shape("huber_loss", x, target), delta), reduction)
 
 
@@ -274,6 +296,7 @@ def binary_cross_entropy_with_logits(
     >>> mg.binary_cross_entropy_with_logits(mg.tensor([100.0, 100.0]), [1, 0])
     tensor(50.)
     """
+    x = as_tensor(x)
     target = _same_shape("binary_cross_entropy_with_logits", x, target)
     return _reduce(_logit_losses(x, target, pos_weight), reduction)
 
@@ -312,16 +335,18 @@ def cross_entropy(
     >>> mg.cross_entropy(mg.tensor([[0.0, 0.0], [5.0, 0.0]]), [1, 0]).item()  # doctest: +ELLIPSIS
     0.34993...
     """
+    logits = as_tensor(logits)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"cross_entropy: label_smoothing is from 0 to 1; got {label_smoothing}")
     if logits.ndim == 0:
         raise ValueError("cross_entropy: logits need a class axis; got a tensor of no dimensions")
     if not isinstance(target, (Tensor, logits.backend.array_type)):
         target = np.asarray(target)  # classes are checked before they go to a device
-    if target.dtype.kind != "f":
+    if target.dtype.kind != "f" or target.shape != logits.shape:
         options = weight, ignore_index, reduction, label_smoothing
         return _over_labels(logits, target, *options, are_logits=True)
     target = _same_shape("cross_entropy", logits, target)
+    weight = _class_weight("cross_entropy", weight, logits)
     logits, target = _classes_last(logits), _classes_last(target)
     return _reduce(_soft_losses(logits, target, weight, label_smoothing), reduction)
 
@@ -339,6 +364,9 @@ def nll_loss(
     >>> round(mg.nll_loss(mg.log(mg.tensor([[0.25, 0.75]])), [1]).item(), 4)
     0.2877
     """
+    log_probabilities = as_tensor(log_probabilities)
+    if not isinstance(target, (Tensor, log_probabilities.backend.array_type)):
+        target = np.asarray(target)
     options = weight, ignore_index, reduction, label_smoothing
     return _over_labels(log_probabilities, target, *options, are_logits=False)
 
@@ -353,19 +381,13 @@ def _over_labels(
     are_logits: bool,
 ) -> Tensor:
     """The loss of integer classes, of logits or of logarithms of probabilities."""
+    name = "cross_entropy" if are_logits else "nll_loss"
     classes = x.shape[min(1, x.ndim - 1)]
     shape = x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()
-    target = _integers(target, x, "cross_entropy", classes, allowed=ignore_index)
-    if target.shape != shape:
-        raise ValueError(
-            f"cross_entropy: logits {x.shape} need integer targets of shape "
-            f"{shape}; got {target.shape}"
-        )
-    if weight is not None and weight.shape != (classes,):
-        raise ValueError(
-            f"cross_entropy: {classes} classes need a weight of shape ({classes},); "
-            f"got {weight.shape}"
-        )
+    if target.shape != shape or target.dtype.kind not in "iu" or x.dtype.kind != "f":
+        raise _no_labels(name, x, target, shape)
+    target = _integers(target, x, name, classes, allowed=ignore_index)
+    weight = _class_weight(name, weight, x)
     rows = reshape(_classes_last(x), (math.prod(shape), classes))  # (M, C)
     target = reshape(target, (math.prod(shape), 1))  # (M, 1)
     options = weight, ignore_index, label_smoothing, are_logits
@@ -373,6 +395,50 @@ def _over_labels(
         return _weighted_mean(*_label_losses(rows, target, *options, has_factors=True))
     losses = _label_losses(rows, target, *options, has_factors=False)
     return _reduce(reshape(losses, shape), reduction)
+
+
+def _no_labels(name: str, x: Tensor, target: Any, shape: tuple[int, ...]) -> Exception:
+    """The error for targets that aren't one class for each prediction, integers of this shape."""
+    what, given = "logits" if name == "cross_entropy" else "x", f"{target.dtype} {target.shape}"
+    if x.dtype.kind != "f":
+        return TypeError(
+            f"{name}: {what} must be floats; got {x.dtype} {x.shape}. The prediction comes first: "
+            f"{name}({what}, target)"
+        )
+    if target.dtype.kind not in "fiub":
+        return TypeError(f"{name}: targets must be integers, one class each; got {given}")
+    if target.shape == shape:
+        return TypeError(
+            f"{name}: classes must be integers; got {given}. Convert them: target.astype('int64')"
+        )
+    text = f"{name}: {what} {x.shape} need integer targets of shape {shape}; got {target.shape}"
+    if target.shape == x.shape and name == "cross_entropy":
+        text += ". Probabilities must be floats: target.astype('float32')"
+    elif target.shape == x.shape:
+        text += ". For targets with a 1 at each class, write mg.argmax(target, axis=1)"
+    elif x.ndim > 2 and target.shape == x.shape[:-1]:
+        text += (
+            f". The class axis of {what} is the second, as in PyTorch; move the last one there: "
+            f"mg.moveaxis({what}, -1, 1)"
+        )
+    elif math.prod(target.shape) == math.prod(shape):
+        text += f". Write target.reshape({shape})"
+    return ValueError(text)
+
+
+def _class_weight(name: str, weight: Any, x: Tensor) -> Tensor | None:
+    """The factor of each class as a tensor (C,)."""
+    if weight is None:
+        return None
+    if isinstance(weight, str):
+        raise TypeError(f"{name}: weight has a factor per class; write reduction={weight!r}")
+    classes = x.shape[min(1, x.ndim - 1)]
+    weight = as_tensor(weight, x)
+    if weight.shape != (classes,):
+        raise ValueError(
+            f"{name}: {classes} classes need a weight of shape ({classes},); got {weight.shape}"
+        )
+    return weight
 
 
 def _classes_last(x: Tensor) -> Tensor:
@@ -452,7 +518,10 @@ def _integers(
         there = isinstance(values, backend.array_type)
         values = tensor(values, backend=backend if there else "numpy")
     if values.dtype.kind not in "iu":
-        raise TypeError(f"{name}: positions must be integers; got {values.dtype}")
+        raise TypeError(
+            f"{name}: positions must be integers; got {values.dtype}. Convert them: "
+            "x.astype('int64')"
+        )
     numbers, said = values._data, f"is not one of the {stop} positions 0..{stop - 1}"
     if not values.backend.is_host:
         if values.size:

@@ -31,6 +31,30 @@ class Untraceable(Exception):
     """A cell or a function does what can't be compiled; the text says what."""
 
 
+_BETWEEN = ("messages", "op", "op_calls", "fuse")  # the user's call and the place of the error
+
+
+def asked_for(default: str = "") -> str:
+    """The name of the public function of ops that is at work, as seen from the user's code.
+
+    `mg.var` computes a mean; what goes wrong in it is said of var.
+    """
+    frame: FrameType | None = sys._getframe(1)
+    name = default
+    while frame is not None:
+        code = frame.f_code
+        is_op = code.co_filename.startswith("<minigrad op")
+        if is_op and code.co_name.endswith("_backward"):
+            break
+        if is_op or any(is_within(frame, f"minigrad.{part}") for part in ("ops", "functional")):
+            own = code.co_name.startswith(("_", "<")) or code.co_name == "index"  # x[i] is getitem
+            name = name if own else code.co_name
+        elif not any(is_within(frame, f"minigrad.{part}") for part in _BETWEEN):
+            break
+        frame = frame.f_back
+    return name
+
+
 def explain(
     op: Any, error: Exception, arrays: tuple[Any, ...], settings: dict[str, Any]
 ) -> NoReturn:
@@ -41,12 +65,12 @@ def explain(
         raise error
     shapes = [tuple(getattr(x, "shape", ())) for x in arrays]
     text = (
-        _wrong_axis(settings, shapes)
-        or _PRODUCTS.get(op.name, _no_broadcast)(shapes)
+        _wrong_axis(op.name, settings, shapes)
+        or _SHAPES.get(op.name, _no_broadcast)(shapes)
         or f"{error}; called with {_given(op, arrays, settings)}"
     )
     kind = type(error) if type(error) in (ValueError, TypeError, IndexError) else ValueError
-    raise kind(f"{op.name}: {text}") from error
+    raise kind(f"{asked_for(op.name)}: {text}") from error
 
 
 def _given(op: Any, arrays: tuple[Any, ...], settings: dict[str, Any]) -> str:
@@ -58,16 +82,54 @@ def _given(op: Any, arrays: tuple[Any, ...], settings: dict[str, Any]) -> str:
     return ", ".join([*parts, *(f"{name}={value!r}"[:60] for name, value in settings.items())])
 
 
-def _wrong_axis(settings: dict[str, Any], shapes: list[tuple[int, ...]]) -> str | None:
+def check_probability(name: str, p: Any) -> None:
+    """Raise unless p is a number from 0 to 1."""
+    if isinstance(p, (bool, str)) or not hasattr(type(p), "__float__"):
+        raise TypeError(f"{name} is a probability, from 0 to 1; got {type(p).__name__} {p!r:.40}")
+    if not 0 <= p <= 1:
+        raise ValueError(f"{name} is a probability, from 0 to 1; got {p}")
+
+
+# --- axes ----------------------------------------------------------------------------------
+
+# Ops whose axis may be a tuple of axes, or None; and whose axis is a new one of the result.
+_OVER_AXES = {"all", "any", "flip", "logsumexp", "max", "mean", "min", "sum"}
+_MAKE_AN_AXIS = {"stack"}
+
+
+def _wrong_axis(name: str, settings: dict[str, Any], shapes: list[tuple[int, ...]]) -> str | None:
     axis = settings.get("axis")
-    ndim = max((len(shape) for shape in shapes), default=0)
-    axes = axis if isinstance(axis, (tuple, list)) else (axis,)
-    for one in axes:
-        if isinstance(one, int) and not -ndim <= one < ndim:
+    if axis is None or not shapes:
+        return None
+    shape = max(shapes, key=len)
+    if hasattr(axis, "backend") and axis.ndim:
+        return f"the axis is a tensor of shape {axis.shape}; put all arrays into one list: [a, b]"
+    new = 1 if name in _MAKE_AN_AXIS else 0
+    whose = f" for shape {shape}{' with a new axis' if new else ''}"
+    return axis_fault(axis, len(shape) + new, whose, name in _OVER_AXES)
+
+
+def axis_fault(axis: Any, ndim: int, whose: str = "", several: bool = False) -> str | None:
+    """What is wrong with an axis of `ndim` (or with a tuple of them, if `several` may be given)."""
+    listed = isinstance(axis, (tuple, list))
+    wanted = "an integer, a tuple of integers or None" if several else "an integer"
+    if isinstance(axis, list) and several:
+        said = tuple(axis) if len(axis) != 1 else axis[0]
+        return f"axis must be {wanted}; got {axis}, so write axis={said}"
+    if listed and not several:
+        return f"axis must be {wanted}; got {axis!r:.40}"
+    for one in axis if listed else (axis,):
+        if isinstance(one, bool) or not hasattr(type(one), "__index__"):
+            return f"axis must be {wanted}; got {axis!r:.40}"
+        if not -ndim <= one < ndim:
             allowed = f"-{ndim} to {ndim - 1}" if ndim else "none (it has no dimensions)"
-            return f"axis {one} is out of range for shape {shapes[0]}; allowed are {allowed}"
-    twice = all(isinstance(one, int) for one in axes) and len({a % ndim for a in axes}) < len(axes)
-    return f"axis {tuple(axes)} names an axis of shape {shapes[0]} twice" if twice else None
+            return f"axis {one} is out of range{whose}; allowed are {allowed}"
+    if listed and len({int(one) % ndim for one in axis}) < len(axis):
+        return f"axis {tuple(axis)} names an axis{whose.replace(' for', ' of')} twice"
+    return None
+
+
+# --- shapes --------------------------------------------------------------------------------
 
 
 def _no_broadcast(shapes: list[tuple[int, ...]]) -> str | None:
@@ -99,12 +161,16 @@ def _no_product(shapes: list[tuple[int, ...]]) -> str | None:
 
 
 def _no_join(shapes: list[tuple[int, ...]]) -> str | None:
+    if len(set(shapes)) < 2:
+        return None
     listed = ", ".join(str(shape) for shape in shapes)
     return f"shapes {listed} do not fit together; they must agree in all axes but the joined one"
 
 
-_PRODUCTS = {
-    "matmul": _no_product,
-    "concatenate": _no_join,
-    "stack": lambda shapes: f"shapes {', '.join(map(str, shapes))} differ; stack needs equal ones",
-}
+def _no_stack(shapes: list[tuple[int, ...]]) -> str | None:
+    if len(set(shapes)) < 2:
+        return None
+    return f"shapes {', '.join(map(str, shapes))} differ; stack needs equal ones"
+
+
+_SHAPES = {"matmul": _no_product, "concatenate": _no_join, "stack": _no_stack}

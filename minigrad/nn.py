@@ -11,6 +11,7 @@ import numpy as np
 from . import functional
 from . import initialisers as init
 from .creation import ones, zeros
+from .messages import check_probability
 from .module import Buffer, Module, Parameter
 from .tensor import Tensor
 
@@ -115,8 +116,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5) -> None:
-        if not 0 <= p <= 1:
-            raise ValueError(f"Dropout: p is a probability, from 0 to 1; got {p}")
+        check_probability("Dropout: p", p)
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:

@@ -291,7 +291,7 @@ _SCOPE: dict[str, Any] = {
     "checked_gradients": op_calls.checked_gradients,
     "checked_result": op_calls.checked_result,
     "checked_results": op_calls.checked_results,
-    "lift": op_calls.lift,
+    "as_tensor": op_calls.as_tensor,
     "mixed": lambda name, *args: same_backend(name, *(x for x in args if isinstance(x, Tensor))),
     "new": object.__new__,
     "no_derivative": op_calls.no_derivative,

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from .graph import Node
+from .graph import Node, raw_backend
+from .messages import asked_for
 from .tensor import Tensor, same_backend
 
 if TYPE_CHECKING:
@@ -54,30 +55,57 @@ def operand(op: Op, value: Any, backend: Any) -> Any:
 
         return tensor(value, backend=backend)._data
     raise TypeError(
-        f"{op.name}: takes tensors, arrays and numbers; got {type(value).__name__} {value!r:.60}"
+        f"{asked_for(op.name)}: takes tensors, arrays and numbers; got {type(value).__name__} "
+        f"{value!r:.60}{_instead(value)}"
     )
 
 
-def operands(op: Op, values: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...], tuple[Any, ...]]:
-    """Backend, raw arrays and nodes of an op's any number of inputs."""
+def _instead(value: Any) -> str:
+    """What to write in place of an operand that is none."""
+    if type(value).__module__.partition(".")[0] in ("torch", "jax", "jaxlib", "tensorflow"):
+        return ". Write mg.from_dlpack(x), or mg.tensor(x) for a copy"
+    if callable(value):
+        return ". Was it to be called, as in f(x)?"
+    return ""
+
+
+def operands(op: Op, values: Any) -> tuple[Any, Any, tuple[Any, ...], tuple[Any, ...]]:
+    """The inputs of an op of any number of them: as a tuple, their backend, arrays and nodes."""
+    try:
+        values = tuple(values)
+    except TypeError as error:
+        name = asked_for(op.name)
+        raise TypeError(
+            f"{name} takes a list of arrays, as in mg.{name}([a, b]); got {type(values).__name__} "
+            f"{values!r:.40}"
+        ) from error
     tensors = [x for x in values if isinstance(x, Tensor)]
     if not tensors:
         if not values:
             raise ValueError(f"{op.name}: needs at least one array")
-        return None, (), ()
+        return values, None, (), ()
     backend = same_backend(op.name, *tensors)
     data = tuple(
         x._data if isinstance(x, Tensor) else backend.asarray(operand(op, x, backend))
         for x in values
     )
-    return backend, data, tuple(x._node if isinstance(x, Tensor) else None for x in values)
+    return values, backend, data, tuple(x._node if isinstance(x, Tensor) else None for x in values)
 
 
-def lift(value: Any) -> Tensor:
-    """A tensor from what was passed to an op in its place."""
+def as_tensor(value: Any, *others: Any) -> Any:
+    """A tensor of what a user gave in its place, on the backend of the first tensor of `others`.
+
+    Within a sweep on raw arrays, an array is what is wanted.
+    """
+    if isinstance(value, Tensor) or raw_backend.get() is not None:
+        return value
     from .creation import tensor
 
-    return tensor(value)
+    backend = next((x.backend for x in others if isinstance(x, Tensor)), None)
+    try:
+        return tensor(value, backend=backend)
+    except TypeError as error:
+        raise TypeError(f"{asked_for('op')}: {error}{_instead(value)}") from error
 
 
 # --- what a forward gives ------------------------------------------------------------------

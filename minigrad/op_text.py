@@ -46,13 +46,12 @@ def _write_call(op: Op) -> list[str]:
     if op.variadic:
         (xs,) = inputs
         text += [
-            f"    {xs} = tuple({xs})",
-            f"    backend, data, edges = operands(op, {xs})",
+            f"    {xs}, backend, data, edges = operands(op, {xs})",
             "    if backend is None:",
             "        backend = raw_backend()",
             "        if backend is not None:",
             f"            return forward(backend, *{xs}{given})",
-            f"        return op.call((lift({xs}[0]), *{xs}[1:]){given})",
+            f"        return op.call((as_tensor({xs}[0]), *{xs}[1:]){given})",
         ]
         data, tracked = ["*data"], "any(edges)"
         edges = "edges"
@@ -63,7 +62,7 @@ def _write_call(op: Op) -> list[str]:
                 f"        backend = {x}.backend",
             ]
         arguments = ", ".join(inputs)
-        lifted = ", ".join([f"lift({inputs[0]})", *inputs[1:]])
+        lifted = ", ".join([f"as_tensor({inputs[0]})", *inputs[1:]])
         text += [
             "    else:",
             "        backend = raw_backend()",

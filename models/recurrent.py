@@ -30,6 +30,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import Tensor
+from minigrad.messages import check_probability
 from minigrad.scan import ValidSteps
 
 from .cells import gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell
@@ -96,8 +97,7 @@ class Recurrent(Declared):
         bidirectional: bool = False,
     ) -> None:
         name = type(self).__name__
-        if not 0 <= dropout <= 1:
-            raise ValueError(f"{name}: dropout is a probability, from 0 to 1; got {dropout!r}")
+        check_probability(f"{name}: dropout", dropout)
         self.num_layers = self._positive("num_layers", num_layers)
         if dropout and num_layers == 1:
             raise ValueError(

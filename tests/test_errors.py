@@ -71,7 +71,7 @@ AXES = {
     "mean: axis -3 is out of range for shape (2, 3)": lambda: mg.mean(ones(2, 3), axis=-3),
     "max: axis 0 is out of range for shape (); allowed are none": lambda: mg.max(ones(), axis=0),
     "logsumexp: axis 4 is out of range": lambda: mg.logsumexp(ones(2, 3), axis=4),
-    "cumsum_along: axis 3 is out of range": lambda: mg.cumsum(ones(2, 2), axis=3),
+    "cumsum: axis 3 is out of range": lambda: mg.cumsum(ones(2, 2), axis=3),
     "split: axis 1 is out of range for shape (5,)": lambda: mg.split(ones(5), 5, axis=1),
     "unstack: axis 0 is out of range for shape ()": lambda: mg.unstack(ones()),
     "flip: axis 1 is out of range for shape (2,)": lambda: mg.flip(ones(2), axis=1),

@@ -5,21 +5,46 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
+from ..messages import asked_for, axis_fault
+
 
 def axis_tuple(axis: Any, ndim: int) -> tuple[int, ...]:
     """The axes meant by an int, a sequence of them, or None for all; each from 0 to ndim - 1."""
     if axis is None:
         return tuple(range(ndim))
-    axes = tuple(axis) if isinstance(axis, (tuple, list)) else (axis,)
-    return tuple(one_axis(a, ndim) for a in axes)
+    if not isinstance(axis, (tuple, list)):
+        return (one_axis(axis, ndim),)
+    axes = tuple([one_axis(a, ndim) for a in axis])
+    if len(set(axes)) < len(axes):
+        _refuse(tuple(axis), ndim)
+    return axes
 
 
 def one_axis(axis: int, ndim: int) -> int:
     """`axis` counted from the front."""
-    if not -ndim <= axis < ndim:
-        allowed = f"-{ndim} to {ndim - 1}" if ndim else "none, as it has no dimensions"
-        raise ValueError(f"axis {axis} is out of range; allowed are {allowed}")
+    if axis.__class__ is not int or not -ndim <= axis < ndim:
+        _refuse(axis, ndim)
+        axis = int(axis)
     return axis % ndim
+
+
+def _refuse(axis: Any, ndim: int) -> None:
+    """Raise unless an axis is an integer of another class, such as NumPy's, that is in range."""
+    fault = axis_fault(axis, ndim, several=isinstance(axis, tuple))
+    if fault:
+        kind = TypeError if " must be " in fault else ValueError
+        raise kind(f"{asked_for('axes')}: {fault}")
+
+
+def natural(value: Any, name: str) -> int:
+    """An integer of 0 or more, such as how often something is repeated."""
+    if isinstance(value, bool) or not hasattr(type(value), "__index__"):
+        raise TypeError(f"{asked_for('op')}: {name} must be an integer; got {value!r:.40}")
+    if value < 0:
+        raise ValueError(f"{asked_for('op')}: {name} must be 0 or more; got {value!r:.40}")
+    return int(value) if isinstance(value, np.generic) else value
 
 
 def kept(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import late
 from ..op import op
+from ..op_calls import as_tensor
 from ..tensor import Tensor
 from .axes import one_axis
 from .shape import broadcast_to, reshape
@@ -143,6 +144,7 @@ def index(x: Tensor, index: Any) -> Tensor:
     tensor([[2, 0],
             [5, 3]])
     """
+    x = as_tensor(x)
     return getitem(x, index=index_of(index, x))
 
 
@@ -153,6 +155,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     tensor([[3, 4],
             [3, 4]])
     """
+    x = as_tensor(x)
     if axis is None:
         x, axis = reshape(x, (math.prod(x.shape),)), 0
     return index(x, (slice(None),) * one_axis(axis, x.ndim) + (indices,))
@@ -165,6 +168,7 @@ def scatter_add(x: Tensor, index: Any, values: Any) -> Tensor:
     >>> mg.scatter_add(mg.zeros(3), [0, 2, 2], mg.ones(3))
     tensor([1., 0., 2.])
     """
+    x = as_tensor(x)
     where = index_of(index, x)
     if not isinstance(values, Tensor):
         from ..creation import tensor

@@ -6,7 +6,9 @@ import math
 import string
 from typing import Any
 
-from ..op import op
+from ..op import NUMBERS, op
+from ..op_calls import as_tensor
+from .elementwise import multiply
 from .indexing import getitem
 from .reductions import sum
 from .shape import expand_dims, moveaxis, reshape, swapaxes
@@ -56,6 +58,9 @@ def dot(a: Any, b: Any) -> Any:
     >>> mg.dot(mg.tensor([1.0, 2.0]), mg.tensor([3.0, 4.0]))
     tensor(11.)
     """
+    if a.__class__ in NUMBERS or b.__class__ in NUMBERS:
+        return multiply(a, b)
+    a, b = as_tensor(a, b), as_tensor(b, a)
     if a.ndim == 0 or b.ndim == 0:
         return a * b
     if b.ndim <= 2:
@@ -75,6 +80,7 @@ def outer(a: Any, b: Any) -> Any:
     tensor([[10, 20],
             [20, 40]])
     """
+    a, b = as_tensor(a, b), as_tensor(b, a)
     return reshape(a, (math.prod(a.shape), 1)) * reshape(b, (1, math.prod(b.shape)))
 
 
@@ -109,6 +115,12 @@ def einsum(subscripts: str, *arrays: Any) -> Any:
     >>> mg.einsum("ij,jk->ik", mg.ones((2, 3)), mg.ones((3, 4))).shape
     (2, 4)
     """
+    if not isinstance(subscripts, str):
+        raise TypeError(
+            f"einsum: the subscripts come first, as in mg.einsum('ij,jk->ik', a, b); got "
+            f"{type(subscripts).__name__}"
+        )
+    arrays = tuple(as_tensor(x, *arrays) for x in arrays)
     terms, output = _parse(subscripts, [x.ndim for x in arrays])
     plain = []
     for i, x in enumerate(arrays):

@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 from ..op import op
+from ..op_calls import as_tensor
 from .axes import axis_tuple, count, kept, one_axis
 from .convert import cast
 from .elementwise import abs, exp, isfinite, sqrt, square, where
@@ -139,6 +140,7 @@ def cumsum(x: Any, axis: int | None = None) -> Any:
     >>> mg.cumsum(mg.tensor([1, 2, 3]))
     tensor([1, 3, 6])
     """
+    x = as_tensor(x)
     if axis is None:
         return cumsum_along(reshape(x, (math.prod(x.shape),)), axis=0)
     return cumsum_along(x, axis=axis)
@@ -152,6 +154,7 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> mg.prod(mg.tensor([2.0, 3.0, 4.0]))
     tensor(24.)
     """
+    x = as_tensor(x)
     axes = axis_tuple(axis, x.ndim)
     shape = kept(x.shape, axes) if keepdims else _without(x.shape, axes)
     rest = tuple(i for i in range(x.ndim) if i not in axes)
@@ -173,6 +176,7 @@ def var(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
     >>> mg.var(mg.tensor([1.0, 3.0]), ddof=1)
     tensor(2.)
     """
+    x = as_tensor(x)
     n = count(x.shape, axis)
     deviations = x - mean(x, axis=axis, keepdims=True)
     spread = mean(square(deviations), axis=axis, keepdims=keepdims)
@@ -191,6 +195,7 @@ def std(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
     >>> mg.std(mg.tensor([1.0, 3.0]))
     tensor(1.)
     """
+    x = as_tensor(x)
     return _root(var(x, axis=axis, keepdims=keepdims, ddof=ddof))
 
 
@@ -200,6 +205,7 @@ def norm(x: Any, ord: float = 2, axis: Any = None, keepdims: bool = False) -> An
     >>> mg.norm(mg.tensor([3.0, 4.0]))
     tensor(5.)
     """
+    x = as_tensor(x)
     if ord == 2:
         return _root(sum(square(x), axis=axis, keepdims=keepdims))
     if ord == 1:

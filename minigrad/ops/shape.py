@@ -7,7 +7,8 @@ import math
 from typing import Any
 
 from ..op import op
-from .axes import axis_tuple, one_axis
+from ..op_calls import as_tensor
+from .axes import axis_tuple, natural, one_axis
 
 __all__ = ["broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "pad", "repeat"]
 __all__ += ["reshape", "split", "squeeze", "stack", "swapaxes", "tile", "transpose", "tril", "triu"]
@@ -96,7 +97,7 @@ def stack(xp, *arrays, axis=0):
     tensor([[1, 2],
             [3, 4]])
     """
-    return xp.stack(arrays, axis=axis)
+    return xp.stack(arrays, axis=one_axis(axis, arrays[0].ndim + 1))
 
 
 stack.vjp_all(lambda g, axis: unstack(g, axis=axis))
@@ -111,6 +112,10 @@ def split(xp, x, *, sections, axis=0):
     """
     axis = one_axis(axis, x.ndim)
     n = x.shape[axis]
+    if not isinstance(sections, (int, tuple, list)):
+        raise TypeError(
+            f"sections must be an integer, or a tuple of indices to cut at; got {sections!r:.40}"
+        )
     if isinstance(sections, int):
         if sections < 1 or n % sections:
             raise ValueError(
@@ -148,7 +153,7 @@ def flip(xp, x, *, axis=None):
     >>> mg.flip(mg.tensor([1, 2, 3]))
     tensor([3, 2, 1])
     """
-    return xp.flip(x, axis=axis)
+    return xp.flip(x, axis=axis_tuple(axis, x.ndim))
 
 
 flip.vjp(x=lambda g, axis: flip(g, axis=axis))
@@ -176,14 +181,29 @@ def pad(x: Any, pad_width: Any, constant_values: float = 0) -> Any:
     >>> mg.pad(mg.tensor([1, 2]), (1, 2))
     tensor([0, 1, 2, 0, 0])
     """
+    x = as_tensor(x)
     if isinstance(pad_width, int):
         pad_width = (pad_width, pad_width)
-    if len(pad_width) == 2 and all(isinstance(width, int) for width in pad_width):
-        pad_width = (tuple(pad_width),) * x.ndim
-    widths = tuple((int(before), int(after)) for before, after in pad_width)
+    try:
+        if len(pad_width) == 2 and all(isinstance(width, int) for width in pad_width):
+            pad_width = (tuple(pad_width),) * x.ndim
+        widths = tuple(
+            (natural(before, "a width"), natural(after, "a width")) for before, after in pad_width
+        )
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            "pad: pad_width must be an integer, a pair (before, after) or a pair per axis, 0 or "
+            f"more each; got {pad_width!r:.60}"
+        ) from error
     if len(widths) != x.ndim:
         raise ValueError(f"pad: {len(widths)} pairs of widths for an array of shape {x.shape}")
     return pad_with(x, widths=widths, value=constant_values)
+
+
+def _matrices(x: Any) -> Any:
+    if x.ndim < 2:
+        raise ValueError("needs a matrix, or a stack of them (..., N, M)")
+    return x
 
 
 @op
@@ -194,7 +214,7 @@ def tril(xp, x, *, k=0):
     tensor([[1., 0.],
             [1., 1.]])
     """
-    return xp.tril(x, k)
+    return xp.tril(_matrices(x), k)
 
 
 tril.vjp(x=lambda g, k: tril(g, k))
@@ -208,7 +228,7 @@ def triu(xp, x, *, k=0):
     tensor([[0., 1.],
             [0., 0.]])
     """
-    return xp.triu(x, k)
+    return xp.triu(_matrices(x), k)
 
 
 triu.vjp(x=lambda g, k: triu(g, k))
@@ -223,6 +243,7 @@ def expand_dims(x: Any, axis: Any) -> Any:
     >>> mg.expand_dims(mg.ones((2, 3)), 1).shape
     (2, 1, 3)
     """
+    x = as_tensor(x)
     axes = axis_tuple(axis, x.ndim + (len(axis) if isinstance(axis, (tuple, list)) else 1))
     sizes = iter(x.shape)
     return reshape(x, tuple(1 if i in axes else next(sizes) for i in range(x.ndim + len(axes))))
@@ -234,6 +255,7 @@ def squeeze(x: Any, axis: Any = None) -> Any:
     >>> mg.squeeze(mg.ones((2, 1, 3))).shape
     (2, 3)
     """
+    x = as_tensor(x)
     if axis is None:
         axes = tuple(i for i, n in enumerate(x.shape) if n == 1)
     else:
@@ -252,6 +274,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     >>> mg.swapaxes(mg.ones((2, 3, 4)), 0, 2).shape
     (4, 3, 2)
     """
+    x = as_tensor(x)
     order = list(range(x.ndim))
     a, b = one_axis(axis1, x.ndim), one_axis(axis2, x.ndim)
     order[a], order[b] = b, a
@@ -264,6 +287,7 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
     >>> mg.moveaxis(mg.ones((2, 3, 4)), 0, -1).shape
     (3, 4, 2)
     """
+    x = as_tensor(x)
     sources, places = axis_tuple(source, x.ndim), axis_tuple(destination, x.ndim)
     if len(sources) != len(places):
         raise ValueError(f"moveaxis: {len(sources)} axes can't go to {len(places)} places")
@@ -279,9 +303,10 @@ def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
     >>> mg.repeat(mg.tensor([1, 2]), 2)
     tensor([1, 1, 2, 2])
     """
+    x = as_tensor(x)
     if axis is None:
         x, axis = reshape(x, (math.prod(x.shape),)), 0
-    axis = one_axis(axis, x.ndim)
+    axis, repeats = one_axis(axis, x.ndim), natural(repeats, "repeats, one number for all,")
     before, n, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
     wide = broadcast_to(reshape(x, (*before, n, 1, *after)), (*before, n, repeats, *after))
     return reshape(wide, (*before, n * repeats, *after))
@@ -293,7 +318,9 @@ def tile(x: Any, reps: Any) -> Any:
     >>> mg.tile(mg.tensor([1, 2]), 2)
     tensor([1, 2, 1, 2])
     """
-    reps = (reps,) if isinstance(reps, int) else tuple(reps)
+    x = as_tensor(x)
+    reps = tuple(reps) if isinstance(reps, (list, tuple)) else (reps,)
+    reps = tuple(natural(r, "each of reps") for r in reps)
     ndim = max(x.ndim, len(reps))
     reps = (1,) * (ndim - len(reps)) + reps
     shape = (1,) * (ndim - x.ndim) + tuple(x.shape)
