@@ -2,27 +2,31 @@
 
 The arrays lie in the file under their names, nested ones joined by dots, so that any reader of
 safetensors finds them. What the arrays hang on (the dicts, lists, numbers and strings) is JSON
-in the file's metadata. Nothing in such a file can run.
+in the file's metadata, and so is a hash of it all. Nothing in such a file can run.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import secrets
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .files import replace_file
 from .install import install_line
 from .tensor import Tensor
 
 __all__ = ["load", "save"]
 
-_KEY = "minigrad"  # of the JSON in the metadata, in which {_ARRAY: name} stands for an array
+# In the metadata: the JSON, in which {_ARRAY: name} stands for an array, and the hash.
+_KEY, _HASH = "minigrad", "minigrad.sha256"
 _ARRAY = "$array"
+_INTEGER_BITS = 8192  # Python reads no integers of more than 4300 digits from a text
 
 
 def save(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
@@ -30,7 +34,8 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
 
     Parameters
     ----------
-    path : the file, in a folder that exists; one that is there is replaced, at the end.
+    path : the file, in a folder that exists. One that is there is replaced at the end, and keeps
+        its permissions; of a link, the file that it points to.
     state : a dict of arrays, tensors, numbers, strings, None, and dicts and lists of them, such
         as `model.state_dict()` or `{"model": ..., "optimizer": ..., "epoch": 3}`.
 
@@ -48,24 +53,34 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
     ...     mg.load(f"{folder}/model.safetensors")
     {'w': array([1., 1.], dtype=float32), 'epoch': 3}
     """
-    _, library = _library()
+    content = as_bytes(state)
+    target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"save: the folder {target.parent} does not exist")
+    replace_file(target, content)
+
+
+def as_bytes(state: Mapping[str, Any]) -> bytes:
+    """What `save` writes to its file."""
+    _, library = safetensors_or_error()
     if not isinstance(state, Mapping):
         raise TypeError(f"save: the state must be a dict; got {type(state).__name__}{_hint(state)}")
     arrays: dict[str, np.ndarray] = {}
-    tree = _take_apart(state, "", arrays)
-    content = library.save(arrays, {_KEY: json.dumps(tree)})
-    target = Path(os.path.realpath(path))  # a link stays, and what it points to is replaced
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"save: the folder {target.parent} does not exist")
-    draft = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with open(draft, "xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # or a crash could leave the new name with old bytes
-        os.replace(draft, target)
-    finally:
-        draft.unlink(missing_ok=True)
+        tree = json.dumps(_take_apart(state, "", arrays))
+    except RecursionError as error:
+        raise ValueError("save: the state is nested too deep, or holds itself") from error
+    return _in_order(library.save(arrays, {_KEY: tree, _HASH: _digest(tree, arrays)}))
+
+
+def _in_order(content: bytes) -> bytes:
+    """A safetensors file with its metadata sorted: the same state gives the same bytes."""
+    start = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:start])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the arrays begin at a multiple of eight
+    return b"".join([len(text).to_bytes(8, "little"), text, memoryview(content)[start:]])
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -76,42 +91,60 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises
     ------
     FileNotFoundError : there is no such file.
-    ValueError : it is no safetensors file, or damaged; nothing in it was run.
+    OSError : it can't be read.
+    ValueError : it is no safetensors file, or damaged, or has arrays of a dtype that NumPy lacks;
+        nothing in it was run.
     ImportError : safetensors is missing; the error says how to install it.
-
-    >>> import os, tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = os.path.join(folder, "state.safetensors")
-    ...     mg.save(path, {"w": mg.ones(2), "epoch": 3})
-    ...     mg.load(path)
-    {'w': array([1., 1.], dtype=float32), 'epoch': 3}
     """
-    safetensors, _ = _library()
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"load: there is no file {os.fspath(path)}")
+    safetensors, _ = safetensors_or_error()
+    name = os.fspath(path)
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        mode = 0
+    if not stat.S_ISREG(mode):
+        raise FileNotFoundError(f"load: there is no file {name}")
+    with open(path, "rb") as file:  # what can't be read is an OSError that says why
+        start = file.read(9)
     arrays = {}
     try:
         with safetensors.safe_open(path, framework="np") as file:
             metadata = file.metadata() or {}
-            names = file.keys()
-            for name in names:
-                arrays[name] = file.get_tensor(name)
-                if arrays[name].dtype.kind not in "fiubc":  # ml_dtypes has been imported
-                    raise TypeError(f"NumPy itself has no {arrays[name].dtype}")
+            for array in file.keys():  # noqa: SIM118 - older releases can't be iterated over
+                arrays[array] = _readable(file, array)
     except safetensors.SafetensorError as error:
-        raise ValueError(f"load: {os.fspath(path)} {_diagnosis(path)} ({error})") from error
-    except TypeError as error:  # NumPy knows no bfloat16 or float8
-        raise ValueError(f"load: {name} in {os.fspath(path)} can't be read: {error}") from error
-    if _KEY not in metadata:
+        raise ValueError(f"load: {name} {_diagnosis(start, str(error))}") from error
+    except _NotNumPys as error:
+        raise ValueError(f"load: {array} in {name} can't be read: {error}") from error
+    if not metadata.keys() & {_KEY, _HASH}:
         return arrays
     try:
+        if metadata[_HASH] != _digest(metadata[_KEY], arrays):
+            raise ValueError("its content is not what was written")
         return dict(_put_together(json.loads(metadata[_KEY]), arrays))
+    except RecursionError as error:
+        raise ValueError(f"load: {name} is damaged: it is nested too deep") from error
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"load: {os.fspath(path)} is damaged: {error!r}") from error
+        raise ValueError(f"load: {name} is damaged: {_short(repr(error))}") from error
 
 
-def _library() -> tuple[Any, Any]:
-    """safetensors, and its side for NumPy arrays."""
+class _NotNumPys(TypeError):
+    """An array's dtype is one that NumPy itself lacks; the text says which."""
+
+
+def _readable(file: Any, name: str) -> np.ndarray:
+    """An array of an open file, if NumPy itself has its dtype."""
+    try:
+        found = file.get_tensor(name)
+    except (TypeError, AttributeError) as error:  # no bfloat16, no float8
+        raise _NotNumPys(f"NumPy lacks its dtype ({error})") from error
+    if found.dtype.kind not in "fiubc":  # ml_dtypes has been imported
+        raise _NotNumPys(f"NumPy lacks its dtype ({found.dtype})")
+    return found
+
+
+def safetensors_or_error() -> tuple[Any, Any]:
+    """safetensors, and its side for NumPy arrays; ImportError says how to install them."""
     try:
         import safetensors
         import safetensors.numpy
@@ -122,18 +155,34 @@ def _library() -> tuple[Any, Any]:
     return safetensors, safetensors.numpy
 
 
-def _diagnosis(path: str | os.PathLike[str]) -> str:
-    """What is wrong with a file that safetensors refused."""
-    with open(path, "rb") as file:
-        start = file.read(9)
+def _diagnosis(start: bytes, said: str) -> str:
+    """What is wrong with a file of these first nine bytes, of which safetensors said this."""
+    if "Dtype not understood" in said or "unknown variant" in said:
+        return f"has arrays of a dtype that can't be read ({_short(said)})"
     if start[8:] == b"{":  # eight bytes of length, then JSON
-        return "is damaged; was it cut short?"
+        return f"is damaged; was it cut short? ({_short(said)})"
     if len(start) == 9 and (start[:4] == b"PK\x03\x04" or start[:1] == b"\x80"):
         return (
             "is a pickle or a zip file, as torch.save and np.savez write them, and no safetensors "
             "file; loading a pickle could run any code, so minigrad doesn't"
         )
     return "is no safetensors file"
+
+
+def _digest(tree: str, arrays: Mapping[str, np.ndarray]) -> str:
+    """The SHA-256 of a state's JSON and arrays, in hexadecimal."""
+    digest = hashlib.sha256(tree.encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"\0{name}\0{array.dtype.name}\0{array.shape}\0".encode())
+        array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        digest.update(np.ascontiguousarray(array).view(np.uint8) if array.size else b"")
+    return digest.hexdigest()
+
+
+def _short(error: object) -> str:
+    """What is said of a damaged file, without most of its content."""
+    text = str(error)
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 # --- nested state as a flat dict of arrays and a tree of JSON --------------------------------
@@ -148,10 +197,14 @@ def _take_apart(value: Any, path: str, arrays: dict[str, np.ndarray]) -> Any:
             raise TypeError(f"save: {path} is an array of {value.dtype}, which files don't hold")
         if path in arrays or path == "__metadata__":
             raise ValueError(f"save: the name {path} is taken already; rename an entry")
+        if not _is_text(path):
+            raise ValueError(f"save: the name {path!r} is no text that a file can hold")
         arrays[path] = np.asarray(value, order="C")  # safetensors takes the memory as it lies
         return {_ARRAY: path}
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, int) and abs(value) >> _INTEGER_BITS:
+        raise ValueError(f"save: {path} is an integer of more than {_INTEGER_BITS} bits")
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Mapping):
@@ -176,6 +229,14 @@ def _put_together(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
     if isinstance(tree, list):
         return [_put_together(part, arrays) for part in tree]
     return tree
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return False
+    return True
 
 
 def _join(path: str, key: str | int) -> str:

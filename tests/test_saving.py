@@ -1,5 +1,6 @@
 """mg.save and mg.load: what comes back, what is refused, and what a failure leaves behind."""
 
+import json
 import os
 import pickle
 import stat
@@ -8,10 +9,15 @@ import sys
 
 import numpy as np
 import pytest
+from damage import damaged
+from hypothesis import given
+from hypothesis import strategies as st
 
 import minigrad as mg
+from minigrad import files, saving
 
 safetensors = pytest.importorskip("safetensors.numpy")
+safe_open = pytest.importorskip("safetensors").safe_open
 
 
 @pytest.fixture
@@ -81,6 +87,15 @@ def test_other_programs_read_and_write_the_same_files(path):
     np.testing.assert_array_equal(loaded["x.y"], np.arange(4, dtype="float32"))
 
 
+HOLDS_ITSELF: dict = {}
+HOLDS_ITSELF["a"] = HOLDS_ITSELF
+
+
+def test_the_same_state_gives_the_same_bytes(path):
+    state = {"Ünï": np.ones(3), "a": {"b": np.zeros((2, 0)), "epoch": 3}}
+    assert len({saving.as_bytes(state) for _ in range(20)}) == 1
+
+
 @pytest.mark.parametrize(
     ("state", "error", "text"),
     [
@@ -96,6 +111,9 @@ def test_other_programs_read_and_write_the_same_files(path):
         ({0: 1}, TypeError, "save: keys are strings; the state has 0"),
         ({"a": {"$array": "x"}}, TypeError, r"save: keys .*; a has '\$array'"),
         ({"a.b": np.ones(1), "a": {"b": np.ones(1)}}, ValueError, "the name a.b is taken already"),
+        ({"\ud800": np.ones(1)}, ValueError, "the name .* is no text that a file can hold"),
+        ({"a": {"n": 2**9000}}, ValueError, "save: a.n is an integer of more than 8192 bits"),
+        (HOLDS_ITSELF, ValueError, "nested too deep, or holds itself"),
         ({"__metadata__": np.ones(1)}, ValueError, "the name __metadata__ is taken already"),
     ],
 )
@@ -143,6 +161,19 @@ def test_the_new_file_appears_only_when_it_is_whole(path, monkeypatch):
     mg.save(path, {"a": np.zeros(3)})
     assert seen == [([1, 1, 1], [0, 0, 0])]
     assert mg.load(path)["a"].tolist() == [0, 0, 0]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions and links are POSIX's here")
+def test_permissions_that_a_file_has_stay(path, monkeypatch):
+    mg.save(path, {"a": 1})
+    path.chmod(0o606)
+    mg.save(path, {"a": 2})
+    assert stat.S_IMODE(path.stat().st_mode) == 0o606
+    path.chmod(0o444)
+    monkeypatch.setattr(files.os, "access", lambda *args: False)  # root may write to any file
+    with pytest.raises(PermissionError, match="write-protected"):
+        mg.save(path, {"a": 3})
+    assert mg.load(path) == {"a": 2}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions and links are POSIX's here")
@@ -207,21 +238,95 @@ def test_foreign_files_are_told_and_not_run(path):
         mg.load(path)
 
 
+@pytest.mark.parametrize("dtype", ["BF16", "F8_E4M3", "F8_E5M2", "F8_E8M0", "F6_E2M3", "F128"])
 @pytest.mark.parametrize("known", [False, True], ids=["unknown", "with ml_dtypes"])
-def test_dtypes_that_numpy_lacks_are_told(path, known):
+def test_dtypes_that_numpy_lacks_are_told(path, dtype, known):
     if known:  # JAX brings this library, which teaches NumPy the name
         pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed: pip install ml_dtypes")
-    header = b'{"w":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}'
-    path.write_bytes(struct.pack("<Q", len(header)) + header + b"\0\0")
-    with pytest.raises(ValueError, match=r"load: w in .* can't be read: .*bfloat16"):
+    entry = {
+        "dtype": dtype,
+        "shape": [4],
+        "data_offsets": [0, {"BF16": 8, "F6_E2M3": 3}.get(dtype, 4)],
+    }
+    header = json.dumps({"w": entry}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(size))
+    text = r"load: w in .* can't be read: NumPy lacks its dtype|dtype that can't be read"
+    with pytest.raises(ValueError, match=text):
         mg.load(path)
 
 
-def test_a_damaged_tree_is_told(path):
-    for tree in ("{", '{"a": {"$array": "gone"}}', "3"):
-        safetensors.save_file({"a": np.ones(1)}, path, metadata={"minigrad": tree})
+@pytest.mark.parametrize(
+    ("tree", "text"),
+    [
+        ("{", "is damaged: JSONDecodeError"),
+        ('{"a": {"$array": "gone"}}', "is damaged: KeyError"),
+        ("3", "is damaged: TypeError"),
+        ("[" * 100_000, "is damaged: it is nested too deep"),
+        ("[" * 400 + "]" * 400, "is damaged: "),
+        ("9" * 5000, "is damaged: ValueError"),
+    ],
+)
+def test_a_damaged_tree_is_told(tree, text, path):
+    arrays = {"a": np.ones(1)}
+    metadata = {"minigrad": tree, "minigrad.sha256": saving._digest(tree, arrays)}
+    safetensors.save_file(arrays, path, metadata=metadata)
+    with pytest.raises(ValueError, match=text):
+        mg.load(path)
+
+
+def test_content_that_was_changed_is_told(path):
+    mg.save(path, {"a": np.ones(3), "epoch": 1})
+    arrays = safetensors.load_file(path)
+    with safe_open(path, framework="np") as file:
+        metadata = file.metadata()
+    changed = [
+        ({"a": np.zeros(3)}, metadata),
+        ({**arrays, "b": np.ones(1)}, metadata),
+        ({"a": arrays["a"].view("int64")}, metadata),
+        ({"a": arrays["a"].reshape(3, 1)}, metadata),
+        (arrays, {**metadata, "minigrad": metadata["minigrad"].replace("1", "2")}),
+        *((arrays, {key: metadata[key]}) for key in metadata),
+    ]
+    for content, text in changed:
+        safetensors.save_file(content, path, metadata=text)
         with pytest.raises(ValueError, match="is damaged"):
             mg.load(path)
+
+
+def same(a, b):
+    """Whether two loaded states are alike to the bit."""
+    if isinstance(a, np.ndarray):
+        return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+    if isinstance(a, dict):
+        return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
+    return type(a) is type(b) and a == b
+
+
+@given(data=st.data())
+def test_damage_anywhere_is_told_or_makes_no_difference(data, tmp_path_factory):
+    path = tmp_path_factory.mktemp("damage") / "state.safetensors"
+    state = {"a": {"w": np.arange(5, dtype="float32")}, "flags": np.array([True]), "epoch": 3}
+    mg.save(path, state)
+    before, content = mg.load(path), path.read_bytes()
+    for _ in range(40):
+        path.write_bytes(damaged(content, data))
+        try:
+            after = mg.load(path)
+        except ValueError as error:
+            assert str(path) in str(error)
+        else:
+            assert same(after, before)
+
+
+def test_a_file_that_cannot_be_read_is_an_os_error(path, monkeypatch):
+    mg.save(path, {"a": 1})
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(PermissionError, match="Permission denied"):
+        mg.load(path)
 
 
 def test_without_safetensors_the_extra_is_named(path, monkeypatch):
