@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from minigrad.rng import generator
 
 from .classifier import SequenceClassifier
 from .tasks.reviews import Review, Splits, Vocabulary, batches, tokenize
+from .threads import one_blas_thread
 
 __all__ = ["Epoch", "Examples", "Recipe", "Run", "Tally", "Watch"]
 __all__ += ["evaluate", "fit", "train_reviews"]
@@ -84,11 +86,33 @@ class Tally:
 class Watch:
     """Told how a training goes; this one keeps quiet, and a progress bar doesn't."""
 
+    def begin(self, notice: str) -> None:
+        """It begins; the notice is what the user might want to know of it, or empty."""
+
     def step(self, epoch: int, tally: Tally) -> None:
         """A batch is learnt; the tally is that of this epoch."""
 
     def epoch(self, record: Epoch, best: bool) -> None:
         """An epoch is over, the best one so far or not."""
+
+
+class _Done(NamedTuple):
+    """What whole epochs have brought; replaced as one, so that an interruption finds it whole."""
+
+    history: list[Epoch]
+    highest: float  # accuracy in validation
+    weights: Mapping[str, np.ndarray]  # that reached it
+
+    def after(self, record: Epoch, model: Module) -> _Done:
+        history, accuracy = [*self.history, record], record.validation_accuracy
+        if accuracy > self.highest:
+            return _Done(history, accuracy, model.state_dict())
+        return self._replace(history=history)
+
+
+def best_of(history: Sequence[Epoch]) -> Epoch:
+    """The first epoch of the highest accuracy in validation."""
+    return max(history, key=lambda record: record.validation_accuracy)
 
 
 def fit(
@@ -106,47 +130,73 @@ def fit(
 
     The best is the one of the highest accuracy on the validation examples, the first of them if
     there are several. The rate falls from `lr` to 0 along half a cosine, and gradients are scaled
-    down to a common norm of at most `max_norm`. All chance comes from `mg.manual_seed`.
+    down to a common norm of at most `max_norm`. All chance comes from `mg.manual_seed`. BLAS uses
+    one thread meanwhile, see `minigrad.models.threads`.
 
-    Raises ValueError if there is nothing to train on, or to validate with; FloatingPointError if
-    the loss is no finite number any more.
+    If an error ends the training, Ctrl-C (KeyboardInterrupt) included, the model is left as it was
+    after the best epoch so far, or as it came if none is over, and the error has an attribute
+    `history`: the epochs that are over.
+
+    Raises ValueError if there is nothing to train on, or to validate with, or if a number makes no
+    sense; FloatingPointError if the loss is no finite number any more.
     """
     for name, examples in (("train", train), ("validation", validation)):
         if not len(examples.sequences):
             raise ValueError(f"fit: there are no {name} examples")
+    for name, number in {"epochs": epochs, "batch_size": batch_size}.items():
+        if number < 1:
+            raise ValueError(f"fit: {name} is a positive integer; got {number!r}")
+    for name, value in {"lr": lr, "max_norm": max_norm}.items():
+        if not 0 < value < math.inf:
+            raise ValueError(f"fit: {name} is a positive number; got {value!r}")
     watch = watch or Watch()
-    optimizer = mg.optim.Adam(model.parameters(), lr=lr)
-    steps = -(-len(train.sequences) // batch_size)
-    schedule = mg.optim.CosineAnnealingLR(optimizer, T_max=epochs * steps)
-    history: list[Epoch] = []
-    weights, highest = model.state_dict(), -1.0
-    for number in range(1, epochs + 1):
-        start = time.perf_counter()
-        model.train()
-        tally = Tally()
-        for i, batch in enumerate(batches(*train, batch_size, generator()), 1):
-            tokens, lengths, labels, _ = batch
-            logits = model(tokens, lengths)
-            cost = mg.cross_entropy(logits, labels)
-            optimizer.zero_grad()
-            cost.backward()
-            mg.optim.clip_grad_norm_(model.parameters(), max_norm)
-            optimizer.step()
-            schedule.step()
-            tally.add(cost, logits, labels)
-            if i % LOOK == 0 or i == steps:
-                _check_finite(tally.loss, number, lr)
-            watch.step(number, tally)
-        validation_loss, accuracy = evaluate(model, validation)
-        seconds = time.perf_counter() - start
-        record = Epoch(number, tally.loss, tally.accuracy, validation_loss, accuracy, seconds)
-        history.append(record)
-        if best := accuracy > highest:
-            weights, highest = model.state_dict(), accuracy
-        watch.epoch(record, best)
-    model.load_state_dict(weights)
+    number = 0
+    done = _Done([], -1.0, model.state_dict())
+    try:
+        with one_blas_thread() as notice, quiet():
+            watch.begin(notice)
+            optimizer = mg.optim.Adam(model.parameters(), lr=lr)
+            steps = -(-len(train.sequences) // batch_size)
+            schedule = mg.optim.CosineAnnealingLR(optimizer, T_max=epochs * steps)
+            for number in range(1, epochs + 1):
+                start = time.perf_counter()
+                model.train()
+                tally = Tally()
+                for i, batch in enumerate(batches(*train, batch_size, generator()), 1):
+                    tokens, lengths, labels, _ = batch
+                    logits = model(tokens, lengths)
+                    cost = mg.cross_entropy(logits, labels)
+                    optimizer.zero_grad()
+                    cost.backward()
+                    mg.optim.clip_grad_norm_(model.parameters(), max_norm)
+                    optimizer.step()
+                    schedule.step()
+                    tally.add(cost, logits, labels)
+                    if i % LOOK == 0 or i == steps:
+                        _check_finite("the loss", tally.loss, number, lr)
+                    watch.step(number, tally)
+                loss, accuracy = evaluate(model, validation)
+                _check_finite("the loss in validation", loss, number, lr)
+                seconds = time.perf_counter() - start
+                record = Epoch(number, tally.loss, tally.accuracy, loss, accuracy, seconds)
+                done = done.after(record, model)
+                watch.epoch(record, best_of(done.history) is record)
+    except BaseException as error:
+        _end(model, done)
+        error.history = done.history  # type: ignore[attr-defined]
+        if done.history:
+            error.add_note(
+                f"in epoch {number} of {epochs}; the model is as it was after epoch "
+                f"{best_of(done.history).epoch}, the best so far"
+            )
+        raise
+    _end(model, done)
+    return done.history
+
+
+def _end(model: Module, done: _Done) -> None:
+    model.load_state_dict(done.weights)
     model.eval()
-    return history
 
 
 @mg.no_grad()
@@ -154,16 +204,22 @@ def evaluate(model: Module, examples: Examples, batch_size: int = 256) -> tuple[
     """Mean loss and accuracy of a model in evaluation mode, in which it stays."""
     model.eval()
     tally = Tally()
-    for tokens, lengths, labels, _ in batches(*examples, batch_size):
-        logits = model(tokens, lengths)
-        tally.add(mg.cross_entropy(logits, labels), logits, labels)
-    return tally.loss, tally.accuracy
+    with quiet():
+        for tokens, lengths, labels, _ in batches(*examples, batch_size):
+            logits = model(tokens, lengths)
+            tally.add(mg.cross_entropy(logits, labels), logits, labels)
+        return tally.loss, tally.accuracy
 
 
-def _check_finite(loss: float, epoch: int, lr: float) -> None:
+def quiet() -> np.errstate:
+    """A context without NumPy's warnings of inf and NaN: whoever enters it looks at the result."""
+    return np.errstate(over="ignore", invalid="ignore")
+
+
+def _check_finite(what: str, loss: float, epoch: int, lr: float) -> None:
     if not math.isfinite(loss):
         raise FloatingPointError(
-            f"the loss became {loss} in epoch {epoch}: try a smaller rate than {lr}"
+            f"{what} became {loss} in epoch {epoch}: try a smaller rate than {lr}"
         )
 
 
@@ -206,6 +262,9 @@ def train_reviews(splits: Splits, recipe: Recipe, watch: Watch | None = None) ->
 
     The held-out reviews, `splits.test`, are looked at once, by the weights that did best on the
     validation reviews. The same seed gives the same figures, times excepted.
+
+    If an error ends the training after a whole epoch, Ctrl-C (KeyboardInterrupt) included, it has
+    an attribute `run`: what the best epoch so far gave.
     """
     start = time.perf_counter()
     vocabulary = Vocabulary.build((tokenize(r.text) for r in splits.train), recipe.min_count)
@@ -220,31 +279,42 @@ def train_reviews(splits: Splits, recipe: Recipe, watch: Watch | None = None) ->
         word_dropout=recipe.word_dropout,
         forget_bias=recipe.forget_bias,
     )
-    history = fit(
-        model,
-        train,
-        validation,
-        epochs=recipe.epochs,
-        batch_size=recipe.batch_size,
-        lr=recipe.lr,
-        max_norm=recipe.max_norm,
-        watch=watch,
-    )
-    best = max(history, key=lambda record: record.validation_accuracy)
-    metrics = {
-        "minigrad": mg.__version__,
-        "backend": mg.current_backend().name,
-        "task": "reviews",
-        **asdict(recipe),
-        "parameters": sum(p.size for p in model.parameters()),
-        "reviews": {name: len(getattr(splits, name)) for name in ("train", "validation", "test")},
-        "held_out_accuracy": evaluate(model, test)[1],
-        "majority_accuracy": _majority(test.labels),
-        "best_epoch": best.epoch,
-        "seconds": time.perf_counter() - start,
-        "history": [asdict(record) for record in history],
-    }
-    return Run(model, vocabulary, metrics)
+
+    def run(history: list[Epoch]) -> Run:
+        sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
+        metrics = {
+            "minigrad": mg.__version__,
+            "backend": mg.current_backend().name,
+            "task": "reviews",
+            **asdict(recipe),
+            "parameters": sum(p.size for p in model.parameters()),
+            "reviews": sizes,
+            "held_out_accuracy": evaluate(model, test)[1],
+            "majority_accuracy": _majority(test.labels),
+            "best_epoch": best_of(history).epoch,
+            "seconds": time.perf_counter() - start,
+            "history": [asdict(record) for record in history],
+        }
+        return Run(model, vocabulary, metrics)
+
+    history: list[Epoch] = []
+    try:
+        history = fit(
+            model,
+            train,
+            validation,
+            epochs=recipe.epochs,
+            batch_size=recipe.batch_size,
+            lr=recipe.lr,
+            max_norm=recipe.max_norm,
+            watch=watch,
+        )
+        return run(history)
+    except BaseException as error:
+        if history := getattr(error, "history", history):
+            with suppress(Exception):  # the first error is the one to see
+                error.run = run(history)  # type: ignore[attr-defined]
+        raise
 
 
 def _examples(reviews: Sequence[Review], vocabulary: Vocabulary) -> Examples:

@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
@@ -16,13 +18,14 @@ import minigrad as mg
 from minigrad.install import install_line
 from minigrad.models.commands import main
 from minigrad.models.explain import log_odds
-from minigrad.models.saved import load_run
+from minigrad.models.saved import load_run, save_run
 from minigrad.models.tasks.reviews import Review, load_reviews, split_reviews, tokenize
-from minigrad.models.train import Recipe
+from minigrad.models.train import Recipe, Run, train_reviews
 
 # Not `from minigrad.models.commands import demo`: that is the command.
 DEMO = import_module("minigrad.models.commands.demo")
 TRAIN = import_module("minigrad.models.commands.train")
+PROGRESS = import_module("minigrad.models.commands.progress")
 QUICK = ["--hidden", "8", "--epochs", "2", "--lr", "0.05"]
 WELL = ["--hidden", "8", "--epochs", "25", "--lr", "0.05"]
 
@@ -34,7 +37,7 @@ def minigrad(*arguments, code=0, **env):
     result = CliRunner().invoke(main, [*map(str, arguments)], prog_name="minigrad", env=env)
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
-    assert result.exit_code == code, result.output
+    assert code in (None, result.exit_code), result.output
     return result
 
 
@@ -110,9 +113,18 @@ def test_train_replaces_a_model(tmp_path):
     ("arguments", "message"),
     [
         (["--cell", "lstn"], "'lstn' is not one of 'rnn', 'lstm', 'gru'."),
-        (["--epochs", "0"], "0 is not in the range x>=1."),
+        (["--epochs", "0"], "0 is not in the range 1<=x<=10000."),
+        (["--epochs", "1000000000"], "1000000000 is not in the range 1<=x<=10000."),
         (["--hidden", "many"], "'many' is not a valid integer range."),
+        (["--hidden", "-1"], "-1 is not in the range 1<=x<=4096."),
+        (["--hidden", "30000"], "30000 is not in the range 1<=x<=4096."),
         (["--lr", "0"], "0.0 is not in the range x>0."),
+        (["--lr", "nan"], "a learning rate is a positive number such as 0.004; got nan"),
+        (["--lr", "inf"], "a learning rate is a positive number such as 0.004; got inf"),
+        (["--lr", "1e999"], "a learning rate is a positive number such as 0.004; got 1e999"),
+        (["--out", ""], "a folder has a name; this one is empty"),
+        (["--out", "  "], "a folder has a name; this one is empty"),
+        (["--out", "a\0b"], "no path has a null character"),
         (["--speed", "9"], "No such option '--speed'"),
     ],
 )
@@ -140,13 +152,148 @@ def test_train_without_data_or_index(tmp_path, monkeypatch):
     assert not (tmp_path / "run").exists()
 
 
-def test_train_that_diverges(tmp_path, monkeypatch):
-    def diverge(*_):
-        raise FloatingPointError("the loss became nan")
+def test_train_that_diverges(tmp_path):
+    printed = minigrad("train", "reviews", "--lr", "1e300", "--out", tmp_path / "run", code=1)
+    assert re.search(r"Error: the loss.* became \S+ in epoch 1: try a smaller rate", printed.stderr)
+    assert "no epoch was over, and nothing is saved\n" in printed.stderr
+    assert not (tmp_path / "run").exists()
 
-    monkeypatch.setattr(TRAIN, "train_reviews", diverge)
-    printed = minigrad("train", "reviews", "--out", tmp_path, code=1)
-    assert printed.stderr.endswith("Error: the loss became nan\n")
+
+def foreign(folder):
+    (folder / "metrics.json").write_text('{"accuracy": 1}')
+
+
+@pytest.mark.parametrize("out", [".", "", "./", "other", "file", "home"])
+def test_train_leaves_what_is_not_its_own_alone(out, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "home").mkdir()
+    foreign(tmp_path)
+    foreign(tmp_path / "other")
+    (tmp_path / "file").write_text("mine")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    printed = minigrad(
+        "train", "reviews", "--out", out, *QUICK, code=None, HOME=str(tmp_path / "home")
+    )
+    assert printed.exit_code in (1, 2)
+    assert "epoch" not in printed.stderr and "Error: " in printed.stderr
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_train_says_that_an_older_model_is_replaced(tmp_path):
+    said = f"the older model in {tmp_path} is replaced when this one is trained"
+    assert said not in minigrad("train", "reviews", "--out", tmp_path, *QUICK).stderr
+    assert said in minigrad("train", "reviews", "--out", tmp_path, *QUICK).stderr
+
+
+def test_train_with_a_full_disk(tmp_path, monkeypatch):
+    minigrad("train", "reviews", "--out", tmp_path, *QUICK)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    printed = minigrad("train", "reviews", "--seed", "1", "--out", tmp_path, *QUICK, code=1)
+    assert printed.stderr.endswith("Error: [Errno 28] No space left on device\n")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+# --- stopped -------------------------------------------------------------------------------------
+
+SIGNALS = [s for s in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, s)]
+
+
+@pytest.fixture
+def signalled(monkeypatch):
+    """Makes the next training get a signal, several times, in the first step of an epoch."""
+
+    def arrange(name, epoch):
+        def step(self, number, tally):
+            if number == epoch:
+                for _ in range(3):  # an impatient user
+                    os.kill(os.getpid(), getattr(signal, name))
+
+        monkeypatch.setattr(PROGRESS.TrainingProgress, "step", step)
+
+    return arrange
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's here")
+@pytest.mark.parametrize("name", SIGNALS)
+def test_a_stopped_training_keeps_its_best_epoch(name, tmp_path, signalled):
+    signum = getattr(signal, name)
+    handler = signal.getsignal(signum)
+    signalled(name, 4)
+    arguments = ("train", "reviews", "--hidden", 8, "--epochs", 8, "--lr", 0.05, "--out", tmp_path)
+    printed = minigrad(*arguments, code=128 + signum)
+    metrics = load_run(tmp_path).metrics
+    assert [epoch["epoch"] for epoch in metrics["history"]] == [1, 2, 3]
+    best = metrics["best_epoch"]
+    said = f"ended after 3 of 8 epochs; the best so far, epoch {best}, is saved in {tmp_path}\n"
+    assert printed.stderr.endswith(f"{said}stopped\n")
+    assert signal.getsignal(signum) == handler
+    whole = replace(Recipe(), hidden=8, epochs=8, lr=0.05)
+    again = train_reviews(split_reviews(tiny_reviews()), whole).metrics["history"][:3]
+    for epoch in (*again, *metrics["history"]):
+        del epoch["seconds"]
+    assert metrics["history"] == again
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's here")
+def test_a_training_that_is_stopped_in_its_first_epoch_changes_nothing(tmp_path, signalled):
+    minigrad("train", "reviews", "--out", tmp_path, *QUICK)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    signalled("SIGINT", 1)
+    said = "no epoch was over, and nothing is saved"
+    printed = minigrad("train", "reviews", "--out", tmp_path, *QUICK, code=130).stderr
+    assert printed.endswith(f"{said}; the older model in {tmp_path} is as it was\nstopped\n")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    printed = minigrad("train", "reviews", "--out", tmp_path / "new", *QUICK, code=130).stderr
+    assert printed.endswith(f"{said}\nstopped\n")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's here")
+def test_ctrl_c_while_a_model_is_saved_waits(tmp_path, monkeypatch):
+    def saving(*args):
+        os.kill(os.getpid(), signal.SIGINT)
+        save_run(*args)
+
+    monkeypatch.setattr(TRAIN, "save_run", saving)
+    minigrad("train", "reviews", "--out", tmp_path, *QUICK)
+    assert len(load_run(tmp_path).metrics["history"]) == 2
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's here")
+def test_ignored_signals_stay_so(tmp_path, signalled):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as after `minigrad train reviews &`
+    try:
+        signalled("SIGINT", 1)
+        minigrad("train", "reviews", "--out", tmp_path, *QUICK)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(load_run(tmp_path).metrics["history"]) == 2
+
+
+def test_an_error_in_the_middle_keeps_the_best_epoch(tmp_path, monkeypatch):
+    def step(self, number, tally):
+        if number == 2:
+            raise FloatingPointError("the loss became nan")
+
+    monkeypatch.setattr(PROGRESS.TrainingProgress, "step", step)
+    printed = minigrad("train", "reviews", "--out", tmp_path, *QUICK, code=1)
+    said = f"ended after 1 of 2 epochs; the best so far, epoch 1, is saved in {tmp_path}\n"
+    assert printed.stderr.endswith(f"{said}Error: the loss became nan\n")
+    assert len(load_run(tmp_path).metrics["history"]) == 1
+
+
+def test_ctrl_c_ends_any_command(monkeypatch, trained):
+    def interrupted(folder):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(import_module("minigrad.models.commands.predict"), "load_run", interrupted)
+    assert minigrad("predict", trained[0], "A film", code=130).stderr == "stopped\n"
 
 
 # --- predict and explain -----------------------------------------------------------------------
@@ -207,14 +354,29 @@ class TestWrongUseAndDamage:
 
     def test_empty_folder(self, command, tmp_path):
         printed = minigrad(command, tmp_path, "A film", code=1)
-        assert f"Error: {tmp_path} holds no trained model: metrics.json, " in printed.stderr
+        assert f"Error: {tmp_path} holds no trained model: metrics.json missing" in printed.stderr
 
     def test_damaged_model(self, command, trained, tmp_path):
         for file in trained[0].iterdir():
             (tmp_path / file.name).write_bytes(file.read_bytes())
-        (tmp_path / "model.safetensors").write_bytes(b"\x10")
+        (weights,) = tmp_path.glob("model-*.safetensors")
+        weights.write_bytes(b"\x10")
         printed = minigrad(command, tmp_path, "A film", code=1)
-        assert f"Error: {tmp_path / 'model.safetensors'} is no safetensors file" in printed.stderr
+        assert f"Error: {weights} is damaged: it is not what was written" in printed.stderr
+        assert f"minigrad train reviews --out {tmp_path}" in printed.stderr
+        weights.unlink()
+        weights.mkdir()
+        assert "it is no file" in minigrad(command, tmp_path, "A film", code=1).stderr
+
+    def test_an_answer_that_is_no_number(self, command, trained, monkeypatch):
+        model, words, metrics = load_run(trained[0])
+        model.head.bias.data = np.array([np.inf, np.inf], dtype="float32")  # weights were finite
+        broken = Run(model, words, metrics)
+        for module in ("predict", "explain"):
+            place = import_module(f"minigrad.models.commands.{module}")
+            monkeypatch.setattr(place, "load_run", lambda folder: broken)
+        printed = minigrad(command, trained[0], "A film", code=1)
+        assert "Error: the model's answer is no number" in printed.stderr
 
 
 # --- demo, doctor, and the program itself --------------------------------------------------------

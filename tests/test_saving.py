@@ -243,11 +243,8 @@ def test_foreign_files_are_told_and_not_run(path):
 def test_dtypes_that_numpy_lacks_are_told(path, dtype, known):
     if known:  # JAX brings this library, which teaches NumPy the name
         pytest.importorskip("ml_dtypes", reason="ml_dtypes is not installed: pip install ml_dtypes")
-    entry = {
-        "dtype": dtype,
-        "shape": [4],
-        "data_offsets": [0, {"BF16": 8, "F6_E2M3": 3}.get(dtype, 4)],
-    }
+    size = {"BF16": 8, "F6_E2M3": 3}.get(dtype, 4)
+    entry = {"dtype": dtype, "shape": [4], "data_offsets": [0, size]}
     header = json.dumps({"w": entry}).encode()
     path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(size))
     text = r"load: w in .* can't be read: NumPy lacks its dtype|dtype that can't be read"

@@ -8,6 +8,7 @@ import pytest
 from tiny_reviews import tiny_splits
 
 import minigrad as mg
+from minigrad.models import train
 from minigrad.models.classifier import CELLS, SequenceClassifier
 from minigrad.models.tasks.packages import DataError
 from minigrad.models.tasks.reviews import load_reviews, split_reviews
@@ -175,6 +176,116 @@ def test_a_loss_that_is_no_number():
     model.head.bias.data = np.array([np.nan, 0], dtype="float32")
     with pytest.raises(FloatingPointError, match=r"nan in epoch 1: try a smaller rate than 0.01"):
         fit(model, some_examples(), some_examples(), **SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        *(("lr", value) for value in (math.nan, 0.0, math.inf)),
+        *(("max_norm", value) for value in (math.nan, -1.0)),
+        *(("epochs", 0), ("batch_size", 0), ("batch_size", -3)),
+    ],
+)
+def test_numbers_that_make_no_sense(setting, value):
+    with pytest.raises(ValueError, match=f"fit: {setting} is a positive .*; got"):
+        fit(some_model(), some_examples(), some_examples(), **{**SETTINGS, setting: value})
+
+
+def test_a_model_that_breaks_in_validation(monkeypatch):
+    monkeypatch.setattr(train, "evaluate", lambda *args: (math.nan, 0.5))
+    with pytest.raises(FloatingPointError, match="the loss in validation became nan in epoch 1"):
+        fit(some_model(), some_examples(), some_examples(), **SETTINGS)
+
+
+# --- ended early ---------------------------------------------------------------------------------
+
+
+class EndIn(Watch):
+    """Ends a training in an epoch: in a step or when it is over."""
+
+    def __init__(self, error, epoch, over=False):
+        self.error, self.number, self.over = error, epoch, over
+
+    def step(self, epoch, tally):
+        if epoch == self.number and not self.over:
+            raise self.error
+
+    def epoch(self, record, best):
+        if record.epoch == self.number and self.over:
+            raise self.error
+
+
+ERRORS = [KeyboardInterrupt(), MemoryError(), FloatingPointError()]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+@pytest.mark.parametrize("over", [False, True])
+def test_what_ends_a_training_leaves_the_best_model(error, over):
+    whole, settings = some_model(), {**SETTINGS, "epochs": 9, "lr": 0.1}
+    validation, weights = some_examples(20, seed=1), []
+
+    class Remember(Watch):
+        def epoch(self, record, best):
+            if best and record.epoch <= 4 + over:
+                weights[:] = [(record, whole.state_dict())]
+
+    history = fit(whole, some_examples(), validation, **settings, watch=Remember())
+    model, watch = some_model(), EndIn(error, 5, over)
+    model.head.bias.data = np.array(model.head.bias.numpy())
+    with pytest.raises(type(error)) as caught:
+        fit(model, some_examples(), validation, **settings, watch=watch)
+    ((best, state),) = weights
+    assert best.epoch < 4 + over, "choose other examples: here the last epoch is the best"
+    assert not model.training
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, state[name])
+    found = [replace(record, seconds=0) for record in caught.value.history]
+    assert found == [replace(record, seconds=0) for record in history[: 4 + over]]
+    assert f"in epoch 5 of 9; the model is as it was after epoch {best.epoch}, the best so" in str(
+        caught.value.__notes__
+    )
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+def test_what_ends_the_first_epoch_leaves_the_model_as_it_came(error):
+    model = some_model()
+    before = model.state_dict()
+    with pytest.raises(type(error)) as caught:
+        fit(model, some_examples(), some_examples(), **SETTINGS, watch=EndIn(error, 1))
+    assert caught.value.history == []
+    for name, array in model.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+def test_an_error_has_the_run_so_far(error):
+    splits = tiny_splits()
+    with pytest.raises(type(error)) as caught:
+        train_reviews(splits, TINY, EndIn(error, 3))
+    run = caught.value.run
+    assert [epoch["epoch"] for epoch in run.metrics["history"]] == [1, 2]
+    two = max(run.metrics["history"], key=lambda epoch: epoch["validation_accuracy"])
+    assert run.metrics["best_epoch"] == two["epoch"]
+    _, _, test = (train._examples(part, run.vocabulary) for part in splits[:3])
+    assert evaluate(run.model, test)[1] == run.metrics["held_out_accuracy"]
+    with pytest.raises(type(error)) as caught:
+        train_reviews(splits, TINY, EndIn(type(error)(), 1))
+    assert not hasattr(caught.value, "run")
+
+
+def test_ctrl_c_in_the_last_evaluation_keeps_the_run(monkeypatch):
+    calls = []
+
+    def interrupted(model, examples):
+        calls.append(examples)
+        if len(calls) == TINY.epochs + 1:
+            raise KeyboardInterrupt
+        return evaluate(model, examples)
+
+    monkeypatch.setattr(train, "evaluate", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        train_reviews(tiny_splits(), TINY)
+    assert len(caught.value.run.metrics["history"]) == TINY.epochs
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..files import replace_file
+
 PASS, FAIL, INCONCLUSIVE = "PASS", "FAIL", "INCONCLUSIVE"
 
 Name = int | str
@@ -183,9 +185,14 @@ class Report:
         )
 
     def plot(self, path: str | Path) -> Path:
-        """Write the diagrams of `svg` to the file `path`; returns it."""
+        """Write the diagrams of `svg` to the file `path`, whose name ends in .svg; returns it."""
         path = Path(path)
-        path.write_text(self.svg, encoding="utf-8")
+        if path.suffix.lower() != ".svg":
+            raise ValueError(
+                f"the diagrams are written as SVG; name the file {path.stem}.svg instead of "
+                f"{path.name}, and convert it if need be"
+            )
+        replace_file(path, self.svg.encode())
         return path
 
 

@@ -20,19 +20,27 @@ from .gpu_report import gpu_report
 from .gradcheck import gradcheck
 from .mutate import mutate
 from .predict import predict
+from .stopping import exit_code
 from .train import train
 
-_EXPECTED = (DataError, SavedRunError, minigrad.BackendError, FloatingPointError)
+_EXPECTED = (DataError, SavedRunError, minigrad.BackendError, FloatingPointError, OSError)
 
 
 class _Group(click.Group):
-    """Shows what can be expected to go wrong as one line, and exits with 1."""
+    """Shows what can be expected to go wrong as one line, and exits with 1, or 130 for Ctrl-C."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # `minigrad ... | head`: click ends without a word
         except _EXPECTED as error:
             raise click.ClickException(str(error)) from error
+        except MemoryError as error:
+            raise click.ClickException(f"there is not enough memory: {error}") from error
+        except KeyboardInterrupt as error:
+            click.echo("stopped", err=True)
+            raise SystemExit(exit_code(error)) from error
 
 
 @click.group(
@@ -48,7 +56,7 @@ def main() -> None:
       minigrad train reviews --cell gru --out my-gru
       minigrad explain my-gru "Not a dull moment in it."
 
-    Exit codes: 0 fine, 1 failed, 2 wrong use.
+    Exit codes: 0 fine, 1 failed, 2 wrong use, 130 stopped by Ctrl-C.
     """
 
 

@@ -1,12 +1,16 @@
 """What commands are given: a folder with a trained model, a text, something of the user's own."""
 
 import importlib
+import math
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+from minigrad.files import replace_file
 
 from ..tasks.reviews import tokenize
 
@@ -15,7 +19,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 class _Folder(click.Path):
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        if not Path(value).is_dir():
+        _refuse_null(self, value, param, ctx)
+        if not os.path.isdir(value):
             self.fail(
                 f"there is no folder {value}; this trains a model and keeps it there: "
                 f"minigrad train reviews --out {value}",
@@ -25,18 +30,84 @@ class _Folder(click.Path):
         return Path(value)
 
 
-class NewFile(click.Path):
-    """A file to be written in the end; whether that can be is seen before the work begins."""
+class NewFolder(click.Path):
+    """A folder to be written to in the end."""
 
     def __init__(self) -> None:
-        super().__init__(dir_okay=False, writable=True)
+        super().__init__(file_okay=False)
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        """The path, in a folder that exists."""
+        """The path, which isn't empty."""
+        if not str(value).strip():
+            self.fail("a folder has a name; this one is empty", param, ctx)
+        _refuse_null(self, value, param, ctx)
+        return Path(str(super().convert(value, param, ctx)))
+
+
+class NewFile(click.Path):
+    """A file to be written in the end; whether that can be is seen before the work begins.
+
+    One that is there is replaced. `suffix` is how its name has to end, if that matters.
+    """
+
+    def __init__(self, suffix: str = "") -> None:
+        super().__init__(dir_okay=False, writable=True)
+        self._suffix = suffix
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The path, in a folder that exists and can be written to."""
+        if not str(value).strip():
+            self.fail("a file has a name; this one is empty", param, ctx)
+        _refuse_null(self, value, param, ctx)
         path = Path(str(super().convert(value, param, ctx)))
-        if not path.parent.is_dir():
+        if self._suffix and path.suffix.lower() != self._suffix:
+            better = path.with_suffix(self._suffix)
+            self.fail(
+                f"what is written is {self._suffix[1:].upper()}; name it {better}", param, ctx
+            )
+        parent = Path(os.path.realpath(path)).parent
+        if not parent.is_dir():
             self.fail(f"there is no folder {path.parent}", param, ctx)
+        if (path.is_file() or not path.exists()) and not os.access(parent, os.W_OK | os.X_OK):
+            self.fail(f"nothing can be written to the folder {path.parent}", param, ctx)
         return path
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text to a `NewFile`, wholly or not at all."""
+    replace_file(path, text.encode())
+
+
+def refuse_equal(**paths: Path | None) -> None:
+    """See that no two of the named options are the same file, of which one would be lost."""
+    seen: dict[str, str] = {}
+    for option, path in paths.items():
+        if path is None:
+            continue
+        other = seen.setdefault(os.path.realpath(path), option)
+        if other != option and not path.is_char_device():
+            raise click.UsageError(f"--{other} and --{option} are the same file, {path}")
+
+
+def _refuse_null(kind: click.Path, value: Any, param: Any, ctx: Any) -> None:
+    if "\0" in str(value):
+        kind.fail(f"no path has a null character; got {value!r}", param, ctx)
+
+
+class Rate(click.FloatRange):
+    """A learning rate: a positive number, and neither inf nor nan."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The number."""
+        rate = super().convert(value, param, ctx)
+        if not math.isfinite(rate):
+            self.fail(
+                f"a learning rate is a positive number such as 0.004; got {value}", param, ctx
+            )
+        return rate
 
 
 def _with_words(ctx: Any, param: Any, text: str) -> str:

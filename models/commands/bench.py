@@ -15,7 +15,7 @@ import minigrad as mg
 from minigrad.backend import chosen_by
 
 from ..recurrent import Recurrent
-from .arguments import NewFile, named
+from .arguments import NewFile, named, write
 from .gradcheck import EXIT
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def cell(
     _show(found)
     if path is not None:
         text = json.dumps({"target": target, **found.to_dict()}, indent=1, allow_nan=False)
-        path.write_text(text + "\n", encoding="utf-8")
+        write(path, f"{text}\n")
     raise SystemExit(EXIT[found.gradients.verdict] if found.agrees else 1)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from ..explain import Explanation
 from ..explain import explain as explain_words
 from ..saved import load_run
+from ..train import quiet
 from .arguments import folder_and_text
 from .predict import verdict
 
@@ -48,7 +49,8 @@ def explain(folder: Path, text: str) -> None:
     from rich.console import Console
 
     model, vocabulary, _ = load_run(folder)
-    explanation = explain_words(model, vocabulary, text)
+    with quiet():
+        explanation = explain_words(model, vocabulary, text)
     console = Console(highlight=False)
     show(console, explanation)
     console.print()

@@ -7,7 +7,7 @@ import click
 
 import minigrad as mg
 
-from .arguments import NewFile
+from .arguments import NewFile, refuse_equal, write
 
 
 class _CannotStart(click.ClickException):
@@ -54,6 +54,7 @@ def gpu_report(name: str, json_path: Path, text_path: Path, quick: bool) -> None
       minigrad gpu-report
       minigrad gpu-report --backend cupy:1 --json second.json --text second.txt
     """
+    refuse_equal(json=json_path, text=text_path)
     from ..gpu_report import gpu_report as report_on
     from .progress import PartsProgress
 
@@ -63,8 +64,8 @@ def gpu_report(name: str, json_path: Path, text_path: Path, quick: bool) -> None
         raise _CannotStart(f"no report: {error}") from error
     with PartsProgress() as progress:
         found: Any = report_on(backend, quick, progress)
-    json_path.write_text(found.to_json(), encoding="utf-8")
-    text_path.write_text(f"{found}\n", encoding="utf-8")
+    write(json_path, found.to_json())
+    write(text_path, f"{found}\n")
     click.echo(found)
     click.echo(f"\nwritten to {json_path} and {text_path}", err=True)
     raise SystemExit(0 if found.ok else 1)

@@ -15,7 +15,7 @@ import numpy as np
 import minigrad as mg
 
 from ..gradient_checks import Checks, layer_checks, op_checks
-from .arguments import NewFile, named
+from .arguments import NewFile, named, refuse_equal, write
 
 EXIT = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 2}
 
@@ -89,7 +89,7 @@ def _shape(ctx: Any, param: Any, texts: tuple[str, ...]) -> tuple[tuple[int, ...
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of all that is random.")
 @click.option(
     "--plot",
-    type=NewFile(),
+    type=NewFile(".svg"),
     help="Draw the error against the step, and the Taylor remainder, of the target with the "
     "greatest disagreement (SVG).",
 )
@@ -134,6 +134,7 @@ def gradcheck(
       minigrad gradcheck mine:loss --shape 4,3 --shape 4
       minigrad gradcheck mine:model --plot model.svg
     """
+    refuse_equal(plot=plot, json=path)
     found = dict(_targets(target, shapes, seed))
     results = []
     for name, checks in found.items():
@@ -149,7 +150,7 @@ def gradcheck(
     if plot is not None:
         max((result.severest for result in results), key=_severity).plot(plot)
     if path is not None:
-        path.write_text(_as_json(target, order, seed, verdict, results), encoding="utf-8")
+        write(path, _as_json(target, order, seed, verdict, results))
     raise SystemExit(EXIT[verdict])
 
 

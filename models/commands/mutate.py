@@ -11,7 +11,7 @@ import click
 
 import minigrad as mg
 
-from .arguments import NewFile
+from .arguments import NewFile, write
 
 if TYPE_CHECKING:
     from minigrad.testing.mutation import Line
@@ -65,7 +65,7 @@ def mutate(name: str | None, sample: bool, seed: int, path: Path | None) -> None
     click.echo(report)
     click.echo(f"{total} mutants in {report.seconds:.0f} s", err=True)
     if path is not None:
-        path.write_text(report.to_json(), encoding="utf-8")
+        write(path, report.to_json())
     raise SystemExit(0 if report else 1)
 
 

@@ -1,6 +1,6 @@
 """`minigrad predict`."""
 
-from math import exp
+from math import exp, isnan
 from pathlib import Path
 
 import click
@@ -8,6 +8,7 @@ import click
 from ..explain import log_odds
 from ..saved import load_run
 from ..tasks.reviews import tokenize
+from ..train import quiet
 from .arguments import folder_and_text
 
 
@@ -25,7 +26,9 @@ def predict(folder: Path, text: str) -> None:
     model, vocabulary, _ = load_run(folder)
     words = tokenize(text)
     numbers = vocabulary.encode(words)
-    click.echo(verdict(log_odds(model, numbers[:, None], [len(words)])[0]))
+    with quiet():
+        answer = log_odds(model, numbers[:, None], [len(words)])[0]
+    click.echo(verdict(answer))
     unknown = [w for w, n in zip(words, numbers, strict=True) if n == vocabulary.UNK]
     if unknown:
         click.echo(f"({len(unknown)} of {len(words)} words unknown to it: {', '.join(unknown)})")
@@ -37,5 +40,9 @@ def verdict(log_odds: float) -> str:
     >>> verdict(1.0), verdict(-3.0)
     ('positive, with probability 0.731', 'negative, with probability 0.953')
     """
+    if isnan(log_odds):
+        raise FloatingPointError(
+            "the model's answer is no number: it has weights that are too large"
+        )
     label = "positive" if log_odds > 0 else "negative"
     return f"{label}, with probability {1 / (1 + exp(-abs(log_odds))):.3f}"

