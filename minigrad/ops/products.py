@@ -122,30 +122,17 @@ def einsum(subscripts: str, *arrays: Any) -> Any:
         )
     arrays = tuple(as_tensor(x, *arrays) for x in arrays)
     terms, output = _parse(subscripts, [x.ndim for x in arrays])
-    plain = []
-    for i, x in enumerate(arrays):
-        term = terms[i]
-        for letter in dict.fromkeys(term):
-            while term.count(letter) > 1:  # a repeated index walks the diagonal
-                first, second = term.index(letter), term.rindex(letter)
-                n = x.shape[first]
-                if x.shape[second] != n:
-                    raise ValueError(
-                        f"einsum: index {letter!r} of operand {i} has sizes {n} and "
-                        f"{x.shape[second]}"
-                    )
-                x = moveaxis(x, (first, second), (-2, -1))
-                x = reshape(x, (*x.shape[:-2], n * n))
-                x = getitem(x, index=(..., slice(None, None, n + 1)))
-                term = "".join(c for j, c in enumerate(term) if j not in (first, second)) + letter
+    sizes = _sizes(terms, arrays)
+    pairs = [_diagonal(i, x, term) for i, (x, term) in enumerate(zip(arrays, terms, strict=True))]
+    pairs = [_without_singles(x, term, sizes) for x, term in pairs]
+    terms, plain = [term for _, term in pairs], []
+    for i, (x, term) in enumerate(pairs):
         elsewhere = output + "".join(terms[:i] + terms[i + 1 :])
         lone = tuple(j for j, letter in enumerate(term) if letter not in elsewhere)
         if lone:  # an index of this term alone is summed first
             x = sum(x, axis=lone)
-            term = "".join(letter for letter in term if letter in elsewhere)
+            terms[i] = "".join(letter for letter in term if letter in elsewhere)
         plain.append(x)
-        terms[i] = term
-    _check_sizes(terms, plain)
     return contract(plain, terms=tuple(terms), output=output)
 
 
@@ -182,7 +169,33 @@ def _parse(subscripts: str, ndims: list[int]) -> tuple[list[str], str]:
     return full, output
 
 
-def _check_sizes(terms: list[str], arrays: list[Any]) -> None:
+def _diagonal(i: int, x: Any, term: str) -> tuple[Any, str]:
+    """Operand i with every index once: one that its term repeats walks the diagonal."""
+    for letter in dict.fromkeys(term):
+        while term.count(letter) > 1:
+            first, second = term.index(letter), term.rindex(letter)
+            n = x.shape[first]
+            if x.shape[second] != n:
+                raise ValueError(
+                    f"einsum: index {letter!r} of operand {i} has sizes {n} and {x.shape[second]}"
+                )
+            x = moveaxis(x, (first, second), (-2, -1))
+            x = reshape(x, (*x.shape[:-2], n * n))
+            x = getitem(x, index=(..., slice(None, None, n + 1)))
+            term = "".join(c for j, c in enumerate(term) if j not in (first, second)) + letter
+    return x, term
+
+
+def _without_singles(x: Any, term: str, sizes: dict[str, int]) -> tuple[Any, str]:
+    """x without axes of size 1 that are longer in another operand: there they are the same."""
+    kept = [j for j, letter in enumerate(term) if x.shape[j] == sizes[letter]]
+    if len(kept) < len(term):
+        x, term = reshape(x, tuple(x.shape[j] for j in kept)), "".join(term[j] for j in kept)
+    return x, term
+
+
+def _sizes(terms: list[str], arrays: tuple[Any, ...]) -> dict[str, int]:
+    """The size of each index: the operands agree on it, or have 1."""
     sizes: dict[str, int] = {}
     for i, (term, x) in enumerate(zip(terms, arrays, strict=True)):
         for letter, n in zip(term, x.shape, strict=True):
@@ -191,4 +204,5 @@ def _check_sizes(terms: list[str], arrays: list[Any]) -> None:
                 raise ValueError(
                     f"einsum: index {letter!r} has size {known}, and {n} in operand {i}"
                 )
-            sizes[letter] = max(n, known)
+            sizes[letter] = n if known == 1 else known
+    return sizes

@@ -213,6 +213,18 @@ OP_CASES: dict[str, list[Case]] = {
             lambda *xs: np.einsum("ij,jk,kl->il", *xs),
             [(real(2, 3), real(3, 2), real(2, 2)), (real(0, 2), real(2, 2), real(2, 0))],
         ),
+        *calls(  # an index of size 1 in one operand, and longer in another
+            lambda *xs, text: mg.einsum(text, *xs),
+            lambda *xs, text: np.einsum(text, *xs),
+            [(real(2), real(1)), (real(1), real(3))],
+            _each("text", "i,i", "i,i->i"),
+        ),
+        *calls(
+            lambda *xs, text: mg.einsum(text, *xs),
+            lambda *xs, text: np.einsum(text, *xs),
+            [(real(2, 3), real(1, 2)), (real(2, 1), real(3, 1))],
+            _each("text", "ij,jk->ik", "ij,jk", "ij,jk->j", "ij,jk->kji"),
+        ),
     ],
     "contract": calls(
         _listed(contract),
