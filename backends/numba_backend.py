@@ -91,7 +91,7 @@ class NumbaBackend(NumpyBackend):
         plain = [loop.once.index(v) for v in writer.plain]
         packed = [loop.once.index(v) for v in writer.packed]
         sizes = [loop.program.sizes[name] for name in list(writer.sizes)[1:]]  # the first is N
-        products = [gemm(dtype).address] if packed else []
+        products = [gemm(name).address for name in writer.product_dtypes]
         if text not in self.kernels:
             self.kernels[text] = Kernel(text)
         kernel = self.kernels[text]

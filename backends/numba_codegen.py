@@ -27,6 +27,7 @@ class Writer:
     ----------
     sizes : the names of the sizes that the kernel takes as arguments.
     plain, packed : those of `loop.once` that it takes as they are, and as panels for products.
+    product_dtypes : of the products; for each it takes the address of a compiled one.
     """
 
     def __init__(self, loop: Loop) -> None:
@@ -41,6 +42,7 @@ class Writer:
                 if x in self._inside:
                     self._users[x].append(user)
         self.packed = [v for v in loop.once if any(self._is_factor(v, u) for u in loop.body)]
+        self.product_dtypes = sorted({v.dtype.name for v in self.packed})
         self.plain = [v for v in loop.once if self._is_plain(v)]
         self.level = self._levels()
         self.stored = self._stored()
@@ -139,7 +141,7 @@ class Writer:
         arguments += [f"full{i}" for i in range(len(carries))]
         arguments += [_plain_names(name) for name in self.sizes]
         arguments += [self.names[v] for v in (*self.plain, *loop.steps)]
-        arguments += ["gemm"] * bool(self.packed)
+        arguments += [f"gemm_{dtype}" for dtype in self.product_dtypes]
         arguments += [f"{self.names[v]}_packed" for v in self.packed]
         arguments += [*carries, *(self.names[v] for v in loop.kept)]
         return "\n".join([f"def kernel({', '.join(arguments)}):", *lines]) + "\n"
@@ -198,12 +200,13 @@ class Writer:
             raise Untraceable("a matrix product of two things that change from step to step")
         if a not in self._inside and a in self.loop.once and not a.has_rows:
             raise Untraceable("a matrix product without a row per sequence")
-        if not a.dtype == w.dtype == value.dtype:
+        if not a.dtype == w.dtype == value.dtype or w.dtype.kind != "f":
             raise Untraceable(f"a matrix product of {a.dtype} and {w.dtype}")
+        gemm = f"gemm_{w.dtype.name}"
         target = self._batch(value)
-        call, given = "product", ["gemm", self._batch(a), f"{self.names[w]}_packed"]
+        call, given = "product", [gemm, self._batch(a), f"{self.names[w]}_packed"]
         if start:
-            call, given = "product_onto", ["gemm", self._batch(start[0]), *given[1:]]
+            call, given = "product_onto", [gemm, self._batch(start[0]), *given[1:]]
         return [
             f"        {call}({', '.join(given)}, {target}, lo, hi)",
             *(f"        {place}[lo:hi] = {target}[lo:hi]" for place in self._copies(value)),

@@ -11,10 +11,12 @@ from minigrad.backends.numpy_backend import NumpyBackend
 
 
 def product(gemm, a, w, c, lo, hi):
+    assert a.dtype == w.dtype == c.dtype == gemm
     c[lo:hi] = a[lo:hi] @ w
 
 
 def product_onto(gemm, start, a, w, c, lo, hi):
+    assert start.dtype == a.dtype == w.dtype == c.dtype == gemm
     c[lo:hi] = (start if start.ndim == 1 else start[lo:hi]) + a[lo:hi] @ w
 
 
@@ -63,7 +65,7 @@ class InterpretedBackend(NumpyBackend):
                     *(T, lo, hi, descending, keep, *whole, *names.values()),
                     *(arrays[v] for v in writer.plain),
                     *steps,
-                    *[None for _ in writer.packed[:1]],
+                    *writer.product_dtypes,
                     *(arrays[v] for v in writer.packed),
                     *carries,
                     *kept,

@@ -298,6 +298,14 @@ def sizes_as_numbers(p, x, s):
     return x * x.shape[1] + len(p), s / s.shape[1] ** 0.5
 
 
+@plain
+def products_of_other_dtypes(p, x, s):
+    signs, weights = mg.sign(s).astype("float32"), mg.sign(p["u"]).astype("float32")
+    few = (signs @ weights).astype("float64")
+    s = mg.tanh(s @ p["u"] + x @ p["w"] + 0.1 * few)
+    return few, s
+
+
 # --- settings that change nothing, or little ---------------------------------------------------
 
 

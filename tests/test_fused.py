@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 from fused_layers import LAYERS, made, results, uses
-from hypothesis import given
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
+from random_cells import cases
 from scans import Scan, assert_close, assert_fused_as_composed, fusing
 
 import minigrad as mg
@@ -132,6 +133,19 @@ def test_a_tangled_cell():
         for reverse in (False, True):
             scan = Scan(tangled, params, rng.normal(size=(T, N, H)), state, reverse=reverse)
             assert_fused_as_composed(scan, "numba", 1e-10)
+
+
+few_steps = cases(most_steps=4)
+
+
+@pytest.mark.parametrize("part", range(3))
+@settings(max_examples=10 if settings.default.max_examples < 100 else 100)
+@given(data=st.data())
+def test_any_cell(part, data, fast_ways):
+    """In parts, so that several processes may have one each."""
+    scan = data.draw(few_steps)
+    note(scan.script)
+    assert_fused_as_composed(scan, "numba", 1e-8)
 
 
 # --- compiled once -----------------------------------------------------------------------------
