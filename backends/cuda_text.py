@@ -77,6 +77,17 @@ template <typename T> __device__ T block_{name}(T x) {{
 
 
 HELPERS |= {
+    "add_to": """\
+template <typename T> __device__ void add_to(T& sum, T& lost, T x) {  // what rounding took is kept
+    const T before = sum;
+    sum += x;
+    const T added = sum - before;
+    lost += (before - (sum - added)) + (x - added);
+}
+""",
+    "whole": """\
+template <typename T> __device__ T whole(T sum, T lost) { return lost == lost ? sum + lost : sum; }
+""",
     "block_sum": _over_block("sum", "a + b"),
     "block_max": _over_block("max", "maximum(a, b)"),
     "block_min": _over_block("min", "minimum(a, b)"),

@@ -248,6 +248,8 @@ class RegionWriter:
             sums = [w for w in works if w.is_sum]
             for work in sums:
                 lines.append(f"{_type(work.value)} {self._total(work)} = {_begin(work.value)};")
+                if _is_compensated(work.value):
+                    lines.append(f"{_type(work.value)} {self._lost(work)} = 0;")
             guarded = len(loops) > 1 or bool(scalars)
             for width, group in loops.items():
                 lines += self._loop(width, [l for w in group for l in self._numbers(w)], guarded)
@@ -285,6 +287,8 @@ class RegionWriter:
             total = self._total(work)
             if work.value.op in ("max", "min"):
                 return [f"{total} = {work.value.op}imum({total}, {text});"]
+            if _is_compensated(work.value):
+                return [f"add_to({total}, {self._lost(work)}, {text});"]
             return [f"{total} += {text};"]
         lines = []
         if work.names and work.value in self._spoken:
@@ -301,11 +305,17 @@ class RegionWriter:
     def _total(self, work: Work) -> str:
         return f"{self._locals[work.value]}_so_far"
 
+    def _lost(self, work: Work) -> str:
+        return f"{self._locals[work.value]}_lost"
+
     def _end(self, work: Work) -> str:
         """What becomes of the totals of a block's threads."""
         value = work.value
         kind = value.op if value.op in ("max", "min") else "sum"
-        text = f"block_{kind}({self._total(work)})"
+        total = self._total(work)
+        if _is_compensated(value):
+            total = f"whole({total}, {self._lost(work)})"
+        text = f"block_{kind}({total})"
         if value.op == "mean":
             text += f" / {cast(f'({self._size(work.over)})', value.dtype)}"
         stored = [f"if (threadIdx.x == 0) {self._to(p)}[0] = " for p in work.targets]
@@ -405,6 +415,11 @@ def _by(place: Place) -> str:
 
 def _type(value: Value) -> str:
     return TYPES[value.dtype.name]
+
+
+def _is_compensated(value: Value) -> bool:
+    """Whether a thread keeps what rounding takes of a sum: of a long row it adds many numbers."""
+    return value.op not in ("max", "min") and value.dtype.kind == "f"
 
 
 def _begin(value: Value) -> str:

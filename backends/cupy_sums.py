@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .cuda_text import TYPES
+from .cuda_text import HELPERS, TYPES
 
 _THREADS = 256  # of a block; a power of two
 _COLUMNS = 8  # of a block, at most: 32 bytes of float32, the least that memory reads
@@ -22,16 +22,18 @@ _TEXT = f"""\
 #define THREADS {_THREADS}
 typedef long long Index;
 
+{HELPERS["add_to"]}
+{HELPERS["whole"]}
 template <typename T> __device__ void sum_rows(
     const T* __restrict__ x, T* __restrict__ y, Index N, Index W, Index down, Index across, int C
 ) {{
     __shared__ T held[THREADS];
     const Index j = (Index)blockIdx.x * C + threadIdx.x % C;
     const int lanes = blockDim.x / C, lane = threadIdx.x / C;  // each goes over some of the rows
-    T total = 0;
+    T total = 0, lost = 0;
     if (j < W)
-        for (Index n = lane; n < N; n += lanes) total += x[n * down + j * across];
-    held[threadIdx.x] = total;
+        for (Index n = lane; n < N; n += lanes) add_to(total, lost, x[n * down + j * across]);
+    held[threadIdx.x] = whole(total, lost);
     __syncthreads();
     for (int half = lanes / 2; half > 0; half /= 2) {{
         if (lane < half) held[threadIdx.x] += held[threadIdx.x + half * C];

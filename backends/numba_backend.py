@@ -9,7 +9,9 @@ from typing import Any
 import numba
 import numpy as np
 
+from minigrad import summation
 from minigrad.compiler.schedule import Loop
+from minigrad.summation import terms_at_a_time
 
 from . import numba_gemm, numba_threads
 from .array_pool import ArrayPool
@@ -48,17 +50,35 @@ class NumbaBackend(NumpyBackend):
                 return self.matmul(rows, b).reshape(*a.shape[:-1], b.shape[-1])
             return super().matmul(a, b)
         (rows, terms), columns = a.shape, b.shape[1]
-        if a.size * columns < _SMALL:
+        if terms > summation.LONG and min(rows, columns) < _NARROW:
+            out = super().matmul(a, b)
+        elif a.size * columns < _SMALL:
             out = np.dot(a, b)  # takes half the time of np.matmul at this size
         elif terms != b.shape[0] or a.dtype != b.dtype or a.dtype not in _FLOATS:
-            out = np.matmul(a, b)
-        elif rows < _NARROW or columns < _NARROW:
+            out = super().matmul(a, b)
+        elif min(rows, columns) < _NARROW:
             out = np.matmul(a, b, out=self.empty((rows, columns), a.dtype))
         else:
-            return self._product(a, b, start)
+            size = terms if terms <= summation.LONG else terms_at_a_time(a, b, rows * columns)
+            return self._product(a, b, start) if size == terms else self._parts(a, b, start, size)
         if start is not None:
             out += start
         return out
+
+    def _parts(self, a: Any, b: Any, start: Any, size: int) -> Any:
+        """The product of `size` of the terms at a time, added up pairwise."""
+        sums: list[Any] = []
+        for i, at in enumerate(range(0, a.shape[1], size)):
+            part = self._product(a[:, at : at + size], b[at : at + size], start)
+            start = None
+            while i & 1:  # as many parts are in the last sum as in this one
+                part = sums.pop() + part
+                i >>= 1
+            sums.append(part)
+        while len(sums) > 1:
+            part = sums.pop()
+            sums[-1] = sums[-1] + part
+        return sums[0]
 
     def _product(self, a: Any, b: Any, start: Any) -> Any:
         """The product of large matrices."""

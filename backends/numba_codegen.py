@@ -16,6 +16,8 @@ from minigrad.messages import Untraceable
 from .numba_text import applied, cast, number, operand_dtypes
 from .regions import is_one, is_scalar, row_width
 
+SUM_BLOCK = 512  # numbers of a row that are added in the row's own precision
+
 _DTYPES = {"bool", "int32", "int64", "float32", "float64"}
 _WRITTEN = {"part", "reshape", "broadcast_to", "astype"} | ELEMENTWISE  # as expressions
 
@@ -319,12 +321,15 @@ class Writer:
         name, width, item = self._number_at(value), self.size(x.shape[-1]), self._expression(x)
         dtype = value.dtype.name
         if value.op in ("sum", "mean"):
-            over = f" / np.{dtype}({width})" if value.op == "mean" else ""
-            return [
-                f"total = np.{dtype}(0)",
-                f"for j in range({width}):",
-                f"    total += {item}",
-                f"{name} = total{over}",
+            over = f" / ({width})" if value.op == "mean" else ""
+            return [  # by blocks: in a long row one number after the other loses digits
+                f"total = {'0.0' if value.dtype.kind == 'f' else f'np.{dtype}(0)'}",
+                f"for start in range(0, {width}, {SUM_BLOCK}):",
+                f"    part = np.{dtype}(0)",
+                f"    for j in range(start, min(start + {SUM_BLOCK}, {width})):",
+                f"        part += {item}",
+                "    total += part",
+                f"{name} = np.{dtype}(total{over})",
             ]
         if value.dtype.kind == "f":
             better = f"{value.op}imum(best, {item})"

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from minigrad import summation
 from minigrad.backend import ArrayModuleBackend
+from minigrad.summation import HALF, SINGLE
 
 _FEW = 64  # numbers to scatter for which sorting does not pay
 
@@ -30,24 +32,42 @@ class NumpyBackend(ArrayModuleBackend):
         return x.transpose(axes)
 
     def sum(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-        return x.sum(axis=axis, keepdims=keepdims)
+        if x.size <= summation.FEW and x.dtype != HALF:
+            return x.sum(axis=axis, keepdims=keepdims)
+        return super().sum(x, axis, keepdims)
+
+    def _matmul(self, a: Any, b: Any) -> Any:
+        if a.dtype == HALF and b.dtype == HALF:  # which the library has no product of
+            return super()._matmul(a.astype(SINGLE), b.astype(SINGLE)).astype(HALF)
+        return super()._matmul(a, b)
 
     def quiet(self) -> contextlib.AbstractContextManager[Any]:
         return np.errstate(all="ignore")
 
     def scatter(self, g: Any, index: Any, shape: tuple[int, ...]) -> Any:
         rows = isinstance(index, np.ndarray) and index.dtype.kind == "i"
-        if not rows or g.size <= _FEW or len(shape) < 2:
+        if not rows or g.size <= _FEW or not shape:
             return super().scatter(g, index, shape)
         # Rows of a table (an embedding): sort equal indices together and add each run at once,
         # several times as fast as adding row by row.
         flat = np.where(index < 0, index + shape[0], index).reshape(-1)
         order = np.argsort(flat, kind="stable")
         flat = flat[order]
-        starts = np.flatnonzero(np.concatenate(([True], flat[1:] != flat[:-1])))
         values = g.reshape(flat.size, *shape[1:])[order]
+        if g.dtype == HALF:
+            values = values.astype(SINGLE)
+        longest = flat.size
+        while longest > 1:  # a long run in blocks, then their sums
+            starts = np.flatnonzero(np.concatenate(([True], flat[1:] != flat[:-1])))
+            lengths = np.diff(starts, append=flat.size)
+            longest = lengths.max()
+            if longest > summation.BLOCK:
+                places = np.arange(flat.size) - np.repeat(starts, lengths)
+                starts = np.flatnonzero(places % summation.BLOCK == 0)
+            flat, values = flat[starts], np.add.reduceat(values, starts, axis=0)
+            longest = -(-longest // summation.BLOCK)
         out = np.zeros(shape, g.dtype)
-        out[flat[starts]] = np.add.reduceat(values, starts, axis=0)
+        out[flat] = values
         return out
 
 

@@ -19,7 +19,9 @@ from typing import Any
 
 import numpy as np
 
+from . import summation
 from .install import install_line
+from .summation import HALF, SINGLE
 
 __all__ = [
     "PROTOCOL",
@@ -166,10 +168,45 @@ class ArrayModuleBackend:
 
     def matmul(self, a: Any, b: Any) -> Any:
         """The matrix product over the last two axes."""
+        if a.shape[-1:] > (summation.LONG,) and a.dtype.kind == b.dtype.kind == "f":
+            if a.dtype == HALF and b.dtype == HALF:
+                return self.matmul(a.astype(SINGLE), b.astype(SINGLE)).astype(HALF)
+            return summation.product(self._matmul, a, b, not self.is_host)
+        return self._matmul(a, b)
+
+    def _matmul(self, a: Any, b: Any) -> Any:
+        """The product by the module."""
         if b.ndim == 2 and a.ndim > 2:  # one large product beats a loop of small ones
             rows = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
             return self.xp.matmul(rows, b).reshape(*a.shape[:-1], b.shape[-1])
         return self.xp.matmul(a, b)
+
+    def sum(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        """The sum, of many numbers pairwise, of float16 in float32."""
+        y = summation.total(x, axis, keepdims, not self.is_host)
+        return y if y.dtype is x.dtype or x.dtype != HALF else y.astype(HALF)
+
+    def mean(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        """The mean; of integers and truth values in float64."""
+        if not self.is_host and x.size <= summation.DEVICE_FEW:
+            return self.xp.mean(x, axis=axis, keepdims=keepdims)  # one launch
+        y = summation.total(x, axis, keepdims, not self.is_host)
+        y = y / (x.size // y.size if y.size else 1)
+        return y if y.dtype is x.dtype or x.dtype != HALF else y.astype(HALF)
+
+    def cumsum(self, x: Any, axis: int) -> Any:
+        """The running sum, added up in float64."""
+        if x.dtype.kind != "f":
+            return self.xp.cumsum(x, axis=axis)
+        return self.xp.cumsum(x, axis=axis, dtype=np.float64).astype(x.dtype, copy=False)
+
+    def einsum(self, subscripts: str, *arrays: Any) -> Any:
+        """Einstein's sum, in its explicit form."""
+        terms, arrow, output = subscripts.partition("->")
+        if not arrow or "." in subscripts:
+            return self.xp.einsum(subscripts, *arrays)
+        few = summation.FEW if self.is_host else summation.DEVICE_FEW
+        return summation.contraction(self.xp.einsum, terms.split(","), output, arrays, few)
 
     def split(self, x: Any, sections: Sequence[int], axis: int) -> list[Any]:
         """Views of the given sizes along `axis`."""
@@ -192,12 +229,14 @@ class ArrayModuleBackend:
 
     def scatter(self, g: Any, index: Any, shape: tuple[int, ...]) -> Any:
         """Zeros of `shape` with `g` added at `index`; where an index repeats, its rows add up."""
-        out = self.xp.zeros(shape, g.dtype)
         if is_basic(index):
+            out = self.xp.zeros(shape, g.dtype)
             out[index] = g  # a slice names no element twice
-        else:
-            self.xp.add.at(out, index, g)
-        return out
+            return out
+        many = g.dtype.kind == "f" and (g.size > summation.FEW or g.dtype == HALF)
+        out = self.xp.zeros(shape, np.float64 if many else g.dtype)
+        self.xp.add.at(out, index, g)
+        return out.astype(g.dtype, copy=False)
 
     def index_array(self, value: Any) -> Any:
         """An index (a NumPy array or one of this backend's) as `getitem` and `scatter` want it."""

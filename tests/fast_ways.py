@@ -14,6 +14,10 @@ import pytest
 # By module: what each constant is lowered (or raised) to, so that the smallest input is large.
 LOWERED = {
     "minigrad.fuse": {"SMALLEST": 0},
+    "minigrad.summation": {
+        **{"FEW": 2, "BLOCK": 2, "SUMS": 2, "WIDTH": 4, "DEVICE_FEW": 3, "DEVICE_BLOCK": 2},
+        **{"LONG": 3, "TERMS": 2, "SMALLER": 1},
+    },
     "minigrad.compiler.dispatch": {"_CHUNK": 2},
     "minigrad.compiler.functions": {"_NARROW": 1, "_WIDE": 0},
     "minigrad.compiler.rows": {"_NARROWEST": 1, "_WIDEST": 4},
@@ -45,6 +49,7 @@ AS_THEY_ARE = {
         "_VECTORS": "of the processor's registers; test_numba_gemm has the other size, too",
         "_AHEAD": "says what is asked for early, and changes no result",
     },
+    "minigrad.backends.numba_codegen": {"SUM_BLOCK": "in compiled code; longer rows are tested"},
     "minigrad.backends.cupy_codegen": {"MOST_THREADS": "in compiled code; rows wider are tested"},
     "minigrad.backends.cupy_loop": {"_THREADS": "of a block, whatever the sizes"},
     "minigrad.backends.cupy_sums": {

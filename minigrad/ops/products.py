@@ -30,23 +30,22 @@ def _matmul_a(g: Any, b: Any, like: Any) -> Any:
     if b.ndim == 1:
         return expand_dims(g, -1) * b
     if len(like.shape) == 1:
-        return reshape(b @ expand_dims(g, -1), b.shape[:-1])
-    return g @ swapaxes(b, -1, -2)
+        return reshape(matmul(b, expand_dims(g, -1)), b.shape[:-1])
+    return matmul(g, swapaxes(b, -1, -2))  # the op: `@` of arrays would pass by the backend
 
 
 def _matmul_b(g: Any, a: Any, like: Any) -> Any:
     if a.ndim == 1:
+        column = expand_dims(a, -1)
         return (
-            a * expand_dims(g, -1)
-            if len(like.shape) == 1
-            else expand_dims(a, -1) @ expand_dims(g, -2)
+            a * expand_dims(g, -1) if len(like.shape) == 1 else matmul(column, expand_dims(g, -2))
         )
     if len(like.shape) == 1:
-        return reshape(expand_dims(g, -2) @ a, (*a.shape[:-2], a.shape[-1]))
+        return reshape(matmul(expand_dims(g, -2), a), (*a.shape[:-2], a.shape[-1]))
     if len(like.shape) == 2 and a.ndim > 2:  # one product over all leading axes at once
         n = math.prod(a.shape[:-1])
         a, g = reshape(a, (n, a.shape[-1])), reshape(g, (n, g.shape[-1]))
-    return swapaxes(a, -1, -2) @ g
+    return matmul(swapaxes(a, -1, -2), g)
 
 
 matmul.vjp(a=_matmul_a, b=_matmul_b)
