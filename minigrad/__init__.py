@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from . import functional as functional
 from . import nn as nn
 from . import optim as optim
+from .again import *
 from .anomaly import detect_anomaly as detect_anomaly
 from .backend import *
 from .creation import *

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from contextvars import ContextVar
 from itertools import takewhile
 from typing import Any
 
@@ -16,6 +17,8 @@ __all__ = ["arange", "empty", "eye", "from_dlpack", "full", "full_like", "linspa
 __all__ += ["ones_like", "set_default_dtype", "get_default_dtype", "tensor", "zeros", "zeros_like"]
 
 _default_dtype = [np.dtype(np.float32)]
+# While a computation is run again: the default that it had.
+dtype_again: ContextVar[np.dtype | None] = ContextVar("minigrad_dtype_again", default=None)
 
 
 def get_default_dtype() -> np.dtype:
@@ -24,7 +27,8 @@ def get_default_dtype() -> np.dtype:
     >>> mg.get_default_dtype()
     dtype('float32')
     """
-    return _default_dtype[0]
+    again = dtype_again.get()
+    return _default_dtype[0] if again is None else again
 
 
 def set_default_dtype(dtype: Any) -> None:

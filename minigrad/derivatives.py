@@ -1,4 +1,4 @@
-"""Derivatives of functions: vjp, jvp, hvp, jacobian, hessian; and checkpoint, which saves memory.
+"""Derivatives of functions: vjp, jvp, hvp, jacobian, hessian.
 
 `fn` takes tensors and returns a tensor or a tuple of tensors. Results are differentiable in
 their turn if an input requires a gradient, or if `create_graph=True`.
@@ -10,13 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .creation import zeros_like
-from .engine import grad, sweep
-from .graph import Node, Output, PlainOp, enable_grad, grad_enabled, raw_backend, tick
+from .engine import grad
+from .graph import enable_grad
 from .ops import reshape, stack
-from .rng import generator
-from .tensor import Tensor, wrap
+from .tensor import Tensor
 
-__all__ = ["checkpoint", "hessian", "hvp", "jacobian", "jvp", "vjp"]
+__all__ = ["hessian", "hvp", "jacobian", "jvp", "vjp"]
 
 
 def _listed(value: Any) -> tuple[Any, ...]:
@@ -179,101 +178,3 @@ def hessian(fn: Callable[..., Any], inputs: Any, create_graph: bool | None = Non
             )
         )
     return tuple(blocks) if isinstance(inputs, (list, tuple)) else blocks[0][0]
-
-
-# --- checkpoint ----------------------------------------------------------------------------
-
-
-def checkpoint(fn: Callable[..., Any], *inputs: Any) -> Any:
-    """fn(*inputs), keeping only the inputs: the rest is computed again in the backward pass.
-
-    Gradients also reach tensors that `fn` uses without taking them as arguments (the weights of
-    a module). Random numbers are drawn again the same.
-
-    >>> import minigrad as mg
-    >>> x = mg.ones(2, requires_grad=True)
-    >>> mg.checkpoint(lambda x: x * x * x, x).sum().backward()
-    >>> x.grad
-    tensor([3., 3.])
-    """
-    if not grad_enabled.get():
-        return fn(*inputs)
-    state = generator().bit_generator.state
-    start = tick()
-    outputs = fn(*inputs)  # its graph only tells which older nodes fn depends on, and is dropped
-    ys = _listed(outputs)
-    edges = _older([y._node for y in ys if y._node is not None], start)
-    if not edges:
-        return outputs
-    node = Node()
-    node.op, node.birth, node.edges, node.backend = _CHECKPOINT, tick(), edges, ys[0].backend
-    node.saved = tuple(x._data for x in inputs if isinstance(x, Tensor))
-    node.settings = (fn, tuple(_place(x) for x in inputs), state)
-    node.shape, node.dtype, node.hooks = [y.shape for y in ys], ys[0].dtype, None
-    made = [Tensor(y._data, y.backend, Output(node, i, y._data)) for i, y in enumerate(ys)]
-    return _like(outputs, made)
-
-
-def _place(x: Any) -> tuple[bool, Any]:
-    """Where to take an argument from when fn is run again: its node, or the value itself."""
-    return (True, (x.backend, x._node)) if isinstance(x, Tensor) else (False, x)
-
-
-def _older(roots: list[Node], start: int) -> tuple[Node, ...]:
-    """The nodes born before `start` that the roots depend on directly."""
-    seen, stack_, found = set(roots), list(roots), []
-    while stack_:
-        node = stack_.pop()
-        if node.birth < start:
-            found.append(node)
-            continue
-        for edge in node.edges:
-            if edge is not None and edge not in seen:
-                seen.add(edge)
-                stack_.append(edge)
-    return tuple(found)
-
-
-def _run_again(node: Node, saved: Any, g: Any, work: Any) -> None:
-    fn, places, state = node.settings
-    arrays = iter(saved)
-    inputs = [wrap(next(arrays), *at) if is_tensor else at for is_tensor, at in places]
-    bits = generator().bit_generator
-    now = bits.state
-    try:
-        bits.state = state
-        replay(lambda: fn(*inputs), g, node, work)
-    finally:
-        bits.state = now
-
-
-def replay(fn: Callable[[], Any], g: Any, node: Node, work: Any) -> None:
-    """The backward step of `node` through the graph that `fn()` builds of the node's edges.
-
-    For nodes that stand for a whole computation; `g` lists the cotangents of its outputs.
-    """
-    token = raw_backend.set(None)  # the ops in fn are to make tensors
-    try:
-        with enable_grad():
-            ys = _listed(fn())
-        seeds = [
-            (y._node, work.tensor(part, node))
-            for y, part in zip(ys, g, strict=True)
-            if part is not None and y._node is not None
-        ]
-        ends = [edge for edge in node.edges if edge is not None]
-        wanted = [edge for edge in ends if edge in work.grads]
-        graph = work.builds_graph
-        found = sweep(seeds, wanted, graph=graph, retain=graph, ends=ends) if seeds else {}
-    finally:
-        raw_backend.reset(token)
-    for edge, gradient in found.items():
-        if gradient is None:
-            continue
-        if work.grads[edge] is None:
-            work.grads[edge] = work.array(gradient)
-        else:
-            work.add(edge, work.array(gradient))
-
-
-_CHECKPOINT = PlainOp("checkpoint", _run_again)

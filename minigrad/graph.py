@@ -91,6 +91,7 @@ class Occasion(list[_Listener]):
 
 
 on_call = Occasion("on_call")  # after each op call: op, node, inputs, output, backend
+on_index = Occasion("on_index")  # before an op call that reads positions: an array of them
 on_read = Occasion("on_read")  # before a sweep reads what a node saved: node
 on_gradients = Occasion("on_gradients")  # after a node's backward step: node, gradients by node
 
@@ -111,9 +112,18 @@ class _TimeStep:
             raise Untraceable("it reads the time step; hand it in through its arguments")
         return step
 
+    def is_for_all(self) -> bool:
+        """Whether the step is `ALL_STEPS`."""
+        return self._step.get() == ALL_STEPS
+
 
 time_step = _TimeStep()
 ALL_STEPS = -1  # what it is set to while a cell or a function is traced
+
+
+def is_tracing() -> bool:
+    """Whether this code runs to be traced: on values without numbers, for a kernel's text."""
+    return time_step.is_for_all()
 
 
 class Hooks:

@@ -40,7 +40,7 @@ def expose(array: Any, backend: Any) -> None:
             on_call.discard(_stamp)
             on_read.discard(_verify)
 
-    _exposed[key] = (weakref.ref(owner, forget), _fingerprint(owner, backend))
+    _exposed[key] = (weakref.ref(owner, forget), fingerprint(owner, backend))
     on_call.add(_stamp)  # asked last: until there is an entry, others may be forgotten
     on_read.add(_verify)
 
@@ -52,7 +52,7 @@ def _owner(array: Any) -> Any:
     return array
 
 
-def _fingerprint(owner: Any, backend: Any) -> Any:
+def fingerprint(owner: Any, backend: Any) -> Any:
     """A checksum: an int, or a number that stays on the device if the backend can compute it."""
     on_device = getattr(backend, "fingerprint", None)
     if on_device is not None:
@@ -66,7 +66,7 @@ def _stamp(op: Any, node: Node | None, inputs: Any, output: Any, backend: Any) -
     if node is None or not node.saved:
         return
     stamps = {
-        id(owner): _fingerprint(owner, backend)
+        id(owner): fingerprint(owner, backend)
         for _, owner in _owners(node.saved)
         if id(owner) in _exposed
     }
@@ -104,4 +104,4 @@ def _verify(node: Node) -> None:
             "edit before the forward pass or after backward(), or edit a copy "
             "(x.numpy(), or x.data.copy())."
         )
-        late.note(_fingerprint(owner, node.backend) != before, node.backend, edited)
+        late.note(fingerprint(owner, node.backend) != before, node.backend, edited)

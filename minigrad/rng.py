@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,10 @@ from .tensor import Tensor
 __all__ = ["generator", "manual_seed", "rand", "randn"]
 
 _generator = [np.random.default_rng()]
+# While a computation is run again: one that draws what it drew. The others' stream stays apart.
+generator_again: ContextVar[np.random.Generator | None] = ContextVar(
+    "minigrad_generator_again", default=None
+)
 
 
 def manual_seed(seed: int) -> None:
@@ -24,12 +29,24 @@ def manual_seed(seed: int) -> None:
     >>> bool((mg.rand(3) == a).all())
     True
     """
-    _generator[0] = np.random.default_rng(seed)
+    made = np.random.default_rng(seed)
+    if generator_again.get() is None:
+        _generator[0] = made
+    else:
+        generator_again.set(made)
 
 
 def generator() -> np.random.Generator:
     """The NumPy generator that all of minigrad's random numbers come from."""
-    return _generator[0]
+    again = generator_again.get()
+    return _generator[0] if again is None else again
+
+
+def generator_at(state: Any) -> np.random.Generator:
+    """A generator of its own that goes on from the `bit_generator.state` of another one."""
+    bits = getattr(np.random, state["bit_generator"])(0)
+    bits.state = state
+    return np.random.Generator(bits)
 
 
 def rand(

@@ -327,14 +327,14 @@ def test_the_guard_may_go_while_anomaly_mode_looks(monkeypatch):
 
 def test_an_array_goes_while_another_is_handed_out(monkeypatch):
     gc.collect()
-    out, fingerprint = [leaf().data], guard._fingerprint
+    out, fingerprint = [leaf().data], guard.fingerprint
 
     def meanwhile(*args):
         out.clear()  # as a collection of garbage may do at any time
         return fingerprint(*args)
 
     x = leaf()
-    monkeypatch.setattr(guard, "_fingerprint", meanwhile)
+    monkeypatch.setattr(guard, "fingerprint", meanwhile)
     array = x.data
     monkeypatch.undo()
     assert not out
@@ -347,8 +347,8 @@ def test_an_array_goes_while_another_is_handed_out(monkeypatch):
 def test_views_of_one_array_are_looked_at_once(monkeypatch):
     x = leaf()
     assert x.data is not None
-    looked, fingerprint = [], guard._fingerprint
-    monkeypatch.setattr(guard, "_fingerprint", lambda *args: looked.append(1) or fingerprint(*args))
+    looked, fingerprint = [], guard.fingerprint
+    monkeypatch.setattr(guard, "fingerprint", lambda *args: looked.append(1) or fingerprint(*args))
     y = (x * x[::-1]).sum()
     saved = len(looked)
     y.backward()

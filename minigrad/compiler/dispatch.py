@@ -6,7 +6,7 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
-from ..derivatives import replay
+from ..again import replay
 from ..fuse import why_composed
 from ..graph import Node, Output, PlainOp, grad_enabled, on_call, tick
 from ..messages import Untraceable
@@ -78,7 +78,7 @@ def fused_scan(
         ys, last = _in_chunks(plan, given[:first], given[first:end], given[end:], reverse)
         outs = [Tensor(y, backend) for y in (*ys, *last)]
     if on_call:
-        on_call.tell(_SCAN, node, given, [t._data for t in outs], backend)
+        on_call.tell(_SCAN, node, arrays, [t._data for t in outs], backend)
     return _like(plan.program.ys_like, outs[:count]), _like(state, outs[count:])
 
 

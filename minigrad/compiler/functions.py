@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ..derivatives import replay
+from ..again import replay
 from ..fuse import PLAIN, RowFunction, why_composed
 from ..graph import Node, Output, PlainOp, grad_enabled, on_call, tick
 from ..messages import Untraceable

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import late
+from ..graph import on_index
 from ..op import op
 from ..op_calls import as_tensor
 from ..tensor import Tensor
@@ -48,6 +49,10 @@ def index_of(index: Any, x: Tensor) -> Any:
     if not x.backend.is_host:
         parts = list(_checked(parts, x))
     prepared = tuple(p if _is_basic(p) else x.backend.index_array(p) for p in parts)
+    if on_index:
+        for part in prepared:
+            if not _is_basic(part):
+                on_index.tell(part)
     return prepared if whole or len(prepared) != 1 else prepared[0]
 
 
