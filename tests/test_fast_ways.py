@@ -12,8 +12,9 @@ from fast_ways import AS_THEY_ARE, LOWERED, forced_fast_ways
 import minigrad as mg
 
 ROOT = Path(__file__).parent.parent
-# Not looked at: tools that judge, draw or report, and run nothing fast.
+# Not looked at: what judges, draws, reports, or reads and writes files, and runs nothing fast.
 ASIDE = ("checking", "testing", "picture", "sketch", "draw", "doctor", "cupy_diagnosis")
+ASIDE += ("saving", "files")
 PLAIN = 9  # a number up to this is one that code may compare with as it stands
 
 

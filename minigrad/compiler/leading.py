@@ -59,7 +59,8 @@ def treats_alike(
     inputs = []
     values = [*program.params, *program.xs]
     for value, shape in zip(values, shapes, strict=True):
-        shape = (*axes, shape[-1]) if value.has_rows else shape
+        # Features as the program names them: a slice of all of them is none there, either.
+        shape = (*(axes if value.has_rows else shape[:-1]), *value.shape[-1:])
         inputs.append(Tensor(backend.input(value.name, shape, value.dtype), backend))
     count = len(program.params)
     try:

@@ -176,7 +176,8 @@ class RowPlan:
         """Whether it may be given its numbers in rows of any length."""
         program = self.program
         values = program.order(*program.ys)
-        widths = {repr(v.shape[1:]) for v in values if v.has_rows}
+        all_values = program.order(*program.ys, *self.laid.grads.values())
+        widths = {repr(v.shape[1:]) for v in all_values if v.has_rows}
         return len(widths) == 1 and all(
             (v.has_rows or v.size == 1)
             and v.op in ELEMENTWISE | {"input", "full", "astype"}
