@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from reprlib import recursive_repr
+from types import FunctionType, MemberDescriptorType
 from typing import Any, Self
 
 import numpy as np
@@ -15,12 +16,13 @@ import numpy as np
 from .backend import backend_at, current_backend
 from .creation import as_dtype, tensor
 from .graph import no_grad
+from .parts import Part, all_parts, holds_parts, parts_in
 from .tensor import Tensor
 
 __all__ = ["Buffer", "Module", "Parameter"]
 
 
-class Parameter(Tensor):
+class Parameter(Part, Tensor):
     """A tensor that is trained: an attribute of a module, with gradients.
 
     Takes what `mg.tensor` takes and copies it; `requires_grad=False` freezes it.
@@ -40,7 +42,7 @@ class Parameter(Tensor):
         self.requires_grad = requires_grad
 
 
-class Buffer(Tensor):
+class Buffer(Part, Tensor):
     """A tensor that belongs to a module's state and isn't trained, such as a running mean.
 
     Takes what `mg.tensor` takes and copies it. A tensor assigned to an attribute that holds a
@@ -57,12 +59,13 @@ class Buffer(Tensor):
         super().__init__(made._data, made.backend)
 
 
-class Module:
+class Module(Part):
     """Base of all layers and models: holds parameters, and calls `forward`.
 
     A subclass assigns parameters, buffers and other modules to attributes, or lists, tuples and
     dicts of them, and defines `forward`. Names join attributes by dots: `encoder.layers.0.weight`.
-    A part that is reachable by two ways counts once, by its first name.
+    A part that is reachable by two ways counts once, by its first name. Two parts of one name, and
+    parts in other containers than these, are errors, if possible when they are assigned.
 
     Attributes
     ----------
@@ -85,6 +88,15 @@ class Module:
 
     training: bool = True
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name, value in vars(cls).items():
+            if holds_parts(value):
+                raise TypeError(
+                    f"{cls.__name__}.{name} belongs to the class, and so to no single module: it "
+                    f"would be neither trained nor saved. Assign it in __init__, self.{name} = ..."
+                )
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """What the module computes; each subclass has its own."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward()")
@@ -103,13 +115,48 @@ class Module:
             )
         if type(value) is Tensor and isinstance(held, Buffer):
             value = Buffer(value)
+        if isinstance(value, Tensor) and isinstance(held, Part):
+            super().__setattr__(name, value)  # in place of another part: no new name
+        elif holds_parts(value):
+            self._add(name, value)
+        elif name in _METHODS and not callable(value):
+            raise self._taken(name)
+        else:
+            super().__setattr__(name, value)
+
+    def _add(self, name: str, value: Any) -> None:
+        """Set an attribute with parts in it, if they can be found and named."""
+        of_class = getattr(type(self), name, None)
+        if isinstance(of_class, FunctionType):
+            raise self._taken(name)
+        if isinstance(of_class, MemberDescriptorType):
+            raise TypeError(
+                f"{type(self).__name__}.{name} is a slot, in which no part is found; leave it out "
+                "of __slots__"
+            )
+        before = dict(vars(self))
         super().__setattr__(name, value)
+        if isinstance(value, Part) and all(key and "." not in key for key in vars(self)):
+            return  # all names below it begin with its own, and no others do
+        try:
+            all_parts(self)
+        except (ValueError, TypeError):
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _taken(self, name: str) -> TypeError:
+        return TypeError(
+            f"{type(self).__name__} has a method {name}(), which an attribute of that name would "
+            "hide; choose another one"
+        )
 
     # --- its parts -------------------------------------------------------------------------
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
         """This module (its name is empty) and all modules within, each before its own parts."""
-        yield from _tree("", self, set())
+        found = all_parts(self)
+        return ((name, part) for name, part in found.items() if isinstance(part, Module))
 
     def modules(self) -> Iterator[Module]:
         """This module and all modules within."""
@@ -117,7 +164,7 @@ class Module:
 
     def children(self) -> Iterator[Module]:
         """The modules directly in this one."""
-        return (part for _, part in _parts(self) if isinstance(part, Module))
+        return (part for _, part in parts_in(self) if isinstance(part, Module))
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """All parameters, here and in the modules within, with their names."""
@@ -136,12 +183,7 @@ class Module:
         return (buffer for _, buffer in self.named_buffers())
 
     def _named(self, kind: Any) -> Iterator[tuple[str, Any]]:
-        seen = set()  # of ids: == compares tensors by element
-        for path, module in self.named_modules():
-            for name, part in _parts(module):
-                if isinstance(part, kind) and id(part) not in seen:
-                    seen.add(id(part))
-                    yield _join(path, name), part
+        return ((name, part) for name, part in all_parts(self).items() if isinstance(part, kind))
 
     # --- modes -----------------------------------------------------------------------------
 
@@ -277,32 +319,7 @@ class Module:
         return f"{type(self).__name__}({chr(10).join(inside)})"
 
     def _shown(self) -> Iterator[tuple[str, Any]]:
-        return ((name, part) for name, part in _parts(self) if isinstance(part, Module))
+        return ((name, part) for name, part in parts_in(self) if isinstance(part, Module))
 
 
-def _parts(holder: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The modules, parameters and buffers directly in `holder`, through its containers."""
-    items: Any
-    if isinstance(holder, (list, tuple)):
-        items = enumerate(holder)
-    else:
-        items = (holder if isinstance(holder, dict) else vars(holder)).items()
-    for key, value in items:
-        if isinstance(value, (Module, Parameter, Buffer)):
-            yield f"{prefix}{key}", value
-        elif isinstance(value, (list, tuple, dict)):
-            yield from _parts(value, f"{prefix}{key}.")
-
-
-def _tree(path: str, module: Module, seen: set[int]) -> Iterator[tuple[str, Module]]:
-    if id(module) in seen:
-        return
-    seen.add(id(module))
-    yield path, module
-    for name, part in _parts(module):
-        if isinstance(part, Module):
-            yield from _tree(_join(path, name), part, seen)
-
-
-def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+_METHODS = {name for name, value in vars(Module).items() if isinstance(value, FunctionType)}

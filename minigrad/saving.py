@@ -95,6 +95,13 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     ValueError : it is no safetensors file, or damaged, or has arrays of a dtype that NumPy lacks;
         nothing in it was run.
     ImportError : safetensors is missing; the error says how to install it.
+
+    >>> import os, tempfile, minigrad as mg
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "state.safetensors")
+    ...     mg.save(path, {"w": mg.ones(2), "epoch": 3})
+    ...     mg.load(path)
+    {'w': array([1., 1.], dtype=float32), 'epoch': 3}
     """
     safetensors, _ = safetensors_or_error()
     name = os.fspath(path)

@@ -32,7 +32,8 @@ class Declared(Module):
     states: ClassVar[tuple[str, ...]] = ("h",)
     gates: ClassVar[int] = 1
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
         if isinstance(cell := vars(cls).get("cell"), FunctionType):
             cls.cell = staticmethod(cell)  # a cell takes parameters, not a module, as its first
 
@@ -50,7 +51,12 @@ class Declared(Module):
             suffix: {name: _full(name) + suffix for name in self.shapes(I, self.hidden_size)}
             for suffix, I in self._copies()
         }
-        for full, _, shape in self._declared():
+        for full, declared, shape in self._declared():
+            if hasattr(self, full):
+                raise ValueError(
+                    f"{name}: the parameter {declared} would be the attribute {full}, which there "
+                    "is already; choose another name"
+                )
             setattr(self, full, Parameter(mg.zeros(shape)))
         self.reset_parameters()
 

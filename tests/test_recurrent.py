@@ -455,3 +455,25 @@ def test_wrong_use(name):
     use, error, text = WRONG[name]
     with pytest.raises(error, match=text):
         use()
+
+
+@pytest.mark.parametrize(
+    ("base", "names", "full"),
+    [
+        (RecurrentCell, ["bias"], "bias"),
+        (RecurrentCell, ["hidden_size"], "hidden_size"),
+        (RecurrentCell, ["train"], "train"),
+        (RecurrentCell, ["w_a", "weight_a"], "weight_a"),
+        (Recurrent, ["b_a", "bias_a"], "bias_a_l0"),
+    ],
+)
+def test_two_attributes_of_one_name_are_refused(base, names, full):
+    class Odd(base):
+        def cell(p, x, h):
+            return h, h
+
+        def shapes(self, I, H):
+            return dict.fromkeys(names, (H,))
+
+    with pytest.raises(ValueError, match=rf"Odd: the parameter {names[-1]} would .* {full}, which"):
+        Odd(2, 3)
