@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from ..again import _CHECKPOINT
+from ..again import checkpoint as checkpointed
 from ..backend import get_backend
-from ..derivatives import _CHECKPOINT
-from ..derivatives import checkpoint as checkpointed
 from ..graph import _OUTPUT, PlainOp, on_call
 from ..op import OPS, Op
 from ..ops import tanh
