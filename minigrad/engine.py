@@ -88,8 +88,10 @@ class Sweep:
         """What the derivatives of `node` read."""
         if node.saved is None:
             raise RuntimeError(
-                f"second backward through {node.op.name} {tuple(node.shape)}: a backward pass "
-                "frees the arrays that the graph saved. Ask the first one to keep them: "
+                f"second backward through {node.op.name} ({_shape_text(node.shape)}): the first "
+                "one has freed what the graph saved. If a tensor was carried over from an earlier "
+                "batch, such as a state h, cut it off there: h = h.detach(). If you mean to go "
+                "through the same graph again, ask the first pass to keep it: "
                 "backward(retain_graph=True), or grad(..., retain_graph=True)."
             )
         if on_read:
@@ -282,6 +284,13 @@ def _check_changed(changed: Any, node: Node) -> None:
         )
 
 
+def _shape_text(shape: Any) -> str:
+    """The shape of a node's result, or the shapes of its results, in words."""
+    if isinstance(shape, list):
+        return f"{len(shape)} results, {', '.join(map(_shape_text, shape))}"
+    return f"shape {tuple(shape)}" if shape else "a number"
+
+
 def _describe(value: Any) -> str:
     if isinstance(value, Tensor):
         return f"a tensor of shape {value.shape}, {value.dtype} on {value.backend.name!r}"
@@ -311,6 +320,11 @@ def _seed(output: Any, g: Any, position: str) -> tuple[Node, Tensor]:
                 f"of shape {output.shape}."
             )
         return node, wrap(backend.ones(output.shape, output.dtype), backend)
+    if isinstance(g, bool):
+        raise TypeError(
+            f"{position}: the first argument is a cotangent; got {g}. Give options by name: "
+            "backward(retain_graph=True)"
+        )
     if not isinstance(g, Tensor):
         from .creation import tensor
 

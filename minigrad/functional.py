@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import check_probability
 from .creation import as_shape, tensor
 from .fuse import fuse, fuse_on_devices
-from .messages import check_probability
 from .op_calls import as_tensor
 from .ops import (
     abs,
@@ -164,7 +164,7 @@ def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
     [0.0, 2.0]
     """
     x = as_tensor(x)
-    check_probability("dropout: p", p)
+    check_probability("dropout", "p", p)
     if not training or p == 0:
         return x
     kept = tensor(generator().random(x.shape, dtype="float32") >= p, backend=x.backend)
@@ -193,7 +193,9 @@ def layer_norm(
     x = as_tensor(x)
     shape = as_shape("layer_norm", normalized_shape)
     if tuple(x.shape[x.ndim - len(shape) :]) != shape:
-        raise ValueError(f"layer_norm: the last axes of x {x.shape} are not {shape}")
+        raise ValueError(
+            f"layer_norm: the last axes of x {x.shape} are not {shape}, the normalized shape"
+        )
     if len(shape) == 1:
         return _normalized(x, weight, bias, eps)
     size = math.prod(shape)

@@ -42,6 +42,7 @@ from .checking.flat import random_weights
 from .checking.report import FAIL, INCONCLUSIVE, PASS, GradcheckError, Report, place
 from .checking.subject import describe
 from .checking.tensor_subject import SecondOrder, TensorSubject
+from .graph import is_grad_enabled
 
 __all__ = ["GradcheckError", "Report", "gradcheck", "gradcheck_numpy", "gradgradcheck"]
 
@@ -75,7 +76,13 @@ def gradcheck(
 
     Returns
     -------
-    A `Report`, true only if its verdict is PASS.
+    A `Report`, true only if its verdict is PASS. Its text gives, besides the verdict:
+
+    worst : the slope that disagrees most: analytic from the backward pass, numeric from finite
+        differences with its error bar, and the ratio of the two.
+    noise floor : the rounding error of the outputs; differences below it tell nothing.
+    slope of the Taylor remainder : how f(x + t d) - f(x) - t * (gradient along d) falls with t in
+        a doubly logarithmic diagram: 2 for a right gradient, 1 for a wrong one.
 
     Raises
     ------
@@ -179,6 +186,11 @@ def _checked(name: str, f: Any, seed: Any, budget: Any) -> None:
     """Raise an error if arguments make no sense."""
     if not callable(f):
         raise TypeError(f"{name} needs a function to call; got {describe(f)}")
+    if name != "gradcheck_numpy" and not is_grad_enabled():
+        raise RuntimeError(
+            f"{name} was called inside no_grad(), where no tensor has a gradient to check; call it "
+            "outside of the block, or within mg.enable_grad()"
+        )
     if not isinstance(seed, (int, np.integer)) or seed < 0:
         raise ValueError(f"{name}: seed is a whole number from 0 on; got {seed!r}")
     if budget is not None and budget < LEAST:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import check_number
 from .rng import generator
 from .tensor import Tensor
 
@@ -18,16 +19,32 @@ __all__ = ["calculate_gain", "constant_", "normal_", "ones_", "orthogonal_", "un
 __all__ += ["kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_"]
 
 
-def _fill(tensor: Tensor, values: Any) -> Tensor:
+def _tensor(name: str, value: Any) -> Tensor:
+    """What is to be initialised, if it is a tensor."""
+    if isinstance(value, Tensor):
+        return value
+    raise TypeError(
+        f"{name} gives new values to a tensor, as in init.{name}(layer.weight); got "
+        f"{type(value).__name__}"
+        + (". Pass the parameter, not its .data" if isinstance(value, np.ndarray) else "")
+    )
+
+
+def _fill(name: str, tensor: Tensor, values: Any) -> Tensor:
     """Bind new values; the old array stays as it is, since a graph may still need it."""
-    if not tensor.is_leaf:
+    if not _tensor(name, tensor).is_leaf:
         raise RuntimeError(
             f"only a leaf can be initialised; this tensor of shape {tensor.shape} is the result "
             "of an op"
         )
     if tensor.dtype.kind != "f":
         raise TypeError(f"only float tensors can be initialised; this one is {tensor.dtype}")
-    values = np.broadcast_to(np.asarray(values, dtype=tensor.dtype), tensor.shape)
+    try:
+        values = np.broadcast_to(np.asarray(values, dtype=tensor.dtype), tensor.shape)
+    except (ValueError, TypeError) as error:
+        raise type(error)(
+            f"{name}: {values!r:.60} can't be the values of a tensor of shape {tensor.shape}"
+        ) from error
     tensor._data = tensor.backend.from_host(np.array(values, order="C"))
     return tensor
 
@@ -38,7 +55,7 @@ def zeros_(tensor: Tensor) -> Tensor:
     >>> mg.nn.init.zeros_(mg.ones(2))
     tensor([0., 0.])
     """
-    return _fill(tensor, 0)
+    return _fill("zeros_", tensor, 0)
 
 
 def ones_(tensor: Tensor) -> Tensor:
@@ -47,7 +64,7 @@ def ones_(tensor: Tensor) -> Tensor:
     >>> mg.nn.init.ones_(mg.zeros(2))
     tensor([1., 1.])
     """
-    return _fill(tensor, 1)
+    return _fill("ones_", tensor, 1)
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
@@ -57,7 +74,7 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
     >>> mg.nn.init.constant_(mg.zeros(3), 0.5)
     tensor([0.5, 0.5, 0.5])
     """
-    return _fill(tensor, val)
+    return _fill("constant_", tensor, val)
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
@@ -66,9 +83,11 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
     >>> bool((mg.nn.init.uniform_(mg.zeros(100), 2, 3) >= 2).all())
     True
     """
+    check_number("uniform_", "a", a)
+    check_number("uniform_", "b", b)
     if not a <= b:
         raise ValueError(f"uniform_: the range goes from a to b, so a <= b; got a={a}, b={b}")
-    return _fill(tensor, generator().uniform(a, b, tensor.shape))
+    return _fill("uniform_", tensor, generator().uniform(a, b, _tensor("uniform_", tensor).shape))
 
 
 def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
@@ -77,9 +96,11 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
     >>> mg.nn.init.normal_(mg.zeros(3), mean=5, std=0)
     tensor([5., 5., 5.])
     """
+    check_number("normal_", "mean", mean)
+    check_number("normal_", "std", std)
     if not std >= 0:
         raise ValueError(f"normal_: the standard deviation std is at least 0; got {std}")
-    return _fill(tensor, generator().normal(mean, std, tensor.shape))
+    return _fill("normal_", tensor, generator().normal(mean, std, _tensor("normal_", tensor).shape))
 
 
 # --- scaled by the sizes of a weight -------------------------------------------------------
@@ -87,7 +108,7 @@ def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0) -> Tensor:
 
 def _fans(name: str, tensor: Tensor) -> tuple[int, int]:
     """How many inputs an output of the weight (out, in, ...) sums, and outputs an input feeds."""
-    if tensor.ndim < 2:
+    if _tensor(name, tensor).ndim < 2:
         raise ValueError(
             f"{name} needs a weight of at least two axes, (out, in, ...); got shape {tensor.shape}"
         )
@@ -193,4 +214,5 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     q, r = np.linalg.qr(draws)
     # QR leaves the signs of the columns open; only this choice makes every matrix as likely
     q = q * np.where(np.diagonal(r) < 0, -1.0, 1.0)
-    return _fill(tensor, gain * (q if rows >= columns else q.T).reshape(tensor.shape))
+    values = gain * (q if rows >= columns else q.T)
+    return _fill("orthogonal_", tensor, values.reshape(tensor.shape))

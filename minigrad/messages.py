@@ -82,14 +82,6 @@ def _given(op: Any, arrays: tuple[Any, ...], settings: dict[str, Any]) -> str:
     return ", ".join([*parts, *(f"{name}={value!r}"[:60] for name, value in settings.items())])
 
 
-def check_probability(name: str, p: Any) -> None:
-    """Raise unless p is a number from 0 to 1."""
-    if isinstance(p, (bool, str)) or not hasattr(type(p), "__float__"):
-        raise TypeError(f"{name} is a probability, from 0 to 1; got {type(p).__name__} {p!r:.40}")
-    if not 0 <= p <= 1:
-        raise ValueError(f"{name} is a probability, from 0 to 1; got {p}")
-
-
 # --- axes ----------------------------------------------------------------------------------
 
 # Ops whose axis may be a tuple of axes, or None; and whose axis is a new one of the result.

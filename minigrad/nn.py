@@ -10,19 +10,14 @@ import numpy as np
 
 from . import functional
 from . import initialisers as init
+from .arguments import check_flag, check_positive, check_probability
 from .creation import ones, zeros
-from .messages import check_probability
 from .module import Buffer, Module, Parameter
+from .op_calls import as_tensor
 from .tensor import Tensor
 
 __all__ = ["Buffer", "Module", "Parameter", "init"]
 __all__ += ["Dropout", "Embedding", "LayerNorm", "Linear", "Sequential"]
-
-
-def _size(layer: str, name: str, value: int) -> int:
-    if not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"{layer}: {name} is a positive integer; got {value!r}")
-    return int(value)
 
 
 class Linear(Module):
@@ -38,10 +33,11 @@ class Linear(Module):
     """
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
-        self.in_features = _size("Linear", "in_features", in_features)
-        self.out_features = _size("Linear", "out_features", out_features)
-        self.weight = Parameter(zeros((out_features, in_features)))
-        self.bias = Parameter(zeros(out_features)) if bias else None
+        self.in_features = check_positive("Linear", "in_features", in_features)
+        self.out_features = check_positive("Linear", "out_features", out_features)
+        self.weight = Parameter(zeros((self.out_features, self.in_features)))
+        bias = check_flag("Linear", "bias", bias)
+        self.bias = Parameter(zeros(self.out_features)) if bias else None
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -53,7 +49,17 @@ class Linear(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (..., in_features) to (..., out_features)."""
-        return functional.linear(x, self.weight, self.bias)
+        try:
+            return functional.linear(x, self.weight, self.bias)
+        except ValueError as error:  # looked at only now, so that what goes well pays nothing
+            x = as_tensor(x, self.weight)
+            if x.shape[-1:] == (self.in_features,):
+                raise
+            width = f"of width {x.shape[-1]}, " if x.ndim else "without axes, "
+            raise ValueError(
+                f"Linear(in_features={self.in_features}, out_features={self.out_features}) got x "
+                f"{width}shape {x.shape}; its last axis must have size {self.in_features}"
+            ) from error
 
     def extra_repr(self) -> str:
         """Its sizes."""
@@ -78,16 +84,18 @@ class Embedding(Module):
     def __init__(
         self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None
     ) -> None:
-        self.num_embeddings = _size("Embedding", "num_embeddings", num_embeddings)
-        self.embedding_dim = _size("Embedding", "embedding_dim", embedding_dim)
+        self.num_embeddings = check_positive("Embedding", "num_embeddings", num_embeddings)
+        self.embedding_dim = check_positive("Embedding", "embedding_dim", embedding_dim)
         if padding_idx is not None:
+            if isinstance(padding_idx, bool) or not isinstance(padding_idx, (int, np.integer)):
+                raise TypeError(f"Embedding: padding_idx is an integer; got {padding_idx!r:.40}")
             if not -num_embeddings <= padding_idx < num_embeddings:
                 raise ValueError(
                     f"Embedding: padding_idx {padding_idx} is none of the {num_embeddings} rows"
                 )
             padding_idx %= num_embeddings
         self.padding_idx = padding_idx
-        self.weight = Parameter(zeros((num_embeddings, embedding_dim)))
+        self.weight = Parameter(zeros((self.num_embeddings, self.embedding_dim)))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -116,7 +124,7 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5) -> None:
-        check_probability("Dropout: p", p)
+        check_probability("Dropout", "p", p)
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
@@ -144,9 +152,11 @@ class LayerNorm(Module):
         eps: float = 1e-5,
         elementwise_affine: bool = True,
     ) -> None:
-        sizes = (normalized_shape,) if isinstance(normalized_shape, int) else normalized_shape
-        self.normalized_shape = tuple(_size("LayerNorm", "each size", n) for n in sizes)
+        listed = isinstance(normalized_shape, (list, tuple))
+        sizes: Any = normalized_shape if listed else (normalized_shape,)
+        self.normalized_shape = tuple(check_positive("LayerNorm", "each size", n) for n in sizes)
         self.eps = eps
+        elementwise_affine = check_flag("LayerNorm", "elementwise_affine", elementwise_affine)
         self.weight = Parameter(ones(self.normalized_shape)) if elementwise_affine else None
         self.bias = Parameter(zeros(self.normalized_shape)) if elementwise_affine else None
 
@@ -173,6 +183,14 @@ class Sequential(Module):
 
     def __init__(self, *modules: Callable[..., Any]) -> None:
         for i, module in enumerate(modules):
+            if isinstance(module, (list, tuple)):
+                raise TypeError(
+                    f"Sequential takes modules one by one; got a {type(module).__name__} of "
+                    f"{len(module)}. Write Sequential(*modules)"
+                )
+            if isinstance(module, type) and issubclass(module, Module):
+                name = module.__name__
+                raise TypeError(f"Sequential: item {i} is the class {name}; write {name}(...)")
             if not callable(module):
                 raise TypeError(
                     f"Sequential: item {i} is neither a module nor a function, but {module!r:.60}"

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .arguments import check_number, is_number
 from .backend import active
 from .fuse import TOO_SMALL, compiles, dispatched, pays
 from .schedules import CosineAnnealingLR, LinearWarmup, Schedule, StepLR
@@ -236,18 +237,23 @@ def _group(name: str, given: Any, defaults: dict[str, Any]) -> dict[str, Any]:
     params = [params] if isinstance(params, Tensor) else list(params)
     for p in params:
         if not isinstance(p, Tensor):
+            kind = type(p).__name__
+            named = isinstance(p, tuple) and len(p) == 2 and isinstance(p[1], Tensor)
+            hint = ". named_parameters() gives pairs; take parameters()" if named else ""
             raise TypeError(
-                f"{name} trains parameters, such as model.parameters(); got {type(p).__name__}"
+                f"{name} trains parameters, such as model.parameters(); got {kind}{hint}"
             )
         if not p.is_leaf:
             raise TypeError(
                 f"{name} trains parameters, and this tensor of shape {p.shape} is the result of "
                 "an op; pass the leaf that it was computed from"
             )
-    try:
-        options = _options({**defaults, **given})
-    except TypeError as error:
-        raise TypeError(f"{name}: an option is no number: {error}") from error
+    for key, value in {**defaults, **given}.items():
+        listed = isinstance(value, (list, tuple))
+        numbers = value if listed else (value,)
+        if key in _NUMBERS and (listed != (key == "betas") or not all(map(is_number, numbers))):
+            raise TypeError(f"{name}: an option is no number: {key}={value!r:.40}")
+    options = _options({**defaults, **given})
     for key, value in options.items():
         if key == "betas":
             if not (len(value) == 2 and all(0 <= beta < 1 for beta in value)):
@@ -398,7 +404,15 @@ class RMSprop(Optimizer):
 
 def _with_gradient(what: str, params: Any) -> list[tuple[Tensor, Tensor]]:
     """The parameters that have a gradient, with it; an error if none has."""
-    params = [params] if isinstance(params, Tensor) else list(params)
+    params = [params] if isinstance(params, Tensor) else params
+    if not isinstance(params, Iterable):
+        raise TypeError(
+            f"{what} takes parameters, such as model.parameters(); got {type(params).__name__}"
+        )
+    params = list(params)
+    for p in params:
+        if not isinstance(p, Tensor):
+            raise TypeError(f"{what} takes parameters; one of them is a {type(p).__name__}")
     found = [(p, p.grad) for p in params if p.grad is not None]
     if not found:
         raise RuntimeError(
@@ -422,6 +436,7 @@ def clip_grad_norm_(params: Any, max_norm: float) -> Tensor:
     >>> w.grad
     tensor([0.59999..., 0.79999...])
     """
+    check_number("clip_grad_norm_", "max_norm", max_norm)
     if not max_norm >= 0:
         raise ValueError(f"clip_grad_norm_: max_norm must be at least 0; got {max_norm}")
     found = _with_gradient("clip_grad_norm_", params)
@@ -443,6 +458,7 @@ def clip_grad_value_(params: Any, clip_value: float) -> None:
     >>> w.grad
     tensor([ 1. , -0.5])
     """
+    check_number("clip_grad_value_", "clip_value", clip_value)
     if not clip_value >= 0:
         raise ValueError(f"clip_grad_value_: clip_value must be at least 0; got {clip_value}")
     bound = float(clip_value)

@@ -53,6 +53,11 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
     ...     mg.load(f"{folder}/model.safetensors")
     {'w': array([1., 1.], dtype=float32), 'epoch': 3}
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(
+            f"save: the path comes first, as in mg.save('model.safetensors', state); got "
+            f"{type(path).__name__}{_hint(path)}"
+        )
     content = as_bytes(state)
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
@@ -104,6 +109,8 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     {'w': array([1., 1.], dtype=float32), 'epoch': 3}
     """
     safetensors, _ = safetensors_or_error()
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"load takes the path of a file; got {type(path).__name__} {path!r:.40}")
     name = os.fspath(path)
     try:
         mode = os.stat(path).st_mode

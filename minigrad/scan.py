@@ -238,6 +238,8 @@ def describe(value: Any) -> str:
         return f"{value.dtype} {value.shape}"
     if isinstance(value, (tuple, list)):
         return f"a {type(value).__name__} of [{', '.join(map(describe, value))}]"
+    if isinstance(value, np.ndarray):
+        return f"ndarray {value.dtype} {value.shape}"
     return f"{type(value).__name__} {value!r:.40}"
 
 

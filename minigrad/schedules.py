@@ -34,6 +34,11 @@ class Schedule:
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
+        if not hasattr(optimizer, "param_groups"):
+            raise TypeError(
+                f"{type(self).__name__} takes an optimiser, as in {type(self).__name__}(optimizer, "
+                f"...); got {type(optimizer).__name__} {optimizer!r:.40}"
+            )
         self.optimizer = optimizer
         self.base_lrs = [group["lr"] for group in optimizer.param_groups]
         self.steps = 0
@@ -49,6 +54,13 @@ class Schedule:
         self._apply()
 
     def _apply(self) -> None:
+        groups, known = len(self.optimizer.param_groups), len(self.base_lrs)
+        if groups != known:
+            raise RuntimeError(
+                f"{type(self).__name__} was made when its optimiser had {known} parameter groups; "
+                f"now there are {groups}. Add all groups before you make the schedule, or make a "
+                "new one now, which starts from the present rates"
+            )
         for group, base in zip(self.optimizer.param_groups, self.base_lrs, strict=True):
             group["lr"] = self.rate(base, self.steps)
 
@@ -71,7 +83,9 @@ class Schedule:
         self._apply()
 
 
-def _positive(name: str, value: int) -> int:
+def _positive(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not hasattr(type(value), "__index__"):
+        raise TypeError(f"{name} must be an integer; got {type(value).__name__} {value!r:.40}")
     if not value >= 1:
         raise ValueError(f"{name} must be at least 1; got {value}")
     return value
@@ -142,6 +156,8 @@ class LinearWarmup(Schedule):
         self.warmup_steps = _positive("LinearWarmup: warmup_steps", warmup_steps)
         self.after = after
         if after is not None:
+            if not isinstance(after, Schedule):
+                raise TypeError(f"LinearWarmup: `after` is a schedule; got {after!r:.40}")
             if after.optimizer is not optimizer or after.steps:
                 raise ValueError("LinearWarmup: `after` must be a fresh schedule of its optimiser")
             for group, base in zip(optimizer.param_groups, after.base_lrs, strict=True):

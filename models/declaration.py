@@ -10,6 +10,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import Tensor
+from minigrad.arguments import check_flag, check_positive
 from minigrad.nn import Module, Parameter
 from minigrad.rng import generator
 from minigrad.scan import describe
@@ -41,10 +42,9 @@ class Declared(Module):
         name = type(self).__name__
         if not hasattr(self, "cell"):
             raise TypeError(f"{name} declares no cell: set cell = a function (p, x, state)")
-        if not isinstance(bias, bool):
-            raise TypeError(f"{name}: bias is True or False; got {bias!r}")
-        self.input_size = self._positive("input_size", input_size)
-        self.hidden_size = self._positive("hidden_size", hidden_size)
+        bias = check_flag(name, "bias", bias)
+        self.input_size = check_positive(name, "input_size", input_size)
+        self.hidden_size = check_positive(name, "hidden_size", hidden_size)
         self.bias = bias
         # By suffix of a set of parameters: the module's names by the cell's; see `_weights`.
         self._names = {
@@ -101,7 +101,10 @@ class Declared(Module):
         if not isinstance(x, Tensor) or x.ndim not in layouts or x.shape[-1] != I:
             allowed = f"{' or '.join(layouts.values())} with I = {I}"
             if not isinstance(x, Tensor):
-                raise TypeError(f"{name}: x must be a tensor {allowed}; got {describe(x)}")
+                raise TypeError(
+                    f"{name}: x must be a tensor {allowed}; got {describe(x)}. Make one: "
+                    f"mg.tensor(x, dtype={str(self._like(x).dtype)!r})"
+                )
             raise ValueError(f"{name}: x must be {allowed}; got shape {x.shape}")
         dtype = self._like(x).dtype
         if x.dtype != dtype:
@@ -129,7 +132,7 @@ class Declared(Module):
             wanted = f"a tensor {names}" if single else f"a tuple ({names}) of tensors"
             raise ValueError(
                 f"{type(self).__name__}: the initial state must be {wanted} of shape {shape} and "
-                f"dtype {like.dtype}; got {describe(state)}"
+                f"dtype {like.dtype}; got {describe(state)}{_instead(state)}"
             )
         return list(parts)
 
@@ -144,10 +147,12 @@ class Declared(Module):
                 return part
         return next(self.parameters(), x)
 
-    def _positive(self, name: str, value: Any) -> int:
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{type(self).__name__}: {name} is a positive integer; got {value!r}")
-        return value
+
+def _instead(state: Any) -> str:
+    """What was meant by something that is no state."""
+    if isinstance(state, (list, tuple)) and state and all(isinstance(n, int) for n in state):
+        return ". Lengths are given by name: lengths=[...]"
+    return ""
 
 
 def _full(name: str) -> str:

@@ -76,7 +76,7 @@ class Part:
         return "FAIL" if self.failures else "skipped" if self.skipped else "ok"
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
     """All parts, for a backend on a machine."""
 
@@ -101,6 +101,9 @@ class Report:
             "parts": parts,
         }
         return json.dumps(_told(found), indent=1, allow_nan=False) + "\n"
+
+    def __repr__(self) -> str:
+        return str(self)  # what a prompt shows
 
     def __str__(self) -> str:
         failed = [part.name for part in self.parts if part.failures]

@@ -30,7 +30,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import Tensor
-from minigrad.messages import check_probability
+from minigrad.arguments import check_flag, check_positive, check_probability
 from minigrad.scan import ValidSteps
 
 from .cells import gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell
@@ -97,16 +97,21 @@ class Recurrent(Declared):
         bidirectional: bool = False,
     ) -> None:
         name = type(self).__name__
-        check_probability(f"{name}: dropout", dropout)
-        self.num_layers = self._positive("num_layers", num_layers)
+        check_probability(name, "dropout", dropout)
+        if isinstance(num_layers, str) and hasattr(self, "cell"):
+            raise TypeError(
+                f"{name}: the third argument is num_layers; give other options by name, as in "
+                f"nonlinearity={num_layers!r}"
+            )
+        self.num_layers = check_positive(name, "num_layers", num_layers)
         if dropout and num_layers == 1:
             raise ValueError(
                 f"{name}: dropout acts between layers, and there is one only. Take num_layers=2 "
                 "or more, or apply mg.dropout to the output"
             )
-        self.batch_first = batch_first
+        self.batch_first = check_flag(name, "batch_first", batch_first)
         self.dropout = dropout
-        self.bidirectional = bidirectional
+        self.bidirectional = check_flag(name, "bidirectional", bidirectional)
         super().__init__(input_size, hidden_size, bias)
 
     def _directions(self) -> tuple[tuple[str, bool], ...]:

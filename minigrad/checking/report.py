@@ -16,7 +16,7 @@ Name = int | str
 Index = tuple[int, ...]
 
 
-@dataclass
+@dataclass(repr=False)
 class Entry:
     """One slope that was checked: an entry of an input, or a random direction (no index).
 
@@ -50,13 +50,24 @@ class Entry:
         """Analytic over numeric slope: 1 if right."""
         return self.analytic / self.numeric if self.numeric else math.nan
 
+    def __repr__(self) -> str:
+        return str(self)  # what a prompt shows
+
     def __str__(self) -> str:
         where = f" ({self.where})" if self.where else ""
         return (
             f"{place(self.name, self.index)}{where}: analytic {self.analytic:.8g}, "
             f"numeric {self.numeric:.8g} ± {self.error:.1g}, step {self.step:.1g}, "
-            f"ratio {self.ratio:.6g}"
+            f"ratio {self.ratio:.6g}{self._guess()}"
         )
+
+    def _guess(self) -> str:
+        """What a wrong slope's ratio to the right one suggests."""
+        if self.status != "wrong" or not math.isfinite(self.ratio):
+            return ""
+        guesses = {-1.0: "sign?", 0.0: "missing?", 0.5: "a factor of 2?", 2.0: "a factor of 2?"}
+        near = min(guesses, key=lambda ratio: abs(self.ratio - ratio))
+        return f" ({guesses[near]})" if abs(self.ratio - near) < 0.01 else ""
 
 
 def place(name: Name, index: Index | None = ()) -> str:
@@ -67,7 +78,7 @@ def place(name: Name, index: Index | None = ()) -> str:
     return f"{said}[{', '.join(map(str, index))}]" if index else said
 
 
-@dataclass
+@dataclass(repr=False)
 class Report:
     """The outcome of a gradient check; true only if the verdict is PASS.
 
@@ -80,11 +91,13 @@ class Report:
     entries : every entry that doesn't simply agree, the most severe first.
     evaluations : calls of the function and of its backward pass, together.
     covered : per input or parameter: entries checked one by one, and entries in all.
-    directions : random directions checked as well.
-    noise_floor : the rounding error of the weighted outputs, as measured.
+    directions : random directions checked as well: in each, all entries change together.
+    noise_floor : the rounding error of the weighted outputs, as measured. A slope can't be told
+        from another one where both give differences below it.
     resolution : the relative error that would have been noticed in any entry of weight.
-    taylor_slope : how the Taylor remainder falls with the step: 2.00 for a right gradient,
-        1 for a wrong one, None where it drowns in noise (or the function is linear).
+    taylor_slope : how the Taylor remainder f(x + t d) - f(x) - t * (gradient along d) falls with
+        the step t, as the slope in a doubly logarithmic diagram: 2.00 for a right gradient, 1 for
+        a wrong one, None where it drowns in noise (or the function is linear).
     taylor : pairs of a step and the remainder that the slope comes from.
     notes : what else the reader should know.
 
@@ -113,6 +126,9 @@ class Report:
     def __bool__(self) -> bool:
         return self.verdict == PASS
 
+    def __repr__(self) -> str:
+        return str(self)  # what a prompt shows
+
     def __str__(self) -> str:
         lines = [f"{self.verdict}: gradient check of order {self.order}, seed {self.seed}"]
         lines += [f"  {reason}" for reason in self.reasons]
@@ -124,10 +140,14 @@ class Report:
             f"  covered: {checked} of {total} entries, {self.directions} random directions; "
             f"{self.evaluations} evaluations (budget {self.budget})"
         )
-        lines.append(f"  noise floor: {self.noise_floor:.1e}" + self._resolution())
+        noise = f"  noise floor: {self.noise_floor:.1e}, the outputs' rounding error"
+        lines.append(noise + self._resolution())
         if self.taylor_slope is not None:
             lines.append(f"  slope of the Taylor remainder: {self.taylor_slope:.2f} (2 is right)")
-        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+        lines += [f"  note: {note}" for note in self.notes]
+        if self.verdict != PASS:
+            lines.append("  terms: see help(mg.gradcheck)")
+        return "\n".join(lines)
 
     def _resolution(self) -> str:
         if self.verdict == FAIL or not self.resolution or not math.isfinite(self.resolution):

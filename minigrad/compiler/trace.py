@@ -28,7 +28,7 @@ from .values import Value
 __all__ = ["Program", "Untraceable", "trace"]
 
 
-@dataclass
+@dataclass(repr=False)
 class Program:
     """One time step of a cell, forwards and backwards, as values.
 
@@ -72,6 +72,9 @@ class Program:
     def order(self, *roots: Value) -> list[Value]:
         """All values that the roots need, each after what it is made from."""
         return ordered(roots)
+
+    def __repr__(self) -> str:
+        return str(self)  # what a prompt shows
 
     def __str__(self) -> str:
         forward = self.order(*self.ys, *self.new_state)

@@ -31,7 +31,7 @@ class Line:
     failures: list[str]
 
 
-@dataclass
+@dataclass(repr=False)
 class ConformanceReport:
     """What `check_backend` found; as text it is a table.
 
@@ -53,6 +53,9 @@ class ConformanceReport:
     def ok(self) -> bool:
         """Whether nothing failed."""
         return not any(line.failures for line in self.lines)
+
+    def __repr__(self) -> str:
+        return str(self)  # what a prompt shows
 
     def __str__(self) -> str:
         failed = sum(bool(line.failures) for line in self.lines)

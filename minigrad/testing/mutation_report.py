@@ -32,7 +32,7 @@ class Outcome:
     why: str = ""
 
 
-@dataclass
+@dataclass(repr=False)
 class MutationReport:
     """All outcomes, in the order of the lines; true if enough were killed."""
 
@@ -60,6 +60,9 @@ class MutationReport:
     def survivors(self) -> list[Outcome]:
         """Those that nothing noticed."""
         return [outcome for outcome in self.outcomes if outcome.verdict == "survived"]
+
+    def __repr__(self) -> str:
+        return str(self)  # what a prompt shows
 
     def __str__(self) -> str:
         names = self.names()
