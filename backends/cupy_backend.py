@@ -7,6 +7,7 @@ it but `to_host` and `synchronize`.
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 from minigrad.backend import PROTOCOL, ArrayModuleBackend, BackendError
 from minigrad.compiler.schedule import Loop
 from minigrad.graph import on_call
+from minigrad.lending import Link
 
 from .cupy_codegen import Writer
 from .cupy_diagnosis import CupyUnavailable, builds, start, version_text
@@ -38,6 +40,7 @@ class CupyBackend(ArrayModuleBackend):
         super().__init__(cupy, name=f"cupy{suffix}", device=f"{kind}{suffix}")
         self.index = index
         self.kernels: dict[str, Kernels] = {}  # by their text
+        self._alone: Any = None  # the references to an array that nothing else refers to
         self.launched = Counter[str]()  # by loops: their "kernels" and "products"
         from cupyx.scipy.special import expit
 
@@ -85,6 +88,20 @@ class CupyBackend(ArrayModuleBackend):
         """A checksum of an array's bytes, computed and kept on the device."""
         with array.device:  # which CuPy's user may have left meanwhile
             return self._mixed(array.view(f"u{array.itemsize}")).sum()
+
+    def lend(self, array: Any) -> tuple[Any, Link]:
+        """Another array over the same memory, and what lives as long as a view of it."""
+        link, memory = Link(array), array.data.mem
+        cuda = self.xp.cuda
+        unowned = cuda.UnownedMemory(memory.ptr, memory.size, link, memory.device_id)
+        start = cuda.MemoryPointer(unowned, array.data.ptr - memory.ptr)
+        return self.xp.ndarray(array.shape, array.dtype, start, array.strides), link
+
+    def held(self, link: Link) -> bool:
+        """Whether anything but the link refers to its array or to the memory of that."""
+        if self._alone is None:
+            self._alone = _references(Link(self.xp.empty(1)))
+        return _references(link) != self._alone
 
     def outside(self, positions: Any, start: int, stop: int, allowed: int | None) -> Any:
         """Whether some are neither from `start` to below `stop` nor `allowed`; stays there."""
@@ -216,3 +233,9 @@ def load(device: str | None = None) -> CupyBackend:
         raise CupyUnavailable(f"a GPU has a number, counted from 0; got {device!r}", "take cupy:0")
     index = None if device is None else int(device)
     return CupyBackend(start(index), index)
+
+
+def _references(link: Link) -> tuple[int, ...]:
+    """The references to a link's array, to its place in memory, and to the memory."""
+    count = sys.getrefcount
+    return count(link.array), count(link.array.data), count(link.array.data.mem)

@@ -57,7 +57,8 @@ def _observe(op: Any, node: Node | None, inputs: Any, output: Any, backend: Any)
         return
     given = [i for i, x in enumerate(inputs) if _has_nan(x, backend)]
     if given:
-        names = op.inputs if len(op.inputs) == len(inputs) else range(len(inputs))
+        names = getattr(op, "inputs", ())
+        names = names if len(names) == len(inputs) else range(len(inputs))
         raise FloatingPointError(
             f"NaN came into {op.name} through its input {names[given[0]]!r}, {where}"
         )

@@ -74,20 +74,17 @@ class Occasion(list[_Listener]):
             # No reset to what was before: a block in a generator may end after a later one begins.
             self._here.set(tuple(other for other in self._here.get() if other is not listener))
 
-    def _listeners(self) -> Iterator[_Listener]:
+    def tell(self, *what: Any) -> None:
+        """Call all who listen to this context."""
         here = self._here.get()
         for listener in tuple(self):  # which may come and go at any time, in any thread
             if listener.everywhere or listener in here:
-                yield listener
-
-    def tell(self, *what: Any) -> None:
-        """Call all who listen to this context."""
-        for listener in self._listeners():
-            listener.function(*what)
+                listener.function(*what)
 
     def why_composed(self) -> str:
         """Why no kernel may run here, as it would pass over what is listened to; or nothing."""
-        return next((listener.composed for listener in self._listeners() if listener.composed), "")
+        reasons = (listener.composed for listener in self._here.get() if listener in self)
+        return next(filter(None, reasons), "")
 
 
 on_call = Occasion("on_call")  # after each op call: op, node, inputs, output, backend

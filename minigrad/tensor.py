@@ -66,8 +66,7 @@ class Tensor:
     @property
     def data(self) -> Any:
         """The backend's own array, not a copy."""
-        guard.expose(self._data, self.backend)
-        return self._data
+        return guard.lend(self)
 
     @data.setter
     def data(self, value: Any) -> None:
@@ -79,8 +78,8 @@ class Tensor:
                 f"data of a tensor of shape {self.shape} and dtype {self.dtype} can't become an "
                 f"array of shape {array.shape} and dtype {array.dtype}; make a new tensor instead"
             )
-        guard.expose(array, self.backend)
-        self._data = array
+        # A tensor's array is minigrad's already; any other is the user's, who may write to it.
+        self._data = array if isinstance(value, Tensor) else guard.borrow(array, self.backend)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -277,8 +276,7 @@ class Tensor:
     def __dlpack__(self, **options: Any) -> Any:
         if self.requires_grad:
             raise BufferError("a tensor that requires a gradient can't be exported; detach() first")
-        guard.expose(self._data, self.backend)
-        return self._data.__dlpack__(**options)
+        return guard.lend(self).__dlpack__(**options)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return self._data.__dlpack_device__()

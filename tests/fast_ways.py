@@ -38,6 +38,10 @@ AS_THEY_ARE = {
     "minigrad.late": {
         "_MOST": "how long answers may wait, whatever the sizes; test_late lowers it"
     },
+    "minigrad.guard": {
+        "MOST_KEPT": "how many contents are kept, whatever the sizes; test_guard lowers it",
+        "MOST_LOANS": "how many loans may wait, whatever the sizes; test_guard lowers it",
+    },
     "minigrad.again": {"_OURS": "counts references, and no numbers"},
     "minigrad.graph": {"ALL_STEPS": "stands for no number"},
     "minigrad.creation": {"_HOST_KINDS": "DLPack's numbers of devices"},

@@ -127,3 +127,14 @@ def test_a_wrong_gradient_is_not_timed(recurrent, monkeypatch):
     monkeypatch.setitem(recurrent.PEERS, "wrong", wrong)
     with pytest.raises(AssertionError, match="wrong"):
         recurrent.measure("rnn", (3, 2, 4, 5), rounds=1)
+
+
+# --- updates by hand -----------------------------------------------------------------------------
+
+
+def test_updates_by_hand_give_the_weights_of_sgd():
+    benchmark = loaded("manual_update")
+    for make in (lambda: benchmark.mlp((3, 4, 2), 5), lambda: benchmark.lstm(2, 3, 4, 2)):
+        benchmark.agree(make)
+    said = program("manual_update", "--rounds", 1)
+    assert len(said.splitlines()) == 1 + len(benchmark.MODELS) * len(benchmark.UPDATES)

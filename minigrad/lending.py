@@ -1,0 +1,86 @@
+"""Arrays that the user can write to, and how long: what the in-place guard goes by.
+
+What is lent is another array over the same memory, with a link behind it that all its views keep
+alive, as they keep the memory: with the link goes the last way to write. An array that the user
+assigns is borrowed in the same way, and whether it is the user's still is seen by its number of
+references. In doubt the answer is that it is.
+
+This is how it is done for NumPy's arrays. Another backend may have its own `lend` and `held`;
+without them, what is handed out may be written to for as long as it lives.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+_references: Callable[[Any], int] | None = getattr(sys, "getrefcount", None)
+
+
+class Link:
+    """What stands behind an array that was lent, where its memory can refer to any object."""
+
+    __slots__ = ("__weakref__", "array")
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+
+def lend(array: np.ndarray) -> tuple[np.ndarray, Any]:
+    """Another array over the same memory, and the link that lives as long as a view of it."""
+    # NumPy makes a view of a view one of the first array, if it can: the memoryview stops it there.
+    view = np.asarray(memoryview(array))
+    return view, view
+
+
+def held(link: Any) -> bool:
+    """Whether anything but the link refers to the array that it was made of, or to its memory."""
+    if _link_references(link) != _LINK_ALONE:
+        return True
+    if link.base.obj.base is None:
+        return False
+    # The memory of a file, of another library or of a view's view may have other ways to it.
+    known = type(link.base.obj.base) is np.ndarray and link.base.obj.base.base is None
+    return not known or _base_references(link.base.obj) != _BASE_ALONE
+
+
+def is_alone(tensor: Any) -> bool:
+    """Whether nothing but this tensor refers to its array: no graph, no other tensor, no view."""
+    if _tensor_references(tensor) != _TENSOR_ALONE:
+        return False
+    kind = type(tensor._data)
+    if not isinstance(tensor._data.base, kind):
+        return True
+    only = not isinstance(tensor._data.base.base, kind)
+    return only and _base_references(tensor._data) == _BASE_ALONE
+
+
+# Written so that no variable of theirs is a reference. Without a count the answer is never "alone".
+
+
+def _tensor_references(tensor: Any) -> int:
+    return _references(tensor._data) if _references else -1
+
+
+def _base_references(array: Any) -> int:
+    return _references(array.base) if _references else -1
+
+
+def _link_references(link: Any) -> int:
+    return _references(link.base.obj) if _references else -1
+
+
+class _Sample:
+    __slots__ = ("_data",)
+
+    def __init__(self) -> None:
+        self._data = np.empty(1)
+
+
+# What the counts are if there is no other reference; how many of its own Python makes varies.
+_TENSOR_ALONE = _tensor_references(_Sample()) if _references else 0
+_BASE_ALONE = _base_references(np.empty(2)[:1]) if _references else 0
+_LINK_ALONE = _link_references(lend(np.empty(1))[1]) if _references else 0
