@@ -67,10 +67,12 @@ class Scan(NamedTuple):
         return f"{_HEAD}\n{self.text}\n{_TAIL}"
 
     def __repr__(self):
+        if self.text:
+            return "<the cell of the script>"
         shapes = {name: np.shape(a) for name, a in self.params.items()}
         inputs = [a.shape for a in (*parts(self.xs), *parts(self.state))]
         more = f"{shapes}, {inputs}, lengths={self.lengths}, reverse={self.reverse}"
-        return f"\n{self.text or self.cell.__name__}{more}\n"
+        return f"{self.cell.__name__} {more}"
 
     @property
     def arrays(self):

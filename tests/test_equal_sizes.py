@@ -38,6 +38,17 @@ def test_a_cell_that_counts_its_rows(name):
     assert fused or name == "constant"
 
 
+def repeated_to_one(p, x, s):
+    column = mg.broadcast_to(x, (x.shape[0], 1)) * p["w"]
+    return mg.broadcast_to(s @ p["u"] * column, column.shape), mg.tanh(s + column)
+
+
+def test_a_single_feature_that_has_to_be_one():
+    rng = np.random.default_rng(0)
+    params = {"w": rng.normal(size=(1, 1)), "u": rng.normal(size=(4, 1))}
+    both_ways(repeated_to_one, rng.normal(size=(4, 3, 1)), rng.normal(size=(3, 4)), **params)
+
+
 ROWS_AS_FEATURES = {
     "state": lambda p, x, s: (x * s[1], (mg.tanh(s[0] + x * s[1]), mg.tanh(s[1]))),
     "sum": lambda p, x, s: (x * s[0].sum(axis=1), (mg.tanh(s[0] + x), s[1])),

@@ -242,7 +242,11 @@ class SymbolicBackend:
         shape = tuple(shape)
         if self._is_shape_of(x, shape):
             return x
-        self._broadcast(x.shape, shape)
+        if self._broadcast(x.shape, shape) != shape:
+            raise ValueError(f"shape {x.shape} can't be repeated to {shape}")
+        for n, wanted in zip(x.shape[::-1], shape[::-1], strict=False):
+            if _is_one(wanted) and not _is_one(n):
+                self._one(n)
         return self.make("broadcast_to", (x,), shape, x.dtype)
 
     def transpose(self, x: Value, axes: Any = None) -> Value:
