@@ -13,7 +13,7 @@ from minigrad.graph import on_call
 
 LARGEST = {False: 200, True: 40_000}  # numbers of a value, of small and of large programs
 SIDES = [2, 3, 1, 4, 2, 5, 3, 1, 0]
-LARGE_SIDES = [17, 33, 5, 16, 64, 1, 7, 130]
+LARGE_SIDES = [17, 40, 5, 33, 64, 1, 7, 130]
 DTYPES = ["float64", "float32", "float64", "float32", "float16"]
 
 
@@ -74,7 +74,9 @@ class Author:
     def shape(self, most=3):
         """A shape; small, with empty and single axes now and then."""
         sides = LARGE_SIDES if self.large else SIDES
-        return tuple(self.pick(sides) for _ in range(self.pick([2, 1, 3, 0][: most + 1])))
+        axes = self.pick([2, 2, 2, 1, 3] if self.large else [2, 1, 3, 0])
+        shape = tuple(self.pick(sides) for _ in range(min(axes, most)))
+        return shape if np.prod(shape) <= LARGEST[self.large] else shape[1:]
 
     def leaf(self, shape, dtype=None, role=None):
         """A new input of floats, or of integers or truth values, in some layout."""
@@ -86,18 +88,15 @@ class Author:
             role = self.pick(["wanted"] * 6 + ["tensor", "array"]) if kind == "f" else "tensor"
         if not any(x.role == "wanted" for x in self.inputs.values()):
             role = "wanted" if kind == "f" else role
-        axes = len(shape)
+        axes, places = len(shape), [1, 2, -1, 1, -2, 3]
         order, steps, margin, repeats = (), (), 0, (1,) * axes
-        style = self.pick(["plain", "reversed", "transposed", "stepped", "inner", "repeated"])
-        if style != "plain":
-            margin = self.below(2) + (style == "inner")
-        if style in ("transposed", "reversed") and axes > 1:
-            order = tuple(np.random.default_rng(self.seed() + 1).permutation(axes).tolist())
-        if style in ("stepped", "reversed"):
-            places = [-1, 1, -2] if style == "reversed" else [2, 1, 3, -2]
-            steps = tuple(self.pick(places) for _ in shape)
-        if style == "repeated":
-            repeats = tuple(n if n and self.below(2) == 0 else 1 for n in shape)
+        if self.large or self.below(4):
+            margin = self.below(3)
+            steps = tuple(self.pick(places) for _ in shape) if self.below(3) else ()
+            if axes > 1 and self.below(2):
+                order = tuple(np.random.default_rng(self.seed()).permutation(axes).tolist())
+            if self.chance(3):
+                repeats = tuple(n if n and self.below(2) else 1 for n in shape)
         own = tuple(1 if r > 1 else n for n, r in zip(shape, repeats, strict=True))
         if kind == "f":
             values = drawn(seed, own, dtype, self.special)

@@ -306,7 +306,7 @@ def _is_slope(program, what, f, terms):
 
 
 # Their references make NaN of infinite numbers in another order, or by way of probabilities.
-NAIVE = ("cross_entropy", "nll_loss", "einsum", "silu", "sigmoid")
+NAIVE = ("softmax", "dropout", "cross_entropy", "nll_loss", "einsum", "silu", "sigmoid")
 # Where what is no number has no say, whatever comes of it.
 FLAT = ("stop(", "1.0, 0.0", "mg.sign(", "dropout", "argm", "astype")
 FLAT += ("relu", "elu", "clip", "maximum", "minimum", "mg.max", "mg.min")

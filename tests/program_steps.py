@@ -202,7 +202,7 @@ def softmax(a, name):
 def matmul(a):
     v = a.real(1)
     n, lead = v.shape[-1], v.shape[:-2]
-    m = a.pick([17, 40, 3] if a.large else [3, 2, 5, 1, 6, 7])
+    m = a.pick([17, 40, 3, 64, 100] if a.large else [3, 2, 5, 1, 6, 7])
     if a.below(2) == 0 or v.ndim == 1:
         shapes = [(n, m), (n,), (*lead, n, m), (*(1 for _ in lead), n, m)]
         shapes += [(2, n, m)] if v.ndim < 3 else []
@@ -219,7 +219,8 @@ def dot(a):
     if v.ndim == 0:
         return f"mg.dot({v.name}, {a.real().name})"
     n = v.shape[-1]
-    return f"mg.dot({v.name}, {a.of_shape(a.pick([(n,), (n, 2), (2, n, 3), ()])).name})"
+    m = 50 if a.large else 2
+    return f"mg.dot({v.name}, {a.of_shape(a.pick([(n,), (n, m), (2, n, 3), ()])).name})"
 
 
 @step("outer")
@@ -260,7 +261,7 @@ def einsum(a):
 @step("linear")
 def linear(a):
     v = a.real(1)
-    m = a.pick([2, 3, 1])
+    m = a.pick([17, 40, 100] if a.large else [2, 3, 1])
     operands = [v.name, a.tensor((m, v.shape[-1]))]
     operands += [a.tensor((m,))] if a.below(2) else []
     return f"mg.linear({', '.join(operands)})"

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from program_author import Author
 from program_moves import STEPS
 
-FLAVOURS = ["smooth"] * 11 + ["mixed"] * 4 + ["special"] * 3 + ["half", "large"]
+FLAVOURS = ["smooth"] * 9 + ["mixed"] * 4 + ["special"] * 3 + ["large"] * 3 + ["half"]
+FAST = ["matmul", "linear", "matmul", "scatter_add", "dot", "part"]  # with ways of their own
 TOGETHER = 4  # programs that hypothesis draws from one seed
 PRINTED = 60  # numbers: a larger input is printed as the call that draws it
 
@@ -22,9 +23,10 @@ PRINTED = 60  # numbers: a larger input is printed as the call that draws it
 def programs(draw, steps=STEPS, flavours=FLAVOURS, most=11):
     """A program of 1 to about 12 ops."""
     author = Author(draw, draw(st.sampled_from(flavours)))
+    fast = [name for name in FAST if name in steps]
+    table = [*steps, *fast * (20 if author.large else 1)], steps
     author.any()
-    table = list(steps), steps
-    for _ in range(author.below(most) + 1):
+    for _ in range(author.below(4 if author.large else most) + 1):
         author.step(table)
     return author.program()
 
@@ -42,6 +44,7 @@ def each_program(check, count, start=0, shrink=True, **options):
             max_examples=TOGETHER,
             phases=phases,
             database=None,
+            deadline=None,
             report_multiple_bugs=False,
             suppress_health_check=list(HealthCheck),
         )(test)

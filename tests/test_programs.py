@@ -22,10 +22,11 @@ from minigrad.testing.op_cases import OP_CASES
 DEEP = os.environ.get("MINIGRAD_PROFILE") == "deep"
 # How many programs, and the seed of the first; a longer run takes new ones each time.
 COUNT = int(os.environ.get("MINIGRAD_PROGRAMS") or (20_000 if DEEP else 500))
+MORE = 1 if DEEP else 2  # times as many where nothing but a backend is compared
 START = random.SystemRandom().randrange(10**9) if DEEP else 0
 COMPILED = 100  # in a long run, one program in so many is compiled by Numba and CuPy
-SHOWS = "# --- a script that shows it"
 SLOW = {"cupy": 10}  # the stand-in for a GPU takes several times as long
+SHOWS = "# --- a script that shows it"
 
 
 def checked(program, backends):
@@ -54,11 +55,16 @@ def test_programs_are_right(backend, fast_ways):
             seen.update((op, "second order") for op, kind in program.seen if kind == "gradient")
             sloped += 1
 
-    each_program(look, COUNT // SLOW.get(backend, 1), START)
+    each_program(look, number(backend), START)
     assert len(doubts) < COUNT / 50
     if backend == "numpy":
         assert not missing(seen)
         assert sloped > COUNT / 3
+
+
+def number(backend):
+    """How many programs a backend is to run."""
+    return COUNT * (1 if backend == "numpy" else MORE) // SLOW.get(backend, 1)
 
 
 def missing(seen):
@@ -75,7 +81,7 @@ def missing(seen):
 
 def test_kernels_agree_with_programs(interpreted, fast_ways):
     """Compiled functions and scans, as the Python that their kernels are."""
-    each_program(lambda program: checked(program, [interpreted]), COUNT, START)
+    each_program(lambda program: checked(program, [interpreted]), number(interpreted), START)
 
 
 @pytest.fixture
