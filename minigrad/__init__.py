@@ -1,4 +1,4 @@
-"""minigrad: a tiny reverse-mode autograd engine whose ops are defined once and run anywhere."""
+"""minigrad: reverse-mode autograd whose ops are defined once and run on any backend."""
 
 from typing import TYPE_CHECKING
 
