@@ -129,7 +129,7 @@ def logical_not(a):
 def astype(a):
     if a.chance(3):
         return f"mg.astype({a.any(kinds='bi').name}, 'float64')"
-    if a.chance(3) and not a.special:
+    if a.below(2) and not a.special:
         return f"mg.astype({a.within(a.real().name, -9, 9)}, 'int64')"
     dtypes = {"mixed": ["float32", "float64"], "half": ["float16"]}.get(a.flavour, ["float64"])
     return f"mg.astype({a.real().name}, {a.pick(dtypes)!r})"

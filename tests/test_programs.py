@@ -58,8 +58,11 @@ def test_programs_are_right(backend, fast_ways):
     each_program(look, number(backend), START)
     assert len(doubts) < COUNT / 50
     if backend == "numpy":
-        assert not missing(seen)
         assert sloped > COUNT / 3
+        for k in range(1, 4):  # what a version of hypothesis happens to leave out
+            if missing(seen):
+                each_program(look, COUNT, START + k * COUNT)
+        assert not missing(seen)
 
 
 def number(backend):
