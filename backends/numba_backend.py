@@ -129,7 +129,7 @@ class NumbaBackend(NumpyBackend):
         ) -> None:
             weights = [_tidy(once[i]) for i in plain]
             panels = [pack(once[i]) for i in packed]
-            rows = [_tidy(x) for x in steps]
+            rows = [x if x.flags.carray else _tidy(x) for x in steps]
             rest = (*whole, N, *sizes, *weights, *rows, *products, *panels, *carries, *kept)
             everything = (T, 0, N, descending, keep, *rest)
             compiled, work = kernel.ready(everything), T * N * width

@@ -6,6 +6,7 @@ Looked at only after a backend has refused, so the calls that go well pay nothin
 from __future__ import annotations
 
 import sys
+from contextvars import ContextVar
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -29,6 +30,16 @@ def frame_outside(package: str) -> FrameType:
 
 class Untraceable(Exception):
     """A cell or a function does what can't be compiled; the text says what."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        raised = refusals.get()
+        if raised is not None:
+            raised.append(self)
+
+
+# The refusals raised since a trace began: code that is traced may catch them, and go on.
+refusals: ContextVar[list[Untraceable] | None] = ContextVar("refusals", default=None)
 
 
 _BETWEEN = ("messages", "op", "op_calls", "fuse")  # the user's call and the place of the error

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from .creation import shape_and_options, tensor
+from .graph import is_tracing
+from .messages import Untraceable
 from .tensor import Tensor
 
 __all__ = ["generator", "manual_seed", "rand", "randn"]
@@ -29,6 +31,7 @@ def manual_seed(seed: int) -> None:
     >>> bool((mg.rand(3) == a).all())
     True
     """
+    _refuse_in_a_trace()
     made = np.random.default_rng(seed)
     if generator_again.get() is None:
         _generator[0] = made
@@ -38,8 +41,15 @@ def manual_seed(seed: int) -> None:
 
 def generator() -> np.random.Generator:
     """The NumPy generator that all of minigrad's random numbers come from."""
+    _refuse_in_a_trace()
     again = generator_again.get()
     return _generator[0] if again is None else again
+
+
+def _refuse_in_a_trace() -> None:
+    """A kernel would not draw; so nothing is drawn to find that out."""
+    if is_tracing():
+        raise Untraceable("it draws random numbers; hand them in through its arguments")
 
 
 def generator_at(state: Any) -> np.random.Generator:

@@ -1,5 +1,6 @@
 """Optimiser updates by kernels: the same text as on NumPy, the same numbers."""
 
+import itertools
 import math
 
 import numpy as np
@@ -226,20 +227,49 @@ def test_refusals_have_a_reason(rule):
     assert str(caught.value).startswith(start + "fused: ") and REFUSED[rule] in str(caught.value)
 
 
-def test_a_rule_that_may_change_unseen_is_composed():
+FACTOR = [1.0]
+
+
+def test_what_a_rule_reads_from_outside_may_change():
     class Rule:
+        factor = 1.0
+
         def __call__(self, xp, p, g, state, *, lr):
-            return p - lr * g
+            return p - lr * self.factor * g
 
     def listed(xp, p, g, state, *, lr, only):
-        return p - lr * g if only else p
+        return p - lr * only[0] * g
 
-    for rule, options in ((Rule(), {}), (listed, {"only": [1]})):
+    def by_global(xp, p, g, state, *, lr):
+        return p - lr * FACTOR[0] * g
+
+    def change(rule, optimizer):
+        Rule.factor = FACTOR[0] = 2.0
+        optimizer.param_groups[0].get("only", [0])[0] = 2.0
+
+    for rule, options in ((Rule(), {}), (listed, {"only": [1.0]}), (by_global, {})):
+        Rule.factor = FACTOR[0] = 1.0
         optimizer, p = optimizer_of(rule, lr=0.25, **options)
-        with fusing("require"), pytest.raises(FusionError, match="nobody can tell whether its"):
+        with fusing("require"):
             optimizer.step()
+            np.testing.assert_array_equal(p.numpy(), np.full((3, 4), 0.5))
+            change(rule, optimizer)
+            optimizer.step()
+        np.testing.assert_array_equal(p.numpy(), np.full((3, 4), -0.5))
+
+
+def test_a_rule_that_may_change_unseen_is_composed():
+    numbers = itertools.count()
+
+    def counts(xp, p, g, state, *, lr):
+        return p - lr * next(numbers) * g
+
+    optimizer, p = optimizer_of(counts, lr=0.25)
+    with fusing("require"), pytest.raises(FusionError, match="it reads numbers, an iterator"):
         optimizer.step()
-        np.testing.assert_array_equal(p.numpy(), np.full((3, 4), 0.5))
+    for _ in range(3):
+        optimizer.step()
+    np.testing.assert_array_equal(p.numpy(), np.full((3, 4), -0.5))
 
 
 def test_composed_where_a_kernel_does_not_pay():

@@ -14,14 +14,16 @@ from ..ops import reshape, where
 from ..scan import _layout, _like, _name, _parts
 from ..tensor import Tensor, wrap
 from .fused import Plan
-from .identity import Unknown, identity
-from .structure import Structure
+from .lookup import code_of
+from .purity import Refusals, Unsettled
+from .structure import Structure, read_outside
 
 _backend, _data, _node = attrgetter("backend"), attrgetter("_data"), attrgetter("_node")
 _shape, _dtype = attrgetter("shape"), attrgetter("dtype")
 
 _plans: dict[Any, Plan | str] = {}
 _MOST_PLANS = 1000  # the oldest is forgotten when there are more
+_refusals = Refusals(_MOST_PLANS)
 _CHUNK = 4096  # steps that a scan without gradients takes at a time, to bound its memory
 
 
@@ -156,29 +158,45 @@ def _planned(
     `x` are the parts of `xs` and, behind them, which steps count, if not all do.
     """
     masked = len(x) > len(_parts(xs))
-    key = _key(cell, p, type(xs), len(x), type(state), arrays, wanted, backend)
-    made = _plans.get(key) if key is not None else None
-    if made is None:
-        one: Any = tuple(wrap(t._data[0], backend) for t in x)
-        step = _masked(cell, xs) if masked else cell
-        try:
-            made = Plan(step, params, one if masked else _like(xs, one), state, backend, wanted)
-        except Untraceable as refusal:
-            made = str(refusal)
-        except Exception as error:
-            error.add_note(
-                f"This happened while {_name(cell)} was compiled. MINIGRAD_FUSED=0 runs it without."
-            )
-            raise
-        if key is not None:
-            if len(_plans) >= _MOST_PLANS:
-                del _plans[next(iter(_plans))]
-            _plans[key] = made
+    facts = _facts(p, type(xs), len(x), type(state), arrays, wanted, backend)
+
+    def outside() -> Any:
+        return read_outside(cell, params, xs, state)
+
+    try:
+        key = read_outside(cell, params, xs, state, p), facts
+    except Untraceable as unknown:
+        return str(unknown)  # as it is now: what it reads may be another thing at the next call
+    made = _plans.get(key)
+    if made is not None:
+        return made
+    again = code_of(cell), facts
+    reason = _refusals.reason(again)
+    if reason is not None:
+        return reason
+    one: Any = tuple(wrap(t._data[0], backend) for t in x)
+    step = _masked(cell, xs) if masked else cell
+    one = one if masked else _like(xs, one)
+    try:
+        made = Plan(step, params, one, state, backend, wanted, outside)
+        _refusals.forget(again)
+        key = outside(), facts  # it may have made something that it needed
+    except Unsettled as refusal:
+        return _refusals.note(again, refusal)
+    except Untraceable as refusal:
+        made = str(refusal)
+    except Exception as error:
+        error.add_note(
+            f"This happened while {_name(cell)} was compiled. MINIGRAD_FUSED=0 runs it without."
+        )
+        raise
+    if len(_plans) >= _MOST_PLANS:
+        del _plans[next(iter(_plans))]
+    _plans[key] = made
     return made
 
 
-def _key(
-    cell: Any,
+def _facts(
     p: Structure,
     xs_kind: type,
     inputs: int,
@@ -187,18 +205,12 @@ def _key(
     wanted: tuple[bool, ...],
     backend: Any,
 ) -> Any:
-    """What a plan depends on; None if nobody can tell, and the cell is traced at each call."""
-    try:
-        told = identity(cell)
-    except Unknown:
-        return None
-    if p.signature is None:
-        return None
+    """What a plan depends on besides what the cell reads from outside."""
     shapes = list(map(_shape, arrays))
     for i in range(len(p.tensors), len(p.tensors) + inputs):
         shapes[i] = shapes[i][1:]  # a plan serves any number of steps
     kinds = xs_kind, inputs, state_kind
-    return told, p.signature, kinds, *shapes, *map(_dtype, arrays), wanted, backend
+    return kinds, *shapes, *map(_dtype, arrays), wanted, backend
 
 
 def _masked(cell: Any, xs: Any) -> Any:

@@ -12,8 +12,10 @@ from ..graph import Node, Output, PlainOp, grad_enabled, on_call, tick
 from ..messages import Untraceable
 from ..scan import _like
 from ..tensor import Tensor, wrap
-from .identity import Unknown, identity
+from .identity import identity
 from .leading import Shape, leading_axes, shared_shape, treats_alike
+from .lookup import code_of
+from .purity import Read, Refusals, Unsettled
 from .rows import RowCall, RowPlan, even_rows
 from .structure import Structure
 from .trace import Program, trace
@@ -23,18 +25,20 @@ _NARROW, _WIDE = 128, 4096
 _MOST = 2000  # plans and calls that are remembered; then the oldest is forgotten
 _plans: dict[Any, RowPlan] = {}  # by the widths of the inputs
 _calls: dict[Any, RowCall | str] = {}  # by their shapes
+_refusals = Refusals(_MOST)
 
 
 class Arguments:
     """What a function is called with: its tensors, and all the rest.
 
-    `facts` is equal for arguments that differ in their tensors alone; None if nobody can tell.
+    `facts` is equal for arguments that differ in their tensors alone.
     """
 
     def __init__(self, args: tuple[Any, ...], settings: dict[str, Any]) -> None:
         values = (*args, *settings.values())
         self._names, self._count = tuple(settings), len(args)
         self.tensors: list[Tensor] = []
+        self._objects: Structure | None = None  # if some are within containers or objects
         self.facts: Any = (self._count, self._names)
         rest: list[Any] = []
         for x in values:
@@ -52,11 +56,27 @@ class Arguments:
 
     def _open(self, values: tuple[Any, ...]) -> None:
         """Some tensors are within containers or objects."""
-        inner = Structure(values)
-        self._values, self._places = inner, []
-        self.tensors = inner.tensors
-        signature = inner.signature
-        self.facts = None if signature is None else (*self.facts, signature)
+        self._objects = self._values = Structure(values)
+        self._places = []
+        self.tensors = self._values.tensors
+        self.facts = (*self.facts, self._values.signature)
+
+    def outside(self, function: Callable[..., Any], args: Any, settings: dict[str, Any]) -> Any:
+        """All that a function called so reads besides numbers in tensors."""
+        objects = self._objects
+        if objects is None:
+            return identity(function), self.facts
+        known, names = dict(enumerate(args)), getattr(code_of(function), "co_varnames", ())
+        for name, value in settings.items():
+            known[names.index(name) if name in names else len(names) + len(known)] = value
+        known = {i: x for i, x in known.items() if id(x) in objects.opened}
+        return identity(function, known, objects.opened, objects.has_classes), self.facts
+
+    def release(self) -> None:
+        """Let the tensors go; what is not a tensor stays."""
+        self.tensors.clear()
+        if self._objects is not None:
+            self._objects.opened.clear()
 
     def rebuilt(self, tensors: Iterable[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with these in place of the tensors."""
@@ -76,12 +96,24 @@ def fused_call(function: RowFunction, args: Any, settings: Any, backend: Any) ->
         return reason
     given = Arguments(args, settings)
     tensors = given.tensors
-    tracks, facts = grad_enabled.get(), []
+    tracks, described = grad_enabled.get(), []
     for t in tensors:
         if t.backend is not backend:
             return "its tensors are on several backends"
-        facts.append((t._data.shape, t._data.dtype, tracks and t._node is not None))
-    call = _planned(function, given, tuple(facts), backend)
+        described.append((t._data.shape, t._data.dtype, tracks and t._node is not None))
+    facts = tuple(described)
+
+    try:
+        key = given.outside(function.function, args, settings), backend
+    except Untraceable as unknown:
+        return str(unknown)  # as it is now: what it reads may be another thing at the next call
+    call = _calls.get((key, facts))
+    if call is None:
+
+        def outside() -> Any:
+            return Arguments(args, settings).outside(function.function, args, settings)
+
+        call = _planned(function, given, facts, backend, key, outside)
     if call.__class__ is str:
         return call
     assert isinstance(call, RowCall)
@@ -90,7 +122,7 @@ def fused_call(function: RowFunction, args: Any, settings: Any, backend: Any) ->
     node = None
     if tracks and any(call.plan.differentiable):
         node = _node(function, call, given, ys, saved, backend)
-        given.tensors.clear()  # the node has their arrays, as long as they are needed
+        given.release()  # the node has their arrays, as long as they are needed
     program = call.plan.program
     if isinstance(program.ys_like, Tensor):
         outs = [Tensor(ys[0], backend, node)]
@@ -163,33 +195,43 @@ def _backward(node: Node, saved: Any, g: Any, work: Any) -> None:
 
 
 def _planned(
-    function: RowFunction, given: Arguments, facts: tuple[Any, ...], backend: Any
+    function: RowFunction,
+    given: Arguments,
+    facts: tuple[Any, ...],
+    backend: Any,
+    key: Any,
+    outside: Read,
 ) -> RowCall | str:
-    """How to run the function on such arguments; or why there is no way."""
+    """How to run the function on such arguments, made now; or why there is no way."""
+    again = code_of(function), facts, backend
+    reason = _refusals.reason(again)
+    if reason is not None:
+        return reason
+    made: RowCall | str
     try:
-        told = identity(function.function)
-    except Unknown:
-        told = None
-    key = None if told is None or given.facts is None else (told, given.facts, backend)
-    made = _calls.get((key, facts)) if key is not None else None
-    if made is None:
-        try:
-            made = _made(function, given, facts, key, backend)
-        except Untraceable as refusal:
-            made = str(refusal)
-        except Exception as error:
-            error.add_note(
-                f"This happened while {function.name} was compiled. MINIGRAD_FUSED=0 runs it "
-                "without."
-            )
-            raise
-        if key is not None:
-            remember(_calls, (key, facts), made)
+        made = _made(function, given, facts, key, backend, outside)
+        _refusals.forget(again)
+        key = outside(), backend  # it may have made something that it needed
+    except Unsettled as refusal:
+        return _refusals.note(again, refusal)
+    except Untraceable as refusal:
+        made = str(refusal)
+    except Exception as error:
+        error.add_note(
+            f"This happened while {function.name} was compiled. MINIGRAD_FUSED=0 runs it without."
+        )
+        raise
+    remember(_calls, (key, facts), made)
     return made
 
 
 def _made(
-    function: RowFunction, given: Arguments, facts: tuple[Any, ...], key: Any, backend: Any
+    function: RowFunction,
+    given: Arguments,
+    facts: tuple[Any, ...],
+    key: Any,
+    backend: Any,
+    outside: Read,
 ) -> RowCall:
     shapes = [shape for shape, _, _ in facts]
     lead, flags = leading_axes(shapes)
@@ -200,19 +242,18 @@ def _made(
         (flag, shape[-1] if flag else shape, *rest)
         for flag, (shape, *rest) in zip(flags, facts, strict=True)
     )
-    plan = _plans.get((key, len(lead), widths)) if key is not None else None
+    plan = _plans.get((key, len(lead), widths))
     if plan is None or not treats_alike(cell, plan.program, lead, [shapes[i] for i in order]):
-        plan = RowPlan(_traced(cell, given, flags, lead), wanted, backend)
+        plan = RowPlan(_traced(cell, given, outside, flags, lead), wanted, backend)
         if not treats_alike(cell, plan.program, lead, [shapes[i] for i in order]):
             raise Untraceable("it does not treat its leading axes as rows, all alike")
-        if key is not None:
-            remember(_plans, (key, len(lead), widths), plan)
+        remember(_plans, (key, len(lead), widths), plan)
     whole = next(shape for shape, flag in zip(shapes, flags, strict=True) if flag)
     width = even_rows(math.prod(whole))
     if width is None or _NARROW <= whole[-1] <= _WIDE or not plan.is_elementwise:
         return RowCall(plan, order, lead)
     rows = (math.prod(whole) // width, width)
-    plan = RowPlan(_traced(cell, given, flags, rows[:1], width), wanted, backend)
+    plan = RowPlan(_traced(cell, given, outside, flags, rows[:1], width), wanted, backend)
     return RowCall(plan, order, rows[:1], whole)
 
 
@@ -230,7 +271,12 @@ class _Cell:
 
 
 def _traced(
-    cell: _Cell, given: Arguments, flags: Sequence[bool], lead: Shape, width: int | None = None
+    cell: _Cell,
+    given: Arguments,
+    outside: Read,
+    flags: Sequence[bool],
+    lead: Shape,
+    width: int | None = None,
 ) -> Program:
     """The program of rows, of their own width or of another."""
     shared: list[Tensor] = []
@@ -238,7 +284,7 @@ def _traced(
     for t, flag in zip(given.tensors, flags, strict=True):
         shape = (math.prod(lead), width or t.shape[-1]) if flag else shared_shape(t.shape)
         (rows if flag else shared).append(wrap(t._data.reshape(shape), t.backend))
-    return trace(cell, tuple(shared), tuple(rows), ())
+    return trace(cell, tuple(shared), tuple(rows), (), outside)
 
 
 def remember(memory: dict[Any, Any], key: Any, value: Any) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..messages import Untraceable
 from .host import BackwardText, ForwardText
+from .purity import Read
 from .schedule import schedule
 from .siblings import join_siblings
 from .sums import regroup
@@ -28,8 +29,9 @@ class Plan:
         state: Any,
         backend: Any,
         wanted: Sequence[bool],
+        outside: Read | None = None,
     ) -> None:
-        self.program = program = trace(cell, params, xs, state)
+        self.program = program = trace(cell, params, xs, state, outside)
         self.inputs = [*program.params, *program.xs, *program.state]
         dtypes = sorted({v.dtype.name for v in self.inputs if v.dtype.kind == "f"})
         if len(dtypes) != 1:

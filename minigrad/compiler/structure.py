@@ -5,29 +5,44 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
+from ..messages import Untraceable
 from ..tensor import Tensor
-from .identity import Unknown, identity
+from .comparing import Unknown
+from .identity import identity
+from .lookup import attributes_of
+
+_PLAIN: set[type] = {dict, list, tuple, SimpleNamespace}
+_Rebuild = Callable[[Sequence[Any]], Any]
 
 
 class Structure:
     """The tensors in a value, in order, and the value again with other tensors in their places.
 
-    A value is a tensor, a list, tuple, named tuple or dict of values, or an object with tensors
-    among its attributes. Everything else in it is kept as it is.
+    A value is a tensor, a list, tuple, named tuple or dict of values, or an object with values as
+    its attributes. Everything else in it is kept as it is; what can't be compared between calls
+    becomes something that refuses to be used.
+
+    Attributes
+    ----------
+    tensors : those in the value.
+    opened : by their id, the tensors, containers and objects in it that were looked into.
+    has_classes : whether some of these are of classes of which more than attributes may be read.
+    signature : equal for all values that differ in their tensors alone. What objects find in their
+        classes is no part of it: `identity` looks at that.
     """
 
     def __init__(self, value: Any) -> None:
         self.tensors: list[Tensor] = []
+        self.opened: dict[int, Any] = {}
+        self.has_classes = False
         self._names: list[str] = []
-        self._rest: list[Any] | None = []  # what is there besides tensors; None if unknown
+        self._places: dict[int, str] = {}  # by id, where a container or object was met first
+        self._rest: list[Any] = []  # what is there besides tensors
+        self._replaced = 0  # how many parts a rebuilt value has of its own
         self._rebuild = self._open(value, "", ())
-
-    @property
-    def signature(self) -> Any:
-        """What is the same for all values that differ in their tensors alone; None if unknown."""
-        return None if self._rest is None else (tuple(self._names), tuple(self._rest))
+        self.signature: Any = (tuple(self._names), tuple(self._rest))
 
     def named(self, name: str) -> list[tuple[str, Tensor]]:
         """Each tensor with the name of its place."""
@@ -44,56 +59,114 @@ class Structure:
         """The value with these in place of its tensors."""
         return self._rebuild(tensors)
 
-    def _open(
-        self, value: Any, path: str, within: tuple[Any, ...]
-    ) -> Callable[[Sequence[Any]], Any]:
+    def _open(self, value: Any, path: str, within: tuple[int, ...]) -> _Rebuild:
         if isinstance(value, Tensor):
             place = len(self.tensors)
             self.tensors.append(value)
             self._names.append(path)
+            self.opened[id(value)] = value
+            self._replaced += 1
             return lambda tensors: tensors[place]
-        for other in within:
-            if value is other:  # it holds itself
-                self._rest = None
+        attributes: dict[str, Any] | None
+        if isinstance(value, (dict, list, tuple)):
+            attributes = None
+        elif type(value) is SimpleNamespace:
+            attributes = value.__dict__
+        else:
+            attributes = attributes_of(value)
+            if attributes is None:
+                return self._kept(value, path)
+        if id(value) in within:  # it holds itself
+            self._rest.append((path, self._places[id(value)]))
+            return lambda tensors: value
+        within = (*within, id(value))
+        if type(value) not in _PLAIN:
+            self.has_classes = True
+        self.opened[id(value)] = value
+        shared = self._places.setdefault(id(value), path)
+        before = self._replaced
+        if attributes is not None:
+            self._rest.append((path, shared, type(value), tuple(attributes)))
+            items = {k: self._open(v, f"{path}.{k}", within) for k, v in attributes.items()}
+            if self._replaced == before:
                 return lambda tensors: value
-        inner = (*within, value)
+            return lambda tensors: _with_attributes(value, items, tensors)
         if isinstance(value, dict):
-            self._note(path, type(value), tuple(map(repr, value)))
-            items = {key: self._open(part, f"{path}.{key}", inner) for key, part in value.items()}
-            return lambda tensors: _filled(value, value, items, tensors)
-        if isinstance(value, (list, tuple)):
-            self._note(path, type(value), len(value))
-            names = getattr(value, "_fields", range(len(value)))
-            pairs = zip(names, value, strict=True)
-            parts = [self._open(part, f"{path}.{n}", inner) for n, part in pairs]
-            make: Any = type(value)
-            if hasattr(value, "_fields"):
-                return lambda tensors: make(*(part(tensors) for part in parts))
-            return lambda tensors: make(part(tensors) for part in parts)
-        if value.__class__ is not SimpleNamespace:  # which has its attributes and nothing else
-            try:
-                self._note(path, identity(value))
+            names = tuple((type(key), repr(key)) for key in value)
+            self._rest.append((path, shared, type(value), names))
+            items = {k: self._open(v, f"{path}.{k}", within) for k, v in value.items()}
+            if self._replaced == before:
                 return lambda tensors: value
-            except Unknown:
-                pass
-        attributes = getattr(value, "__dict__", None)
-        if not attributes:
-            self._rest = None  # who knows what is in there
+            return lambda tensors: _with_items(value, items, tensors)
+        self._rest.append((path, shared, type(value), len(value)))
+        fields = getattr(value, "_fields", range(len(value)))
+        pairs = zip(fields, value, strict=True)
+        parts = [self._open(v, f"{path}.{name}", within) for name, v in pairs]
+        if self._replaced == before:
             return lambda tensors: value
-        self._note(path, type(value), tuple(attributes))
-        before = len(self.tensors)
-        items = {k: self._open(part, f"{path}.{k}", inner) for k, part in attributes.items()}
-        if len(self.tensors) == before:
-            return lambda tensors: value
-        return lambda tensors: _filled(value, vars(value), items, tensors)
+        make: Any = type(value)
+        if hasattr(value, "_fields"):
+            return lambda tensors: make(*(part(tensors) for part in parts))
+        return lambda tensors: make(part(tensors) for part in parts)
 
-    def _note(self, *facts: Any) -> None:
-        if self._rest is not None:
-            self._rest.append(facts)
+    def _kept(self, value: Any, path: str) -> _Rebuild:
+        """What is no container: itself, if it can be compared."""
+        try:
+            self._rest.append((path, identity(value, name=f"params{path}")))
+        except Unknown as unknown:
+            self._rest.append((path, type(value)))
+            self._replaced += 1
+            text = str(unknown)
+            return lambda tensors: Unusable(text)
+        return lambda tensors: value
 
 
-def _filled(value: Any, held: dict[Any, Any], items: dict[Any, Any], tensors: Any) -> Any:
-    """A copy of a dict or an object, with new parts."""
+class Unusable:
+    """What stands in a cell's parameters for something that it must not use."""
+
+    def __init__(self, reason: str) -> None:
+        object.__setattr__(self, "_reason", reason)
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise Untraceable(object.__getattribute__(self, "_reason"))
+
+    __getattribute__ = __setattr__ = __delattr__ = _refuse
+    __call__ = __bool__ = __iter__ = __next__ = __len__ = __getitem__ = __setitem__ = _refuse
+    __enter__ = __exit__ = __contains__ = __float__ = __int__ = __index__ = _refuse
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = _refuse
+    __rtruediv__ = __pow__ = __rpow__ = __matmul__ = __rmatmul__ = __neg__ = _refuse
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _refuse
+    __hash__ = __repr__ = __str__ = __format__ = _refuse
+
+
+def _with_items(value: dict[Any, Any], items: dict[Any, _Rebuild], tensors: Any) -> Any:
+    """A copy of a dict, with new parts."""
     made = copy.copy(value)
-    (made if held is value else vars(made)).update({k: part(tensors) for k, part in items.items()})
+    made.update({k: part(tensors) for k, part in items.items()})
     return made
+
+
+def _with_attributes(value: Any, items: dict[str, _Rebuild], tensors: Any) -> Any:
+    """A copy of an object, with new parts."""
+    made = copy.copy(value)
+    held = getattr(made, "__dict__", {})
+    for name, part in items.items():
+        if name in held:
+            held[name] = part(tensors)
+        else:  # a slot
+            object.__setattr__(made, name, part(tensors))
+    return made
+
+
+def read_outside(cell: Any, params: Any, xs: Any, state: Any, p: Structure | None = None) -> Any:
+    """All that a cell reads besides the numbers in tensors, as something to compare.
+
+    `p` is the structure of `params`. Raises `Unknown` if the cell can't be compared.
+    """
+    p = p or Structure(params)
+    known, covered, has_classes = {0: params}, p.opened, p.has_classes
+    for i, given in enumerate((xs, state), 1):
+        if type(given) not in (Tensor, tuple, list):  # of a class with something of its own
+            known[i], has_classes = given, True
+            covered = {**covered, **Structure(given).opened}
+    return identity(cell, known, covered, has_classes), p.signature

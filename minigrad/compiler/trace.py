@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import itertools
-import pickle
-import random
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
-
 from ..backend import BackendError, use_backend
 from ..engine import sweep
 from ..graph import ALL_STEPS, Node, enable_grad, time_step
-from ..messages import Untraceable
-from ..rng import generator
+from ..messages import Untraceable, refusals
 from ..scan import _layout, _like, _parts
 from ..tensor import Tensor
+from .purity import Read, settled
 from .sizes import Dim, Polynomial, form_of, form_text, solve, substituted
-from .structure import Structure
+from .structure import Structure, read_outside
 from .symbolic import Renamed, SymbolicBackend
 from .values import Value
 
-__all__ = ["Program", "Untraceable", "trace"]
+__all__ = ["Program", "Untraceable", "trace", "tracing"]
 
 
 @dataclass(repr=False)
@@ -125,22 +122,30 @@ def ordered(roots: Iterable[Value]) -> list[Value]:
 
 
 def trace(
-    cell: Callable[[Any, Any, Any], tuple[Any, Any]], params: Any, xs: Any, state: Any
+    cell: Callable[[Any, Any, Any], tuple[Any, Any]],
+    params: Any,
+    xs: Any,
+    state: Any,
+    outside: Read | None = None,
 ) -> Program:
     """The program of one step of `cell`, forwards and backwards.
 
     Parameters
     ----------
-    cell : `cell(params, x, state) -> (y, state)`, a function of ops. It is called once, or a few
-        times if an axis of size 1 turns out to be there to broadcast.
+    cell : `cell(params, x, state) -> (y, state)`, a function of ops. It is called twice, to see
+        that it does the same again; more often if an axis of size 1 turns out to be there to
+        broadcast.
     params : what the cell reads: a tensor, or containers or an object with tensors in them.
     xs : one step of input: a tensor (N, ...) or a (named) tuple of them.
     state : a tensor (N, ...) or a (named) tuple of them.
+    outside : what gives all that the cell reads from outside, to see that tracing changes nothing;
+        by default it is looked up.
 
     Raises
     ------
-    Untraceable : the cell looks at numbers, makes tensors of its own, or uses an op that has no
-        place in a compiled step; the text says which.
+    Untraceable : the cell looks at numbers, makes tensors of its own, draws, changes or can't
+        compare what is outside of it, or uses an op that has no place in a compiled step; the text
+        says which.
 
     Examples
     --------
@@ -170,17 +175,26 @@ def trace(
       -> d state: v15
     """
     known: dict[str, str | None] = {}
-    while True:
-        try:
-            return _traced(cell, params, xs, state, known)
-        except Renamed as axis:
-            if axis.axis in known:
-                raise Untraceable(f"its sizes contradict each other: {axis}") from None
-            known[axis.axis] = axis.meaning
+
+    def run(backwards: bool) -> Program:
+        while True:
+            try:
+                return _traced(cell, params, xs, state, known, backwards)
+            except Renamed as axis:
+                if axis.axis in known:
+                    raise Untraceable(f"its sizes contradict each other: {axis}") from None
+                known[axis.axis] = axis.meaning
+
+    return settled(run, outside or (lambda: read_outside(cell, params, xs, state)))
 
 
 def _traced(
-    cell: Callable[..., Any], params: Any, xs: Any, state: Any, known: dict[str, str | None]
+    cell: Callable[..., Any],
+    params: Any,
+    xs: Any,
+    state: Any,
+    known: dict[str, str | None],
+    backwards: bool,
 ) -> Program:
     """The program, where `known` says which axes have another name, or None."""
     backend = SymbolicBackend()
@@ -206,7 +220,7 @@ def _traced(
     g_state = [_cotangent(backend, name, t) for name, t in _named("g_state", new)]
     places = {t._node: value for value, t in leaves.items() if t._node is not None}
     sources = [_sources(t, places) for t in (*ys, *new_state)]
-    grads = _backwards([*ys, *new_state], [*g_ys, *g_state], places)
+    grads = _backwards([*ys, *new_state], [*g_ys, *g_state], places) if backwards else {}
     names = solve(backend.equal_sizes, list(sizes.of))
     if "N" in names:
         raise Untraceable("it uses the number of rows as a plain number")
@@ -271,24 +285,12 @@ def _listing(ys: Iterable[Value]) -> list[Any]:
 
 def _called(backend: SymbolicBackend, cell: Any, params: Any, x: Any, state: Any) -> Any:
     """What the cell returns: y and the new state, of a form that a scan can use."""
-    draws = _Draws()
     backend.calls = sys._getframe()
-    token = time_step.set(ALL_STEPS)
     try:
-        with use_backend(backend), enable_grad():
+        with tracing(), use_backend(backend), enable_grad():
             result = cell(params, x, state)
-        draws.check()
-    except Exception as error:
-        draws.check()
-        if isinstance(error, Untraceable):
-            raise
-        if isinstance(error, BackendError):
-            raise Untraceable("it uses a tensor that is not among its arguments") from error
-        text = str(error).partition("\n")[0]
-        raise Untraceable(f"tracing it gave {type(error).__name__}: {text}") from error
     finally:
         backend.calls = None
-        time_step.reset(token)
     if not isinstance(result, tuple) or len(result) != 2:
         raise Untraceable("it doesn't return a pair (y, state)")
     y, new = result
@@ -302,32 +304,37 @@ def _called(backend: SymbolicBackend, cell: Any, params: Any, x: Any, state: Any
     return y, new
 
 
+@contextmanager
+def tracing() -> Iterator[None]:
+    """The user's function runs to be traced: what it raises is the reason for a refusal.
+
+    So is a refusal that it catches.
+    """
+    raised: list[Untraceable] = []
+    tokens = time_step.set(ALL_STEPS), refusals.set(raised)
+    try:
+        yield
+    except Untraceable:
+        raise
+    except BackendError as error:
+        raise Untraceable("it uses a tensor that is not among its arguments") from error
+    except Exception as error:
+        if not raised:
+            text = str(error).partition("\n")[0]
+            raise Untraceable(f"tracing it gave {type(error).__name__}: {text}") from error
+    finally:
+        time_step.reset(tokens[0])
+        refusals.reset(tokens[1])
+    if raised:
+        raise raised[0]
+
+
 def _named(name: str, value: Any) -> list[tuple[str, Tensor]]:
     """The parts of an input or a state, with names."""
     if isinstance(value, Tensor):
         return [(name, value)]
     fields = getattr(value, "_fields", None) or [f"{name}.{i}" for i in range(len(value))]
     return list(zip(fields, value, strict=True))
-
-
-class _Draws:
-    """Where the random generators are, to see whether a cell draws from them."""
-
-    def __init__(self) -> None:
-        numpy_random: Any = np.random
-        self._bits: list[Any] = [generator().bit_generator, numpy_random.get_bit_generator()]
-        self._states: tuple[Any, ...] = (*(bits.state for bits in self._bits), random.getstate())
-
-    def check(self) -> None:
-        """Refuse if there was a draw, and take it back."""
-        *states, last = self._states
-        now = *(bits.state for bits in self._bits), random.getstate()
-        if pickle.dumps(now) == pickle.dumps(self._states):
-            return
-        for bits, state in zip(self._bits, states, strict=True):
-            bits.state = state
-        random.setstate(last)
-        raise Untraceable("it draws random numbers; hand them in through its arguments")
 
 
 class _Sizes:

@@ -17,13 +17,15 @@ import numpy as np
 from ..fuse import why_composed
 from ..messages import Untraceable
 from .functions import remember
-from .identity import Unknown, identity
+from .identity import identity
 from .leading import Shape
+from .lookup import code_of
+from .purity import Read, Refusals, Unsettled, settled
 from .rows import RowCall, RowPlan, even_rows
 from .schedule import depends
 from .sizes import Dim
 from .symbolic import SymbolicBackend
-from .trace import Program, _Draws
+from .trace import Program, tracing
 from .values import ELEMENTWISE, Value
 
 Rule = Callable[..., Any]
@@ -35,6 +37,7 @@ _NARROW = 32  # numbers in a row for which a pass over it does not pay
 TOO_LITTLE = f"it does fewer than {_LEAST_WORK} operations, for which a kernel does not pay"
 
 _plans: dict[Any, UpdatePlan | str] = {}
+_refusals = Refusals(1000)
 
 
 class Number:
@@ -124,45 +127,69 @@ class _RuleBackend(SymbolicBackend):
         return self.numbers[x.text]
 
 
-class UpdatePlan:
-    """A rule traced for a parameter of given shape and dtype, with its kernel."""
+class _RuleTrace:
+    """What a rule does, once: its program, and the texts of the numbers that it takes or makes.
 
-    def __init__(self, rule: Rule, p: Any, state: Settings, options: Settings, xp: Any) -> None:
-        traced, draws = _RuleBackend(p), _Draws()
-        arrays = traced.array(), traced.array()
+    Attributes
+    ----------
+    held : the running values that are arrays before the step; `arrays` are those after it.
+    keys : all running values after it.
+    zeros : how many arrays of zeros the program takes besides those.
+    texts : of the program's numbers, then of the running values (None for an array).
+    """
+
+    def __init__(self, rule: Rule, p: Any, state: Settings, options: Settings) -> None:
+        traced = _RuleBackend(p)
+        inputs = traced.array(), traced.array()
         new = {
             key: Number(f"state[{key!r}]") if _is_number(x) else traced.array()
             for key, x in state.items()
         }
-        self._held = [key for key, x in new.items() if isinstance(x, Value)]
+        self.held = [key for key, x in new.items() if isinstance(x, Value)]
         symbols = {key: _stand_in(key, x) for key, x in options.items()}
-        try:
-            result = rule(traced, *arrays, new, **symbols)
-        except Untraceable:
-            raise
-        except Exception as error:
-            raise Untraceable(f"tracing it gave {type(error).__name__}: {error}") from error
-        finally:
-            draws.check()
-        self._arrays = [key for key, x in new.items() if isinstance(x, Value)]
-        texts = [*traced.numbers, *(self._new_number(key, x) for key, x in new.items())]
-        self._numbers = eval(f"lambda state, options: [{', '.join(texts)}]", {})
-        self._keys = list(new)
-        self._xp, self._zeros = xp, len(traced.arrays) - 2 - len(self._held)
-        ys = [result, *(new[key] for key in self._arrays)]
-        program = _program(traced, ys, p.shape)
+        with tracing():
+            result = rule(traced, *inputs, new, **symbols)
+        self.arrays = [key for key, x in new.items() if isinstance(x, Value)]
+        self.texts = [*traced.numbers, *(self._new_number(key, x) for key, x in new.items())]
+        self.keys = list(new)
+        self.zeros = len(traced.arrays) - 2 - len(self.held)
+        self.program = _program(traced, [result, *(new[key] for key in self.arrays)], p.shape)
+
+    def _new_number(self, key: str, x: Any) -> str:
+        """The text of a running value that is a number; nothing for one that is an array."""
+        text = "None" if key in self.arrays else _text(x)
+        if text is None:
+            raise Untraceable(f"its running value {key!r} is a {type(x).__name__}")
+        return text
+
+
+class UpdatePlan:
+    """A rule traced for a parameter of given shape and dtype, with its kernel."""
+
+    def __init__(
+        self, rule: Rule, p: Any, state: Settings, options: Settings, xp: Any, outside: Read
+    ) -> None:
+        for key, x in state.items():
+            if not _is_number(x) and getattr(x, "shape", None) != p.shape:
+                raise Untraceable(f"its running value {key!r} is {_described(x)}")
+        traces: list[_RuleTrace] = []
+
+        def run(_: bool) -> Program:
+            traces.append(_RuleTrace(rule, p, state, options))
+            return traces[-1].program
+
+        program = settled(run, outside)
+        trace = next(each for each in traces if each.program is program)
+        if trace.texts != traces[-1].texts:
+            raise Unsettled("two traces of it differ: its numbers change between calls")
+        self._held, self._arrays, self._keys = trace.held, trace.arrays, trace.keys
+        self._numbers = eval(f"lambda state, options: [{', '.join(trace.texts)}]", {})
+        self._xp, self._zeros = xp, trace.zeros
         self._where = np if all(x.settings["on_host"] for x in program.params) else xp
         plan = RowPlan(program, [False] * (len(program.params) + len(program.xs)), xp)
         self.work = p.size * len(plan.laid.loop.body)
         lead = (p.size // program.sizes["I"],)
         self._call = RowCall(plan, range(len(plan.inputs)), lead, p.shape)
-
-    def _new_number(self, key: str, x: Any) -> str:
-        """The text of a running value that is a number; nothing for one that is an array."""
-        text = "None" if key in self._arrays else _text(x)
-        if text is None:
-            raise Untraceable(f"its running value {key!r} is a {type(x).__name__}")
-        return text
 
     def run(self, p: Any, g: Any, state: Settings, options: Settings) -> Any:
         """The parameter's new array; `state` takes on its new values."""
@@ -186,23 +213,50 @@ def fused_update(
     """The parameter's new array by a kernel, or the reason why there is none."""
     if reason := why_composed():
         return reason
+
+    def outside() -> Any:
+        return identity(rule), *((key, _kind(x)) for key, x in options.items())
+
+    held = tuple((key, getattr(x, "shape", x.__class__)) for key, x in state.items())
+    facts = p.shape, p.dtype, held, xp
     try:
-        held = tuple((key, getattr(x, "shape", x.__class__)) for key, x in state.items())
-        key = (identity(rule), p.shape, p.dtype, held, _kinds(tuple(options.items())), xp)
-    except (Unknown, TypeError):  # an option that can't be hashed may change, too
-        return "nobody can tell whether its rule has changed since the last step"
-    plan = _plans.get(key)
+        read = outside()
+    except Untraceable as unknown:
+        return str(unknown)  # as it is now: what it reads may be another thing at the next step
+    plan = _plans.get((read, facts))
     if plan is None:
-        try:
-            plan = UpdatePlan(rule, p, state, options, xp)
-        except Untraceable as refusal:
-            plan = str(refusal)
-        remember(_plans, key, plan)
+        plan = _planned(rule, p, state, options, xp, facts, outside)
     if isinstance(plan, str):
         return plan
     if not required and xp.is_host and plan.work < _LEAST_WORK:
         return TOO_LITTLE
     return plan.run(p, g, state, options)
+
+
+def _planned(
+    rule: Rule,
+    p: Any,
+    state: Settings,
+    options: Settings,
+    xp: Any,
+    facts: Any,
+    outside: Read,
+) -> UpdatePlan | str:
+    """A plan, made now; or why there is none."""
+    again = code_of(rule), facts
+    reason = _refusals.reason(again)
+    if reason is not None:
+        return reason
+    plan: UpdatePlan | str
+    try:
+        plan = UpdatePlan(rule, p, state, options, xp, outside)
+        _refusals.forget(again)
+    except Unsettled as refusal:
+        return _refusals.note(again, refusal)
+    except Untraceable as refusal:
+        plan = str(refusal)
+    remember(_plans, (outside(), facts), plan)
+    return plan
 
 
 @lru_cache(maxsize=256)
@@ -211,14 +265,15 @@ def _number_on(where: Any, x: float, sign: float, dtype: Any) -> Any:
     return where.full((1,), x, dtype)  # once for all parameters, and not moved there
 
 
+def _described(x: Any) -> str:
+    shape = getattr(x, "shape", None)
+    if shape is None:
+        return f"a {type(x).__name__}"
+    return f"of shape {shape}, which is not the parameter's"
+
+
 def _is_number(x: Any) -> bool:
     return isinstance(x, (int, float)) and not isinstance(x, bool)
-
-
-@lru_cache(maxsize=256)
-def _kinds(options: tuple[tuple[str, Any], ...]) -> Any:
-    """What a plan depends on of the options."""
-    return tuple((key, _kind(x)) for key, x in options)
 
 
 def _kind(x: Any) -> Any:

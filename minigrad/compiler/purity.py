@@ -1,0 +1,107 @@
+"""Whether a function does the same at each call: only then its program stands for all of them.
+
+What it reads from outside is compared (see identity.py); and because not everything can be seen
+there, it is traced twice, and the two programs are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from ..messages import Untraceable
+from .values import Value
+
+if TYPE_CHECKING:
+    from .trace import Program
+
+Read = Callable[[], Any]  # gives what a function reads from outside, as something to compare
+
+
+class Unsettled(Untraceable):
+    """A refusal whose reason may not be there at the next call."""
+
+
+def settled(run: Callable[[bool], Program], outside: Read) -> Program:
+    """The program that `run` gives, if it gives the same again and leaves all as it was.
+
+    `run` is asked for a backward step, too, or (to compare) for the forward step alone. Something
+    that is only made when it is first needed may be made: then the function is traced once more.
+    """
+    before, first = outside(), None
+    for _ in range(3):
+        program = run(first is None)
+        after = outside()
+        if after != before:
+            before, first = after, None
+        elif first is None:
+            first = program
+        elif is_same(first, program):
+            return first
+        else:
+            raise Unsettled(
+                "two traces of it differ: it depends on something that changes between calls"
+            )
+    raise Unsettled("it changes what it reads from outside, and a kernel would not")
+
+
+def is_same(first: Program, second: Program) -> bool:
+    """Whether two programs compute the same from the same."""
+    inputs = zip(_inputs(first), _inputs(second), strict=True)
+    same: dict[tuple[Value, Value], bool] = dict.fromkeys(inputs, True)
+    pairs = [*zip(first.ys, second.ys, strict=False)]
+    pairs += zip(first.new_state, second.new_state, strict=True)
+    if len(first.ys) != len(second.ys) or type(first.ys_like) is not type(second.ys_like):
+        return False
+    while pairs:
+        pair = pairs.pop()
+        if pair in same:
+            continue
+        same[pair] = True
+        a, b = pair
+        if _facts(a) != _facts(b) or "input" in (a.op, b.op):
+            return False
+        for x, y in zip(a.args, b.args, strict=True):
+            if isinstance(x, Value) and isinstance(y, Value):
+                pairs.append((x, y))
+            elif type(x) is not type(y) or repr(x) != repr(y):
+                return False
+    return True
+
+
+def _inputs(program: Program) -> Iterator[Value]:
+    return chain(program.params, program.xs, program.state)
+
+
+def _facts(value: Value) -> Any:
+    settings = value.settings
+    return value.op, len(value.args), repr(settings), repr(value.shape), value.dtype
+
+
+class Refusals:
+    """Reasons that may not hold for ever: after 1, 2, 4, 8 and so on calls it is tried again."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held: dict[Any, tuple[str, int, int]] = {}  # reason, calls to wait, wait after that
+
+    def reason(self, key: Any) -> str | None:
+        """The reason to refuse this call, too; None if it is time to try again, or never was."""
+        reason, left, wait = self._held.get(key, (None, 0, 1))
+        if reason is None or left == 0:
+            return None
+        self._held[key] = reason, left - 1, wait
+        return reason
+
+    def note(self, key: Any, refusal: Unsettled) -> str:
+        """Remember a refusal; its reason."""
+        _, _, wait = self._held.pop(key, ("", 0, 1))
+        if len(self._held) >= self._most:
+            del self._held[next(iter(self._held))]
+        self._held[key] = str(refusal), wait, 2 * wait
+        return str(refusal)
+
+    def forget(self, key: Any) -> None:
+        """It was not refused."""
+        self._held.pop(key, None)

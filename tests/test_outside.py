@@ -1,0 +1,342 @@
+"""What a cell reads from outside is part of its kernel's key, or a refusal with its reason."""
+# ruff: noqa: NPY002 (NumPy's old random numbers are among what cells may read)
+
+import functools
+import os
+import random
+import threading
+import types
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import numpy as np
+import outside
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from interpreted_backend import InterpretedBackend
+from outside import KEYED, REFUSED
+from scans import fusing
+
+import minigrad as mg
+from minigrad.compiler import FusionError
+
+T, N, I, H = 3, 2, 2, 5
+BACKEND = InterpretedBackend()
+
+
+@pytest.fixture(autouse=True)
+def on_a_fusing_backend():
+    with mg.use_backend(BACKEND):
+        mg.reset_dispatch_counts()
+        yield
+    mg.reset_dispatch_counts()
+    os.environ.pop("MINIGRAD_TEST_FACTOR", None)
+
+
+def scan(cell, params=None):
+    return mg.scan(cell, params, mg.ones((T, N, I)), mg.ones((N, H)))[0].numpy()
+
+
+def reason_for(cell):
+    name = getattr(cell, "__name__", type(cell).__name__)
+    (key,) = [key for key in mg.dispatch_counts() if key[0] == name]
+    assert key[2] == "composed"
+    return key[3]
+
+
+def each(table):
+    return [
+        pytest.param(make, reason, id=f"{name}: {make.__name__}")
+        for name, makes in table.items()
+        for make, reason in makes
+    ]
+
+
+@pytest.mark.parametrize("make, _", each(KEYED))
+def test_a_new_number_counts_at_the_next_call(make, _):
+    cell, change = make()
+    with fusing("require"):
+        for k in (1.0, 3.0, 3.0, 1.0, 2.0):
+            change(k)
+            np.testing.assert_array_equal(scan(cell), np.full((T, N, H), k))
+    change(1.0)
+
+
+@pytest.mark.parametrize("make, reason", each(REFUSED))
+def test_what_may_be_another_at_each_step_is_refused(make, reason):
+    cell = make()
+    scan(cell)
+    said = reason_for(cell)
+    assert reason in said and "%s" not in said
+    with fusing("require"), pytest.raises(FusionError):
+        scan(cell)
+
+
+# --- any place ---------------------------------------------------------------------------------
+
+
+class Slotted:
+    __slots__ = ("k",)
+
+
+class WithProperty:
+    @property
+    def k(self):
+        return self._k
+
+    def get(self):
+        return self._k
+
+
+def holder(kind, inner):
+    """Something that holds `inner`, how to read that, and how to put another number there."""
+    if kind == "dict":
+        made = {"k": inner}
+        return made, "['k']", lambda k: made.update(k=k)
+    if kind == "list":
+        made = [0, inner]
+        return made, "[-1]", lambda k: made.__setitem__(1, k)
+    if kind == "tuple":
+        return (0, inner), "[-1]", None
+    if kind in ("property", "method"):
+        made = WithProperty()
+        made._k = inner
+        return made, ".k" if kind == "property" else ".get()", lambda k: setattr(made, "_k", k)
+    if kind == "partial":
+        made = functools.partial(lambda x: x, inner)
+        return made, "()", None
+    make = {
+        "object": SimpleNamespace,
+        "class": lambda: type("Made", (), {}),
+        "module": lambda: types.ModuleType("made"),
+        "function": lambda: lambda: None,
+        "slot": Slotted,
+    }
+    made = make[kind]()
+    made.k = inner
+    return made, ".k", lambda k: setattr(made, "k", k)
+
+
+KINDS = ["dict", "list", "tuple", "property", "method", "partial", "object", "class", "module"]
+KINDS += ["function", "slot"]
+ROOTS = {
+    "global": "def cell(p, x, h):\n    return h * {read}, h",
+    "closure": "def make(root):\n    def cell(p, x, h):\n        return h * {read}, h\n"
+    "    return cell\ncell = make(root)",
+    "default": "def cell(p, x, h, root=root):\n    return h * {read}, h",
+    "keyword": "def cell(p, x, h, *, root=root):\n    return h * {read}, h",
+    "partial": "def f(root, p, x, h):\n    return h * {read}, h\ncell = partial(f, root)",
+    "self": "class Cell:\n    def f(self, p, x, h):\n        root = self.root\n"
+    "        return h * {read}, h\ncell = Cell()\ncell.root = root\ncell = cell.f",
+    "callable": "class Cell:\n    root = root\n    def __call__(self, p, x, h):\n"
+    "        return h * self.{read}, h\ncell = Cell()",
+    "helper": "def helper(h):\n    return h * {read}\ndef cell(p, x, h):\n    return helper(h), h",
+    "inner": "def cell(p, x, h):\n    return [h * {read} for _ in range(1)][0], h",
+    "alias": "def cell(p, x, h):\n    a = root\n    return h * (lambda root: {read})(a), h",
+    "argument": "def helper(root, h):\n    return h * {read}\n"
+    "def cell(p, x, h):\n    return helper(root, h), h",
+    "params": "def cell(root, x, h):\n    return h * {read}, h",
+    "in params": "def cell(p, x, h):\n    root = p['root']\n    return h * {read}, h",
+}
+
+
+@given(
+    root=st.sampled_from(sorted(ROOTS)),
+    kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=4),
+    numbers=st.lists(st.sampled_from([1.0, 2.0, 0.5, -0.0, 3]), min_size=2, max_size=4),
+)
+def test_a_number_anywhere_is_never_an_old_one(root, kinds, numbers):
+    value, read, change = holder(kinds[-1], numbers[0])
+    for kind in reversed(kinds[:-1]):
+        value, more, _ = holder(kind, value)
+        read = more + read
+    if change is None:  # it can't be changed there
+        numbers, change = numbers[:1] * 2, lambda k: None
+    scope = {"root": value, "partial": functools.partial}
+    exec(ROOTS[root].format(read=f"root{read}"), scope)
+    params = {"params": value, "in params": {"root": value, "w": mg.ones(1)}}.get(root)
+    for k in numbers:
+        change(k)
+        np.testing.assert_array_equal(scan(scope["cell"], params), np.full((T, N, H), k))
+
+
+# --- tracing leaves everything as it was ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["random numbers", "writing to what is outside"])
+def test_what_is_refused_is_not_run_to_find_that_out(name):
+    for make, _ in REFUSED[name]:
+        results = []
+        for fused in ("0", "1"):
+            mg.manual_seed(0)
+            np.random.seed(0)
+            random.seed(0)
+            outside.RNG = np.random.default_rng(0)
+            outside.FACTOR = 1.0
+            cell = make()
+            with fusing(fused):
+                ys = [scan(cell) for _ in range(3)]
+            drawn = np.random.rand(), random.random(), outside.RNG.random(), outside.FACTOR
+            results.append((np.stack(ys).tolist(), drawn))
+        if make is not outside.a_list_that_a_helper_changes:  # which only tracing shows
+            assert results[0] == results[1], make.__name__
+    outside.FACTOR = 1.0
+
+
+def test_other_threads_may_draw_while_a_cell_is_traced():
+    stop, drawn = threading.Event(), []
+
+    def draw():
+        while not stop.is_set():
+            drawn.append((np.random.rand(), random.random(), mg.rand(()).item()))
+
+    mg.manual_seed(1)
+    np.random.seed(1)
+    random.seed(1)
+    thread = threading.Thread(target=draw)
+    thread.start()
+    try:
+        with fusing("require"):
+            for i in range(20):
+                scan(lambda p, x, h, i=i: (h * i, h))
+    finally:
+        stop.set()
+        thread.join()
+    mg.manual_seed(1)
+    np.random.seed(1)
+    random.seed(1)
+    right = [(np.random.rand(), random.random(), mg.rand(()).item()) for _ in drawn]
+    assert drawn == right
+
+
+def test_what_is_made_when_it_is_first_needed_may_be_made():
+    class Cell:
+        @functools.cached_property
+        def factor(self):
+            return 2.0
+
+        def __call__(self, p, x, h):
+            return h * self.factor, h
+
+    cell = Cell()
+    with fusing("require"):
+        for _ in range(3):
+            np.testing.assert_array_equal(scan(cell), np.full((T, N, H), 2.0))
+
+
+def test_a_refusal_of_the_moment_is_not_kept():
+    """Here another thread would change the number: the cell does it itself, for a while."""
+    table, restless = [0.0], [True]
+
+    def bump(table):
+        if restless[0]:
+            table[0] += 1
+
+    def cell(p, x, h):
+        bump(table)
+        return h * table[0], h
+
+    scan(cell)
+    assert "it changes what it reads from outside" in reason_for(cell)
+    restless[0] = False
+    for _ in range(4):
+        scan(cell)
+    assert (cell.__name__, "interpreted", "fused", "") in mg.dispatch_counts()
+
+
+def test_a_refusal_that_a_cell_catches_counts():
+    def cell(p, x, h):
+        try:
+            good = bool(h.sum() > 0)
+        except Exception:
+            good = False
+        return h * good, h
+
+    np.testing.assert_array_equal(scan(cell), np.ones((T, N, H)))
+    assert "it looks at the numbers in a tensor" in reason_for(cell)
+
+
+def test_what_a_cell_does_not_use_of_its_parameters_may_be_anything():
+    lock = threading.Lock()
+
+    def cell(p, x, h):
+        return h * p.w, h
+
+    def locks(p, x, h):
+        with p.lock:
+            return h * p.w, h
+
+    p = SimpleNamespace(w=mg.tensor(3.0), lock=lock, numbers=iter([1]))
+    with fusing("require"):
+        np.testing.assert_array_equal(scan(cell, p), np.full((T, N, H), 3.0))
+    np.testing.assert_array_equal(scan(locks, p), np.full((T, N, H), 3.0))
+    assert "it reads params.lock, and whether a lock changes can't be seen" in reason_for(locks)
+
+
+def test_classes_of_parameters_may_change():
+    class Params:
+        __slots__ = ("w",)
+        k = 1.0
+
+        @property
+        def both(self):
+            return self.w * self.k
+
+    def by_attribute(p, x, h):
+        return h * p.w * p.k, h
+
+    def by_property(p, x, h):
+        return h * p.both, h
+
+    def by_helper(p, x, h):
+        return by_property(p, x, h)
+
+    p = Params()
+    p.w = mg.tensor(2.0)
+    with fusing("require"):
+        for k in (1.0, 3.0, 1.0):
+            Params.k = k
+            for cell in (by_attribute, by_property, by_helper):
+                np.testing.assert_array_equal(scan(cell, p), np.full((T, N, H), 2 * k))
+
+
+def test_a_class_of_the_state_may_change():
+    class State(NamedTuple):
+        h: mg.Tensor
+
+        def scaled(self):
+            return self.h * FACTOR[0]
+
+    def cell(p, x, s):
+        return s.scaled(), s
+
+    for FACTOR[0] in (1.0, 3.0, 1.0):
+        with fusing("require"):
+            ys, _ = mg.scan(cell, None, mg.ones((T, N, I)), State(mg.ones((N, H))))
+        np.testing.assert_array_equal(ys.numpy(), np.full((T, N, H), FACTOR[0]))
+
+
+FACTOR = [1.0]
+
+
+def test_a_fused_function_s_object_and_its_class_may_change():
+    class Layer:
+        k = 1.0
+
+        def __init__(self):
+            self.w = mg.ones(H)
+
+        @mg.fuse
+        def forward(self, x):
+            return x * self.w * self.k
+
+    layer = Layer()
+    with fusing("require"):
+        for k in (1.0, 3.0, 1.0):
+            Layer.k = k
+            np.testing.assert_array_equal(
+                layer.forward(mg.ones((N, H))).numpy(), np.full((N, H), k)
+            )
+        layer.k = 5.0
+        assert (layer.forward(mg.ones((N, H))) == 5.0).all()
