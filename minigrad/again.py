@@ -136,8 +136,10 @@ def _run_again(node: Node, saved: Any, g: Any, work: Any) -> None:
         reads, start = _Reads(), tick()
         with surroundings.found_again(), reads.noted():
             ys = _tensors(fn(*inputs))
-        record.compare(reads, [y._data for y in ys], saved)
+        arrays = record.compare(reads, [y._data for y in ys], saved)
         _check_edges(node, _older([y._node for y in ys if y._node is not None], start))
+        for pair in arrays:  # at last: a device tells later, and no other error comes before
+            _check_same(*pair)
         return ys
 
     replay(again, g, node, work)
@@ -210,7 +212,7 @@ class _Reads:
     """What the ops of a run read that none of them made: arrays from outside, and numbers."""
 
     def __init__(self) -> None:
-        self.calls: list[tuple[str, list[int], list[Any]]] = []  # op, calls it reads of, the rest
+        self.calls: list[tuple[str, list[Any]]] = []  # op, and what it read, see `_note`
         self.arrays: dict[int, tuple[Any, Any]] = {}  # by id: those from outside, and a backend
         self._made: dict[int, tuple[weakref.ref[Any], int]] = {}  # by id: the others, and by what
         self._indices: list[Any] = []  # arrays that the next op reads positions from
@@ -224,21 +226,20 @@ class _Reads:
     def _note(self, op: Any, node: Any, inputs: Any, output: Any, backend: Any) -> None:
         if op is _CHECKPOINT:
             return  # it is no op, and those of its function have been noted
-        calls: list[int] = []
-        rest: list[Any] = []
+        read: list[Any] = []  # (number of a call,), id of an array, text of something else
         for x in (*inputs, *self._indices):
             maker = self._maker(x)
             if maker is not None:
-                calls.append(maker)
+                read.append((maker,))
             elif hasattr(x, "shape"):
                 self.arrays.setdefault(id(x), (x, backend))
-                rest.append(id(x))
+                read.append(id(x))
             else:
-                rest.append(repr(x))
+                read.append(repr(x))
         self._indices.clear()
         for y in output if isinstance(output, (list, tuple)) else (output,):
             self._made[id(y)] = weakref.ref(y), len(self.calls)
-        self.calls.append((op.name, calls, rest))
+        self.calls.append((op.name, read))
 
     def _maker(self, x: Any) -> int | None:
         """The call that made x, if one did."""
@@ -246,12 +247,20 @@ class _Reads:
         return call if ref is not None and ref() is x else None
 
     def needed_for(self, outputs: Sequence[Any]) -> list[tuple[str, list[Any]]]:
-        """The calls that the outputs depend on, in order: no running means, no logging."""
+        """The calls that the outputs depend on, in order: no running means, no logging.
+
+        Each with what it read: the id of an array from outside, or a text.
+        """
         needed = {call for y in outputs if (call := self._maker(y)) is not None}
         for number in range(len(self.calls) - 1, -1, -1):
             if number in needed:
-                needed.update(self.calls[number][1])
-        return [self.calls[number][::2] for number in sorted(needed)]
+                needed.update(x[0] for x in self.calls[number][1] if isinstance(x, tuple))
+        places = {number: place for place, number in enumerate(sorted(needed))}
+
+        def text(x: Any) -> Any:
+            return f"the result of op {places[x[0]]}" if isinstance(x, tuple) else x
+
+        return [(name, list(map(text, read))) for name, read in map(self.calls.__getitem__, places)]
 
 
 class _Record:
@@ -267,7 +276,7 @@ class _Record:
         calls = reads.needed_for(outputs)
         places = {id(array): i for i, array in enumerate(given)}
         arrays: dict[int, int | tuple[Any, ...]] = {}  # where it is saved, or what it was like
-        for key in {x for _, rest in calls for x in rest if isinstance(x, int)}:
+        for key in {x for _, read in calls for x in read if isinstance(x, int)}:
             array, backend = reads.arrays[key]
             if key in places:
                 arrays[key] = places[key]
@@ -277,13 +286,15 @@ class _Record:
             else:
                 arrays[key] = _like(array, backend)
         self._calls = [
-            (name, [arrays[x] if isinstance(x, int) else x for x in rest]) for name, rest in calls
+            (name, [arrays[x] if isinstance(x, int) else x for x in read]) for name, read in calls
         ]
 
-    def compare(self, reads: _Reads, outputs: Sequence[Any], saved: Sequence[Any]) -> None:
-        """Raise if a second run read something else; `saved` are the arrays given, and those kept.
+    def compare(
+        self, reads: _Reads, outputs: Sequence[Any], saved: Sequence[Any]
+    ) -> list[tuple[Any, ...]]:
+        """Raise if a second run took another way; returns the pairs of arrays that must be alike.
 
-        On a device that is found later, see `late.py`.
+        `saved` are the arrays given, and those kept.
         """
         calls = reads.needed_for(outputs)
         if self._way != _way():
@@ -293,23 +304,26 @@ class _Record:
                 raise _changed(f"its op number {i} was {was}, and then {name}")
         if len(self._calls) != len(calls):
             raise _changed(f"it took {len(self._calls)} ops, and then {len(calls)}")
+        arrays: list[tuple[Any, ...]] = []
         for (name, before), (_, now) in zip(self._calls, calls, strict=True):
-            for was, x in zip(before, now, strict=True):
-                if isinstance(x, int) and not isinstance(was, str):
-                    array, backend = reads.arrays[x]
-                    then = saved[was] if isinstance(was, int) else was
-                    _check_same(then, array, backend, f"{name} read")
-                elif was != x:
-                    raise _changed(f"{name} read {_shown(was)}, and then {_shown(x)}")
-        return None
+            if len(before) != len(now):
+                raise _changed(f"{name} read {len(before)} things, and then {len(now)}")
+            for then, x in zip(before, now, strict=True):
+                if isinstance(x, int) and not isinstance(then, str):
+                    then = saved[then] if isinstance(then, int) else then
+                    arrays.append((then, *reads.arrays[x], f"{name} read"))
+                elif then != x:
+                    raise _changed(f"{name} read {_shown(then)}, and then {_shown(x)}")
+        return arrays
 
-    def _compare_kept(self, reads: _Reads, saved: Sequence[Any]) -> None:
+    def _compare_kept(self, reads: _Reads, saved: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Only what is kept: one run was by kernels, the other one by ops, which read more."""
         given = len(saved) - len(self.kept)
         now = {id(array) for array, _ in reads.arrays.values()}
         for array in saved[given:]:
             if id(array) not in now:
                 raise _changed(f"an array of shape {array.shape} is no longer read")
+        return []
 
 
 # References to an array that nothing but a `_Reads` holds: its own, a local one, an argument.
@@ -332,7 +346,7 @@ def _check_same(was: Any, array: Any, backend: Any, what: str) -> None:
     *kind, before = was if isinstance(was, tuple) else _like(was, backend)
     if kind != [array.shape, array.dtype]:
         raise _changed(f"{what} {kind[1]} {kind[0]}, and then {array.dtype} {array.shape}")
-    error = _changed(f"{what} an array of shape {array.shape} that holds other numbers then")
+    error = _changed(f"{what} an array of shape {array.shape}, and then one of other numbers")
     late.note(guard.fingerprint(array, backend) != before, backend, error)
 
 
