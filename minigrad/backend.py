@@ -238,6 +238,12 @@ class ArrayModuleBackend:
         self.xp.add.at(out, index, g)
         return out.astype(g.dtype, copy=False)
 
+    def setitem(self, x: Any, index: Any, value: Any) -> Any:
+        """A copy of x with `value` at `index`; a plugin without this pays two ways to the host."""
+        out = x.copy()
+        out[index] = value
+        return out
+
     def index_array(self, value: Any) -> Any:
         """An index (a NumPy array or one of this backend's) as `getitem` and `scatter` want it."""
         return self.xp.array(value)

@@ -154,7 +154,7 @@ def from_dlpack(array: Any, backend: Any = None) -> Tensor:
     target = get_backend(backend) if backend is not None else current_backend()
     shared = target.asarray(_shared(array, target))
     guard.expose(shared, target)  # its owner may write to it
-    return wrap(shared, target)
+    return wrap(shared, target)._as_made()
 
 
 def _shared(array: Any, target: Any) -> Any:
@@ -238,7 +238,7 @@ def shape_and_options(
 
 
 def _finish(array: Any, backend: Any, requires_grad: bool) -> Tensor:
-    out = wrap(array, backend)
+    out = wrap(array, backend)._as_made()
     if requires_grad is not False:
         out.requires_grad = requires_grad
     return out

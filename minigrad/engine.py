@@ -264,7 +264,7 @@ def _hooked(node: Node, g: Any, work: Sweep, taken: dict[int, Any] | None) -> An
             if taken is not None:
                 _take(changed._data, taken)
         for tensor in node.hooks.keepers():
-            kept = work.copy(g, node)
+            kept = work.copy(g, node)._as_made()
             tensor.grad = kept if tensor.grad is None else tensor.grad + kept
     except Exception as error:
         error.add_note(f"This happened in a hook on a tensor of shape {node.shape}.")
@@ -390,7 +390,7 @@ def _unshared(gradient: Tensor, taken: dict[int, Any]) -> Tensor:
     if gradient._node is None and (not own or id(owner) in taken):
         gradient = Tensor(gradient.backend.copy(data), gradient.backend)
     _take(gradient._data, taken)
-    return gradient
+    return gradient._as_made()
 
 
 def _is_all_of(view: Any, owner: Any) -> bool:

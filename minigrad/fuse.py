@@ -14,8 +14,8 @@ from collections.abc import Callable
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from .graph import on_call
-from .tensor import Tensor
+from .graph import grad_enabled, on_call
+from .tensor import Tensor, alias
 
 _counts: Counter[tuple[str, str, str, str]] = Counter()
 
@@ -125,7 +125,7 @@ class RowFunction:
             # Without tensors it is part of a derivative; within a trace, of the program there.
             if backend is not None and backend.name != "symbolic":
                 dispatched(self.name, self.name, backend, None)
-            return self.function(*args, **settings)
+            return self._composed(args, settings)
 
         def attempt(required: bool) -> Any:
             sizes = [x._data.size for x in args if isinstance(x, Tensor)]
@@ -136,7 +136,14 @@ class RowFunction:
             return fused_call(self, args, settings, backend)
 
         outcome = dispatched(self.name, self.name, backend, attempt)
-        return self.function(*args, **settings) if outcome is None else outcome
+        return self._composed(args, settings) if outcome is None else outcome
+
+    def _composed(self, args: Any, settings: Any) -> Any:
+        """What the function gives, op by op; it edits its arguments as little as a kernel does."""
+        if not grad_enabled.get():  # with gradients on, `x += y` edits none anyway
+            args = [alias(x) if isinstance(x, Tensor) else x for x in args]
+            settings = {k: alias(x) if isinstance(x, Tensor) else x for k, x in settings.items()}
+        return self.function(*args, **settings)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """As a method it is called with its object in front, like any function."""

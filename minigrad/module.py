@@ -39,6 +39,7 @@ class Parameter(Part, Tensor):
     ) -> None:
         made = tensor(data, dtype=dtype, backend=backend)
         super().__init__(made._data, made.backend)
+        self._as_made()
         self.requires_grad = requires_grad
 
 
@@ -57,6 +58,7 @@ class Buffer(Part, Tensor):
     def __init__(self, data: Any, dtype: Any = None, backend: Any = None) -> None:
         made = tensor(data, dtype=dtype, backend=backend)
         super().__init__(made._data, made.backend)
+        self._as_made()
 
 
 class Module(Part):

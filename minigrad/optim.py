@@ -445,7 +445,7 @@ def clip_grad_norm_(params: Any, max_norm: float) -> Tensor:
         total = xp.sqrt(sum(xp.sum(g._data * g._data) for _, g in found))
         factor = xp.minimum(float(max_norm) / (total + 1e-6), 1.0)
         for p, g in found:
-            p.grad = wrap(g._data * xp.asarray(factor, dtype=g.dtype), xp)
+            p.grad = wrap(g._data * xp.asarray(factor, dtype=g.dtype), xp)._as_made()
     return wrap(total, xp)
 
 
@@ -463,4 +463,4 @@ def clip_grad_value_(params: Any, clip_value: float) -> None:
         raise ValueError(f"clip_grad_value_: clip_value must be at least 0; got {clip_value}")
     bound = float(clip_value)
     for p, g in _with_gradient("clip_grad_value_", params):
-        p.grad = wrap(g.backend.clip(g._data, -bound, bound), g.backend)
+        p.grad = wrap(g.backend.clip(g._data, -bound, bound), g.backend)._as_made()

@@ -15,7 +15,7 @@ from .creation import tensor, zeros
 from .fuse import compiles, dispatched
 from .graph import time_step
 from .ops import astype, reshape, stack, sum, unstack, where
-from .tensor import Tensor
+from .tensor import Tensor, alias
 
 __all__ = ["scan"]
 
@@ -150,7 +150,7 @@ def _compose(
 
 def _step(cell: Callable[..., Any], params: Any, x: Any, state: Any) -> tuple[Any, Any]:
     """One call of the cell, and an error that says what it must return if it doesn't."""
-    result = cell(params, x, state)
+    result = cell(params, _like(x, map(alias, _parts(x))), _like(state, map(alias, _parts(state))))
     if not isinstance(result, tuple) or len(result) != 2:
         raise TypeError(
             "scan: a cell must return a pair (y, state), its output and the state for the next "

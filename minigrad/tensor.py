@@ -30,6 +30,12 @@ class Tensor:
         is frozen (False) when a backward pass reaches it gets no `.grad`.
     shape, dtype, ndim, size : as NumPy has them.
 
+    Within `no_grad()`, `x += y` edits x in place if it was made by hand (a parameter, a buffer, a
+    gradient, or by `mg.zeros` and the like), so in a function write x = x + y for what it was
+    given. In all other cases `x += y` makes a new tensor; with gradients on it is an error for a
+    leaf that requires one. `x[index] = y` edits a leaf. No edit reaches arrays that a graph saved,
+    nor other tensors: `x.detach()` and `x[0]` keep their numbers.
+
     Examples
     --------
     >>> import minigrad as mg
@@ -44,7 +50,7 @@ class Tensor:
 
     _data: Any
     _node: Node | None
-    _leaf: Leaf  # its node whenever it is a leaf that requires a gradient; unset until it is one
+    _leaf: Leaf | None  # its node as a leaf, if it had one; unset for the results of ops
     backend: Any
     grad: Tensor | None
 
@@ -146,6 +152,12 @@ class Tensor:
         self.requires_grad = requires_grad
         return self
 
+    def _as_made(self) -> Self:
+        """Note that it was made by hand, and is no result of an op: `x += y` may edit it."""
+        if not hasattr(self, "_leaf"):
+            self._leaf = None
+        return self
+
     def _as_leaf(self) -> Leaf:
         """Its node as a leaf: the same one after it was frozen, since older graphs have it."""
         leaf: Leaf | None = getattr(self, "_leaf", None)
@@ -184,7 +196,7 @@ class Tensor:
 
     def detach(self) -> Tensor:
         """The same array without history: gradients stop here."""
-        return Tensor(self._data, self.backend)
+        return Tensor(self._data, self.backend)._as_made()
 
     def register_hook(self, hook: Callable[[Tensor], Any]) -> Callable[[], None]:
         """Call `hook(gradient)` when this tensor's gradient is complete; it may return another.
@@ -332,12 +344,6 @@ class Tensor:
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec and self.size == 1 else format(repr(self), spec)
 
-    def __setitem__(self, index: Any, value: Any) -> None:
-        raise TypeError(
-            "tensors aren't edited in place, since the graph may need the old values. Build a new "
-            "one with mg.where or mg.scatter_add; a leaf's numbers can be set through x.data[...]"
-        )
-
     __hash__ = object.__hash__  # by identity, though == compares elements
 
     if TYPE_CHECKING:  # operators and methods that are ops: attached by minigrad.ops
@@ -358,6 +364,7 @@ class Tensor:
         def __neg__(self) -> Tensor: ...
         def __abs__(self) -> Tensor: ...
         def __getitem__(self, index: Any) -> Tensor: ...
+        def __setitem__(self, index: Any, value: Any) -> None: ...
         def __eq__(self, other: Any) -> Tensor: ...  # type: ignore[override]
         def __ne__(self, other: Any) -> Tensor: ...  # type: ignore[override]
         def __lt__(self, other: Any) -> Tensor: ...
@@ -383,7 +390,7 @@ def _rebuild(kind: type[Tensor], array: np.ndarray, backend: str, requires_grad:
     target = get_backend(backend)
     made = kind.__new__(kind)
     Tensor.__init__(made, target.from_host(array), target)
-    made.requires_grad = requires_grad
+    made._as_made().requires_grad = requires_grad
     return made
 
 
@@ -392,6 +399,11 @@ def wrap(array: Any, backend: Any, node: Node | None = None) -> Tensor:
     if not isinstance(array, backend.array_type):
         array = backend.asarray(array)
     return Tensor(array, backend, node)
+
+
+def alias(x: Tensor) -> Tensor:
+    """The same tensor for a function that is not to edit it: there `x += y` is a new one."""
+    return Tensor(x._data, x.backend, x._node)
 
 
 def same_backend(what: str, *tensors: Tensor) -> Any:

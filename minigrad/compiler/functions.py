@@ -11,7 +11,7 @@ from ..fuse import PLAIN, RowFunction, why_composed
 from ..graph import Node, Output, PlainOp, grad_enabled, on_call, tick
 from ..messages import Untraceable
 from ..scan import _like
-from ..tensor import Tensor, wrap
+from ..tensor import Tensor, alias, wrap
 from .identity import identity
 from .leading import Shape, leading_axes, shared_shape, treats_alike
 from .lookup import code_of
@@ -85,7 +85,7 @@ class Arguments:
         else:
             values = list(self._values)
             for place, t in zip(self._places, tensors, strict=True):
-                values[place] = t
+                values[place] = alias(t)
         count = self._count
         return tuple(values[:count]), dict(zip(self._names, values[count:], strict=True))
 

@@ -15,7 +15,7 @@ from ..engine import sweep
 from ..graph import ALL_STEPS, Node, enable_grad, time_step
 from ..messages import Untraceable, refusals
 from ..scan import _layout, _like, _parts
-from ..tensor import Tensor
+from ..tensor import Tensor, alias
 from .purity import Read, settled
 from .sizes import Dim, Polynomial, form_of, form_text, solve, substituted
 from .structure import Structure, read_outside
@@ -210,8 +210,8 @@ def _traced(
         backend,
         cell,
         p.rebuild([leaves[v] for v in params_in]),
-        _like(xs, [leaves[v] for v in xs_in]),
-        _like(state, [leaves[v] for v in state_in]),
+        _like(xs, [alias(leaves[v]) for v in xs_in]),
+        _like(state, [alias(leaves[v]) for v in state_in]),
     )
     ys, new_state = _parts(y), _parts(new)
     for before, after in zip(state_in, new_state, strict=True):

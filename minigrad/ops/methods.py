@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import operator
 from typing import Any
 
 from ..tensor import Tensor
-from . import convert, elementwise, indexing, products, reductions, shape
+from . import convert, editing, elementwise, indexing, products, reductions, shape
 
 _OPERATORS = {
     "add": elementwise.add,
@@ -73,3 +74,29 @@ for _name, _method in {
     "mT": property(lambda self: shape.swapaxes(self, -1, -2), doc="The last two axes exchanged."),
 }.items():
     setattr(Tensor, _name, _method)
+
+# `x += y` for every operator that there is; without a method Python would take it for x = x + y.
+for _name, _symbol in {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "truediv": "/",
+    "pow": "**",
+    "matmul": "@",
+    "and": "&",
+    "or": "|",
+    "xor": "^",
+    "floordiv": "//",
+    "mod": "%",
+    "lshift": "<<",
+    "rshift": ">>",
+}.items():
+    if hasattr(Tensor, f"__{_name}__"):
+        _compute = operator.attrgetter(f"__{_name}__")
+        setattr(
+            Tensor,
+            f"__i{_name}__",
+            editing.in_place(_symbol, lambda x, y, of=_compute: of(x)(y)),
+        )
+
+Tensor.__setitem__ = editing.set_item  # type: ignore[method-assign]

@@ -1,0 +1,162 @@
+"""Editing tensors: what `x += y` and `x[index] = y` do.
+
+An edit gives the tensor a new array, as an optimiser's step does. The old one stays as it was, and
+with it every graph that saved it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..graph import Leaf, grad_enabled
+from ..tensor import Tensor
+from .indexing import index_of
+
+
+class EditError(RuntimeError, TypeError):
+    """A tensor can't be edited here: for its graph, as PyTorch says, or at all, as Python does."""
+
+
+def in_place(operator: str, compute: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """The method behind `x += y`, where `operator` is "+" and `compute(x, y)` is x + y.
+
+    Within `no_grad()` it edits a tensor that was made by hand: a parameter, a buffer, what
+    `mg.tensor`, `mg.zeros` and the like gave, a gradient, a detached tensor. With gradients on,
+    that is an error for one that requires a gradient. In all other cases `x += y` is `x = x + y`, a
+    new tensor; so is it for every result of an op, which may stand in a graph or under another
+    name. An edit changes neither shape nor dtype: for a parameter or a buffer that is an error,
+    and a plain tensor, say a sum that starts as an integer, becomes a new one.
+    """
+
+    def method(self: Tensor, other: Any) -> Tensor:
+        if not _is_made(self):
+            return compute(self, other)
+        if not grad_enabled.get():
+            return _edited(self, compute(self, other), operator)
+        if self._node is not None:
+            raise EditError(
+                f"x {operator}= y with gradients on, and x (shape {self.shape}) is a leaf that "
+                "requires a gradient: its graph can't follow an edit. To update a parameter, write "
+                f"it within `with mg.no_grad():`. For a new tensor, write x = x {operator} y"
+            )
+        new = compute(self, other)
+        if type(self) is Tensor or new._node is not None:
+            return new
+        return _edited(self, new, operator)  # a frozen parameter, a buffer: its module's numbers
+
+    return method
+
+
+def set_item(self: Tensor, index: Any, value: Any) -> None:
+    """x[index] = value: edits x in place, the index as NumPy has it.
+
+    Only tensors that are leaves can be edited, and one that requires a gradient only within
+    `no_grad()`. Arrays that a graph saved stay as they were.
+
+    Raises
+    ------
+    RuntimeError (a TypeError, too) : x or the value is in a graph.
+    TypeError, ValueError : a value of another kind of dtype, backend or shape.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> x = mg.zeros(3)
+    >>> x[1:] = 5
+    >>> x
+    tensor([0., 5., 5.])
+    """
+    node = self._node
+    if node is not None and not (isinstance(node, Leaf) and node.tensor() is self):
+        raise EditError(
+            "tensors aren't edited in place once they are in a graph, which may need the old "
+            f"numbers; x[...] = y did that to one of shape {self.shape}. Build a new one with "
+            "mg.where or mg.scatter_add"
+        )
+    if grad_enabled.get() and node is not None:
+        raise EditError(
+            "tensors aren't edited in place while they require a gradient and gradients are on; "
+            f"x[...] = y did that to a leaf of shape {self.shape}. To set a parameter's numbers, "
+            "write it within `with mg.no_grad():`. Else build a new tensor with mg.where or "
+            "mg.scatter_add"
+        )
+    if grad_enabled.get() and isinstance(value, Tensor) and value._node is not None:
+        raise EditError(
+            "x[...] = y, and y requires a gradient, which would not reach it. Build a new tensor "
+            "with mg.where, mg.stack, mg.concatenate or mg.scatter_add; or take y.detach()"
+        )
+    backend = self.backend
+    array = _value(self, value)
+    setitem = getattr(backend, "setitem", None)
+    try:
+        if setitem is not None:
+            self._data = setitem(self._data, index_of(index, self), array)
+        else:
+            host = self.numpy()
+            host[_host_index(index)] = array if np.isscalar(array) else backend.to_host(array)
+            self._data = backend.from_host(host)
+    except ValueError as error:
+        shape = self[index].shape
+        raise ValueError(
+            f"x[...] = y: y of shape {np.shape(value)} does not fit a part of shape {shape}"
+        ) from error
+
+
+def _is_made(x: Tensor) -> bool:
+    """Whether it was made by hand, and is no result of an op."""
+    node = x._node
+    return hasattr(x, "_leaf") and (node is None or (isinstance(node, Leaf) and node.tensor() is x))
+
+
+def _edited(x: Tensor, new: Tensor, operator: str) -> Tensor:
+    """x, with the numbers of a tensor like it."""
+    if (new.shape, new.dtype) != (x.shape, x.dtype):
+        if type(x) is Tensor and x._node is None:
+            return new
+        raise ValueError(
+            f"x {operator}= y can't turn x, {x.dtype} {x.shape}, into {new.dtype} {new.shape}. "
+            f"Convert y (y.astype({x.dtype.name!r}), y.reshape(...)), or write x = x {operator} y"
+        )
+    x._data = new._data
+    return x
+
+
+def _value(x: Tensor, value: Any) -> Any:
+    """What is to stand in x, as a number or an array of its dtype."""
+    if not isinstance(value, (bool, int, float)):
+        if not isinstance(value, Tensor):
+            from ..creation import tensor
+
+            value = tensor(value, backend=x.backend)
+        if value.backend is not x.backend:
+            raise TypeError(
+                f"x[...] = y: x is on backend {x.backend.name!r} and y on {value.backend.name!r}; "
+                f"convert it with y.to({x.backend.name!r})"
+            )
+    kind = x.dtype.kind
+    if isinstance(value, Tensor):
+        fits, shown = _KINDS[value.dtype.kind] <= _KINDS[kind], value.dtype.name
+    else:
+        fits = kind == "f" or (value in (0, 1) if kind == "b" else float(value).is_integer())
+        shown = repr(value)
+    if not fits:
+        raise TypeError(
+            f"x[...] = y: x is {x.dtype.name}, and can't hold {shown}. Convert x before it is "
+            f"edited, or y to {x.dtype.name}"
+        )
+    if not isinstance(value, Tensor):
+        return value
+    return value._data if value.dtype == x.dtype else x.backend.astype(value._data, x.dtype)
+
+
+_KINDS = {"b": 0, "i": 1, "u": 1, "f": 2}  # of dtypes: each holds those before
+
+
+def _host_index(index: Any) -> Any:
+    """An index with NumPy's arrays in place of tensors."""
+    if isinstance(index, tuple):
+        return tuple(map(_host_index, index))
+    return index.numpy() if isinstance(index, Tensor) else index
