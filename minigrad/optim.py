@@ -9,11 +9,10 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
-import numpy as np
-
 from .arguments import check_number, is_number
 from .backend import active
 from .fuse import TOO_SMALL, compiles, dispatched, pays
+from .running import Misfit, are_of, from_host, to_host
 from .schedules import CosineAnnealingLR, LinearWarmup, Schedule, StepLR
 from .tensor import Tensor, same_backend, wrap
 from .update_rules import adam, adamw, rmsprop, sgd
@@ -66,6 +65,7 @@ class Optimizer:
             groups = [{"params": groups}]
         self.param_groups = [_group(name, group, options) for group in groups]
         self.state: dict[Tensor, dict[str, Any]] = {}
+        self._made_for: dict[Tensor, Any] = {}  # the dtype that a parameter had at its first step
         if not self._params:
             raise ValueError(f"{name} got no parameters to train")
         if len({id(p) for p in self._params}) < len(self._params):
@@ -97,6 +97,7 @@ class Optimizer:
             for p in group["params"]:
                 if p.grad is not None:
                     state = self.state.setdefault(p, {})
+                    self._made_for.setdefault(p, p.dtype)
                     with active(p.backend):
                         new = _updated(type(self).rule, p, p.grad._data, state, options)
                     p._data = p.backend.asarray(new)
@@ -114,8 +115,7 @@ class Optimizer:
 
     def _check_state(self, p: Tensor) -> None:
         for key, value in self.state.get(p, {}).items():
-            kind = p.backend.array_type
-            if key != "step" and not (isinstance(value, kind) and value.dtype == p.dtype):
+            if not are_of(value, p, self._made_for.get(p)):
                 raise RuntimeError(
                     f"{type(self).__name__}: {_described(p)} was of another dtype or on another "
                     f"backend when its {key!r} was made. Convert a model before the first step(); "
@@ -128,24 +128,20 @@ class Optimizer:
         """NumPy copies of the running values, and the options: what `mg.save` takes.
 
         "state" lists the running values of each parameter; "param_groups" lists the options of
-        each group, with the positions of its parameters in "params".
+        each group, with the positions of its parameters in "params"; "parameters" lists what each
+        parameter is like.
         """
         params = self._params
         for p in params:
             self._check_state(p)
         positions = iter(range(len(params)))
         return {
-            "state": [
-                {
-                    key: value if key == "step" else p.backend.to_host(value)
-                    for key, value in self.state.get(p, {}).items()
-                }
-                for p in params
-            ],
+            "state": [to_host(self.state.get(p, {}), p) for p in params],
             "param_groups": [
                 {"params": [next(positions) for _ in group["params"]], **_options(group)}
                 for group in self.param_groups
             ],
+            "parameters": [{"shape": list(p.shape), "dtype": p.dtype.name} for p in params],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -173,15 +169,17 @@ class Optimizer:
                     f"{', '.join(_options(saved))}"
                 )
         running: dict[Tensor, dict[str, Any]] = {}
-        for i, (p, values) in enumerate(zip(self._params, values_by_position, strict=False)):
+        like = state.get("parameters") or [{}] * len(values_by_position)
+        for i, (p, values, saved) in enumerate(
+            zip(self._params, values_by_position, like, strict=False)
+        ):
             for key, value in values.items():
-                if key != "step" and np.shape(value) != p.shape:
+                try:
+                    running.setdefault(p, {})[key] = from_host({key: value}, p, saved)[key]
+                except Misfit as misfit:
                     problems.append(
-                        f"{key!r} of parameter {i}: here {p.shape}, in the state {np.shape(value)}"
+                        f"{key!r} of parameter {i}: here {p.shape}, in the state {misfit.shape}"
                     )
-                elif key != "step":
-                    value = p.backend.from_host(np.array(value, dtype=p.dtype, order="C"))
-                running.setdefault(p, {})[key] = value
         if problems:
             raise ValueError(
                 f"this state does not fit {name}; nothing was loaded\n  " + "\n  ".join(problems)
@@ -189,6 +187,7 @@ class Optimizer:
         for group, saved in zip(self.param_groups, groups, strict=True):
             group.update(_options(saved))
         self.state = running
+        self._made_for = {p: p.dtype for p in running}
 
 
 def _updated(
