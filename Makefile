@@ -57,12 +57,28 @@ clean: ## remove the environments and everything that was built
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # One environment. A stamp in it says which extras are installed, as of which pyproject.toml.
+# If PYTHON is given and is not the one that an environment has, that is made anew.
+WHICH = -c 'import sys; print(sys.version, sys.base_prefix)'
+another = $(if $(wildcard $(1)/pyvenv.cfg),$(shell \
+	[ "$$($(PYTHON) $(WHICH) 2>&1)" = "$$($(1)/bin/python $(WHICH) 2>&1)" ] || echo $(1)))
+ifneq ($(origin PYTHON),file)
+.PHONY: $(patsubst %,%/pyvenv.cfg,$(call another,$(VENV)))
+.PHONY: $(patsubst %,%/.test,$(call another,$(ON_CPU)) $(call another,$(CUDA)))
+endif
+
 $(VENV)/pyvenv.cfg:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || { \
 		echo "minigrad needs Python 3.11 or newer; $(PYTHON) is: $$($(PYTHON) --version 2>&1)"; \
 		echo "Name another one, for example: make $(or $(MAKECMDGOALS),test) PYTHON=python3.12"; \
 		exit 1; } >&2
-	$(PYTHON) -m venv $(VENV)
+	@if [ -e $@ ]; then \
+		[ -e $(VENV)/.learn ] || [ -e $(VENV)/.test ] || { \
+			echo "$(VENV) is of another Python than $(PYTHON), and not of make's making:" \
+				"remove it, or name another folder, VENV=..." >&2; exit 1; }; \
+		echo "$(VENV) is of $$($(BIN)/python --version 2>&1);" \
+			"it is made anew, of $$($(PYTHON) --version)"; \
+	fi
+	$(PYTHON) -m venv --clear $(VENV)
 
 $(VENV)/.learn: pyproject.toml $(VENV)/pyvenv.cfg
 	$(PIP) install --editable '.[learn]'

@@ -13,6 +13,7 @@ import inspect
 import math
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any
@@ -261,8 +262,13 @@ GROUP = "minigrad.backends"  # the entry-point group that plugins register in
 _loaders: dict[str, Callable[..., Any]] = {}
 _loaded: dict[str, Any] = {}
 _current: ContextVar[Any] = ContextVar("minigrad_backend", default=None)
-_process_default: list[Any] = []  # what set_backend chose; shared by all threads
+_process_default: list[Any] = []  # of all threads: the backend, and who chose it
 _entered: list[Any] = []  # contexts that last as long as the process
+
+# To look at the variable with each new tensor takes no time in the dict behind `os.environ`.
+_variables: Any = getattr(os.environ, "_data", os.environ)
+_VARIABLE: Any = getattr(os.environ, "encodekey", str)("MINIGRAD_BACKEND")
+_seen: list[Any] = [None]  # its value when it was read
 
 
 def _entry_points() -> dict[str, Any]:
@@ -408,7 +414,10 @@ def current_backend() -> Any:
     if backend is not None:
         return backend
     if not _process_default:
-        _process_default.append(_activated(_from_environment()))
+        _process_default[:] = [_activated(_from_environment()), _chooser()]
+        _seen[:] = [_variables.get(_VARIABLE)]
+    elif _variables.get(_VARIABLE) != _seen[0]:
+        _say_that_it_is_late()
     return _process_default[0]
 
 
@@ -416,9 +425,27 @@ def chosen_by() -> str:
     """Who chose the current backend, in words, for `minigrad doctor`."""
     if _current.get() is not None:
         return "use_backend"
-    if _process_default and _process_default[1:] == ["set"]:
-        return "set_backend"
+    return _process_default[1] if _process_default else _chooser()
+
+
+def _chooser() -> str:
     return "MINIGRAD_BACKEND" if os.environ.get("MINIGRAD_BACKEND") else "default"
+
+
+def _say_that_it_is_late() -> None:
+    """The variable was changed after its first use, as in a running notebook: a warning, once."""
+    _seen[:] = [_variables.get(_VARIABLE)]
+    asked = os.environ.get("MINIGRAD_BACKEND")
+    now, chooser = _process_default
+    if chooser == "set_backend" or (asked or "numpy") == now.name:
+        return
+    what = f"changed to {asked!r}" if asked else "removed"
+    warnings.warn(
+        f"MINIGRAD_BACKEND was {what} after it had been read: new tensors are still made on "
+        f"{now.name!r}. Call mg.set_backend({asked or 'numpy'!r}), or set the variable before the "
+        "first tensor is made",
+        stacklevel=4,
+    )
 
 
 def _from_environment() -> Any:
@@ -444,7 +471,8 @@ def set_backend(name: Any) -> None:
     >>> mg.ones(2).backend.name
     'numpy'
     """
-    _process_default[:] = [_activated(get_backend(name)), "set"]
+    _process_default[:] = [_activated(get_backend(name)), "set_backend"]
+    _seen[:] = [_variables.get(_VARIABLE)]
 
 
 def _activated(backend: Any) -> Any:

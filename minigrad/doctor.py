@@ -26,7 +26,7 @@ def report() -> list[dict[str, Any]]:
     Keys: name, available (it computes a gradient here), why (the reason if not, else None),
     version (of the array library), device, memory (of a device: what `CupyBackend.memory` gives,
     in bytes; else None), install (what to type if it is not available; else None), current (whether
-    new tensors are made on it), chosen_by (who says so: "use_backend", "set_backend",
+    new tensors are to be made on it), chosen_by (who says so: "use_backend", "set_backend",
     "MINIGRAD_BACKEND" or "default"; None if it is not the current one).
 
     A current backend that is not even known, as by a misspelt `MINIGRAD_BACKEND`, has a dict, too.
@@ -100,8 +100,13 @@ def table(rows: list[dict[str, Any]] | None = None) -> str:
         if row["why"] and row["install"] and row["install"] not in row["why"]:
             lines.append(f"      {row['install']}")
     for row in rows:
-        if row["current"]:
+        if row["current"] and row["available"]:
             lines.append(f"* new tensors are made on {row['name']!r}, chosen by {row['chosen_by']}")
+        elif row["current"]:
+            lines.append(
+                f"* {row['name']!r}, chosen by {row['chosen_by']}, does not work here: no tensors "
+                "can be made until another backend is chosen"
+            )
     return "\n".join(lines)
 
 

@@ -96,6 +96,55 @@ def test_the_variable_is_read_at_first_use_not_at_import():
     assert done.stdout == "other\nother\n", done.stderr
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        (None, "'other'", "MINIGRAD_BACKEND was changed to 'other' after it had been read"),
+        (
+            None,
+            "'nonsense'",
+            "new tensors are still made on 'numpy'. Call mg.set_backend('nonsense')",
+        ),
+        ("numpy", "'other'", "Call mg.set_backend('other'), or set the variable before the first"),
+        (
+            "other",
+            "''",
+            "MINIGRAD_BACKEND was removed after it had been read: new tensors are still",
+        ),
+        (None, "'numpy'", None),
+        ("numpy", "''", None),
+    ],
+)
+def test_a_change_of_the_variable_that_comes_too_late_is_said_once(before, after, said):
+    code = (
+        "import os, warnings, numpy as np, minigrad as mg\n"
+        "from minigrad.backend import ArrayModuleBackend\n"
+        "mg.register_backend('other', lambda: ArrayModuleBackend(np, 'other', is_host=True))\n"
+        "first = mg.zeros(1).backend\n"
+        f"os.environ['MINIGRAD_BACKEND'] = {after}\n"
+        "with warnings.catch_warnings(record=True) as caught:\n"
+        "    warnings.simplefilter('always')\n"
+        "    for _ in range(3): assert mg.zeros(1).backend is first\n"
+        "print(*[w.message for w in caught], sep='\\n', end='')\n"
+        "from minigrad.backend import chosen_by\n"
+        f"assert chosen_by() == {'MINIGRAD_BACKEND' if before else 'default'!r}\n"
+    )
+    done = python(code, **({"MINIGRAD_BACKEND": before} if before else {}))
+    assert done.returncode == 0, done.stderr
+    if said is None:
+        assert not done.stdout
+    else:
+        assert said in done.stdout and "\n" not in done.stdout
+
+
+def test_a_choice_in_code_counts_whatever_the_variable_says_later():
+    code = (
+        "import os, minigrad as mg; mg.zeros(1); mg.set_backend('numpy')\n"
+        "os.environ['MINIGRAD_BACKEND'] = 'other'; mg.zeros(1)"
+    )
+    assert python(code).stderr == ""
+
+
 def test_importing_with_a_wrong_variable_is_no_error():
     assert python("import minigrad", MINIGRAD_BACKEND="nonsense").returncode == 0
 

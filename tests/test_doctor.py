@@ -78,6 +78,7 @@ def test_a_backend_that_starts_and_then_fails(register, kind, why):
     assert why in row("ill")["why"]
     with mg.use_backend("ill"):
         assert doctor.exit_code() == 1
+        assert "* 'ill', chosen by use_backend, does not work here" in doctor.table()
 
 
 def test_the_memory_of_a_device(register):
@@ -108,10 +109,16 @@ def run(backend):
         ("", 0, "made on 'numpy', chosen by default"),
         ("numpy", 0, "made on 'numpy', chosen by MINIGRAD_BACKEND"),
         ("nunpy", 1, "Did you mean 'numpy'?"),
+        (
+            "nunpy",
+            1,
+            "* 'nunpy', chosen by MINIGRAD_BACKEND, does not work here: no tensors can be",
+        ),
     ],
 )
 def test_exit_code_is_that_of_the_environment(value, code, said):
     done = run(value)
     assert done.returncode == code, done.stderr
     assert said in done.stdout
+    assert ("new tensors are made on" in done.stdout) == (code == 0)
     assert "Traceback" not in done.stderr
