@@ -117,7 +117,7 @@ def _found(holder: Any, prefix: str = "", above: tuple[int, ...] = ()) -> Iterat
             if id(value) in above:  # a circle
                 continue
             inside = _found(value, f"{name}.", (*above, id(value)))
-        elif (look := _look(type(value))) is None:
+        elif (look := _look(value.__class__)) is None:
             continue
         else:
             parts = _hidden(look(value), (id(value),))
@@ -141,7 +141,7 @@ def holds_parts(value: Any) -> bool:
     """Whether a value is a part, or has some in it."""
     if isinstance(value, Part):
         return True
-    look = _look(type(value), own=True)
+    look = _look(value.__class__, own=True)
     return look is not None and bool(_hidden(look(value), (id(value),)))
 
 
@@ -151,7 +151,7 @@ def _hidden(values: Any, above: tuple[int, ...]) -> list[Part]:
     for value in values:
         if isinstance(value, Part):
             parts.append(value)
-        elif id(value) not in above and (look := _look(type(value), own=True)) is not None:
+        elif id(value) not in above and (look := _look(value.__class__, own=True)) is not None:
             parts += _hidden(look(value), (*above, id(value)))
     return parts
 

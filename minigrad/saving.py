@@ -189,7 +189,8 @@ def _digest(tree: str, arrays: Mapping[str, np.ndarray]) -> str:
     for name, array in sorted(arrays.items()):
         digest.update(f"\0{name}\0{array.dtype.name}\0{array.shape}\0".encode())
         array = array.astype(array.dtype.newbyteorder("<"), copy=False)
-        digest.update(np.ascontiguousarray(array).view(np.uint8) if array.size else b"")
+        if array.size:
+            digest.update(memoryview(np.ascontiguousarray(array)).cast("B"))
     return digest.hexdigest()
 
 

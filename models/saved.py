@@ -192,7 +192,7 @@ def _load(folder: Path, sealed: bytes) -> Run:
 def _check_sizes(state: dict[str, Any], words: int, embedding: int, hidden: int) -> None:
     """Compare a model's sizes with its weights, before it takes memory for them."""
     shapes = [
-        np.shape(state.get(name))
+        np.shape(state.get(name, 0))
         for name in ("embedding.weight", "recurrent.weight_ih_l0", "recurrent.weight_hh_l0")
     ]
     rows = shapes[2][0] if shapes[2] else 0

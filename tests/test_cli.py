@@ -1,6 +1,7 @@
 """The command line: what it prints, what it leaves in the folder, its errors and exit codes."""
 
 import json
+import math
 import os
 import re
 import signal
@@ -8,16 +9,18 @@ import subprocess
 import sys
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 from tiny_reviews import tiny_reviews
 
 import minigrad as mg
 from minigrad.install import install_line
 from minigrad.models.commands import main
-from minigrad.models.explain import log_odds
+from minigrad.models.explain import explain, log_odds
 from minigrad.models.saved import load_run, save_run
 from minigrad.models.tasks.reviews import Review, load_reviews, split_reviews, tokenize
 from minigrad.models.train import Recipe, Run, train_reviews
@@ -25,6 +28,7 @@ from minigrad.models.train import Recipe, Run, train_reviews
 # Not `from minigrad.models.commands import demo`: that is the command.
 DEMO = import_module("minigrad.models.commands.demo")
 TRAIN = import_module("minigrad.models.commands.train")
+EXPLAIN = import_module("minigrad.models.commands.explain")
 PROGRESS = import_module("minigrad.models.commands.progress")
 QUICK = ["--hidden", "8", "--epochs", "2", "--lr", "0.05"]
 WELL = ["--hidden", "8", "--epochs", "25", "--lr", "0.05"]
@@ -79,7 +83,11 @@ def test_train_prints_the_figures(trained):
     assert re.search(rf"held-out accuracy  {metrics['held_out_accuracy']:.3f} on", printed.stdout)
     assert f"parameters         {metrics['parameters']:,}\n" in printed.stdout
     assert f"written to         {folder}\n" in printed.stdout
-    assert f"minigrad explain {folder} " in printed.stdout
+    example = f'"{TRAIN.EXAMPLE}"'
+    assert f"minigrad explain {folder} {example}" in printed.stdout
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    assert readme.count(f"my-gru {example}") == 2
+    assert f"explain my-gru {example}" in minigrad("--help").stdout
     # Progress goes to the other stream, so that the figures can be piped.
     assert f"{folder.name.upper()} of 8 units, seed 0, on film reviews:\n" in printed.stderr
     for epoch in metrics["history"]:
@@ -124,7 +132,7 @@ def test_train_replaces_a_model(tmp_path):
         (["--lr", "1e999"], "a learning rate is a positive number such as 0.004; got 1e999"),
         (["--out", ""], "a folder has a name; this one is empty"),
         (["--out", "  "], "a folder has a name; this one is empty"),
-        (["--out", "a\0b"], "no path has a null character"),
+        (["--out", "a\0b"], "is no path: it has a character that no path has"),
         (["--speed", "9"], "No such option '--speed'"),
     ],
 )
@@ -327,7 +335,22 @@ def test_explain_in_a_pipe(trained):
     assert "\x1b" not in printed
     for name in (*state, "grad*x", "left out"):
         assert re.search(rf"^{re.escape(name)} +[a-z]", printed, re.M)
-    assert "log-odds" in printed
+    assert (
+        "+0.7 doubles the odds, as from 1:1 (probability 0.50) to 2:1 (probability 0.67)" in printed
+    )
+    assert 1 / (1 + math.exp(-0.7)) == pytest.approx(0.67, abs=5e-3)
+    assert " words that the answer" not in printed  # all are there
+
+
+def test_explain_says_how_many_words_it_leaves_out(trained, capsys):
+    model, vocabulary, _ = load_run(trained[0])
+    explanation = explain(model, vocabulary, "the plot of the film is awful and the actor is great")
+    for rows in (3, 12, 99):
+        EXPLAIN.show(Console(width=100, highlight=False), explanation, rows=rows)
+        printed = capsys.readouterr().out
+        said = f"(the {rows} of 12 words that the answer hangs on most)"
+        assert (said in printed) == (rows == 3)
+        assert len(re.findall(r"^  \(?[a-z]+.*[+-]\d\.\d\d *$", printed, re.M)) == min(rows, 12)
 
 
 def test_explain_in_a_terminal(trained):
@@ -395,6 +418,9 @@ def test_demo(tmp_path, monkeypatch):
         assert people == ("positive" if held_out[text].label else "negative")
         assert (answer == people) == (text != texts[-1][1] or len(texts) == 2)
     assert DEMO.CEREAL[:60] in printed
+    assert (
+        f"(the 10 of {len(tokenize(DEMO.CEREAL))} words that the answer hangs on most)" in printed
+    )
     assert printed.count("left out\n") == len(texts) + 1
     assert f"The model is in {tmp_path / 'demo'}" in printed
 

@@ -10,8 +10,10 @@ from tiny_reviews import tiny_splits
 import minigrad as mg
 from minigrad.models import train
 from minigrad.models.classifier import CELLS, SequenceClassifier
+from minigrad.models.commands.train import EXAMPLE
+from minigrad.models.explain import log_odds
 from minigrad.models.tasks.packages import DataError
-from minigrad.models.tasks.reviews import load_reviews, split_reviews
+from minigrad.models.tasks.reviews import load_reviews, split_reviews, tokenize
 from minigrad.models.train import Examples, Recipe, Watch, evaluate, fit, train_reviews
 
 TINY = Recipe(embedding=8, hidden=8, epochs=4, batch_size=16, lr=2e-2, dropout=0.1, word_dropout=0)
@@ -297,6 +299,10 @@ def test_real_film_reviews(cell):
         if "pip could not bring" not in str(error):
             raise
         pytest.skip(f"the film reviews can't be had here: {error}")
-    metrics = train_reviews(splits, Recipe(cell=cell, epochs=4)).metrics
+    model, vocabulary, metrics = train_reviews(splits, Recipe(cell=cell, epochs=4))
+    numbers = vocabulary.encode(tokenize(EXAMPLE))
+    assert (
+        log_odds(model, numbers[:, None], [len(numbers)])[0] > 2
+    )  # the first to be tried is right
     print(f"{cell}: {metrics['held_out_accuracy']:.3f} in {metrics['seconds']:.0f} s")
     assert metrics["held_out_accuracy"] >= 0.74

@@ -54,7 +54,7 @@ def main() -> None:
     Examples:
       minigrad demo
       minigrad train reviews --cell gru --out my-gru
-      minigrad explain my-gru "Not a dull moment in it."
+      minigrad explain my-gru "A funny and moving film, beautifully acted."
 
     Exit codes: 0 fine, 1 failed, 2 wrong use, 130 stopped by Ctrl-C.
     """

@@ -19,7 +19,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 class _Folder(click.Path):
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
-        _refuse_null(self, value, param, ctx)
+        _refuse_no_path(self, value, param, ctx)
         if not os.path.isdir(value):
             self.fail(
                 f"there is no folder {value}; this trains a model and keeps it there: "
@@ -40,7 +40,7 @@ class NewFolder(click.Path):
         """The path, which isn't empty."""
         if not str(value).strip():
             self.fail("a folder has a name; this one is empty", param, ctx)
-        _refuse_null(self, value, param, ctx)
+        _refuse_no_path(self, value, param, ctx)
         return Path(str(super().convert(value, param, ctx)))
 
 
@@ -58,7 +58,7 @@ class NewFile(click.Path):
         """The path, in a folder that exists and can be written to."""
         if not str(value).strip():
             self.fail("a file has a name; this one is empty", param, ctx)
-        _refuse_null(self, value, param, ctx)
+        _refuse_no_path(self, value, param, ctx)
         path = Path(str(super().convert(value, param, ctx)))
         if self._suffix and path.suffix.lower() != self._suffix:
             better = path.with_suffix(self._suffix)
@@ -89,9 +89,14 @@ def refuse_equal(**paths: Path | None) -> None:
             raise click.UsageError(f"--{other} and --{option} are the same file, {path}")
 
 
-def _refuse_null(kind: click.Path, value: Any, param: Any, ctx: Any) -> None:
-    if "\0" in str(value):
-        kind.fail(f"no path has a null character; got {value!r}", param, ctx)
+def _refuse_no_path(kind: click.Path, value: Any, param: Any, ctx: Any) -> None:
+    """Refuse what the system takes for no path at all."""
+    try:
+        if b"\0" not in os.fsencode(value):
+            return
+    except UnicodeEncodeError:
+        pass
+    kind.fail(f"{value!r} is no path: it has a character that no path has", param, ctx)
 
 
 class Rate(click.FloatRange):

@@ -29,8 +29,9 @@ _ANSWER = {
     "left out": "the word's part in the answer by trying: what is lost without it",
 }
 _UNITS = (
-    "The last two are log-odds: what is positive speaks for a positive review,\n"
-    "and +0.7 makes it twice as likely. Words in brackets are not in the vocabulary."
+    "The last two are log-odds: what is positive speaks for a positive review, and\n"
+    "+0.7 doubles the odds, as from 1:1 (probability 0.50) to 2:1 (probability 0.67).\n"
+    "Words in brackets are not in the vocabulary."
 )
 
 
@@ -86,6 +87,8 @@ def show(console: "Console", explanation: Explanation, rows: int | None = None) 
     for t in sorted(most):
         table.add_row(*(column[t] for column in columns.values()))
     console.print(table)
+    if len(most) < len(words):
+        console.print(f"  (the {len(most)} of {len(words)} words that the answer hangs on most)")
 
 
 def legend(console: "Console", gates: bool) -> None:

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import minigrad as mg
 from ..gradient_checks import Checks, layer_checks, op_checks
 from .arguments import NewFile, named, refuse_equal, write
 
+LARGEST = 10**7  # numbers in a random input
 EXIT = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 2}
 
 
@@ -71,6 +73,8 @@ def _shape(ctx: Any, param: Any, texts: tuple[str, ...]) -> tuple[tuple[int, ...
         raise click.BadParameter(f"a shape is numbers between commas, as 3,4; {error}") from error
     if any(n < 0 for shape in shapes for n in shape):
         raise click.BadParameter("a shape is numbers from 0 on between commas, as 3,4")
+    if any(len(shape) > 32 or math.prod(n or 1 for n in shape) > LARGEST for shape in shapes):
+        raise click.BadParameter(f"a shape has at most 32 numbers, and a product up to {LARGEST:,}")
     return shapes
 
 

@@ -12,6 +12,7 @@ from ..train import Recipe, Run, train_reviews
 from .arguments import NewFolder, Rate
 from .stopping import Stoppable
 
+EXAMPLE = "A funny and moving film, beautifully acted."  # of the README, too
 _HIDDEN, _EPOCHS, _SEED = click.IntRange(1, 4096), click.IntRange(1, 10_000), click.IntRange(min=0)
 
 
@@ -63,7 +64,7 @@ def reviews(cell: str, out: Path | None, **options: Any) -> None:
     click.echo()
     click.echo(summary(run))
     click.echo(f"written to         {out}")
-    click.echo(f'\nTry it: minigrad explain {out} "Not a dull moment in it."')
+    click.echo(f'\nTry it: minigrad explain {out} "{EXAMPLE}"')
 
 
 def train_into(folder: Path, recipe: Recipe, splits: Splits) -> Run:
@@ -84,6 +85,7 @@ def train_into(folder: Path, recipe: Recipe, splits: Splits) -> Run:
     if older:
         click.echo(f"the older model in {folder} is replaced when this one is trained", err=True)
     stopped: BaseException | None = None
+    run: Run | None
     with Stoppable() as signals, TrainingProgress(recipe.epochs, len(splits.train)) as progress:
         try:
             run = train_reviews(splits, recipe, progress)
