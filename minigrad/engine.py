@@ -236,6 +236,11 @@ def sweep(
                         node.op.backward(node, saved, g, work)
                     except Exception as error:
                         error.add_note(f"This happened in the backward pass of {node.op.name}.")
+                        if graph and isinstance(error, TypeError):
+                            error.add_note(
+                                "With create_graph a derivative runs on tensors; write it in "
+                                "operators and minigrad's ops, such as mg.tanh in place of np.tanh."
+                            )
                         raise
                     if on_gradients:
                         on_gradients.tell(node, grads)

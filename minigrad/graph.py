@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -237,11 +237,23 @@ def _deliver(node: Output, saved: Any, g: Any, work: Any) -> None:
 class PlainOp:
     """The op of nodes that are built by hand, with no forward of their own to look at."""
 
-    saved_names: tuple[str, ...] = ()
-
-    def __init__(self, name: str, backward: Callable[..., None] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        backward: Callable[..., None] | None = None,
+        inputs: Callable[[Node], tuple[int, Sequence[str]]] | None = None,
+    ) -> None:
         self.name = name
         self.backward = backward
+        # Of a node: at which of its saved arrays its inputs begin, and what the user calls them.
+        self._inputs = inputs
+
+    def saved_name(self, node: Node, i: int) -> str | None:
+        """What the user knows a saved array as: "input w_hh"; None for one of the op's own."""
+        if self._inputs is None:
+            return None
+        first, names = self._inputs(node)
+        return f"input {names[i - first]}" if first <= i < first + len(names) else None
 
     def saved_sources(self, node: Node) -> None:
         """Its backward step takes what was saved as it is, in every kind of sweep."""

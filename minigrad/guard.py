@@ -361,12 +361,13 @@ def _verify(node: Node) -> None:
             then = notes[0][1]
         else:
             continue
-        names = node.op.saved_names
-        source = names[i] if i < len(names) else f"number {i}"
-        what = "output" if source == "y" else f"input {source}"
+        # Of a scan, views of an input stand among what its kernel kept, too.
+        places = [j for j, array in enumerate(saved) if j == i or _owner(array) is owner]
+        named = ((name, j) for j in places if (name := node.op.saved_name(node, j)))
+        what, place = next(named, (f"input number {i}", i))
         edited = RuntimeError(
             f"an array was edited in place after {node.op.name} saved it for the backward "
-            f"pass: its {what}, shape {saved[i].shape}. The gradient would be wrong. Make the "
+            f"pass: its {what}, shape {saved[place].shape}. The gradient would be wrong. Make the "
             "edit before the forward pass or after backward(), or edit a copy "
             "(x.numpy(), or x.data.copy())."
         )

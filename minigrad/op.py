@@ -213,6 +213,13 @@ class Op:
             for name in self.saved_names
         ]
 
+    def saved_name(self, node: Node, i: int) -> str:
+        """What the user knows a saved array as: "output", "input x" or "input arrays[1]"."""
+        if self.variadic:
+            return f"input {self.inputs[0]}[{i}]"
+        name = self.saved_names[i]
+        return "output" if name == "y" else f"input {name}"
+
     # --- specialisation --------------------------------------------------------------------
 
     def _install(self, call: Callable[..., Any]) -> None:

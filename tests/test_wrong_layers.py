@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from interpreted_backend import InterpretedBackend
 from test_wrong_use import check, ones, table
 
 import minigrad as mg
@@ -222,6 +223,69 @@ def test_a_second_backward_pass_names_the_shape_in_words(shape):
     with pytest.raises(RuntimeError, match=r"second backward through multiply \(") as error:
         y.backward(mg.ones(shape))
     assert f"multiply ({words}): the first one has freed" in str(error.value)
+
+
+def edited(name, layer=models.LSTM):
+    layer = layer(3, 4)
+    y, _ = layer(mg.ones(5, 2, 3))
+    getattr(layer, name).data[0] = 3
+    y.sum().backward()
+
+
+@pytest.mark.parametrize("name", ["weight_hh_l0", "weight_ih_l0", "bias_hh_l0"])
+def test_an_edited_weight_of_a_fused_scan_has_its_name(name, backend, monkeypatch):
+    with mg.use_backend(backend) as used:
+        if not hasattr(used, "compile_loop") or used.compile_loop is None:
+            return  # composed, it is an input of some op
+        monkeypatch.setenv("MINIGRAD_FUSED", "require")
+        with pytest.raises(RuntimeError) as error:
+            edited(name)
+            mg.ones(1, backend=backend).numpy()  # a device tells when numbers come to the host
+    short = name.replace("weight", "w").replace("bias", "b").removesuffix("_l0")
+    assert f"after scan saved it for the backward pass: its input {short}, shape (16" in str(
+        error.value
+    )
+
+
+@pytest.mark.parametrize("name", ["x", "weight"])
+def test_an_edited_argument_of_a_fused_function_has_its_name(name, monkeypatch):
+    monkeypatch.setenv("MINIGRAD_FUSED", "require")
+    with mg.use_backend(InterpretedBackend()):
+        inputs = {"x": ones(3, 4), "weight": ones(4)}
+        y = mg.layer_norm(inputs["x"], 4, inputs["weight"])
+        inputs[name].data[...] = 3
+        monkeypatch.setenv("MINIGRAD_FUSED", "1")
+        with pytest.raises(RuntimeError) as error:
+            y.sum().backward()
+    what = f"its input {name}, shape {inputs[name].shape}"
+    assert f"after layer_norm saved it for the backward pass: {what}" in str(error.value)
+
+
+def test_an_edited_array_among_several_has_its_number():
+    a, b = ones(2, 2), ones(2, 2)
+    y = mg.einsum("ij,jk", a, b)
+    b.data[0] = 3
+    with pytest.raises(RuntimeError, match=r"its input arrays\[1\], shape \(2, 2\)"):
+        y.sum().backward()
+
+
+def test_a_derivative_in_numpy_is_told_to_be_written_in_ops():
+    @mg.op
+    def bent(xp, x):
+        return xp.tanh(x)
+
+    bent.vjp(x=lambda g, y: g * (1 - np.tanh(y) ** 2))
+    try:
+        x = ones(2)
+        with pytest.raises(TypeError) as error:
+            mg.grad(bent(x).sum(), x, create_graph=True)
+    finally:
+        mg.OPS.pop("bent")
+    notes = error.value.__notes__
+    assert notes[0] == "This happened in the backward pass of bent."
+    assert (
+        "write it in operators and minigrad's ops, such as mg.tanh in place of np.tanh" in notes[1]
+    )
 
 
 GRAPH = {

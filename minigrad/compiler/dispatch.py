@@ -136,7 +136,14 @@ def _backward(node: Node, saved: Any, g: Any, work: Any) -> None:
             work.add(edge, part)
 
 
-_SCAN = PlainOp("scan", _backward)
+def _input_names(node: Node) -> tuple[int, list[str]]:
+    """Where the inputs begin among what a node has saved, and their names in the program."""
+    program = node.settings[0].program
+    names = [value.name for value in (*program.params, *program.xs, *program.state)]
+    return len(node.saved or ()) - len(node.edges), names
+
+
+_SCAN = PlainOp("scan", _backward, _input_names)
 
 
 # --- plans ---------------------------------------------------------------------------------

@@ -78,6 +78,16 @@ class Arguments:
         if self._objects is not None:
             self._objects.opened.clear()
 
+    def names(self, function: Callable[..., Any]) -> list[str]:
+        """What each tensor is called: the parameter that it was given to, or its number."""
+        if isinstance(self._values, Structure):
+            return [f"number {i}" for i in range(len(self._values.tensors))]
+        code: Any = getattr(function, "__code__", None)
+        known = code.co_varnames[: code.co_argcount] if code is not None else ()
+        places = enumerate([*known[: self._count], *self._names])
+        by_place = dict(places) if len(known) >= self._count else {}
+        return [by_place.get(place, f"number {place}") for place in self._places]
+
     def rebuilt(self, tensors: Iterable[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with these in place of the tensors."""
         if isinstance(self._values, Structure):
@@ -140,8 +150,14 @@ def fused_call(function: RowFunction, args: Any, settings: Any, backend: Any) ->
 def _op(function: RowFunction) -> PlainOp:
     """What the graph calls the function."""
     if function.op is None:
-        function.op = PlainOp(function.name, _backward)
+        function.op = PlainOp(function.name, _backward, _input_names)
     return function.op
+
+
+def _input_names(node: Node) -> tuple[int, list[str]]:
+    """The inputs, which are the first of what a node has saved, by their parameters' names."""
+    function, _, given, _ = node.settings
+    return 0, given.names(function)
 
 
 def _node(
