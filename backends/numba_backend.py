@@ -127,9 +127,9 @@ class NumbaBackend(NumpyBackend):
             carries: Sequence[Any],
             kept: Sequence[Any],
         ) -> None:
-            weights = [_tidy(once[i]) for i in plain]
-            panels = [pack(once[i]) for i in packed]
-            rows = [x if x.flags.carray else _tidy(x) for x in steps]
+            weights = list(map(_tidy, map(once.__getitem__, plain)))
+            panels = list(map(pack, map(once.__getitem__, packed)))
+            rows = list(map(_tidy, steps))
             rest = (*whole, N, *sizes, *weights, *rows, *products, *panels, *carries, *kept)
             everything = (T, 0, N, descending, keep, *rest)
             compiled, work = kernel.ready(everything), T * N * width
