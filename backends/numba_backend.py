@@ -129,7 +129,7 @@ class NumbaBackend(NumpyBackend):
         ) -> None:
             weights = list(map(_tidy, map(once.__getitem__, plain)))
             panels = list(map(pack, map(once.__getitem__, packed)))
-            rows = list(map(_tidy, steps))
+            rows = [x if x.flags.carray else _tidy(x) for x in steps]
             rest = (*whole, N, *sizes, *weights, *rows, *products, *panels, *carries, *kept)
             everything = (T, 0, N, descending, keep, *rest)
             compiled, work = kernel.ready(everything), T * N * width
