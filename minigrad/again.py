@@ -23,6 +23,7 @@ from .graph import (
     Leaf,
     Node,
     Output,
+    Outside,
     PlainOp,
     enable_grad,
     grad_enabled,
@@ -226,7 +227,7 @@ class _Reads:
     def _note(self, op: Any, node: Any, inputs: Any, output: Any, backend: Any) -> None:
         if op is _CHECKPOINT:
             return  # it is no op, and those of its function have been noted
-        read: list[Any] = []  # (number of a call,), id of an array, text of something else
+        read: list[Any] = []  # (number of a call,), id of an array, or something to compare
         for x in (*inputs, *self._indices):
             maker = self._maker(x)
             if maker is not None:
@@ -235,7 +236,7 @@ class _Reads:
                 self.arrays.setdefault(id(x), (x, backend))
                 read.append(id(x))
             else:
-                read.append(repr(x))
+                read.append(x if isinstance(x, Outside) else repr(x))
         self._indices.clear()
         for y in output if isinstance(output, (list, tuple)) else (output,):
             self._made[id(y)] = weakref.ref(y), len(self.calls)
@@ -249,7 +250,7 @@ class _Reads:
     def needed_for(self, outputs: Sequence[Any]) -> list[tuple[str, list[Any]]]:
         """The calls that the outputs depend on, in order: no running means, no logging.
 
-        Each with what it read: the id of an array from outside, or a text.
+        Each with what it read: the id of an array from outside, or something to compare.
         """
         needed = {call for y in outputs if (call := self._maker(y)) is not None}
         for number in range(len(self.calls) - 1, -1, -1):
@@ -309,9 +310,12 @@ class _Record:
             if len(before) != len(now):
                 raise _changed(f"{name} read {len(before)} things, and then {len(now)}")
             for then, x in zip(before, now, strict=True):
-                if isinstance(x, int) and not isinstance(then, str):
+                if isinstance(x, int) and isinstance(then, (int, tuple)):
                     then = saved[then] if isinstance(then, int) else then
                     arrays.append((then, *reads.arrays[x], f"{name} read"))
+                elif isinstance(x, Outside) and isinstance(then, Outside):
+                    if then.value != x.value:
+                        raise _changed(f"{name} read another number or attribute from outside")
                 elif then != x:
                     raise _changed(f"{name} read {_shown(then)}, and then {_shown(x)}")
         return arrays
@@ -348,6 +352,16 @@ def _check_same(was: Any, array: Any, backend: Any, what: str) -> None:
         raise _changed(f"{what} {kind[1]} {kind[0]}, and then {array.dtype} {array.shape}")
     error = _changed(f"{what} an array of shape {array.shape}, and then one of other numbers")
     late.note(guard.fingerprint(array, backend) != before, backend, error)
+
+
+def check_outside(name: str, was: Any, now: Any) -> None:
+    """Raise if a kernel's function reads something else from outside when it is run again."""
+    if was != now:
+        raise RuntimeError(
+            f"{name} is run again in the backward pass, and reads something else from outside (a "
+            "number, an attribute) than it did in the forward pass. The gradient would be wrong. "
+            "Change it before the forward pass or after backward(), or pass it as an argument."
+        )
 
 
 def _shown(x: Any) -> str:

@@ -92,6 +92,16 @@ on_index = Occasion("on_index")  # before an op call that reads positions: an ar
 on_read = Occasion("on_read")  # before a sweep reads what a node saved: node
 on_gradients = Occasion("on_gradients")  # after a node's backward step: node, gradients by node
 
+
+class Outside:
+    """Among the inputs of a kernel's call: what its function read besides, to be compared."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
 tick = itertools.count(1).__next__
 
 

@@ -257,6 +257,77 @@ def test_changes_of_a_kernels_numbers_are_errors_at_any_order(backend):
         y.numpy()
 
 
+class Numbers:
+    """What kernels read from outside."""
+
+    factor, power = 2.0, 2
+
+    def scaled(self, x, k):
+        return mg.tanh(x * k * self.factor) ** self.power
+
+
+def kernels():
+    """Functions of a tensor that may run as kernels, and a change of a number that they read."""
+    numbers, factor = Numbers(), 2.0
+    fused = mg.fuse(Numbers.scaled)
+    k, w = leaf(np.linspace(0.5, 2, 8)), leaf(np.eye(8) / 2)
+
+    def cell(w, x, h):
+        h = mg.tanh(x * factor + h @ w)
+        return h, h
+
+    def change_factor():
+        nonlocal factor
+        factor = 3.0
+
+    def run_cell(x):
+        rows = x.reshape(4, 1000, 8)
+        return mg.scan(cell, w, rows, mg.zeros((1000, 8), dtype="float64"))[0]
+
+    return {
+        "a function": (lambda x: fused(numbers, x, k), lambda: setattr(numbers, "factor", 3.0)),
+        "a power": (lambda x: fused(numbers, x, k), lambda: setattr(numbers, "power", 3)),
+        "a cell": (run_cell, change_factor),
+    }
+
+
+@pytest.mark.parametrize("name", kernels())
+@pytest.mark.parametrize("within", [True, False])
+@pytest.mark.parametrize("order", [1, 2])
+def test_numbers_that_kernels_read_are_noticed(backend, name, within, order):
+    """The gradient is that of the numbers in the forward pass, or there is an error."""
+    x = leaf(np.random.default_rng(0).standard_normal((4000, 8)))
+
+    def gradient(change):
+        f, alter = kernels()[name]
+        y = (mg.checkpoint(f, x) if within else f(x)).sum()
+        if change:
+            alter()
+        slope = mg.grad(y, x, create_graph=order == 2)
+        return (slope if order == 1 else mg.grad((slope**2).sum(), x)).numpy()
+
+    right = gradient(False)
+    assert np.isfinite(right).all()
+    try:
+        found = gradient(True)
+    except RuntimeError as error:
+        assert "in the backward pass" in str(error)
+        assert within or order == 2
+    else:
+        assert not within and np.allclose(found, right)
+
+
+@pytest.mark.parametrize("name", kernels())
+def test_freezing_what_a_kernel_reads(backend, name):
+    f, _ = kernels()[name]
+    x = leaf(np.random.default_rng(0).standard_normal((4000, 8)))
+    w = leaf(np.ones(8))
+    y = mg.checkpoint(lambda x: f(x * w), x)
+    w.requires_grad = False
+    y.sum().backward()
+    assert x.grad is not None and w.grad is None
+
+
 # --- what is no change ---------------------------------------------------------------------------
 class Norm(mg.nn.Module):
     """Batch normalisation, with running means by assignment, by data and by an edit."""

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
-from ..again import replay
+from ..again import check_outside, replay
 from ..fuse import why_composed
-from ..graph import Node, Output, PlainOp, grad_enabled, on_call, tick
+from ..graph import Node, Output, Outside, PlainOp, grad_enabled, on_call, tick
 from ..messages import Untraceable
 from ..ops import reshape, where
 from ..scan import _layout, _like, _name, _parts
@@ -69,7 +69,7 @@ def fused_scan(
         # The second order reads the inputs themselves, which may be laid out in another way.
         node.saved = (*saved, *arrays)
         hidden = None if valid is None else len(p.tensors) + len(x) - 1
-        node.settings = (plan, T, N, reverse, _again(composed, p, xs, state), hidden)
+        node.settings = (plan, T, N, reverse, _again(cell, composed, plan, p, xs, state), hidden)
         outs = [
             Tensor(y, backend, Output(node, i, y) if differentiable else None)
             for i, (y, differentiable) in enumerate(zip(results, plan.differentiable, strict=True))
@@ -80,17 +80,21 @@ def fused_scan(
         ys, last = _in_chunks(plan, given[:first], given[first:end], given[end:], reverse)
         outs = [Tensor(y, backend) for y in (*ys, *last)]
     if on_call:
-        on_call.tell(_SCAN, node, arrays, [t._data for t in outs], backend)
+        on_call.tell(_SCAN, node, (*arrays, Outside(plan.reads)), [t._data for t in outs], backend)
     return _like(plan.program.ys_like, outs[:count]), _like(state, outs[count:])
 
 
-def _again(composed: Any, p: Structure, xs: Any, state: Any) -> Callable[..., Any]:
+def _again(
+    cell: Any, composed: Any, plan: Plan, p: Structure, xs: Any, state: Any
+) -> Callable[..., Any]:
     """The composition, as a function of the tensors in params, xs and state."""
 
     def again(*inputs: Tensor) -> Any:
         rest = iter(inputs)
         params = p.rebuild([next(rest) for _ in p.tensors])
-        ys, last = composed(params, _like(xs, [next(rest) for _ in _parts(xs)]), _like(state, rest))
+        given = params, _like(xs, [next(rest) for _ in _parts(xs)]), _like(state, rest)
+        check_outside(f"a scan of {_name(cell)}", plan.reads, read_outside(cell, *given))
+        ys, last = composed(*given)
         return (*_parts(ys), *_parts(last))
 
     return again
@@ -187,7 +191,8 @@ def _planned(
     try:
         made = Plan(step, params, one, state, backend, wanted, outside)
         _refusals.forget(again)
-        key = outside(), facts  # it may have made something that it needed
+        made.reads = outside()  # it may have made something that it needed
+        key = made.reads, facts
     except Unsettled as refusal:
         return _refusals.note(again, refusal)
     except Untraceable as refusal:

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ..again import replay
+from ..again import check_outside, replay
 from ..fuse import PLAIN, RowFunction, why_composed
-from ..graph import Node, Output, PlainOp, grad_enabled, on_call, tick
+from ..graph import Node, Output, Outside, PlainOp, grad_enabled, on_call, tick
 from ..messages import Untraceable
 from ..scan import _like
 from ..tensor import Tensor, alias, wrap
@@ -143,7 +143,7 @@ def fused_call(function: RowFunction, args: Any, settings: Any, backend: Any) ->
             for i, (y, flag) in enumerate(zip(ys, flags, strict=True))
         ]
     if on_call:
-        on_call.tell(_op(function), node, arrays, ys, backend)
+        on_call.tell(_op(function), node, (*arrays, Outside(call.reads)), ys, backend)
     return outs if isinstance(program.ys_like, list) else _like(program.ys_like, outs)
 
 
@@ -190,6 +190,8 @@ def _backward(node: Node, saved: Any, g: Any, work: Any) -> None:
 
         def again() -> Any:
             args, settings = given.rebuilt(inputs)
+            now = Arguments(args, settings).outside(function, args, settings)
+            check_outside(node.op.name, call.reads, now)
             return function(*args, **settings)
 
         replay(again, gs, node, work)
@@ -227,7 +229,8 @@ def _planned(
     try:
         made = _made(function, given, facts, key, backend, outside)
         _refusals.forget(again)
-        key = outside(), backend  # it may have made something that it needed
+        made.reads = outside()  # it may have made something that it needed
+        key = made.reads, backend
     except Unsettled as refusal:
         return _refusals.note(again, refusal)
     except Untraceable as refusal:

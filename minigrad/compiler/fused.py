@@ -21,6 +21,8 @@ class Plan:
     a gradient. Raises `Untraceable`.
     """
 
+    reads: Any = None  # what the cell read from outside, as something to compare
+
     def __init__(
         self,
         cell: Callable[..., Any],

@@ -206,6 +206,8 @@ class RowCall:
     may be others than its own.
     """
 
+    reads: Any = None  # what the function read from outside, as something to compare
+
     def __init__(
         self, plan: RowPlan, order: Sequence[int], lead: Shape, whole: Shape | None = None
     ) -> None:

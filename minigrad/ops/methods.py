@@ -83,20 +83,17 @@ for _name, _symbol in {
     "truediv": "/",
     "pow": "**",
     "matmul": "@",
-    "and": "&",
-    "or": "|",
+    "and_": "&",
+    "or_": "|",
     "xor": "^",
     "floordiv": "//",
     "mod": "%",
     "lshift": "<<",
     "rshift": ">>",
 }.items():
-    if hasattr(Tensor, f"__{_name}__"):
-        _compute = operator.attrgetter(f"__{_name}__")
-        setattr(
-            Tensor,
-            f"__i{_name}__",
-            editing.in_place(_symbol, lambda x, y, of=_compute: of(x)(y)),
-        )
+    _bare = _name.rstrip("_")
+    if hasattr(Tensor, f"__{_bare}__"):
+        _method = editing.in_place(_symbol, getattr(operator, _name))
+        setattr(Tensor, f"__i{_bare}__", _method)
 
 Tensor.__setitem__ = editing.set_item  # type: ignore[method-assign]
