@@ -109,6 +109,8 @@ class CupyBackend(ArrayModuleBackend):
             return self._outside(positions, start, stop, start if allowed is None else allowed)
 
     def sigmoid(self, x: Any) -> Any:
+        if x.dtype.name == "float16":  # of which CuPy's makes float64
+            return self._expit(x.astype("float32")).astype(x.dtype)
         return self._expit(x)  # one kernel; and what overflows in it warns nobody
 
     # --- scans -----------------------------------------------------------------------------
