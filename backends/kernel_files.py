@@ -1,7 +1,7 @@
 """Generated kernels as files in a cache folder: readable, and never needed.
 
 A file is named by what is in it. What is missing or broken is written anew; a folder that can't be
-used is replaced by one for this process alone, with a warning.
+used, or in which other users may write, is replaced by one for this process alone, with a warning.
 """
 
 from __future__ import annotations
@@ -10,13 +10,11 @@ import atexit
 import hashlib
 import os
 import shutil
+import stat
 import tempfile
 import warnings
 from functools import cache
 from pathlib import Path
-
-# When all kernel files were changed last: Numba wants to know, and their names tell more.
-_BORN = 1_000_000_000
 
 
 def cache_folder() -> Path:
@@ -35,20 +33,49 @@ def kernel_name(source: str) -> str:
 
 def kernel_file(source: str, suffix: str, folder: Path | None = None) -> Path:
     """The file of a kernel, in the cache folder if possible."""
-    try:
-        folder = folder or cache_folder()
-    except RuntimeError:  # nobody's home
-        folder = _temporary()
+    folder = folder or private_folder()
     try:
         return _written(folder, kernel_name(source), suffix, source)
     except OSError as error:
-        warn(f"kernels can't be written to the cache folder {folder}", error)
+        _warn_of_folder(folder, error)
         return _written(_temporary(), kernel_name(source), suffix, source)
+
+
+def private_folder() -> Path:
+    """The cache folder if it is the user's own, and else one for this process alone."""
+    try:
+        folder = cache_folder()
+    except RuntimeError:  # the user has no home
+        return _temporary()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        reason = why_not_private(folder.stat())
+    except OSError as error:
+        _warn_of_folder(folder, error)
+        return _temporary()
+    if reason:
+        warn(f"the cache folder {folder} is not used, as {reason}")
+        return _temporary()
+    return folder
+
+
+def why_not_private(status: os.stat_result) -> str | None:
+    """Why what is in a file or a folder may come from another user; None if it may not."""
+    if not hasattr(os, "geteuid"):  # Windows, where a user's folders are the user's
+        return None
+    if status.st_uid != os.geteuid():
+        return f"it belongs to another user (number {status.st_uid})"
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return f"other users may write to it (mode {stat.S_IMODE(status.st_mode):o})"
+    return None
+
+
+def _warn_of_folder(folder: Path, error: OSError) -> None:
+    warn(f"kernels can't be written to the cache folder {folder}", error)
 
 
 def _written(folder: Path, name: str, suffix: str, source: str) -> Path:
     """The file of a kernel. Other processes see it whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}{suffix}"
     text = source.encode()
     if path.exists():
@@ -59,8 +86,6 @@ def _written(folder: Path, name: str, suffix: str, source: str) -> Path:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(text)
-        # Numba takes compiled code for outdated if the file was changed: not by a second process.
-        os.utime(draft, (_BORN, _BORN))
         os.replace(draft, path)
     except BaseException:
         os.unlink(draft)
@@ -87,7 +112,7 @@ def warn(trouble: str, error: Exception | None = None) -> None:
     because = f" ({type(error).__name__}: {error})" if error else ""
     warnings.warn(
         f"minigrad: {trouble}{because}. Compiling takes some seconds more. To avoid that, delete "
-        "the folder, or set MINIGRAD_CACHE to one that can be written to.",
+        "the folder, or set MINIGRAD_CACHE to one of your own that can be written to.",
         RuntimeWarning,
         stacklevel=2,
     )

@@ -1,15 +1,13 @@
 """Generated kernels for Numba: compiled once per machine, loaded by every process after.
 
-Each is a Python file in the cache folder, and Numba keeps the compiled code beside it. Nothing in
+Each is a Python file in the cache folder, and the compiled code lies beside it. Nothing in
 the folder is needed: what is missing or broken is made again.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import sys
-import traceback
 import types
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -17,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from numba import typeof
-from numba.core import caching
 
 from . import numba_gemm, numba_math, numba_rows
-from .kernel_files import kernel_file, kernel_name, warn
+from .compiled_files import CompiledFiles
+from .kernel_files import kernel_file, kernel_name
 from .numba_math import FLAGS
 
 _HEADER = '''"""A step of a scan.
@@ -37,7 +35,7 @@ from minigrad.backends.numba_rows import row, widest_vectors
 from numba import njit
 
 
-@njit(cache=True, nogil=True, error_model={error_model!r}, fastmath={{{flags}}})
+@njit(nogil=True, error_model={error_model!r}, fastmath={{{flags}}})
 '''
 _HELPERS = (numba_gemm, numba_math, numba_rows)
 
@@ -63,45 +61,29 @@ class Kernel:
         return self.compiled
 
     def _prepare(self, signature: tuple[Any, ...]) -> None:
-        """Compile, or load what another process has compiled; whatever the folder is like."""
+        """Compile, or load what another process has compiled."""
         try:
             self.compiled.compile(signature)
-            return
-        except Exception as error:  # unpickling garbage can raise anything
-            if not _is_of_the_cache(error):
-                error.add_note(
-                    f"This happened while Numba compiled {self.path}. MINIGRAD_FUSED=0 runs "
-                    "without kernels."
-                )
-                raise
-            warn(f"compiled kernels in {self.path.parent} can't be read or written", error)
-        if self.compiled.signatures:
-            return  # compiled, and only not written
-        with contextlib.suppress(OSError):
-            for file in self.path.parent.rglob(f"{self.name}.*"):
-                if file != self.path:
-                    file.unlink()
-        self._load(self.path.parent)
-        with contextlib.suppress(OSError):
-            self.compiled.compile(signature)
+        except Exception as error:
+            error.add_note(
+                f"This happened while Numba compiled {self.path}. MINIGRAD_FUSED=0 runs without "
+                "kernels."
+            )
+            raise
 
-    def _load(self, folder: Path | None = None) -> None:
-        self.path = kernel_file(self.source, ".py", folder)
+    def _load(self) -> None:
+        self.path = kernel_file(self.source, ".py")
         module = types.ModuleType(self.name)
         module.__file__ = str(self.path)
         sys.modules[self.name] = module  # Numba looks functions up by their module
         exec(compile(self.source, self.path, "exec"), vars(module))
         self.compiled = module.kernel
-
-
-def _is_of_the_cache(error: Exception) -> bool:
-    """Whether it was raised while compiled code was read or written, and not by the compiler."""
-    frames = traceback.walk_tb(error.__traceback__)
-    return any(frame.f_globals.get("__name__") == caching.__name__ for frame, _ in frames)
+        files = CompiledFiles(self.compiled.py_func, self.source.encode(), self.path.parent)
+        self.compiled._cache = files
 
 
 @cache
 def _helpers() -> str:
-    """A checksum of what kernels call: Numba's cache looks at the kernel's own file alone."""
+    """A checksum of what kernels call: part of their text, so that they are made anew with it."""
     texts = [Path(str(module.__file__)).read_bytes() for module in _HELPERS]
     return hashlib.sha256(b"".join(texts)).hexdigest()[:12]

@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 from llvmlite import binding, ir
-from numba import cfunc, njit, types
+from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from .compiled_files import kept, kept_callback
 from .numba_threads import by_rows
 
 # Bytes of a vector register, and the most rows and vectors of a block: as many accumulators as
@@ -69,7 +70,8 @@ def pack(b: np.ndarray) -> np.ndarray:
     return packed
 
 
-@njit(nogil=True, cache=True)
+@kept
+@njit(nogil=True)
 def _pack_rows(b, packed):
     """From a matrix whose rows are whole."""
     panels, K, width = packed.shape
@@ -84,7 +86,8 @@ def _pack_rows(b, packed):
                 packed[panel, k, j] = 0
 
 
-@njit(nogil=True, cache=True)
+@kept
+@njit(nogil=True)
 def _pack_columns(bt, packed):
     """From the transpose of one whose columns are, a few rows of a panel at a time: they stay in
     cache."""
@@ -331,7 +334,7 @@ def gemm(dtype: str) -> Any:
                         )
                         m += height
 
-    return cfunc(types.void(*[types.intp] * 11), cache=True)(multiply)
+    return kept_callback(types.void(*[types.intp] * 11))(multiply)
 
 
 @_intrinsic

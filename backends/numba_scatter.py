@@ -9,6 +9,7 @@ from numba import njit
 
 from minigrad import summation
 
+from .compiled_files import kept
 from .numba_threads import by_rows
 
 _BLOCK = 16  # columns: a cache line of float32
@@ -33,7 +34,8 @@ def add_rows(table: np.ndarray, index: np.ndarray, rows: np.ndarray) -> None:
     by_rows(part, columns, rows.size, _BLOCK)
 
 
-@njit(nogil=True, cache=True)
+@kept
+@njit(nogil=True)
 def _find_busy(index: Any, busy: Any, few: int) -> tuple[int, int]:
     """Number the rows that are named more than `few` times in `busy`, the others get -1.
 
@@ -55,7 +57,8 @@ def _find_busy(index: Any, busy: Any, few: int) -> tuple[int, int]:
     return -1, found
 
 
-@njit(nogil=True, cache=True)
+@kept
+@njit(nogil=True)
 def _add_rows(table: Any, index: Any, rows: Any, busy: Any, sums: Any, lo: int, hi: int) -> None:
     count = table.shape[0]
     for i in range(index.size):

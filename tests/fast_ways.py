@@ -62,7 +62,6 @@ AS_THEY_ARE = {
         "_THREADS": "in compiled code; more rows are tested",
         "_COLUMNS": "of a block; more columns are tested",
     },
-    "minigrad.backends.kernel_files": {"_BORN": "a time"},
 }
 
 

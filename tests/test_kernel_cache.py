@@ -1,6 +1,7 @@
 """Kernels as files: compiled once for all processes, whatever happens to the folder."""
 
 import os
+import stat
 import subprocess
 import sys
 import warnings
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import minigrad as mg
 
@@ -16,7 +19,7 @@ try:
 except mg.BackendError as missing:
     pytest.skip(str(missing), allow_module_level=True)
 
-from minigrad.backends import kernel_files, numba_cache
+from minigrad.backends import compiled_files, kernel_files, numba_cache
 from minigrad.backends.kernel_files import cache_folder
 from minigrad.backends.numba_cache import Kernel
 
@@ -28,6 +31,7 @@ def folder(tmp_path, monkeypatch):
     folder = tmp_path / "deep" / "kernels"
     monkeypatch.setenv("MINIGRAD_CACHE", str(folder))
     monkeypatch.setattr(kernel_files, "_warned", set())
+    kernel_files._temporary.cache_clear()
     return folder
 
 
@@ -90,16 +94,136 @@ def test_a_changed_kernel_file_is_written_anew(folder, change):
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"half"], ids=["empty", "garbage", "half"])
-@pytest.mark.parametrize("kind", ["nbi", "nbc"])
-def test_broken_compiled_code_is_compiled_anew(folder, kind, content):
+def test_broken_compiled_code_is_compiled_anew(folder, content):
     used()
-    (file,) = files(folder, kind)
+    (file,) = files(folder, "nbc")
     whole = file.read_bytes()
     file.write_bytes(whole[: len(whole) // 2] if content == b"half" else content)
     with trouble() as said:
         _, warm = used()
-    assert len(said) == 1 and "can't be read or written" in str(said[0].message)
+    assert len(said) == 1 and "is damaged, and compiled anew" in str(said[0].message)
     assert not warm and used()[1]
+
+
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20)
+def test_a_flipped_bit_is_noticed_before_anything_is_loaded(folder, place, bit):
+    """Not one of these is run: where a bit is wrong, that could end the process."""
+    used()
+    (file,) = files(folder, "nbc")
+    whole = bytearray(file.read_bytes())
+    whole[int(place * len(whole))] ^= 1 << bit
+    file.write_bytes(whole)
+    kernel_files._warned.clear()
+    with trouble() as said:
+        assert compiled_files._content(file) is None
+    assert "is damaged" in str(said[0].message)
+    kernel_files._warned.clear()
+    with trouble():
+        assert not used()[1]
+    assert used()[1]
+
+
+def test_helpers_of_kernels_lie_in_the_folder_too(folder):
+    """Numba would write them beside the source, or where NUMBA_CACHE_DIR says, and not check."""
+    program = (
+        "import numpy as np, minigrad as mg\n"
+        "from minigrad.backends import numba_scatter, numba_gemm\n"
+        "a = np.ones((64, 64))\n"
+        "numba_gemm.matmul(a, a, np.empty((64, 64)))\n"
+        "w = mg.ones((4, 300), requires_grad=True, backend='numba')\n"
+        "mg.embedding([0, 1, 1, 3], w).sum().backward()\n"
+        "print(w.grad.numpy()[:, 0].tolist())"
+    )
+    environment = {**os.environ, "MINIGRAD_CACHE": str(folder)}
+    environment["NUMBA_CACHE_DIR"] = str(folder / "numba")
+    for damaged in (False, True):
+        command = [sys.executable, "-c", program]
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert ran.stdout == "[1.0, 2.0, 0.0, 1.0]\n"
+        assert ("is damaged" in ran.stderr) == damaged
+        names = {file.name.partition("-")[0] for file in files(folder, "nbc")}
+        assert {"multiply", "_add_rows", "_find_busy"} <= names
+        assert not (folder / "numba").exists()
+        for file in files(folder, "nbc"):
+            content = bytearray(file.read_bytes())
+            content[len(content) // 2] ^= 16
+            file.write_bytes(content)
+
+
+# --- other users -----------------------------------------------------------------------------
+
+on_posix = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="modes and owners are POSIX's")
+
+
+@on_posix
+def test_a_new_folder_and_its_files_are_the_users_alone(folder):
+    before = os.umask(0)
+    try:
+        used()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
+
+
+@on_posix
+@pytest.mark.parametrize("mode", [0o770, 0o777, 0o1777, 0o720])
+def test_a_folder_that_others_may_write_to_is_not_used(folder, mode):
+    used()
+    folder.chmod(mode)
+    before = {file: file.read_bytes() for file in folder.iterdir()}
+    with trouble() as said:
+        kernel, warm = used()
+        used(TEXT.replace("1\n", "1.0\n"))
+    (text,) = {str(w.message) for w in said}
+    assert f"the cache folder {folder} is not used, as other users may write to it (mode " in text
+    assert not warm and kernel.path.parent != folder
+    assert stat.S_IMODE(kernel.path.parent.stat().st_mode) == 0o700
+    assert {file: file.read_bytes() for file in folder.iterdir()} == before
+    folder.chmod(0o700)
+    assert used()[1]
+
+
+@on_posix
+@pytest.mark.parametrize("kind", ["folder", "file", "link to a folder", "link to a file"])
+def test_what_another_user_owns_is_not_read(folder, monkeypatch, tmp_path, kind):
+    used()
+    (file,) = files(folder, "nbc")
+    found = folder if "folder" in kind else file
+    if kind.startswith("link"):
+        real = tmp_path / "elsewhere"
+        found.rename(real)
+        found.symlink_to(real)
+        found = real
+    stolen = (found.stat().st_dev, found.stat().st_ino)
+    right = kernel_files.why_not_private
+
+    def of_another(status):
+        if (status.st_dev, status.st_ino) != stolen:
+            return right(status)
+        with monkeypatch.context() as patch:  # as if it were the file of another user
+            patch.setattr(os, "geteuid", lambda: status.st_uid + 1)
+            return right(status)
+
+    monkeypatch.setattr(kernel_files, "why_not_private", of_another)
+    monkeypatch.setattr(compiled_files, "why_not_private", of_another)
+    with trouble() as said:
+        assert not used()[1]
+    assert len(said) == 1 and "it belongs to another user (number " in str(said[0].message)
+    kernel, warm = used()
+    assert warm and (kernel.path.parent == folder) == ("file" in kind)  # the file was replaced
+
+
+@on_posix
+def test_a_file_that_others_may_write_to_is_not_read(folder):
+    used()
+    (file,) = files(folder, "nbc")
+    file.chmod(0o664)
+    with trouble() as said:
+        assert not used()[1]
+    assert "is not read, as other users may write to it (mode 664)" in str(said[0].message)
+    assert used()[1] and stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("place", ["a file", "below a file", "no place for folders"])
@@ -134,7 +258,7 @@ def test_a_folder_that_fills_up(folder, monkeypatch):
     def save(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("numba.core.caching.IndexDataCacheFile.save", save)
+    monkeypatch.setattr(compiled_files, "_write", save)
     with trouble() as said:
         used()
         used(TEXT.replace("1\n", "1.0\n"))

@@ -115,7 +115,7 @@ print(numba_gemm._BYTES, wrong)
 @pytest.mark.skipif(numba_gemm._BYTES < 64, reason="this processor has no wider registers to leave")
 def test_on_a_processor_with_narrower_registers(tmp_path):
     """A block of columns is then higher than a vector is long."""
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    environment = os.environ | {"MINIGRAD_CACHE": str(tmp_path)}
     command = [sys.executable, "-c", OTHER_REGISTERS]
     told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert told.stdout.split(" ", 1) == ["32", "[]\n"]

@@ -169,7 +169,11 @@ def _planned(
     `x` are the parts of `xs` and, behind them, which steps count, if not all do.
     """
     masked = len(x) > len(_parts(xs))
-    facts = _facts(p, type(xs), len(x), type(state), arrays, wanted, backend)
+    shapes = list(map(_shape, arrays))
+    for i in range(len(p.tensors), len(p.tensors) + len(x)):
+        shapes[i] = shapes[i][1:]  # a plan serves any number of steps
+    kinds = type(xs), len(x), type(state)
+    facts = (kinds, *shapes, *map(_dtype, arrays), wanted, backend)
 
     def outside() -> Any:
         return read_outside(cell, params, xs, state)
@@ -206,23 +210,6 @@ def _planned(
         del _plans[next(iter(_plans))]
     _plans[key] = made
     return made
-
-
-def _facts(
-    p: Structure,
-    xs_kind: type,
-    inputs: int,
-    state_kind: type,
-    arrays: list[Any],
-    wanted: tuple[bool, ...],
-    backend: Any,
-) -> Any:
-    """What a plan depends on besides what the cell reads from outside."""
-    shapes = list(map(_shape, arrays))
-    for i in range(len(p.tensors), len(p.tensors) + inputs):
-        shapes[i] = shapes[i][1:]  # a plan serves any number of steps
-    kinds = xs_kind, inputs, state_kind
-    return kinds, *shapes, *map(_dtype, arrays), wanted, backend
 
 
 def _masked(cell: Any, xs: Any) -> Any:
