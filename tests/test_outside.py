@@ -2,10 +2,12 @@
 # ruff: noqa: NPY002 (NumPy's old random numbers are among what cells may read)
 
 import functools
+import itertools
 import os
 import random
 import threading
 import types
+from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -51,6 +53,17 @@ def each(table):
         for name, makes in table.items()
         for make, reason in makes
     ]
+
+
+def test_the_table_of_the_readme_has_these_rows():
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    lines = text.partition("| A cell reads |")[2].splitlines()[2:]
+    rows = [line.split("|")[1:3] for line in itertools.takewhile(str.strip, lines)]
+    names = {False: [], True: []}
+    for name, what in rows:
+        assert "part of the kernel's key" in what or "refused: " in what
+        names["refused" in what].append(name.strip())
+    assert names == {False: list(KEYED), True: list(REFUSED)}
 
 
 @pytest.mark.parametrize("make, _", each(KEYED))
