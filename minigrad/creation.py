@@ -434,9 +434,9 @@ def eye(
     tensor([[1., 0.],
             [0., 1.]])
     """
-    sizes = as_shape("eye", (n, n if m is None else m))
+    rows, columns = as_shape("eye", (n, n if m is None else m))
     dtype = get_default_dtype() if dtype is None else dtype
-    return tensor(np.eye(*sizes), requires_grad, dtype, backend)
+    return tensor(np.eye(rows, columns), requires_grad, dtype, backend)
 
 
 def _as_default(array: np.ndarray, dtype: Any) -> np.ndarray:

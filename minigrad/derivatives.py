@@ -12,6 +12,7 @@ from typing import Any
 from .creation import zeros_like
 from .engine import grad
 from .graph import enable_grad
+from .op_calls import as_tensor
 from .ops import reshape, stack
 from .tensor import Tensor
 
@@ -32,7 +33,10 @@ def _variables(inputs: Any, create_graph: bool | None) -> tuple[list[Tensor], bo
     given = _listed(inputs)
     for i, x in enumerate(given):
         if not isinstance(x, Tensor):
-            raise TypeError(f"input {i} must be a tensor; got {type(x).__name__}")
+            raise TypeError(
+                f"input {i} must be a tensor; got {type(x).__name__}. The function comes first, "
+                "then its inputs, made by mg.tensor(...)"
+            )
     create = any(x.requires_grad for x in given) if create_graph is None else create_graph
     xs = []
     for x in given:
@@ -88,9 +92,10 @@ def jvp(
     xs, create = _variables(inputs, create_graph)
     outputs = fn(*xs)
     ys = _listed(outputs)
+    directions = _directions("jvp", "tangents", tangents, inputs, xs)
     duals = [zeros_like(y, requires_grad=True) for y in ys]
     pulled = _pull(ys, xs, duals, create_graph=True)
-    changes = _pull(tuple(pulled), duals, _listed(tangents), create_graph=create)
+    changes = _pull(tuple(pulled), duals, directions, create_graph=create)
     return _like(outputs, [y if create else y.detach() for y in ys]), _like(outputs, changes)
 
 
@@ -105,10 +110,31 @@ def hvp(
     tensor([ 6., 12.])
     """
     xs, create = _variables(inputs, create_graph)
+    directions = _directions("hvp", "vectors", vectors, inputs, xs)
     y = _scalar(fn(*xs), "hvp")
     slopes = _pull((y,), xs, (None,), create_graph=True)
-    found = _pull(tuple(slopes), xs, _listed(vectors), create_graph=create)
+    found = _pull(tuple(slopes), xs, directions, create_graph=create)
     return (y if create else y.detach()), _like(inputs, found)
+
+
+def _directions(
+    asked_by: str, name: str, given: Any, inputs: Any, xs: list[Tensor]
+) -> tuple[Tensor, ...]:
+    """One direction per input, of its shape; numbers and lists are taken, too."""
+    listed = isinstance(inputs, (list, tuple)) or isinstance(given, tuple)
+    directions = _listed(given) if listed else (given,)
+    if len(directions) != len(xs):
+        raise ValueError(f"{asked_by}: {name} are one per input, {len(xs)}; got {len(directions)}")
+    made = []
+    for i, (x, direction) in enumerate(zip(xs, directions, strict=True)):
+        direction = as_tensor(direction, x)
+        if direction.shape != x.shape:
+            raise ValueError(
+                f"{asked_by}: {name} have the shapes of the inputs; input {i} is {x.shape}, and "
+                f"there {direction.shape}"
+            )
+        made.append(direction)
+    return tuple(made)
 
 
 def _scalar(y: Any, name: str) -> Tensor:

@@ -144,6 +144,11 @@ class Hooks:
 
     def add(self, function: Callable[[Any], Any]) -> Callable[[], None]:
         """Call `function` after those that are there; returns what takes it away again."""
+        if not callable(function):
+            raise TypeError(
+                f"a hook is a function of the gradient; got {type(function).__name__} "
+                f"{function!r:.40}"
+            )
         key, functions = object(), self._functions
         functions[key] = function
 

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from .arguments import check_flag
 from .backend import backend_at, current_backend
 from .creation import as_dtype, tensor
 from .graph import no_grad
@@ -191,6 +192,7 @@ class Module(Part):
 
     def train(self, mode: bool = True) -> Self:
         """Put this module and all within into training mode: dropout is at work."""
+        mode = check_flag("train", "mode", mode)
         for module in list(self.modules()):
             module.training = mode
         return self
@@ -271,7 +273,10 @@ class Module(Part):
         ValueError : names everything that is missing, unexpected or of wrong shape or dtype.
         """
         if not isinstance(state, Mapping):
-            raise TypeError(f"a state dict is a dict of arrays; got {type(state).__name__}")
+            raise TypeError(
+                f"a state dict is a dict of arrays; got {type(state).__name__}. Pass what "
+                "state_dict() or mg.load(path) returned"
+            )
         parts = dict(self._named((Parameter, Buffer)))
         missing = [name for name in parts if name not in state]
         unexpected = [name for name in state if name not in parts]

@@ -32,6 +32,8 @@ def manual_seed(seed: int) -> None:
     True
     """
     _refuse_in_a_trace()
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"manual_seed: the seed is an integer of 0 or more; got {seed!r:.40}")
     made = np.random.default_rng(seed)
     if generator_again.get() is None:
         _generator[0] = made

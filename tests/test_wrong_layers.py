@@ -288,7 +288,43 @@ def test_a_derivative_in_numpy_is_told_to_be_written_in_ops():
     )
 
 
+@pytest.mark.parametrize("tangent", [[1.0, 10.0], (np.array([1.0, 10.0]),), [[1.0, 10.0]]])
+def test_directions_as_lists_and_arrays(tangent):
+    x = mg.tensor([1.0, 2.0])
+    inputs = [x] if tangent == [[1.0, 10.0]] else x
+    _, change = mg.jvp(mg.square, inputs, tangent)
+    assert change.tolist() == [2.0, 40.0]
+
+
 GRAPH = {
+    "jvp: tangents have the shapes of the inputs; input 0 is (2, 3), and there (2,)": (
+        ValueError,
+        lambda: mg.jvp(mg.tanh, ones(2, 3), ones(2)),
+    ),
+    "hvp: vectors are one per input, 1; got 2": (
+        ValueError,
+        lambda: mg.hvp(mg.sum, ones(2), (ones(2), ones(2))),
+    ),
+    "input 0 must be a tensor; got float. The function comes first, then its inputs": (
+        TypeError,
+        lambda: mg.jacobian(mg.tanh, [1.0, 2.0]),
+    ),
+    "manual_seed: the seed is an integer of 0 or more; got 1.5": (
+        ValueError,
+        lambda: mg.manual_seed(1.5),
+    ),
+    "a hook is a function of the gradient; got int 3": (
+        TypeError,
+        lambda: ones(2).register_hook(3),
+    ),
+    "of arrays; got list. Pass what state_dict() or mg.load(path) returned": (
+        TypeError,
+        lambda: nn.Linear(3, 2).load_state_dict([1]),
+    ),
+    "train: mode is True or False; got 'eval'": (
+        TypeError,
+        lambda: nn.Linear(3, 2).train("eval"),
+    ),
     "the first argument is a cotangent; got True. Give options by name: "
     "backward(retain_graph=True)": (TypeError, lambda: ones().backward(True)),
     "gradcheck was called inside no_grad(), where no tensor has a gradient to check": (
