@@ -117,7 +117,7 @@ class _Memory:
         return self.latest
 
 
-class _Lent(weakref.ref):  # type: ignore[type-arg]
+class _Lent(weakref.ref):
     """The door of an array that was lent: open for as long as a view of it lives.
 
     It refers to the link behind these views, see `lending.py`.

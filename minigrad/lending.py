@@ -32,7 +32,7 @@ class Link:
 def lend(array: np.ndarray) -> tuple[np.ndarray, Any]:
     """Another array over the same memory, and the link that lives as long as a view of it."""
     # NumPy makes a view of a view one of the first array, if it can: the memoryview stops it there.
-    view = np.asarray(memoryview(array))
+    view = np.asarray(array.data)
     return view, view
 
 

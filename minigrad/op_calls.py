@@ -211,7 +211,9 @@ def checked_gradients(op: Op, parts: Any, node: Node, work: Any) -> Sequence[Any
     if op.variadic:
         names = tuple(f"{op.inputs[0]}[{i}]" for i in range(len(parts)))
     return [
-        checked_gradient(op, part, name, edge, work) if edge in work.grads else None
+        None
+        if edge is None or edge not in work.grads
+        else checked_gradient(op, part, name, edge, work)
         for part, name, edge in zip(parts, names, node.edges, strict=True)
     ]
 

@@ -190,7 +190,7 @@ def _digest(tree: str, arrays: Mapping[str, np.ndarray]) -> str:
         digest.update(f"\0{name}\0{array.dtype.name}\0{array.shape}\0".encode())
         array = array.astype(array.dtype.newbyteorder("<"), copy=False)
         if array.size:
-            digest.update(memoryview(np.ascontiguousarray(array)).cast("B"))
+            digest.update(np.ascontiguousarray(array).data.cast("B"))
     return digest.hexdigest()
 
 

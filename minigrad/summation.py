@@ -47,7 +47,8 @@ def total(x: Any, axis: Any = None, keepdims: bool = False, device: bool = False
     if x.size <= few or x.dtype.kind != "f":
         return x.sum(axis=axis, keepdims=keepdims)
     shape = x.shape
-    ndim, count, given = len(shape), 1, axis if axis.__class__ is tuple else (axis,)
+    ndim, count = len(shape), 1
+    given: Sequence[int] = axis if axis.__class__ is tuple else (axis,)
     if axis is None:
         count, given = x.size, range(ndim)
     else:
