@@ -126,9 +126,9 @@ def _power(value: Value, x: str, exponent: str) -> str:
     if value.dtype.kind != "f":
         return f"power({x}, {exponent})"
     if not isinstance(known, Value):
-        one = number(1, value.dtype)
-        simple = {1: x, 2: f"square({x})", 0.5: f"sqrt({x})", -1: f"({one} / {x})"}
-        simple |= {3: f"({x} * square({x}))", -0.5: f"({one} / sqrt({x}))"}
+        one, zero = number(1, value.dtype), number(0, value.dtype)
+        simple = {1: x, 2: f"square({x})", 0.5: f"sqrt({x} + {zero})", -1: f"({one} / {x})"}
+        simple |= {3: f"({x} * square({x}))", -0.5: f"({one} / sqrt({x} + {zero}))"}
         if known in simple:
             return simple[known]
     return f"pow({x}, {exponent})"

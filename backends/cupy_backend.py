@@ -18,6 +18,7 @@ from minigrad.backend import PROTOCOL, ArrayModuleBackend, BackendError
 from minigrad.compiler.schedule import Loop
 from minigrad.graph import on_call
 from minigrad.lending import Link
+from minigrad.summation import HALF, SINGLE
 
 from .cupy_codegen import Writer
 from .cupy_diagnosis import CupyUnavailable, builds, start, version_text
@@ -109,8 +110,8 @@ class CupyBackend(ArrayModuleBackend):
             return self._outside(positions, start, stop, start if allowed is None else allowed)
 
     def sigmoid(self, x: Any) -> Any:
-        if x.dtype.name == "float16":  # of which CuPy's makes float64
-            return self._expit(x.astype("float32")).astype(x.dtype)
+        if x.dtype == HALF:  # of which CuPy's makes float64
+            return self._expit(x.astype(SINGLE)).astype(HALF)
         return self._expit(x)  # one kernel; and what overflows in it warns nobody
 
     # --- scans -----------------------------------------------------------------------------

@@ -31,8 +31,13 @@ def applied(value: Value, parts: list[str]) -> str:
     zero, one = number(0, value.dtype), number(1, value.dtype)
     if op == "power":
         exponent = value.args[1]
-        known = {2: f"({x} * {x})", 3: f"({x} * {x} * {x})", 1: x, 0.5: f"sqrt({x})"}
-        known |= {-0.5: f"({one} / sqrt({x}))", -1: f"({one} / {x})"}
+        known = {
+            2: f"({x} * {x})",
+            3: f"({x} * {x} * {x})",
+            1: x,
+            0.5: f"sqrt({x} + {zero})",
+        }  # the power of -0 is 0
+        known |= {-0.5: f"({one} / sqrt({x} + {zero}))", -1: f"({one} / {x})"}
         if value.dtype.kind == "f" and not isinstance(exponent, Value) and exponent in known:
             return known[exponent]
         return f"({x} ** {rest[0]})"

@@ -36,6 +36,15 @@ class NumpyBackend(ArrayModuleBackend):
             return x.sum(axis=axis, keepdims=keepdims)
         return super().sum(x, axis, keepdims)
 
+    def sigmoid(self, x: Any) -> Any:
+        if not x.ndim or x.dtype.kind != "f":
+            return super().sigmoid(x)
+        with self.quiet():  # as above, in one array
+            y = np.negative(x)
+            np.exp(y, out=y)
+            y += 1
+            return np.reciprocal(y, out=y)
+
     def _matmul(self, a: Any, b: Any) -> Any:
         if a.dtype == HALF and b.dtype == HALF:  # which the library has no product of
             return super()._matmul(a.astype(SINGLE), b.astype(SINGLE)).astype(HALF)

@@ -20,10 +20,8 @@ from .ops import (
     abs,
     astype,
     broadcast_to,
-    exp,
+    clip,
     expm1,
-    logsumexp,
-    max,
     mean,
     moveaxis,
     reshape,
@@ -34,7 +32,9 @@ from .ops import (
     tanh,
     where,
 )
+from .ops.convert import in_float32
 from .ops.indexing import getitem, note_outside
+from .ops.softmaxes import label_losses, log_softmax_along, softmax_along
 from .rng import generator
 from .tensor import Tensor, same_backend
 
@@ -42,6 +42,10 @@ __all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "dropout", "elu"
 __all__ += ["gelu", "huber_loss", "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax"]
 __all__ += ["mse_loss", "nll_loss", "silu", "softmax"]
 
+
+# Where an activation that vanishes to the left does: all numbers below are taken as this one, since
+# 0 times an infinite one would be NaN. All float dtypes have it.
+_LOWEST = -1e4
 
 # --- activations ---------------------------------------------------------------------------
 
@@ -53,8 +57,7 @@ def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
     >>> mg.log_softmax(mg.tensor([0.0, -1000.0]))
     tensor([    0., -1000.])
     """
-    x = as_tensor(x)
-    return x - logsumexp(x, axis=axis, keepdims=True)
+    return in_float32(lambda x: log_softmax_along(x, axis=axis), as_tensor(x))
 
 
 @fuse
@@ -65,12 +68,7 @@ def softmax(x: Tensor, axis: int = -1) -> Tensor:
     >>> mg.softmax(mg.tensor([0.0, 0.0]))
     tensor([0.5, 0.5])
     """
-    x = as_tensor(x)
-    if not x.size:
-        return exp(x)
-    # The largest is subtracted against overflow alone: it cancels, and so do its gradients.
-    powers = exp(x - max(x, axis=axis, keepdims=True).detach())
-    return powers * (1 / sum(powers, axis=axis, keepdims=True))  # one division per row
+    return in_float32(lambda x: softmax_along(x, axis=axis), as_tensor(x))
 
 
 @fuse
@@ -81,7 +79,7 @@ def silu(x: Tensor) -> Tensor:
     tensor([  0., 100.])
     """
     x = as_tensor(x)
-    return x * sigmoid(x)
+    return clip(x, _LOWEST, None) * sigmoid(x)
 
 
 @fuse
@@ -93,7 +91,7 @@ def gelu(x: Tensor) -> Tensor:
     >>> mg.gelu(mg.tensor([0.0, 100.0]))
     tensor([  0., 100.])
     """
-    x = as_tensor(x)
+    x = clip(as_tensor(x), _LOWEST, None)
     return 0.5 * x * (1 + tanh(math.sqrt(2 / math.pi) * x * (1 + 0.044715 * square(x))))
 
 
@@ -117,7 +115,7 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
     tensor([-1.,  2.])
     """
     x = as_tensor(x)
-    return where(x > 0, x, negative_slope * x)
+    return x * where(x > 0, 1, where(x <= 0, negative_slope, x))  # at NaN the slope is NaN, too
 
 
 # --- layers --------------------------------------------------------------------------------
@@ -137,8 +135,9 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> Tensor:
     """Rows of a table: indices (...) of integers, weight (V, D) to (..., D).
 
-    The row `padding_idx` gets no gradient. Raises IndexError for an index outside 0..V-1; if the
-    indices are on a device, that happens when numbers come to the host.
+    The row `padding_idx`, counted from the end if negative, gets no gradient. Raises IndexError
+    for an index outside 0..V-1; if the indices are on a device, that happens when numbers come to
+    the host.
 
     >>> mg.embedding([2, 0], mg.tensor([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]))
     tensor([[3., 3.],
@@ -151,10 +150,23 @@ def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> T
             "first: embedding(indices, weight)"
         )
     indices = _integers(indices, weight, "embedding", weight.shape[0])
+    if padding_idx is not None:
+        padding_idx = _row_number("embedding: padding_idx", padding_idx, weight.shape[0])
     rows = getitem(weight, index=weight.backend.copy(indices._data))
     if padding_idx is None:
         return rows
     return where(reshape(indices == padding_idx, (*indices.shape, 1)), rows.detach(), rows)
+
+
+def _row_number(what: str, position: int, count: int) -> int:
+    """A position among so many rows, from 0 on; negative ones count from the end."""
+    if isinstance(position, bool) or not isinstance(position, (int, np.integer)):
+        raise TypeError(f"{what} is the number of a row; got {position!r:.40}")
+    if not -count <= position < count:
+        raise ValueError(
+            f"{what} {position} is none of the {count} rows; allowed are {-count} to {count - 1}"
+        )
+    return int(position) % count
 
 
 def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:
@@ -197,11 +209,11 @@ def layer_norm(
             f"layer_norm: the last axes of x {x.shape} are not {shape}, the normalized shape"
         )
     if len(shape) == 1:
-        return _normalized(x, weight, bias, eps)
+        return in_float32(_normalized, x, weight, bias, eps)
     size = math.prod(shape)
     weight, bias = (w if w is None else reshape(w, (size,)) for w in (weight, bias))
     rows = reshape(x, (*x.shape[: x.ndim - len(shape)], size))
-    return reshape(_normalized(rows, weight, bias, eps), x.shape)
+    return reshape(in_float32(_normalized, rows, weight, bias, eps), x.shape)
 
 
 @fuse(name="layer_norm")
@@ -214,6 +226,11 @@ def _normalized(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: floa
 
 
 # --- losses --------------------------------------------------------------------------------
+
+
+def _loss(f: Any, reduction: str, x: Tensor, target: Tensor, *options: Any) -> Tensor:
+    """The losses f(x, target, *options), reduced."""
+    return in_float32(lambda *given: _reduce(f(*given), reduction), x, target, *options)
 
 
 def _reduce(losses: Tensor, reduction: str) -> Tensor:
@@ -245,7 +262,7 @@ def mse_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     tensor(2.)
     """
     x = as_tensor(x)
-    return _reduce(_squared_errors(x, _same_shape("mse_loss", x, target)), reduction)
+    return _loss(_squared_errors, reduction, x, _same_shape("mse_loss", x, target))
 
 
 @fuse_on_devices(name="mse_loss")
@@ -254,13 +271,13 @@ def _squared_errors(x: Tensor, target: Tensor) -> Tensor:
 
 
 def l1_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
-    """The absolute error |x - target|; its gradient at 0 is 0.
+    """The absolute error |x - target|; its derivatives at 0 are those of `abs`.
 
     >>> mg.l1_loss(mg.tensor([1.0, 2.0]), [1.0, 4.0])
     tensor(1.)
     """
     x = as_tensor(x)
-    return _reduce(_absolute_errors(x, _same_shape("l1_loss", x, target)), reduction)
+    return _loss(_absolute_errors, reduction, x, _same_shape("l1_loss", x, target))
 
 
 @fuse_on_devices(name="l1_loss")
@@ -277,15 +294,14 @@ def huber_loss(x: Tensor, target: Any, delta: float = 1.0, reduction: str = "mea
     x = as_tensor(x)
     if not isinstance(delta, (int, float, np.number)) or not delta > 0:
         raise ValueError(f"huber_loss: delta must be positive; got {delta!r:.40}")
-    return _reduce(_huber_losses(x, _same_shape("huber_loss", x, target), delta), reduction)
+    return _loss(_huber_losses, reduction, x, _same_shape("huber_loss", x, target), delta)
 
 
 @fuse_on_devices(name="huber_loss")
 def _huber_losses(x: Tensor, target: Tensor, delta: float) -> Tensor:
     error = x - target
-    size = abs(error)
-    small = size <= delta
-    return where(small, 0.5 * square(error), delta * (size - 0.5 * delta))
+    near = clip(error, -delta, delta)
+    return near * (error - 0.5 * near)
 
 
 def binary_cross_entropy_with_logits(
@@ -300,7 +316,7 @@ def binary_cross_entropy_with_logits(
     """
     x = as_tensor(x)
     target = _same_shape("binary_cross_entropy_with_logits", x, target)
-    return _reduce(_logit_losses(x, target, pos_weight), reduction)
+    return _loss(_logit_losses, reduction, x, target, pos_weight)
 
 
 @fuse(name="binary_cross_entropy_with_logits")
@@ -346,11 +362,11 @@ def cross_entropy(
         target = np.asarray(target)  # classes are checked before they go to a device
     if target.dtype.kind != "f" or target.shape != logits.shape:
         options = weight, ignore_index, reduction, label_smoothing
-        return _over_labels(logits, target, *options, are_logits=True)
+        return in_float32(_over_labels, logits, target, *options, True)
     target = _same_shape("cross_entropy", logits, target)
     weight = _class_weight("cross_entropy", weight, logits)
     logits, target = _classes_last(logits), _classes_last(target)
-    return _reduce(_soft_losses(logits, target, weight, label_smoothing), reduction)
+    return _loss(_soft_losses, reduction, logits, target, weight, label_smoothing)
 
 
 def nll_loss(
@@ -370,7 +386,7 @@ def nll_loss(
     if not isinstance(target, (Tensor, log_probabilities.backend.array_type)):
         target = np.asarray(target)
     options = weight, ignore_index, reduction, label_smoothing
-    return _over_labels(log_probabilities, target, *options, are_logits=False)
+    return in_float32(_over_labels, log_probabilities, target, *options, False)
 
 
 def _over_labels(
@@ -390,13 +406,16 @@ def _over_labels(
         raise _no_labels(name, x, target, shape)
     target = _integers(target, x, name, classes, allowed=ignore_index)
     weight = _class_weight(name, weight, x)
-    rows = reshape(_classes_last(x), (math.prod(shape), classes))  # (M, C)
-    target = reshape(target, (math.prod(shape), 1))  # (M, 1)
-    options = weight, ignore_index, label_smoothing, are_logits
-    if reduction == "mean":
-        return _weighted_mean(*_label_losses(rows, target, *options, has_factors=True))
-    losses = _label_losses(rows, target, *options, has_factors=False)
-    return _reduce(reshape(losses, shape), reduction)
+    rows, count = _classes_last(x), math.prod(shape)  # (M, C)
+    rows = rows if x.ndim == 2 else reshape(rows, (count, classes))
+    all_count = target.backend.is_host and not (target._data == ignore_index).any()
+    ignored = None if all_count else ignore_index
+    target = reshape(target, (count, 1))  # (M, 1)
+    options = weight, ignored, label_smoothing, are_logits
+    if reduction == "mean" and (weight is not None or not all_count):
+        return _weighted_mean(*_label_losses(rows, target, *options, True))
+    losses = _label_losses(rows, target, *options, False)
+    return _reduce(losses if len(shape) == 1 else reshape(losses, shape), reduction)
 
 
 def _no_labels(name: str, x: Tensor, target: Any, shape: tuple[int, ...]) -> Exception:
@@ -448,43 +467,42 @@ def _classes_last(x: Tensor) -> Tensor:
     return moveaxis(x, 1, -1) if x.ndim > 2 else x
 
 
-def _at_labels(rows: Tensor, labels: Tensor) -> Tensor:
-    """Per row the entry of its label."""
-    n = rows.shape[0]
-    return getitem(rows, index=(rows.backend.arange(n), reshape(labels, (n,))._data))
-
-
 @fuse(name="cross_entropy")
 def _label_losses(
     rows: Tensor,
     target: Tensor,
     weight: Tensor | None,
-    ignored: int,
+    ignored: int | None,
     smoothing: float,
     are_logits: bool,
     has_factors: bool,
 ) -> Any:
     """Per row its loss, or its loss and its factor in a mean; both are 0 if its label is ignored.
 
-    rows (M, C), target (M, 1), weight (C,) to losses (M,) and factors (M,).
+    rows (M, C), target (M, 1), weight (C,) to losses (M,) and factors (M,). `ignored` is None if
+    no label is.
     """
     if are_logits and smoothing:
         rows, are_logits = log_softmax(rows), False
-    counted = target != ignored
-    labels = where(counted, target, 0)
-    counted = reshape(counted, (rows.shape[0],))
-    losses = -_at_labels(rows, labels)
-    if are_logits:
-        losses = logsumexp(rows, axis=-1) + losses
-    losses = where(counted, losses, 0)
+    shape = (rows.shape[0],)
+    if ignored is not None:
+        counts = target != ignored
+        target, counts = where(counts, target, 0), reshape(counts, shape)
+
+    def if_it_counts(x: Tensor) -> Tensor:
+        return x if ignored is None else where(counts, x, 0)
+
+    labels = rows.backend.arange(shape[0]), reshape(target, shape)._data
+    losses = label_losses(rows, index=labels) if are_logits else -getitem(rows, index=labels)
+    losses = if_it_counts(losses)
     if weight is not None:
-        factors = where(counted, _at_labels(broadcast_to(weight, rows.shape), labels), 0)
+        factors = if_it_counts(getitem(broadcast_to(weight, rows.shape), index=labels))
         losses = losses * factors
     elif has_factors:
-        factors = astype(counted, rows.dtype)
+        factors = astype(counts, rows.dtype)
     if smoothing:
         weighted = rows if weight is None else rows * weight
-        spread = -where(counted, mean(weighted, axis=-1), 0)
+        spread = -if_it_counts(mean(weighted, axis=-1))
         losses = (1 - smoothing) * losses + smoothing * spread
     return (losses, factors) if has_factors else losses
 

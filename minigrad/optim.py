@@ -5,6 +5,7 @@ Formulas and option names are those of `torch.optim`.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
@@ -12,8 +13,9 @@ from typing import Any, ClassVar
 from .arguments import check_number, is_number
 from .backend import active
 from .fuse import TOO_SMALL, compiles, dispatched, pays
-from .running import Misfit, are_of, from_host, to_host
+from .running import Misfit, are_of, from_host, running_dtype, to_host
 from .schedules import CosineAnnealingLR, LinearWarmup, Schedule, StepLR
+from .summation import HALF, SINGLE
 from .tensor import Tensor, same_backend, wrap
 from .update_rules import adam, adamw, rmsprop, sgd
 
@@ -193,18 +195,25 @@ class Optimizer:
 def _updated(
     rule: Callable[..., Any], p: Tensor, g: Any, state: dict[str, Any], options: dict[str, Any]
 ) -> Any:
-    """The new array of a parameter by its rule, in one pass where the backend has a compiler."""
+    """The new array of a parameter by its rule, in one pass where the backend has a compiler.
+
+    That of a float16 one is calculated in float32, and so are its running values.
+    """
     xp, name = p.backend, getattr(rule, "__name__", type(rule).__name__)
+    data, dtype = p._data, running_dtype(p.dtype)
+    if dtype != p.dtype:
+        data, g = xp.astype(data, dtype), xp.astype(g, dtype)
 
     def attempt(required: bool) -> Any:
         if not required and not pays(p.size, xp):
             return TOO_SMALL
         from .compiler.updates import fused_update
 
-        return fused_update(rule, p._data, g, state, options, xp, required)
+        return fused_update(rule, data, g, state, options, xp, required)
 
     new = dispatched(name, f"an update by {name}", xp, attempt if compiles(xp) else None)
-    return rule(xp, p._data, g, state, **options) if new is None else new
+    new = rule(xp, data, g, state, **options) if new is None else new
+    return new if dtype == p.dtype else xp.astype(new, p.dtype)
 
 
 def _described(p: Tensor) -> str:
@@ -425,7 +434,8 @@ def _with_gradient(what: str, params: Any) -> list[tuple[Tensor, Tensor]]:
 def clip_grad_norm_(params: Any, max_norm: float) -> Tensor:
     """Scale all gradients by one factor so that their common 2-norm is at most `max_norm`.
 
-    Returns the norm before, a scalar tensor. Raises RuntimeError if all gradients are None.
+    Returns the norm before, a scalar tensor; of float16 gradients in float32. It is right for
+    gradients whose squares overflow, too. Raises RuntimeError if all gradients are None.
 
     >>> import minigrad as mg
     >>> w = mg.tensor([0.0, 0.0], requires_grad=True)
@@ -441,10 +451,18 @@ def clip_grad_norm_(params: Any, max_norm: float) -> Tensor:
     found = _with_gradient("clip_grad_norm_", params)
     xp = same_backend("clip_grad_norm_", *(g for _, g in found))
     with active(xp):
-        total = xp.sqrt(sum(xp.sum(g._data * g._data) for _, g in found))
+        wide = [xp.astype(g._data, SINGLE) if g.dtype == HALF else g._data for _, g in found]
+        # In units of the largest, so that no square overflows; of infinite ones as they are.
+        unit = functools.reduce(
+            xp.maximum, [xp.max(xp.abs(x)) for x in wide if 0 not in x.shape] or [0.0]
+        )
+        unit = xp.where(xp.logical_and(unit > 0, xp.isfinite(unit)), unit, 1)
+        total = unit * xp.sqrt(sum(xp.sum(xp.square(x / unit)) for x in wide))
         factor = xp.minimum(float(max_norm) / (total + 1e-6), 1.0)
-        for p, g in found:
-            p.grad = wrap(g._data * xp.asarray(factor, dtype=g.dtype), xp)._as_made()
+        for x, (p, g) in zip(wide, found, strict=True):
+            scaled = x * xp.asarray(factor, dtype=x.dtype)
+            scaled = scaled if x is g._data else xp.astype(scaled, g.dtype)
+            p.grad = wrap(scaled, xp)._as_made()
     return wrap(total, xp)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .summation import HALF, SINGLE
 from .tensor import Tensor
 
 
@@ -24,6 +25,11 @@ def arrays_in(values: Any) -> list[Any]:
     found: list[Any] = []
     _mapped(values, found.append)
     return found
+
+
+def running_dtype(dtype: np.dtype) -> np.dtype:
+    """In which dtype running values of a parameter of this one are: no float16 ones."""
+    return SINGLE if dtype == HALF else dtype
 
 
 def are_of(values: Any, p: Tensor, made_for: Any) -> bool:
@@ -50,8 +56,10 @@ def from_host(values: Mapping[str, Any], p: Tensor, saved: Mapping[str, Any]) ->
         known = tuple(saved["shape"]) if "shape" in saved else x.shape or p.shape
         if known != p.shape:
             raise Misfit(x.shape)
-        is_float = x.dtype.kind == "f" and saved.get("dtype", x.dtype.name) == x.dtype.name
-        return p.backend.from_host(np.array(x, p.dtype if is_float else x.dtype, order="C"))
+        then = running_dtype(np.dtype(saved.get("dtype", x.dtype)))
+        is_float = x.dtype.kind == "f" and x.dtype == then
+        dtype = running_dtype(p.dtype) if is_float else x.dtype
+        return p.backend.from_host(np.array(x, dtype, order="C"))
 
     return _mapped(values, made)
 

@@ -31,6 +31,7 @@ RESERVE = 50  # evaluations that a slope may cost at most ...
 MEAN = 40  # ... and all of them on average
 SINGLE = 1e-6  # nobody is accused of a relative error that one float32 inside explains
 RESOLVED = 1e-3  # PASS means: an error of this relative size would have been noticed ...
+COARSEST = 0.1  # ... or of this one, whatever the precision
 WEIGHT = 1e-2  # ... in every entry of at least this size, relative to the input's largest
 
 Array = np.ndarray
@@ -51,8 +52,8 @@ class _Check:
         if budget is None:
             budget = BUDGET if TYPICAL * flat.x.size <= BUDGET else SAMPLE
         self.budget = budget
-        # Single precision can't resolve as much.
-        self.resolved = max(RESOLVED, 1e5 * flat.eps)
+        # Single precision can't resolve as much; half precision, not even a sign, proves nothing.
+        self.resolved = min(max(RESOLVED, 1e5 * flat.eps), COARSEST)
         self.report = Report(order=order, seed=seed, budget=budget)
         self.scales = flat.scales()  # (N,)
         self.nearby = flat.nearby(self.scales)  # (N,)

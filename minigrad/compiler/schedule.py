@@ -296,10 +296,24 @@ def _is_linear(value: Value, ins: list[Value]) -> bool:
     if value.op == "divide":
         return value.args[1] not in ins
     if value.op == "where":
-        return value.args[0] not in ins and _is_homogeneous(value.args[1:], ins)
+        if value.args[0] in ins:
+            return False
+        return _is_homogeneous(value.args[1:], ins) or _is_slope_of_relu(value)
     if value.op in ("add", "subtract", "concatenate"):
         return _is_homogeneous(value.args, ins)
     return value.op in LINEAR
+
+
+def _is_slope_of_relu(value: Value) -> bool:
+    """Whether a value is a gradient where a relu is positive, else the relu: 0 or NaN, as sums."""
+    condition, _, y = value.args
+    return (
+        isinstance(y, Value)
+        and y.op == "relu"
+        and isinstance(condition, Value)
+        and condition.op == "greater"
+        and condition.args[0] is y
+    )
 
 
 def _is_homogeneous(args: Iterable[object], ins: list[Value]) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..creation import as_dtype
 from ..graph import Node, PlainOp, grad_enabled, tick
 from ..op import op
+from ..summation import HALF, SINGLE
 from ..tensor import Tensor, wrap
 
 __all__ = ["astype", "transfer"]
@@ -39,6 +41,22 @@ def astype(x: Any, dtype: Any) -> Any:
     """
     target = as_dtype("astype", dtype)
     return cast(x, dtype=target) if target.kind == "f" else discretize(x, dtype=target)
+
+
+def in_float32(f: Callable[..., Any], x: Tensor, *others: Any) -> Tensor:
+    """f(x, *others), calculated in float32 if x is float16, which overflows and rounds early.
+
+    The result is float16 again if all tensors are.
+    """
+    if x.dtype != HALF:
+        return f(x, *others)
+    kinds = {t.dtype for t in (x, *others) if isinstance(t, Tensor) and t.dtype.kind == "f"}
+    y = f(*(cast(t, dtype=SINGLE) if _is_half(t) else t for t in (x, *others)))
+    return cast(y, dtype=HALF) if kinds == {HALF} else y
+
+
+def _is_half(x: Any) -> bool:
+    return isinstance(x, Tensor) and x.dtype == HALF
 
 
 def transfer(x: Tensor, target: Any) -> Tensor:

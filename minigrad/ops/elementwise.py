@@ -84,7 +84,10 @@ negative.vjp(x=lambda g: -g)
 
 @op
 def power(xp, a, b):
-    """The power a ** b. Where a is 0, the derivative by b is taken as 0, and a ** 0 is flat.
+    """The power a ** b; by b it is differentiated where a is not negative, else that is NaN.
+
+    Where a is 0, the derivative by b is the limit for a near 0, which is 0 if b is positive and
+    -inf if it is negative. 0 ** 0 is 1, and both its derivatives are taken as 0.
 
     >>> mg.power(mg.tensor([1.0, 2.0, 3.0]), 2)
     tensor([1., 4., 9.])
@@ -92,22 +95,49 @@ def power(xp, a, b):
     return xp.power(a, b)
 
 
-def _base(a: Any, b: Any) -> Any:
-    """a, or 1 where a and b are 0: the power is flat there, and 0 * 0 ** -1 would be NaN."""
+def _by_base(g: Any, a: Any, b: Any) -> Any:
     if isinstance(b, (int, float)) and b:
-        return a
-    return where(logical_and(a == 0, b == 0), 1, a)
+        return g * b * a ** (b - 1)
+    base = where(logical_and(a == 0, b == 0), 1, a)  # the power is flat there: no 0 * 0 ** -1
+    return g * b * power_log(base, b - 1, times=0)
 
 
-def _log_of_base(a: Any) -> Any:
-    if isinstance(a, (int, float)):
-        return math.log(a or 1) if a >= 0 else math.nan
-    return log(where(a == 0, 1, a))
+def _by_exponent(g: Any, y: Any, a: Any, b: Any) -> Any:
+    if isinstance(a, (int, float)) and a > 0:
+        return g * y * math.log(a)
+    return g * where(logical_and(b == 0, a == 0), 0, power_log(a, b, times=1))
 
 
-power.vjp(
-    a=lambda g, a, b: g * b * _base(a, b) ** (b - 1),
-    b=lambda g, y, a: g * y * _log_of_base(a),
+power.vjp(a=_by_base, b=_by_exponent)
+
+
+@op
+def power_log(xp, a, b, *, times):
+    """a ** b * log(a) ** times, of which derivatives of the power are made.
+
+    It is the limit where a is 0: 0 if b is positive.
+
+    >>> from minigrad.ops.elementwise import power_log
+    >>> power_log(mg.tensor([0.0, 0.0, math.e]), mg.tensor([1.0, -1.0, 0.0]), times=1)
+    tensor([  0., -inf,   1.])
+    """
+    with xp.quiet():  # log(0) is -inf, which is right
+        if isinstance(a, (int, float)):
+            log_of_a: Any = -math.inf if a == 0 else math.log(a) if a > 0 else math.nan
+            is_zero: Any = a == 0
+        else:
+            log_of_a, is_zero = xp.log(a), xp.equal(a, 0)
+        y = xp.power(a, b)
+        for _ in range(times):
+            y = xp.multiply(y, log_of_a)
+        return xp.where(xp.logical_and(xp.greater(b, 0), is_zero), 0, y)
+
+
+power_log.vjp(
+    a=lambda g, a, b, times: (
+        g * (b * power_log(a, b - 1, times=times) + times * power_log(a, b - 1, times=times - 1))
+    ),
+    b=lambda g, a, b, times: g * power_log(a, b, times=times + 1),
 )
 
 
@@ -150,7 +180,12 @@ def log(xp, x):
     return xp.log(x)
 
 
-log.vjp(x=lambda g, x: g / x)
+log.vjp(x=lambda g, x: g / _or_nan(x, 0))
+
+
+def _or_nan(x: Any, least: float) -> Any:
+    """x, or NaN where it is below `least`: where a function is not defined, nor is its slope."""
+    return x + where(x < least, math.nan, 0)
 
 
 @op
@@ -163,12 +198,12 @@ def log1p(xp, x):
     return xp.log1p(x)
 
 
-log1p.vjp(x=lambda g, x: g / (1 + x))
+log1p.vjp(x=lambda g, x: g / (1 + _or_nan(x, -1)))
 
 
 @op
 def sqrt(xp, x):
-    """The square root. Its slope at 0 is infinite; `norm` and `std` take 0 there.
+    """The square root. Its slope at 0 is infinite; see `norm` and `std`, which take 0 there.
 
     >>> mg.sqrt(mg.tensor([0.0, 4.0, 9.0]))
     tensor([0., 2., 3.])
@@ -177,6 +212,25 @@ def sqrt(xp, x):
 
 
 sqrt.vjp(x=lambda g, y: g / (2 * y))
+
+
+@op
+def root(xp, x):
+    """The square root with gradient 0 at 0, of what is never negative, as a sum of squares."""
+    return xp.sqrt(x)
+
+
+root.vjp(x=lambda g, y: g * root_slope(y))
+
+
+@op
+def root_slope(xp, r):
+    """The slope of `root` by its value r: 1 / (2 r), or 0 at 0, where it has no derivative."""
+    zero = r == 0
+    return xp.where(zero, 0, 0.5 / xp.where(zero, 1, r))
+
+
+root_slope.vjp(r=lambda g, r: where(r == 0, math.nan, -0.5 * g / square(r)))
 
 
 @op
@@ -194,7 +248,7 @@ square.vjp(x=lambda g, x: 2 * g * x)
 
 @op
 def abs(xp, x):
-    """The absolute value. Its gradient at 0 is 0.
+    """The absolute value. At 0 its gradient is 0, and its second derivative NaN.
 
     >>> mg.abs(mg.tensor([1.0, -2.0]))
     tensor([1., 2.])
@@ -202,12 +256,26 @@ def abs(xp, x):
     return xp.abs(x)
 
 
-abs.vjp(x=lambda g, x: g * sign(x))
+abs.vjp(x=lambda g, x: g * abs_slope(x))
+
+
+@op
+def abs_slope(xp, x):
+    """The slope of `abs`: the sign, which has no derivative at 0.
+
+    >>> from minigrad.ops.elementwise import abs_slope
+    >>> abs_slope(mg.tensor([-2.0, 0.0, 3.0]))
+    tensor([-1.,  0.,  1.])
+    """
+    return xp.sign(x)
+
+
+abs_slope.vjp(x=lambda g, y: where(y == 0, math.nan, 0 * g * y))
 
 
 @op
 def sign(xp, x):
-    """-1, 0 or 1. Its gradient is 0 everywhere.
+    """-1, 0 or 1. Its gradient is 0, also at 0; at NaN it is NaN.
 
     >>> mg.sign(mg.tensor([3.0, 0.0, -2.0]))
     tensor([ 1.,  0., -1.])
@@ -215,7 +283,7 @@ def sign(xp, x):
     return xp.sign(x)
 
 
-sign.vjp(x=lambda g: 0 * g)
+sign.vjp(x=lambda g, y: 0 * g * y)
 
 
 @op
@@ -285,7 +353,7 @@ softplus.vjp(x=lambda g, x: g * sigmoid(x))
 
 @op
 def relu(xp, x):
-    """max(x, 0). Its gradient at 0 is 0.
+    """max(x, 0). Its gradient at 0 is 0; at NaN it is NaN.
 
     >>> mg.relu(mg.tensor([-1.0, 2.0]))
     tensor([0., 2.])
@@ -293,7 +361,7 @@ def relu(xp, x):
     return xp.relu(x)
 
 
-relu.vjp(x=lambda g, y: where(y > 0, g, 0))
+relu.vjp(x=lambda g, y: where(y > 0, g, y))  # y is 0 or NaN then
 
 
 # --- choices -------------------------------------------------------------------------------
@@ -330,9 +398,19 @@ def maximum(xp, a, b):
 
 
 maximum.vjp(
-    a=lambda g, a, b: where(a > b, g, where(a == b, g / 2, 0)),
-    b=lambda g, a, b: where(b > a, g, where(a == b, g / 2, 0)),
+    a=lambda g, y, a, b: _of_the_larger(g, y, a, b),
+    b=lambda g, y, a, b: _of_the_larger(g, y, b, a),
 )
+
+
+def _of_the_larger(g: Any, y: Any, a: Any, b: Any) -> Any:
+    """The gradient of a, if the larger of a and b has g; NaN if one of them is NaN, as y is."""
+    return nan_at_nan(where(a > b, g, where(a == b, g / 2, 0)), y)
+
+
+def nan_at_nan(part: Any, x: Any) -> Any:
+    """A gradient that is 0 where x is NaN, with NaN there: a fault must not vanish backwards."""
+    return part / (x == x)  # 0 / 0
 
 
 @op
@@ -346,14 +424,16 @@ def minimum(xp, a, b):
 
 
 minimum.vjp(
-    a=lambda g, a, b: where(a < b, g, where(a == b, g / 2, 0)),
-    b=lambda g, a, b: where(b < a, g, where(a == b, g / 2, 0)),
+    a=lambda g, y, a, b: _of_the_larger(g, y, b, a),
+    b=lambda g, y, a, b: _of_the_larger(g, y, a, b),
 )
 
 
 @op
 def clip(xp, x, *, min=None, max=None):
     """x held between the numbers min and max; None is no bound. On a bound the gradient is kept.
+
+    NaN stays NaN, and so is the gradient there.
 
     >>> mg.clip(mg.tensor([-2.0, 0.5, 7.0]), 0, 1)
     tensor([0. , 0.5, 1. ])
@@ -367,7 +447,7 @@ def _inside(x: Any, min: Any, max: Any) -> Any:
     return logical_and(x >= min, x <= max)
 
 
-clip.vjp(x=lambda g, x, min, max: where(_inside(x, min, max), g, 0))
+clip.vjp(x=lambda g, x, min, max: nan_at_nan(where(_inside(x, min, max), g, 0), x))
 
 
 # --- comparisons: truth values have no gradient ----------------------------------------------

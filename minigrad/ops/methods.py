@@ -7,7 +7,7 @@ import operator
 from typing import Any
 
 from ..tensor import Tensor
-from . import convert, editing, elementwise, indexing, products, reductions, shape
+from . import bits, convert, editing, elementwise, indexing, products, reductions, shape
 
 _OPERATORS = {
     "add": elementwise.add,
@@ -16,6 +16,11 @@ _OPERATORS = {
     "truediv": elementwise.divide,
     "pow": elementwise.power,
     "matmul": products.matmul,
+    "and": bits.bitwise_and,
+    "or": bits.bitwise_or,
+    "xor": bits.bitwise_xor,
+    "lshift": bits.left_shift,
+    "rshift": bits.right_shift,
 }
 for _name, _op in _OPERATORS.items():
     _op.attach(Tensor, f"__{_name}__")
@@ -23,9 +28,7 @@ for _name, _op in _OPERATORS.items():
 
 elementwise.negative.attach(Tensor, "__neg__")
 elementwise.abs.attach(Tensor, "__abs__")
-elementwise.logical_not.attach(Tensor, "__invert__")
-elementwise.logical_and.attach(Tensor, "__and__")
-elementwise.logical_or.attach(Tensor, "__or__")
+bits.bitwise_not.attach(Tensor, "__invert__")
 elementwise.equal.attach(Tensor, "__eq__")
 elementwise.not_equal.attach(Tensor, "__ne__")
 elementwise.less.attach(Tensor, "__lt__")

@@ -11,9 +11,10 @@ from typing import Any
 
 from ..op import op
 from ..op_calls import as_tensor
+from ..summation import HALF, SINGLE
 from .axes import axis_tuple, count, kept, one_axis
-from .convert import cast
-from .elementwise import abs, exp, isfinite, sqrt, square, where
+from .convert import cast, in_float32
+from .elementwise import abs, exp, isfinite, nan_at_nan, root, square, where
 from .shape import broadcast_to, concatenate, flip, reshape, split, transpose
 
 __all__ = ["all", "any", "argmax", "argmin", "cumsum", "logsumexp", "max", "mean", "min", "norm"]
@@ -57,11 +58,14 @@ mean.vjp(
 
 
 def _shared_among_ties(g: Any, x: Any, y: Any, axis: Any) -> Any:
-    """The gradient of an extreme: equal parts for all the elements that attain it."""
+    """The gradient of an extreme: equal parts for all the elements that attain it.
+
+    If there is a NaN among them, y is NaN, and so are all parts.
+    """
     shape = kept(x.shape, axis)
     ties = x == reshape(y, shape)
     number = cast(sum(ties, axis=axis, keepdims=True), dtype=g.dtype)
-    return where(ties, reshape(g, shape) / number, 0)
+    return nan_at_nan(where(ties, reshape(g, shape) / number, 0), reshape(y, shape))
 
 
 @op
@@ -101,10 +105,12 @@ def logsumexp(xp, x, *, axis=None, keepdims=False):
     if count(x.shape, axis) == 0:
         y = xp.full(shape, -math.inf, dtype=x.dtype)
     else:
-        top = xp.max(x, axis=axis, keepdims=True)
+        wide = xp.astype(x, SINGLE) if x.dtype == HALF else x
+        top = xp.max(wide, axis=axis, keepdims=True)
         top = xp.where(xp.isfinite(top), top, 0)
         with xp.quiet():  # log(0) is -inf, which is right
-            y = xp.log(xp.sum(xp.exp(x - top), axis=axis, keepdims=True)) + top
+            y = xp.log(xp.sum(xp.exp(wide - top), axis=axis, keepdims=True)) + top
+        y = y if y.dtype == x.dtype else xp.astype(y, x.dtype)
     return y if keepdims else xp.reshape(y, _without(shape, axis))
 
 
@@ -173,41 +179,43 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 def var(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
     """The variance over `axis`: the squared deviations' sum over n - ddof, as in NumPy.
 
+    With no more than `ddof` numbers it is infinite, or NaN if they are all the same.
+
     >>> mg.var(mg.tensor([1.0, 3.0]), ddof=1)
     tensor(2.)
     """
     x = as_tensor(x)
+    return in_float32(_variance, x, axis, keepdims, ddof)
+
+
+def _variance(x: Any, axis: Any, keepdims: bool, ddof: float) -> Any:
     n = count(x.shape, axis)
     deviations = x - mean(x, axis=axis, keepdims=True)
     spread = mean(square(deviations), axis=axis, keepdims=keepdims)
-    return spread if ddof == 0 else spread * (n / (n - ddof) if n != ddof else math.nan)
-
-
-def _root(x: Any) -> Any:
-    """The square root, with gradient 0 at 0 instead of infinity."""
-    zero = x == 0
-    return where(zero, 0, sqrt(where(zero, 1, x)))
+    return spread if ddof == 0 else spread * (n / (n - ddof) if n > ddof else math.inf)
 
 
 def std(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
-    """The standard deviation over `axis`. Where it is 0, its gradient is 0.
+    """The standard deviation over `axis`; where it is 0, its derivatives are those of `norm`.
 
     >>> mg.std(mg.tensor([1.0, 3.0]))
     tensor(1.)
     """
     x = as_tensor(x)
-    return _root(var(x, axis=axis, keepdims=keepdims, ddof=ddof))
+    return in_float32(lambda x: root(_variance(x, axis, keepdims, ddof)), x)
 
 
 def norm(x: Any, ord: float = 2, axis: Any = None, keepdims: bool = False) -> Any:
-    """The vector norm over `axis`: `ord` 1, 2 or infinity. At 0 its gradient is 0.
+    """The vector norm over `axis`: `ord` 1, 2 or infinity.
+
+    Where it is 0 its gradient is 0, of all slopes the shortest, and its second derivative NaN.
 
     >>> mg.norm(mg.tensor([3.0, 4.0]))
     tensor(5.)
     """
     x = as_tensor(x)
     if ord == 2:
-        return _root(sum(square(x), axis=axis, keepdims=keepdims))
+        return in_float32(lambda x: root(sum(square(x), axis=axis, keepdims=keepdims)), x)
     if ord == 1:
         return sum(abs(x), axis=axis, keepdims=keepdims)
     if ord == math.inf:

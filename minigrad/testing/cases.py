@@ -46,7 +46,8 @@ class Case:
     inputs : what they are called with.
     settings : keywords for both.
     slope : "full" for derivatives of first and second order; "first" where the second are 0 but
-        for rounding; "zero" where the first are 0 everywhere; "none" where there are none.
+        for rounding; "zero" where the first are 0 everywhere; "flat" where they are, too, and the
+        second are not defined; "none" where there are none.
     """
 
     f: Callable[..., Any]

@@ -97,6 +97,15 @@ def _unary(make: Maker = normal, dtypes: Iterable[Any] = (*FLOATS, I64)) -> Iter
         yield Call((Strided(make((3, 4), dtype)),))
 
 
+def _on_integers(count: int) -> Iterator[Call]:
+    """Calls with so many arrays of integers, none negative, or with numbers."""
+    for dtype in (I64, np.dtype("int32"), np.dtype("uint8")):
+        for a, b in PAIRS:
+            yield Call(tuple(np.asarray(np.abs(normal(shape, dtype))) for shape in (a, b)[:count]))
+    if count == 2:
+        yield Call((np.arange(4), 2))
+
+
 def _binary(
     make: Maker = normal, other: Maker | None = None, dtypes: Iterable[Any] = (*FLOATS, I64)
 ) -> Iterator[Call]:
@@ -300,6 +309,13 @@ EXAMPLES: dict[str, list[Call]] = {
         "logical_and": (Call((normal(a, BOOL), normal(b, BOOL))) for a, b in PAIRS),
         "logical_or": (Call((normal(a, BOOL), normal(b, BOOL))) for a, b in PAIRS),
         "logical_not": _unary(dtypes=[BOOL]),
+        **{
+            name: _on_integers(2)
+            for name in (
+                *("bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift"),
+            )
+        },
+        "invert": _on_integers(1),
         "isfinite": (Call((_specials(dtype),)) for dtype in FLOATS),
         "isnan": (Call((_specials(dtype),)) for dtype in FLOATS),
         "any": _reduced(dtypes=[BOOL], empty=True),

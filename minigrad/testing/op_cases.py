@@ -15,10 +15,12 @@ import numpy as np
 import minigrad as mg
 from minigrad import functional as F
 from minigrad.ops.convert import cast, discretize
+from minigrad.ops.elementwise import abs_slope, power_log, root, root_slope
 from minigrad.ops.indexing import getitem, scatter
 from minigrad.ops.products import contract
 from minigrad.ops.reductions import cumsum_along
 from minigrad.ops.shape import pad_with
+from minigrad.ops.softmaxes import label_losses, log_softmax_along, softmax_along
 
 from . import references as ref
 from .cases import (
@@ -50,6 +52,10 @@ def _seeded_dropout(x: Any, p: float) -> Any:
     return F.dropout(x, p)
 
 
+def _losses_of_labels(x: Any, index: Any) -> Any:
+    return label_losses(x, index=tuple(map(x.backend.index_array, index)))
+
+
 def _there_and_back(x: Any) -> Any:
     host = mg.get_backend("numpy")
     return mg.transfer(mg.transfer(x, host), x.backend)
@@ -68,6 +74,7 @@ _INDICES = (
     *((slice(None), np.array([1, 1])), (np.array([0, 2]), np.array([1, 1]))),
     np.array([True, False, True]),
 )
+_NONE: dict[str, Any] = {"slope": "none"}
 _LOGITS = (real(4, 3), positive(3))  # four samples, three classes, a weight per class
 
 OP_CASES: dict[str, list[Case]] = {
@@ -85,14 +92,39 @@ OP_CASES: dict[str, list[Case]] = {
         *calls(lambda x, a: a**x, lambda x, a: a**x, [real(2, 3)], _each("a", 2.0)),
         *calls(lambda x, a: a**x, lambda x, a: a**x, [real(2, 3)], _each("a", 1), "zero"),
     ],
+    "power_log": [
+        *elementwise(
+            power_log, lambda a, b, times: a**b * np.log(a) ** times, positive, real, times=1
+        ),
+        *calls(
+            lambda a, b: power_log(a, b, times=2),
+            lambda a, b: a**b * np.log(a) ** 2,
+            [(positive(3), real(3))],
+        ),
+        *calls(
+            lambda b, a: power_log(a, b, times=1),
+            lambda b, a: a**b * np.log(a),
+            [real(3)],
+            _each("a", 2.0),
+        ),
+        *calls(
+            lambda a, b: power_log(a, b, times=1),
+            lambda a, b: a**b * np.log(a),
+            [positive(3)],
+            _each("b", 2, 0.5),
+        ),
+    ],
     # --- functions
     "exp": elementwise(mg.exp, np.exp, real),
     "expm1": elementwise(mg.expm1, np.expm1, real),
     "log": elementwise(mg.log, np.log, positive),
     "log1p": elementwise(mg.log1p, np.log1p, positive),
     "sqrt": elementwise(mg.sqrt, np.sqrt, positive),
+    "root": elementwise(root, np.sqrt, positive),
+    "root_slope": elementwise(root_slope, lambda r: 0.5 / r, positive),
     "square": elementwise(mg.square, np.square, real),
     "abs": elementwise(mg.abs, np.abs, away(0)),
+    "abs_slope": elementwise(abs_slope, np.sign, away(0), slope="zero"),
     "sign": elementwise(mg.sign, np.sign, away(0), slope="zero"),
     "sin": elementwise(mg.sin, np.sin, real),
     "cos": elementwise(mg.cos, np.cos, real),
@@ -126,6 +158,15 @@ OP_CASES: dict[str, list[Case]] = {
     "logical_and": elementwise(mg.logical_and, np.logical_and, mask, mask, slope="none"),
     "logical_or": elementwise(mg.logical_or, np.logical_or, mask, mask, slope="none"),
     "logical_not": elementwise(mg.logical_not, np.logical_not, mask, slope="none"),
+    **{
+        name: elementwise(getattr(mg, name), getattr(np, name), integers(9), integers(9), **_NONE)
+        + elementwise(getattr(mg, name), getattr(np, name), mask, mask, **_NONE)
+        for name in ("bitwise_and", "bitwise_or", "bitwise_xor")
+    },
+    "bitwise_not": elementwise(mg.bitwise_not, np.invert, integers(9), **_NONE)
+    + elementwise(mg.bitwise_not, np.invert, mask, **_NONE),
+    "left_shift": elementwise(mg.left_shift, np.left_shift, integers(9), integers(5), **_NONE),
+    "right_shift": elementwise(mg.right_shift, np.right_shift, integers(99), integers(5), **_NONE),
     "isnan": elementwise(mg.isnan, np.isnan, real, slope="none"),
     "isfinite": elementwise(mg.isfinite, np.isfinite, real, slope="none"),
     "any": reduction(mg.any, np.any, mask, slope="none"),
@@ -144,7 +185,7 @@ OP_CASES: dict[str, list[Case]] = {
         *calls(mg.var, np.var, [real(2, 3)], _axis(0, -1, ddof=1)),
     ],
     "std": [
-        *reduction(mg.std, np.std, real, scalar="zero", empty=False),
+        *reduction(mg.std, np.std, real, scalar="flat", empty=False),
         *calls(mg.std, np.std, [real(3, 4)], _axis(0, -1, ddof=1)),
     ],
     "norm": [
@@ -334,6 +375,24 @@ OP_CASES: dict[str, list[Case]] = {
         discretize, lambda x, dtype: x.astype(dtype), [real(3)], _each("dtype", "int64"), "none"
     ),
     "transfer": calls(_there_and_back, lambda x: x, [real(2, 3), real(), real(0, 2)]),
+    # --- softmax
+    "softmax_along": calls(softmax_along, ref.softmax, [real(2, 3), real(0, 3)], _axis(0, -1)[1:])
+    + calls(softmax_along, ref.softmax, [real(2, 3)], _axis(0)),
+    "log_softmax_along": calls(
+        log_softmax_along,
+        lambda x, axis: np.log(ref.softmax(x, axis)),
+        [real(2, 3), real(0, 3)],
+        _axis(-1),
+    )
+    + calls(
+        log_softmax_along, lambda x, axis: np.log(ref.softmax(x, axis)), [real(2, 3)], _axis(0)
+    ),
+    "label_losses": calls(
+        _losses_of_labels,
+        lambda x, index: -np.log(ref.softmax(x, -1))[index],
+        [real(4, 3)],
+        _each("index", (np.arange(4), np.array([0, 2, 1, 1]))),
+    ),
     # --- activations
     "softmax": calls(F.softmax, ref.softmax, [real(2, 3)], _axis(0, -1)),
     "log_softmax": calls(

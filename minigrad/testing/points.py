@@ -17,7 +17,7 @@ import minigrad as mg
 
 __all__ = ["POINTS", "Point"]
 
-inf, e = math.inf, math.e
+inf, nan, e = math.inf, math.nan, math.e
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,9 @@ class Point:
     def check(self) -> None:
         """Raise AssertionError if a gradient is another one, on the current backend."""
         xs = [mg.tensor(np.array(x), requires_grad=True) for x in self.inputs]
-        found = mg.grad(self.f(*xs).sum(), xs)
+        with xs[0].backend.quiet():
+            total = self.f(*xs).sum()
+        found = mg.grad(total, xs)
         for x, g, right in zip(self.inputs, found, self.gradients, strict=True):
             np.testing.assert_allclose(g.numpy(), right, rtol=1e-12, atol=1e-300, err_msg=f"at {x}")
 
@@ -40,26 +42,91 @@ def _point(f: Callable[..., Any], x: list[float], gradient: list[float]) -> Poin
     return Point(f, (x,), (gradient,))
 
 
+def _slope(f: Callable[..., Any]) -> Callable[..., Any]:
+    """The gradient of the sum of f(x), as a function to differentiate."""
+    return lambda x: mg.grad(f(x).sum(), x, create_graph=True)
+
+
+def _exponent_slope(a: Any, b: Any) -> Any:
+    """The slope of a ** b by b, as a function to differentiate."""
+    return mg.grad((a**b).sum(), b, create_graph=True)
+
+
 def _base_slope(a: Any, b: Any) -> Any:
     """The slope of a ** b by a, as a function to differentiate."""
     return mg.grad((a**b).sum(), a, create_graph=True)
 
 
 POINTS: dict[str, list[Point]] = {
-    "abs": [_point(mg.abs, [0.0, -2.0], [0.0, -1.0])],
-    "sign": [_point(mg.sign, [0.0, 5.0], [0.0, 0.0])],
-    "sigmoid": [_point(mg.sigmoid, [-1e3, 0.0, 1e3], [0.0, 0.25, 0.0])],
-    "softplus": [_point(mg.softplus, [-1e3, 0.0, 1e3], [0.0, 0.5, 1.0])],
-    "relu": [_point(mg.relu, [0.0, -0.0, 1.0], [0.0, 0.0, 1.0])],
-    "elu": [_point(mg.elu, [0.0, 800.0], [1.0, 1.0])],
+    "abs": [
+        _point(mg.abs, [0.0, -2.0, nan, inf, -inf], [0.0, -1.0, nan, 1.0, -1.0]),
+        _point(_slope(mg.abs), [0.0, -2.0], [nan, 0.0]),
+        _point(_slope(lambda x: mg.abs(x) ** 2), [0.0, -2.0], [nan, 2.0]),
+    ],
+    "sign": [_point(mg.sign, [0.0, 5.0, inf, nan], [0.0, 0.0, 0.0, nan])],
+    "sqrt": [
+        _point(mg.sqrt, [0.0, 4.0, -1.0, nan, inf], [inf, 0.25, nan, nan, 0.0]),
+        _point(_slope(mg.sqrt), [0.0, 4.0, -1.0], [-inf, -0.03125, nan]),
+    ],
+    "log": [
+        _point(mg.log, [0.0, 4.0, -1.0, nan, inf], [inf, 0.25, nan, nan, 0.0]),
+        _point(_slope(mg.log), [0.0, 4.0, -1.0], [-inf, -0.0625, nan]),
+    ],
+    "log1p": [_point(mg.log1p, [-1.0, 0.0, -2.0, nan, inf], [inf, 1.0, nan, nan, 0.0])],
+    "exp": [_point(mg.exp, [-inf, 0.0, inf, nan, 1e4], [0.0, 1.0, inf, nan, inf])],
+    "expm1": [_point(mg.expm1, [-inf, 0.0, inf, nan], [0.0, 1.0, inf, nan])],
+    "sin": [_point(mg.sin, [0.0, inf, nan], [1.0, nan, nan])],
+    "cos": [_point(mg.cos, [0.0, inf, nan], [0.0, nan, nan])],
+    "tanh": [_point(mg.tanh, [-inf, 0.0, inf, nan], [0.0, 1.0, 0.0, nan])],
+    "sigmoid": [
+        _point(mg.sigmoid, [-1e3, 0.0, 1e3], [0.0, 0.25, 0.0]),
+        _point(mg.sigmoid, [-inf, inf, nan], [0.0, 0.0, nan]),
+    ],
+    "softplus": [
+        _point(mg.softplus, [-1e3, 0.0, 1e3], [0.0, 0.5, 1.0]),
+        _point(mg.softplus, [-inf, inf, nan], [0.0, 1.0, nan]),
+    ],
+    "relu": [
+        _point(mg.relu, [0.0, -0.0, 1.0], [0.0, 0.0, 1.0]),
+        _point(mg.relu, [-inf, inf, nan], [0.0, 1.0, nan]),
+        _point(_slope(lambda x: mg.relu(x) ** 2), [-3.0, 3.0, nan], [0.0, 2.0, nan]),
+    ],
+    "elu": [
+        _point(mg.elu, [0.0, 800.0], [1.0, 1.0]),
+        _point(mg.elu, [-inf, inf, nan], [0.0, 1.0, nan]),
+    ],
+    "leaky_relu": [
+        _point(mg.leaky_relu, [0.0, -inf, 3.0, inf, nan], [0.01, 0.01, 1.0, 1.0, nan]),
+        _point(_slope(lambda x: mg.leaky_relu(x) ** 2), [-3.0, 3.0], [0.0002, 2.0]),
+    ],
+    "silu": [_point(mg.silu, [-inf, -1e30, 0.0, 1e3, nan], [0.0, 0.0, 0.5, 1.0, nan])],
+    "gelu": [_point(mg.gelu, [-inf, -1e30, 0.0, 1e3, nan], [0.0, 0.0, 0.5, 1.0, nan])],
+    "huber_loss": [
+        _point(
+            lambda x: mg.huber_loss(x, mg.zeros_like(x), reduction="none"),
+            [0.0, 1.0, -1.0, -inf, inf, nan],
+            [0.0, 1.0, -1.0, -1.0, 1.0, nan],
+        ),
+        _point(
+            _slope(lambda x: mg.huber_loss(x, mg.zeros_like(x), reduction="none")),
+            [0.0, 0.5, 3.0],
+            [1.0, 1.0, 0.0],
+        ),
+    ],
     "clip": [
-        _point(lambda x: mg.clip(x, min=-1, max=1), [-1.0, 1.0, 1.5, -9.0], [1.0, 1.0, 0.0, 0.0])
+        _point(lambda x: mg.clip(x, min=-1, max=1), [-1.0, 1.0, 1.5, -9.0], [1.0, 1.0, 0.0, 0.0]),
+        _point(lambda x: mg.clip(x, min=-1, max=1), [-inf, inf, nan], [0.0, 0.0, nan]),
+        _point(lambda x: mg.clip(x, None, None), [-inf, inf, nan], [1.0, 1.0, nan]),
     ],
     "maximum": [
+        Point(mg.maximum, ([nan, 1.0, nan], [0.0, nan, nan]), ([nan] * 3, [nan] * 3)),
+        Point(mg.maximum, ([inf, -inf], [1.0, inf]), ([1.0, 0.0], [0.0, 1.0])),
         Point(mg.maximum, ([0.0, 1.0], [0.0, 0.0]), ([0.5, 1.0], [0.5, 0.0])),
         _point(lambda x: mg.maximum(x, x), [4.0], [1.0]),
     ],
     "minimum": [
+        Point(mg.minimum, ([nan, 1.0, nan], [0.0, nan, nan]), ([nan] * 3, [nan] * 3)),
+        Point(mg.minimum, ([inf, -inf], [1.0, inf]), ([0.0, 1.0], [1.0, 0.0])),
         Point(mg.minimum, ([0.0, 1.0], [0.0, 0.0]), ([0.5, 0.0], [0.5, 1.0])),
         _point(lambda x: mg.minimum(x, x), [4.0], [1.0]),
     ],
@@ -71,19 +138,48 @@ POINTS: dict[str, list[Point]] = {
         _point(lambda x: 2.0**x, [1.0, 3.0], [2 * math.log(2), 8 * math.log(2)]),
         _point(lambda x: (-1.0) ** x, [1.0, 2.0], [math.nan, math.nan]),
         Point(mg.power, ([0.0, 2.0], [0.0, 3.0]), ([0.0, 12.0], [0.0, 8 * math.log(2)])),
+        Point(mg.power, ([0.0, 0.0], [-1.0, 0.5]), ([-inf, inf], [-inf, 0.0])),
+        Point(mg.power, ([-2.0, -2.0], [3.0, 0.5]), ([12.0, nan], [nan, nan])),
+        Point(mg.power, ([inf, inf], [1.0, -1.0]), ([1.0, 0.0], [inf, nan])),
+        _point(lambda x: 0.0**x, [0.0, -1.0, 2.0], [0.0, -inf, 0.0]),
+        _point(lambda x: x**1.5, [0.0, 4.0], [0.0, 3.0]),
+        _point(lambda x: x**0.5, [0.0, 4.0], [inf, 0.25]),
+        _point(lambda x: x**-1, [0.0, 4.0], [-inf, -0.0625]),
+        _point(_slope(lambda x: x**1.5), [0.0, 1.0], [inf, 0.75]),
+        _point(_slope(lambda x: x**2), [0.0, 4.0], [2.0, 2.0]),
+        _point(_slope(lambda x: x**1), [0.0, 4.0], [0.0, 0.0]),
+        _point(_slope(lambda x: x**0), [0.0, 4.0], [0.0, 0.0]),
+        _point(_slope(lambda x: x**3), [0.0, -2.0], [0.0, -12.0]),
+        Point(_base_slope, ([0.0, 0.0], [2.0, 3.0]), ([2.0, 0.0], [0.0, 0.0])),
+        Point(_base_slope, ([0.0], [1.0]), ([nan], [-inf])),
+        Point(_exponent_slope, ([0.0, 0.0], [2.0, 1.0]), ([0.0, -inf], [0.0, 0.0])),
+        Point(_exponent_slope, ([2.0, e], [0.0, 1.0]), ([0.5, 2.0], [math.log(2) ** 2, e])),
         # d²/(da db) of a ** b is a ** (b - 1) * (1 + b * log(a))
         Point(_base_slope, ([2.0, e], [0.0, 1.0]), ([0.0, 0.0], [0.5, 2.0])),
     ],
-    "max": [_point(mg.max, [1.0, 3.0, 3.0, 0.0], [0.0, 0.5, 0.5, 0.0])],
+    "max": [
+        _point(mg.max, [1.0, 3.0, 3.0, 0.0], [0.0, 0.5, 0.5, 0.0]),
+        _point(mg.max, [1.0, nan, 3.0], [nan, nan, nan]),
+        _point(mg.max, [-inf, inf, 3.0], [0.0, 1.0, 0.0]),
+    ],
     "min": [
+        _point(mg.min, [1.0, nan, 3.0], [nan, nan, nan]),
+        _point(mg.min, [-inf, -inf, 3.0], [0.5, 0.5, 0.0]),
         _point(mg.min, [1.0, 1.0, 1.0, 1.0], [0.25] * 4),
         _point(mg.min, [1.0, 3.0, 1.0], [0.5, 0.0, 0.5]),
     ],
     "norm": [
         _point(mg.norm, [0.0, 0.0], [0.0, 0.0]),
         _point(mg.norm, [3.0, 4.0], [0.6, 0.8]),
+        _point(mg.norm, [nan, 4.0], [nan, nan]),
+        _point(_slope(lambda x: mg.norm(x) ** 2), [0.0, 0.0], [nan, nan]),
+        _point(lambda x: mg.log(mg.norm(x)), [0.0, 0.0], [nan, nan]),
     ],
-    "std": [_point(mg.std, [2.0, 2.0, 2.0], [0.0, 0.0, 0.0])],
+    "std": [
+        _point(mg.std, [2.0, 2.0, 2.0], [0.0, 0.0, 0.0]),
+        _point(_slope(lambda x: mg.std(x) ** 2), [2.0, 2.0], [nan, nan]),
+    ],
+    "var": [_point(mg.var, [2.0, 2.0, 2.0], [0.0, 0.0, 0.0])],
     "prod": [
         _point(mg.prod, [0.0, 2.0, 3.0], [6.0, 0.0, 0.0]),
         _point(mg.prod, [0.0, 2.0, 0.0], [0.0, 0.0, 0.0]),
