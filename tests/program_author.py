@@ -46,7 +46,7 @@ class Author:
         self.draw, self.flavour = draw, flavour
         self.special, self.large = flavour == "special", flavour == "large"
         self.inputs, self.recipes = {}, {}
-        self.values, self.lines, self.seen = [], [], set()
+        self.values, self.lines, self.calls = [], [], []
         self.scope = {"mg": mg, "np": np, "note": lambda x: x}
         self.scope |= {"stop": lambda k, how, f: f().detach(), "there_and_back": lambda x: x}
         self.count, self.stops = 0, 0
@@ -167,7 +167,7 @@ class Author:
             with mg.use_backend("numpy"):
                 self.scope[name] = self.inputs[name].tensor("numpy")
 
-    def partner(self, v, numbers=True, array=True):
+    def partner(self, v, numbers=True):
         """What may stand beside v in an op that broadcasts, as text."""
         ways = ["value", "leaf", "value", "leaf", "other", *(["number"] if numbers else [])]
         way = self.pick(ways)
@@ -187,8 +187,7 @@ class Author:
             shape = shape[1:]
         elif self.chance(6) and v.ndim < 3:
             shape = [2, *shape]
-        x = self.leaf(tuple(shape), role=None if array else "wanted")
-        return x.name
+        return self.leaf(tuple(shape)).name
 
     def _meet(self, a, b):
         try:
@@ -227,19 +226,11 @@ class Author:
             with quiet, mg.use_backend("numpy"), on_call.within(self._observe):
                 exec(text, self.scope)
         except Exception as error:
-            error.add_note("This call should work:\n" + "\n".join(self.lines))
+            error.add_note("This should work:\n" + "\n".join(self.lines))
             raise
 
     def _observe(self, op, node, inputs, output, backend):
-        self.saw(op.name, node is not None, inputs)
-
-    def saw(self, op, has_gradient, arrays):
-        """Remember that an op was called, and how."""
-        self.seen.add((op, "called"))
-        if has_gradient:
-            self.seen.add((op, "gradient"))
-        if any(isinstance(x, np.ndarray) and not x.flags.c_contiguous for x in arrays):
-            self.seen.add((op, "layout"))
+        self.calls.append((op.name, node is not None, inputs))
 
     def write(self, op, text, count=None):
         """A line that gives a new value, or a list of `count`."""
@@ -248,7 +239,7 @@ class Author:
         self.line(f"{', '.join(names)}{',' if count == 1 else ''} = {text}")
         operands = [self.scope.get(name) for name in re.findall(r"\b[vx]\d+\b", text)]
         arrays = [x._data if isinstance(x, mg.Tensor) else x for x in operands]
-        self.saw(op, any(self.scope[name].requires_grad for name in names), arrays)
+        self.calls.append((op, any(self.scope[name].requires_grad for name in names), arrays))
         for name in names:
             array = self.scope[name]._data
             if array.size > LARGEST[self.large]:
@@ -267,7 +258,7 @@ class Author:
         kept = {
             name: type(part)(part)
             for name, part in vars(self).items()
-            if isinstance(part, (list, dict, set))
+            if isinstance(part, (list, dict))
         }
         try:
             result = steps[1][op](self)
@@ -295,6 +286,7 @@ class Author:
         floats = [v.array.dtype.name for v in self.values if v.kind == "f"]
         floats += [x.values.dtype.name for x in inputs.values() if x.values.dtype.kind == "f"]
         precision = min(floats, key=lambda name: int(name[5:]), default="float64")
-        made = Program(text, inputs, self.seed(), precision, self.special)
-        made.recipes, made.seen = self.recipes, self.seen
+        made = Program(text, inputs, self.seed(), precision, self.special, recipes=self.recipes)
+        for call in self.calls:
+            made.saw(*call)
         return made

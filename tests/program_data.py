@@ -99,6 +99,8 @@ class Program:
     special : whether numbers are infinite or none, or tie, so that nothing has a slope.
     compiled : whether Numba and CuPy compile its functions and scans, which takes seconds each.
     doubts : what could not be decided, as on a kink.
+    recipes : by the name of an input the text of the call that draws its numbers.
+    seen : pairs of an op and what became of it: "called", "gradient", "layout".
     """
 
     text: str
@@ -108,9 +110,19 @@ class Program:
     special: bool = False
     compiled: bool = False
     doubts: list = field(default_factory=list)
+    recipes: dict = field(default_factory=dict)
+    seen: set = field(default_factory=set)
 
     def __repr__(self):
         return f"\n{self.text}"
+
+    def saw(self, op, has_gradient, arrays):
+        """Remember that an op was called, and how."""
+        self.seen.add((op, "called"))
+        if has_gradient:
+            self.seen.add((op, "gradient"))
+        if any(isinstance(x, np.ndarray) and not x.flags.c_contiguous for x in arrays):
+            self.seen.add((op, "layout"))
 
     @property
     def has_slopes(self):

@@ -4,6 +4,8 @@ A step gets the author of the program and returns the call, with the number of i
 there are several; `Unfit` if no value will do.
 """
 
+import minigrad as mg
+
 STEPS = {}
 
 
@@ -81,7 +83,9 @@ def power(a):
     base = a.within(v.name, 0.4, 4)
     if way == 1:
         return f"{base} ** {a.pick([-1, 0.5, -0.5, 1.5])}"
-    exponent = a.within(a.partner(v, numbers=False, array=False), -2, 2)
+    exponent = a.partner(v, numbers=False)
+    a.as_tensor(exponent)
+    exponent = a.within(exponent, -2, 2)
     if way == 2:
         return f"2.0 ** {exponent}"
     return f"mg.power({base}, {exponent})"
@@ -122,7 +126,32 @@ def logical(a, name):
 
 @step("logical_not")
 def logical_not(a):
-    return f"~{a.any(kinds='b').name}"
+    return f"mg.logical_not({a.any(kinds='b').name})"
+
+
+BITS = {"bitwise_and": "&", "bitwise_or": "|", "bitwise_xor": "^"}
+BITS |= {"left_shift": "<<", "right_shift": ">>"}
+
+
+def bits(a, name):
+    """Of integers and of truth values; shifts of integers alone, by small ones."""
+    v = a.any(kinds=a.pick(["i", "b"]) if name in list(BITS)[:3] else "i")
+    x, y = v.name, a.pick(["2", "1", a.of_shape(v.shape, v.kind).name])
+    if name in list(BITS)[3:]:
+        y = a.pick(["2", "1", f"mg.bitwise_and({y}, 3)" if y[0] in "xv" else "0"])
+    elif a.below(2) and v.kind == "i":
+        x, y = y, x
+    return f"{x} {BITS[name]} {y}" if a.below(2) else f"mg.{name}({x}, {y})"
+
+
+def bitwise_not(a):
+    v = a.any(kinds=a.pick(["i", "b"]))
+    return f"~{v.name}" if a.below(2) else f"mg.bitwise_not({v.name})"
+
+
+if hasattr(mg, "bitwise_and"):
+    step(*BITS)(bits)
+    step("bitwise_not")(bitwise_not)
 
 
 @step("astype")

@@ -17,6 +17,7 @@ from random_programs import STEPS, each_program, programs, script
 import minigrad as mg
 from minigrad import engine
 from minigrad.backends.numpy_backend import NumpyBackend
+from minigrad.graph import on_call
 from minigrad.testing.op_cases import OP_CASES
 
 DEEP = os.environ.get("MINIGRAD_PROFILE") == "deep"
@@ -48,7 +49,12 @@ def test_programs_are_right(backend, fast_ways):
 
     def look(program):
         nonlocal sloped
-        checked(program, [backend])
+
+        def told(op, node, inputs, output, backend):  # derivatives call ops of their own
+            program.saw(op.name, node is not None, inputs)
+
+        with on_call.within(told):
+            checked(program, [backend])
         doubts.extend(program.doubts)
         seen.update(program.seen)
         if program.has_slopes and not program.doubts:
@@ -96,8 +102,8 @@ def interpreted(register):
 
 
 def test_every_line_of_the_op_table_can_be_drawn():
-    inner = {"cumsum_along", "contract", "pad_with", "getitem", "scatter", "cast", "discretize"}
-    assert set(OP_CASES) - set(STEPS) == inner  # other ops call these
+    inner = {name for name in OP_CASES if not hasattr(mg, name)}  # other ops call these
+    assert set(OP_CASES) - set(STEPS) == inner
 
 
 # --- what programs are given -----------------------------------------------------------------
