@@ -7,6 +7,9 @@ from importlib.util import find_spec
 
 import pytest
 
+# Before NumPy is imported. Tests run side by side, and their products are small; see the Makefile.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 PROFILES = {
     # The same few cases each time: a run that fails fails again.
     "fast": {"max_examples": 15, "derandomize": True},

@@ -138,3 +138,36 @@ def test_updates_by_hand_give_the_weights_of_sgd():
         benchmark.agree(make)
     said = program("manual_update", "--rounds", 1)
     assert len(said.splitlines()) == 1 + len(benchmark.MODELS) * len(benchmark.UPDATES)
+
+
+# --- threads -----------------------------------------------------------------------------------
+
+
+def test_trainings_take_turns_while_others_count(monkeypatch, tmp_path, capsys):
+    threads = loaded("threads")
+    calls, running = [], []
+
+    def seconds(cell, epochs, count):
+        calls.append((cell, epochs, count is None, len(running)))
+        return 1.0 if count is None else 3.0
+
+    class Program(subprocess.Popen):
+        def __init__(self, command):
+            super().__init__([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+            running.append(self)
+
+        def wait(self):
+            running.remove(self)
+            self.stdin.close()
+            return super().wait()
+
+    monkeypatch.setattr(threads, "seconds", seconds)
+    monkeypatch.setattr(threads.subprocess, "Popen", Program)
+    options = ["--busy", "2", "--epochs", "5", "--rounds", "2", "--json", str(tmp_path / "found")]
+    monkeypatch.setattr(sys, "argv", ["threads.py", *options])
+    threads.main()
+    assert calls == [("lstm", 5, own, busy) for busy in (0, 2) for own in (True, False) * 2]
+    assert not running
+    assert "lstm, 2 busy: minigrad train 1.0 s, " in (said := capsys.readouterr().out)
+    assert said.count("ratio 3.0") == 2
+    assert [row["busy"] for row in json.loads((tmp_path / "found").read_text())] == [0, 2]

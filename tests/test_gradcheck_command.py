@@ -7,7 +7,9 @@ import pkgutil
 import subprocess
 import sys
 import xml.etree.ElementTree as xml
+from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -268,3 +270,38 @@ def test_an_error_of_the_function_itself_is_shown_as_it_is(own):
     result = gradcheck("own_functions:broken", "--shape", "2", code=2)
     assert "Traceback" in result.stderr and "in broken" in result.stderr
     assert "RuntimeError: no fault of the checker's" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["t.png", "t", "t.svg.png", ".svg"])
+def test_a_plot_is_svg(name, tmp_path):
+    result = CliRunner().invoke(main, ["gradcheck", "tanh", "--plot", str(tmp_path / name)])
+    assert result.exit_code == 2
+    better = f"{Path(name).stem}.svg"
+    assert f"what is written is SVG; name it {tmp_path / better}\n" in result.stderr
+    assert not list(tmp_path.iterdir())
+    report = mg.gradcheck(mg.tanh, np.ones(2))
+    with pytest.raises(ValueError, match=rf"as SVG; name the file {better} instead of {name}, and"):
+        report.plot(tmp_path / name)
+    assert report.plot(tmp_path / better).read_text().startswith("<svg")
+
+
+def test_two_options_are_two_files(tmp_path):
+    path = str(tmp_path / "a.svg")
+    result = CliRunner().invoke(main, ["gradcheck", "tanh", "--plot", path, "--json", path])
+    assert result.exit_code == 2
+    assert f"--plot and --json are the same file, {path}" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [("", "a file has a name; this one is empty"), ("nowhere/a", "there is no folder nowhere")],
+)
+def test_files_that_cannot_be_written_are_told_before_the_work(path, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["gradcheck", "tanh", "--json", path])
+    assert result.exit_code == 2 and said in result.stderr
+    monkeypatch.setattr("os.access", lambda *args: False)
+    result = CliRunner().invoke(main, ["gradcheck", "tanh", "--json", "a.json"])
+    assert result.exit_code == 2
+    assert "nothing can be written to the folder ." in result.stderr
