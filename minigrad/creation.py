@@ -12,6 +12,7 @@ import numpy as np
 from . import guard
 from .backend import BackendError, current_backend, get_backend
 from .tensor import Tensor, wrap
+from .to_numpy import check_gradient
 
 __all__ = ["arange", "empty", "eye", "from_dlpack", "full", "full_like", "linspace", "ones"]
 __all__ += ["ones_like", "set_default_dtype", "get_default_dtype", "tensor", "zeros", "zeros_like"]
@@ -97,6 +98,7 @@ def tensor(
     if dtype is not None:
         dtype = as_dtype("tensor", dtype)
     if isinstance(data, Tensor):
+        check_gradient("tensor", data, "It makes a new one: use the given tensor itself")
         target = get_backend(backend) if backend is not None else data.backend
         array = data._data if target is data.backend else target.from_host(data.numpy())
         array = target.astype(array, dtype) if dtype is not None else target.copy(array)
@@ -121,6 +123,8 @@ def _host_array(data: Any, dtype: Any) -> np.ndarray:
         )
     typed = hasattr(data, "dtype")
     if not typed and isinstance(data, (list, tuple)) and any(isinstance(x, Tensor) for x in data):
+        for x in data:
+            check_gradient("tensor", x, "It makes a new one: join tensors with mg.stack")
         data = [x.numpy() if isinstance(x, Tensor) else x for x in data]
         typed = True
     try:

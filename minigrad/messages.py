@@ -28,6 +28,10 @@ def frame_outside(package: str) -> FrameType:
     return frame
 
 
+class GradientLost(TypeError):
+    """A tensor that requires a gradient was about to become numbers, without being asked to."""
+
+
 class Untraceable(Exception):
     """A cell or a function does what can't be compiled; the text says what."""
 
@@ -72,7 +76,7 @@ def explain(
     """Raise `error` again as one that a user can act on, of the same kind."""
     if isinstance(error, MemoryError):
         error.add_note(f"This happened in {op.name}, called with {_given(op, arrays, settings)}.")
-    if isinstance(error, (Untraceable, MemoryError)):
+    if isinstance(error, (Untraceable, MemoryError, GradientLost)):
         raise error
     shapes = [tuple(getattr(x, "shape", ())) for x in arrays]
     text = (

@@ -38,7 +38,8 @@ class Parameter(Part, Tensor):
     def __init__(
         self, data: Any, requires_grad: bool = True, dtype: Any = None, backend: Any = None
     ) -> None:
-        made = tensor(data, dtype=dtype, backend=backend)
+        numbers = data.detach() if isinstance(data, Tensor) else data
+        made = tensor(numbers, dtype=dtype, backend=backend)
         super().__init__(made._data, made.backend)
         self._as_made()
         self.requires_grad = requires_grad
@@ -57,7 +58,8 @@ class Buffer(Part, Tensor):
     __slots__ = ()
 
     def __init__(self, data: Any, dtype: Any = None, backend: Any = None) -> None:
-        made = tensor(data, dtype=dtype, backend=backend)
+        numbers = data.detach() if isinstance(data, Tensor) else data
+        made = tensor(numbers, dtype=dtype, backend=backend)
         super().__init__(made._data, made.backend)
         self._as_made()
 

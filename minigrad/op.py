@@ -41,6 +41,7 @@ from .messages import explain
 from .op_calls import DeclarationError
 from .op_text import REQUIRED, parameters, write
 from .tensor import Tensor, same_backend
+from .to_numpy import check_gradient
 
 OPS: dict[str, Op] = {}
 """Every op by its name."""
@@ -292,6 +293,7 @@ _SCOPE: dict[str, Any] = {
     "Node": Node,
     "Output": Output,
     "Tensor": Tensor,
+    "check_gradient": check_gradient,
     "explain": explain,
     "grad_enabled": grad_enabled.get,
     "checked_gradient": op_calls.checked_gradient,
@@ -299,6 +301,7 @@ _SCOPE: dict[str, Any] = {
     "checked_result": op_calls.checked_result,
     "checked_results": op_calls.checked_results,
     "as_tensor": op_calls.as_tensor,
+    "instead": "A setting is no input: declare it as one",
     "mixed": lambda name, *args: same_backend(name, *(x for x in args if isinstance(x, Tensor))),
     "new": object.__new__,
     "no_derivative": op_calls.no_derivative,

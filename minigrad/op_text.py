@@ -93,6 +93,8 @@ def _write_call(op: Op) -> list[str]:
         )
         edges = "(" + "".join(f"{x}_node, " for x in inputs) + ")"
         edges = edges.replace(", )", ",)" if len(inputs) == 1 else ")")
+    if not op.trusted:
+        text += [f"    check_gradient(op.name, {x}, instead)" for x in settings]
     if not op.declared:
         text += [f"    if ({tracked}) and grad_enabled():", "        no_derivative(op)"]
     text += [

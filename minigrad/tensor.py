@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from . import guard, late
+from . import guard, late, to_numpy
 from .backend import BackendError, backend_at, get_backend
 from .graph import Leaf, Node
 
@@ -54,9 +54,8 @@ class Tensor:
     backend: Any
     grad: Tensor | None
 
-    # NumPy arrays leave mixed operators to us: `array * tensor` is a tensor, on both sides.
-    __array_priority__ = 1000
-    __array_ufunc__ = None
+    __array_priority__ = 1000  # `array * tensor` is a tensor, for arrays of CuPy, too
+    __array_ufunc__ = to_numpy.Ufunc()
 
     def __init__(self, data: Any = None, backend: Any = None, node: Node | None = None) -> None:
         """Wraps an array of `backend`; use `mg.tensor(...)` to make one from anything else."""
@@ -273,17 +272,11 @@ class Tensor:
         return transfer(self, target)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        if not self.backend.is_host:
-            raise TypeError(
-                f"a tensor on {self.backend.name!r} isn't turned into a NumPy array in silence; "
-                "use x.numpy()"
-            )
-        array = np.asarray(self._data)
-        if copy or (dtype is not None and array.dtype != dtype):
-            return array.astype(dtype or array.dtype)
-        view = array.view()
-        view.flags.writeable = False  # the graph may need these numbers
-        return view
+        """NumPy's view of it, unless a gradient would be lost; see `to_numpy.py`."""
+        return to_numpy.as_array(self, dtype, copy)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, settings: Any) -> Any:
+        return to_numpy.function(function, args, settings)
 
     def __dlpack__(self, **options: Any) -> Any:
         if self.requires_grad:

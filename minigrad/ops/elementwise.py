@@ -7,6 +7,7 @@ from typing import Any
 
 from ..creation import get_default_dtype
 from ..op import NUMBERS, op
+from ..to_numpy import check_gradient
 
 __all__ = ["abs", "add", "clip", "cos", "divide", "equal", "exp", "expm1", "greater"]
 __all__ += ["greater_equal", "isfinite", "isnan", "less", "less_equal", "log", "log1p"]
@@ -438,6 +439,8 @@ def clip(xp, x, *, min=None, max=None):
     >>> mg.clip(mg.tensor([-2.0, 0.5, 7.0]), 0, 1)
     tensor([0. , 0.5, 1. ])
     """
+    for n in (min, max):
+        check_gradient("clip", n, "Bounds are numbers: use mg.maximum and mg.minimum")
     return xp.clip(x, *(n.item() if hasattr(n, "item") else n for n in (min, max)))
 
 
