@@ -25,6 +25,7 @@ from .op import DeclarationError as DeclarationError
 from .op import Op as Op
 from .op import op as op
 from .ops import *
+from .recording import *
 from .rng import manual_seed as manual_seed
 from .rng import rand as rand
 from .rng import randn as randn

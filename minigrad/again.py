@@ -30,6 +30,7 @@ from .graph import (
     is_tracing,
     on_call,
     on_index,
+    on_probe,
     raw_backend,
     tick,
 )
@@ -135,7 +136,7 @@ def _run_again(node: Node, saved: Any, g: Any, work: Any) -> None:
 
     def again() -> Any:
         reads, start = _Reads(), tick()
-        with surroundings.found_again(), reads.noted():
+        with surroundings.found_again(), reads.noted(), on_probe.unheard():
             ys = _tensors(fn(*inputs))
         arrays = record.compare(reads, [y._data for y in ys], saved)
         _check_edges(node, _older([y._node for y in ys if y._node is not None], start))

@@ -98,7 +98,8 @@ def tensor(
     if dtype is not None:
         dtype = as_dtype("tensor", dtype)
     if isinstance(data, Tensor):
-        check_gradient("tensor", data, "It makes a new one: use the given tensor itself")
+        if requires_grad is False:  # else a new leaf is what is asked for
+            check_gradient("tensor", data, "It makes a new one: use the given tensor itself")
         target = get_backend(backend) if backend is not None else data.backend
         array = data._data if target is data.backend else target.from_host(data.numpy())
         array = target.astype(array, dtype) if dtype is not None else target.copy(array)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from .graph import grad_enabled, on_call
+from .graph import grad_enabled, on_call, on_probe
 from .tensor import Tensor, alias
 
 _counts: Counter[tuple[str, str, str, str]] = Counter()
@@ -99,7 +99,9 @@ def pays(numbers: int, backend: Any) -> bool:
 
 def why_composed() -> str:
     """Why no kernel may run here, as it would pass over what is looked at; or nothing."""
-    return on_call.why_composed() if on_call else ""
+    if on_call or on_probe:
+        return on_call.why_composed() or on_probe.why_composed()
+    return ""
 
 
 class RowFunction:

@@ -74,6 +74,15 @@ class Occasion(list[_Listener]):
             # No reset to what was before: a block in a generator may end after a later one begins.
             self._here.set(tuple(other for other in self._here.get() if other is not listener))
 
+    @contextmanager
+    def unheard(self) -> Iterator[None]:
+        """Nothing within the block is listened to by what was added for a block around it."""
+        token = self._here.set(())
+        try:
+            yield
+        finally:
+            self._here.reset(token)
+
     def tell(self, *what: Any) -> None:
         """Call all who listen to this context."""
         here = self._here.get()
@@ -90,6 +99,7 @@ class Occasion(list[_Listener]):
 on_call = Occasion("on_call")  # after each op call: op, node, inputs, output, backend
 on_index = Occasion("on_index")  # before an op call that reads positions: an array of them
 on_read = Occasion("on_read")  # before a sweep reads what a node saved: node
+on_probe = Occasion("on_probe")  # a value is named by `mg.probe`: name, tensor
 on_gradients = Occasion("on_gradients")  # after a node's backward step: node, gradients by node
 
 

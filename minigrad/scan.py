@@ -15,6 +15,7 @@ from .creation import tensor, zeros
 from .fuse import compiles, dispatched
 from .graph import time_step
 from .ops import astype, reshape, stack, sum, unstack, where
+from .recording import Steps
 from .tensor import Tensor, alias
 
 __all__ = ["scan"]
@@ -114,7 +115,8 @@ def _compose(
     T = inputs[0].shape[0]
     if T == 0:
         nothing = _like(xs, [astype(sum(x, axis=0), x.dtype) for x in inputs])  # zeros (N, ...)
-        y, _ = _step(cell, params, nothing, state)
+        with Steps(T, None):
+            y, _ = _step(cell, params, nothing, state)
         return _like(y, [stack([part])[:0] for part in _parts(y)]), state
     running = []
     if valid is not None:
@@ -126,15 +128,17 @@ def _compose(
     outputs: list[Any] = [None] * T
     token = time_step.set(None)
     try:
-        for t in reversed(range(T)) if reverse else range(T):
-            time_step.set(t)
-            y, new = _step(cell, params, steps[t], state)
-            outputs[t] = _parts(y)
-            after = _parts(new)
-            if t >= shortest:
-                pairs = zip(after, _parts(state), strict=True)
-                after = tuple(_choose(running[t], a, b) for a, b in pairs)
-            state = _like(state, after)
+        with Steps(T, valid) as scan:
+            for t in reversed(range(T)) if reverse else range(T):
+                time_step.set(t)
+                scan.t = t
+                y, new = _step(cell, params, steps[t], state)
+                outputs[t] = _parts(y)
+                after = _parts(new)
+                if t >= shortest:
+                    pairs = zip(after, _parts(state), strict=True)
+                    after = tuple(_choose(running[t], a, b) for a, b in pairs)
+                state = _like(state, after)
     except Exception as error:
         error.add_note(f"This happened in {_name(cell)} at time step {time_step.get()} of a scan.")
         raise

@@ -50,6 +50,7 @@ _OPERATORS: dict[Any, tuple[str, str]] = {
     np.not_equal: ("__ne__", "__ne__"),
     np.bitwise_and: ("__and__", "__rand__"),
     np.bitwise_or: ("__or__", "__ror__"),
+    np.bitwise_xor: ("__xor__", "__rxor__"),
 }
 
 
@@ -122,9 +123,9 @@ def _of_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], settings: dict[s
     if method == "__call__" and ufunc in _OPERATORS and not settings:
         left, right = inputs
         name, reflected = _OPERATORS[ufunc]
-        if isinstance(left, Tensor):
-            return getattr(left, name)(right)
-        return getattr(right, reflected)(left)
+        given = (left, name, right) if isinstance(left, Tensor) else (right, reflected, left)
+        if (operator := getattr(given[0], given[1], None)) is not None:
+            return operator(given[2])
     plain = ufunc.__name__ + (f".{method}" if method != "__call__" else "")
     into = " into an array (as in a += x)" if "out" in settings else ""
     return _called(getattr(ufunc, method), f"np.{plain}{into}", plain, inputs, settings)

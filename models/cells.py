@@ -11,6 +11,9 @@ derivatives follow by themselves.
     w_hh  (k*H, H)  from the hidden state b_hh  (k*H,), or None
 
 with k gates side by side, in PyTorch's order, for inputs x (N, I) and hidden states h (N, H).
+
+Gates and states have names, by which `mg.record()` keeps them: forget, candidate, input, cell,
+output and hidden in an LSTM, reset, update, candidate and hidden in a GRU, hidden in an RNN.
 """
 
 from __future__ import annotations
@@ -26,12 +29,14 @@ __all__ = ["gru_cell", "lstm_cell", "rnn_relu_cell", "rnn_tanh_cell"]
 def rnn_tanh_cell(p: Any, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
     """Elman's network: the new hidden state is tanh of a weighted sum of input and old one."""
     h = mg.tanh(mg.linear(x, p.w_ih, p.b_ih) + mg.linear(h, p.w_hh, p.b_hh))
+    h = mg.probe("hidden", h)
     return h, h
 
 
 def rnn_relu_cell(p: Any, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
     """As `rnn_tanh_cell`, with max(0, sum) in place of tanh: the state has no upper bound."""
     h = mg.relu(mg.linear(x, p.w_ih, p.b_ih) + mg.linear(h, p.w_hh, p.b_hh))
+    h = mg.probe("hidden", h)
     return h, h
 
 
@@ -78,8 +83,12 @@ def lstm_cell(
     h, c = state
     sums = mg.linear(x, p.w_ih, p.b_ih) + mg.linear(h, p.w_hh, p.b_hh)  # (N, 4H)
     i, f, g, o = mg.split(sums, 4, axis=-1)
-    c = mg.sigmoid(f) * c + mg.sigmoid(i) * mg.tanh(g)
-    h = mg.sigmoid(o) * mg.tanh(c)
+    f = mg.probe("forget", mg.sigmoid(f))
+    g = mg.probe("candidate", mg.tanh(g))
+    i = mg.probe("input", mg.sigmoid(i))
+    c = mg.probe("cell", f * c + i * g)
+    o = mg.probe("output", mg.sigmoid(o))
+    h = mg.probe("hidden", o * mg.tanh(c))
     return h, (h, c)
 
 
@@ -96,7 +105,8 @@ def gru_cell(p: Any, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
     """
     x_r, x_z, x_n = mg.split(mg.linear(x, p.w_ih, p.b_ih), 3, axis=-1)
     h_r, h_z, h_n = mg.split(mg.linear(h, p.w_hh, p.b_hh), 3, axis=-1)
-    r, z = mg.sigmoid(x_r + h_r), mg.sigmoid(x_z + h_z)
-    n = mg.tanh(x_n + r * h_n)
-    h = (1 - z) * n + z * h
+    r = mg.probe("reset", mg.sigmoid(x_r + h_r))
+    z = mg.probe("update", mg.sigmoid(x_z + h_z))
+    n = mg.probe("candidate", mg.tanh(x_n + r * h_n))
+    h = mg.probe("hidden", (1 - z) * n + z * h)
     return h, h

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 import minigrad as mg
 from minigrad import Tensor
-from minigrad.graph import on_call
 from minigrad.nn import Embedding, Linear, Module, init
 from minigrad.rng import generator
 
-from .recurrent import GRU, LSTM, RNN
+from .recurrent import GRU, LSTM, RNN, Recurrent
 
 __all__ = ["CELLS", "SequenceClassifier"]
 
-# By name: the layer, and what the sigmoids and tanhs in its cell are, in the order of their calls.
-CELLS: dict[str, tuple[Any, tuple[str, ...]]] = {
-    "rnn": (RNN, ("state",)),
-    "lstm": (LSTM, ("forget", "input", "candidate", "output", "squashed")),
-    "gru": (GRU, ("reset", "update", "candidate")),
-}
+CELLS: dict[str, type[Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 PAD, UNKNOWN = 0, 1  # the numbers of what fills up a batch, and of all words not in the vocabulary
 
 
@@ -74,9 +65,8 @@ class SequenceClassifier(Module):
         self.embedding = Embedding(num_embeddings, embedding_dim, padding_idx=PAD)
         # A tenth of the usual size: what training adds to a word's vector soon outweighs chance.
         init.normal_(self.embedding.weight, std=0.1)
-        layer, _ = CELLS[cell]
         options = {"forget_bias": forget_bias} if cell == "lstm" else {}
-        self.recurrent = layer(embedding_dim, hidden_size, **options)
+        self.recurrent = CELLS[cell](embedding_dim, hidden_size, **options)
         self.head = Linear(hidden_size, num_classes)
 
     def forward(self, tokens: Any, lengths: Any) -> Tensor:
@@ -103,38 +93,9 @@ class SequenceClassifier(Module):
         """What the cell's gates and candidates are at each step: arrays (T, N, H) by name.
 
         All T steps of tokens (T, N) count. Gates go from 0 (shut) to 1 (open), the rest from -1 to
-        1. An LSTM has forget, input, candidate, output, squashed (the tanh of its cell state); a
-        GRU reset, update, candidate; an RNN only its state.
+        1. By the names in its cell: an LSTM has forget, candidate, input, cell, output, hidden; a
+        GRU reset, update, candidate, hidden; an RNN only its hidden state.
         """
-        layer = self.recurrent
-        p = SimpleNamespace(
-            w_ih=layer.weight_ih_l0,
-            w_hh=layer.weight_hh_l0,
-            b_ih=layer.bias_ih_l0,
-            b_hh=layer.bias_hh_l0,
-        )
-        vectors = self.embedding(tokens)  # (T, N, E)
-        shape = (vectors.shape[1], layer.hidden_size)
-        state: Any = mg.zeros(shape, vectors.dtype, backend=vectors.backend)
-        state = (state, state) if self.cell == "lstm" else state
-        steps = []
-        for x in mg.unstack(vectors):
-            with _outputs_of(mg.sigmoid, mg.tanh) as found:
-                _, state = layer.cell(p, x, state)
-            steps.append(found)
-        _, names = CELLS[self.cell]
-        by_name = zip(*steps, strict=True)
-        return {name: np.stack(found) for name, found in zip(names, by_name, strict=True)}
-
-
-@contextmanager
-def _outputs_of(*ops: Any) -> Iterator[list[np.ndarray]]:
-    """What the calls of some ops within give, in order."""
-    found: list[np.ndarray] = []
-
-    def observe(called: Any, node: Any, inputs: Any, output: Any, backend: Any) -> None:
-        if called in ops:
-            found.append(backend.to_host(output))
-
-    with on_call.within(observe):
-        yield found
+        with mg.record() as trace:
+            self.recurrent(self.embedding(tokens))
+        return {name.removeprefix("l0."): values for name, values in trace.items()}

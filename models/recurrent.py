@@ -31,6 +31,7 @@ import numpy as np
 import minigrad as mg
 from minigrad import Tensor
 from minigrad.arguments import check_flag, check_positive, check_probability
+from minigrad.recording import placed
 from minigrad.scan import ValidSteps
 
 from .cells import gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell
@@ -161,7 +162,8 @@ class Recurrent(Declared):
             for direction, reverse in self._directions():
                 p = self._weights(f"_l{layer}{direction}")
                 state = self._packed(next(states))
-                y, state = mg.scan(self.cell, p, self.inputs(x), state, lengths, reverse)
+                with placed(f"l{layer}{direction}"):
+                    y, state = mg.scan(self.cell, p, self.inputs(x), state, lengths, reverse)
                 outputs.append(y)
                 after.append([state] if len(self.states) == 1 else state)
             x = mg.concatenate(outputs, axis=-1) if len(outputs) > 1 else outputs[0]

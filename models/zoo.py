@@ -34,9 +34,9 @@ Shapes = dict[str, tuple[int, ...]]
 def mgu_cell(p: Any, x: Tensor, h: Tensor) -> Pair:
     """A GRU with one gate, which both resets and updates."""
     x_f, x_n = mg.split(mg.linear(x, p.w_ih, p.b_ih), 2, axis=-1)
-    f = mg.sigmoid(x_f + mg.linear(h, p.w_hf))
-    n = mg.tanh(x_n + mg.linear(f * h, p.w_hn))
-    h = h + f * (n - h)
+    f = mg.probe("forget", mg.sigmoid(x_f + mg.linear(h, p.w_hf)))
+    n = mg.probe("candidate", mg.tanh(x_n + mg.linear(f * h, p.w_hn)))
+    h = mg.probe("hidden", h + f * (n - h))
     return h, h
 
 
@@ -55,8 +55,12 @@ def peephole_lstm_cell(p: Any, x: Tensor, state: Pair) -> tuple[Tensor, Pair]:
     h, c = state
     sums = mg.linear(x, p.w_ih, p.b_ih) + mg.linear(h, p.w_hh, p.b_hh)  # (N, 4H)
     i, f, g, o = mg.split(sums, 4, axis=-1)
-    c = mg.sigmoid(f + p.w_cf * c) * c + mg.sigmoid(i + p.w_ci * c) * mg.tanh(g)
-    h = mg.sigmoid(o + p.w_co * c) * mg.tanh(c)
+    f = mg.probe("forget", mg.sigmoid(f + p.w_cf * c))
+    g = mg.probe("candidate", mg.tanh(g))
+    i = mg.probe("input", mg.sigmoid(i + p.w_ci * c))
+    c = mg.probe("cell", f * c + i * g)
+    o = mg.probe("output", mg.sigmoid(o + p.w_co * c))
+    h = mg.probe("hidden", o * mg.tanh(c))
     return h, (h, c)
 
 
@@ -78,8 +82,11 @@ def layer_norm_lstm_cell(p: Any, x: Tensor, state: Pair) -> tuple[Tensor, Pair]:
     from_x = mg.layer_norm(mg.linear(x, p.w_ih), p.g_ih.shape, p.g_ih, p.b_ih)
     from_h = mg.layer_norm(mg.linear(h, p.w_hh), p.g_hh.shape, p.g_hh, p.b_hh)
     i, f, g, o = mg.split(from_x + from_h, 4, axis=-1)
-    c = mg.sigmoid(f) * c + mg.sigmoid(i) * mg.tanh(g)
-    h = mg.sigmoid(o) * mg.tanh(mg.layer_norm(c, p.g_c.shape, p.g_c, p.b_c))
+    f, i = mg.probe("forget", mg.sigmoid(f)), mg.probe("input", mg.sigmoid(i))
+    g = mg.probe("candidate", mg.tanh(g))
+    c = mg.probe("cell", f * c + i * g)
+    o = mg.probe("output", mg.sigmoid(o))
+    h = mg.probe("hidden", o * mg.tanh(mg.layer_norm(c, p.g_c.shape, p.g_c, p.b_c)))
     return h, (h, c)
 
 
@@ -113,8 +120,8 @@ def zoneout_lstm_cell(p: Any, x: tuple[Tensor, Tensor], state: Pair) -> tuple[Te
     x_t, mask = x
     keep_h, keep_c = mg.split(mask, 2, axis=-1)
     _, (h, c) = lstm_cell(p, x_t, state)
-    h = keep_h * state[0] + (1 - keep_h) * h
-    c = keep_c * state[1] + (1 - keep_c) * c
+    h = mg.probe("zoneout_hidden", keep_h * state[0] + (1 - keep_h) * h)
+    c = mg.probe("zoneout_cell", keep_c * state[1] + (1 - keep_c) * c)
     return h, (h, c)
 
 
@@ -145,7 +152,7 @@ class ZoneoutLSTM(Recurrent):
 
 def indrnn_cell(p: Any, x: Tensor, h: Tensor) -> Pair:
     """An RNN in which each unit remembers by itself: the recurrent weight is a vector."""
-    h = mg.relu(mg.linear(x, p.w_ih, p.b_ih) + p.w_hh * h)
+    h = mg.probe("hidden", mg.relu(mg.linear(x, p.w_ih, p.b_ih) + p.w_hh * h))
     return h, h
 
 

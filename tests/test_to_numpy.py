@@ -116,6 +116,8 @@ def test_what_is_asked_for_stays():
         assert again.tolist() == [1.0, 2.0] and again.requires_grad
     for made in (mg.nn.Parameter(w * 2), mg.nn.Buffer(w * 2)):
         assert made.tolist() == [2.0, 4.0]
+    again = mg.tensor(w * 2, requires_grad=True)
+    assert again.is_leaf and again.tolist() == [2.0, 4.0]
     assert mg.ones_like(w).tolist() == [1.0, 1.0]
     with pytest.raises(BufferError, match=r"detach\(\) first"):
         np.from_dlpack(w)
@@ -157,7 +159,7 @@ def test_operators_with_arrays_give_tensors(apply, array, swapped):
         lambda w: mg.tensor((w, [1.0, 2.0])),
         lambda w: mg.tensor([[w[0], 1.0], [w[1], 2.0]]),
         lambda w: mg.tensor(w),
-        lambda w: mg.tensor(w, requires_grad=True),
+        lambda w: mg.tensor([w[0], w[1]], requires_grad=True),
         lambda w: mg.tensor(w, backend="strict"),
         lambda w: mg.add(w.detach(), [w[0], w[1]]),
         lambda w: mg.sin([w[0], w[1]]),
