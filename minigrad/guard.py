@@ -12,7 +12,6 @@ is reported when numbers come to the host, see `late.py`.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import weakref
 import zlib
@@ -241,9 +240,12 @@ def _note_loan(loan: _Loan) -> None:
 def _settle() -> None:
     """See which loans are over."""
     for loan in tuple(_loans):
-        loan.settle()
-        with contextlib.suppress(ValueError):  # another thread was faster
+        if loan.link() is not None:
+            loan.settle()
+        try:  # after it is settled: another thread may ask meanwhile
             _loans.remove(loan)
+        except ValueError:
+            continue  # and has been faster
 
 
 def _lender(array: Any, backend: Any) -> Any:
