@@ -33,8 +33,21 @@ class NumpyBackend(ArrayModuleBackend):
 
     def sum(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         if x.size <= summation.FEW and x.dtype != HALF:
-            return x.sum(axis=axis, keepdims=keepdims)
+            return np.add.reduce(x, axis=axis, keepdims=keepdims)
         return super().sum(x, axis, keepdims)
+
+    def broadcast_to(self, x: Any, shape: tuple[int, ...]) -> Any:
+        if x.size != 1 or not isinstance(x, np.ndarray) or x.ndim > len(shape):
+            return np.broadcast_to(x, shape)
+        y = np.ndarray(shape, x.dtype, x, 0, (0,) * len(shape))  # in a third of the time
+        y.flags.writeable = False
+        return y
+
+    def max(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        return np.maximum.reduce(x, axis=axis, keepdims=keepdims)
+
+    def min(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+        return np.minimum.reduce(x, axis=axis, keepdims=keepdims)
 
     def sigmoid(self, x: Any) -> Any:
         if not x.ndim or x.dtype.kind != "f":

@@ -237,7 +237,7 @@ class ArrayModuleBackend:
         many = g.dtype.kind == "f" and (g.size > summation.FEW or g.dtype == HALF)
         out = self.xp.zeros(shape, np.float64 if many else g.dtype)
         self.xp.add.at(out, index, g)
-        return out.astype(g.dtype, copy=False)
+        return out.astype(g.dtype) if many else out
 
     def setitem(self, x: Any, index: Any, value: Any) -> Any:
         """A copy of x with `value` at `index`; a plugin without this pays two ways to the host."""
@@ -252,8 +252,10 @@ class ArrayModuleBackend:
 
 def is_basic(index: Any) -> bool:
     """Whether an index is made of integers and slices alone, so that it gives a view."""
-    parts = index if isinstance(index, tuple) else (index,)
-    return all(part is None or part is ... or isinstance(part, (int, slice)) for part in parts)
+    for part in index if isinstance(index, tuple) else (index,):
+        if not (part is None or part is ... or isinstance(part, (int, slice))):
+            return False
+    return True
 
 
 # --- registry ------------------------------------------------------------------------------

@@ -7,14 +7,14 @@ Nothing here knows calculus: derivatives of every order follow from the ops. Tho
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .arguments import check_probability
 from .creation import as_shape, tensor
-from .fuse import fuse, fuse_on_devices
+from .fuse import fuse, fuse_on_devices, is_composed
 from .op_calls import as_tensor
 from .ops import (
     abs,
@@ -34,9 +34,9 @@ from .ops import (
 )
 from .ops.convert import in_float32
 from .ops.indexing import getitem, note_outside
-from .ops.softmaxes import label_losses, log_softmax_along, softmax_along
+from .ops.softmaxes import label_loss, label_losses, label_sum, log_softmax_along, softmax_along
 from .rng import generator
-from .tensor import Tensor, same_backend
+from .tensor import Tensor, same_backend, wrap
 
 __all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "dropout", "elu", "embedding"]
 __all__ += ["gelu", "huber_loss", "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax"]
@@ -149,7 +149,7 @@ def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> T
             f"embedding: the table must be (V, D); got shape {weight.shape}. The indices come "
             "first: embedding(indices, weight)"
         )
-    indices = _integers(indices, weight, "embedding", weight.shape[0])
+    indices, _ = _integers(indices, weight, "embedding", weight.shape[0])
     if padding_idx is not None:
         padding_idx = _row_number("embedding: padding_idx", padding_idx, weight.shape[0])
     rows = getitem(weight, index=weight.backend.copy(indices._data))
@@ -404,18 +404,31 @@ def _over_labels(
     shape = x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()
     if target.shape != shape or target.dtype.kind not in "iu" or x.dtype.kind != "f":
         raise _no_labels(name, x, target, shape)
-    target = _integers(target, x, name, classes, allowed=ignore_index)
+    target, outside = _integers(target, x, name, classes, allowed=ignore_index)
     weight = _class_weight(name, weight, x)
     rows, count = _classes_last(x), math.prod(shape)  # (M, C)
     rows = rows if x.ndim == 2 else reshape(rows, (count, classes))
-    all_count = target.backend.is_host and not (target._data == ignore_index).any()
+    all_count = target.backend.is_host and not outside
+    if all_count and 0 <= ignore_index < classes:
+        all_count = not (target._data == ignore_index).any()
     ignored = None if all_count else ignore_index
-    target = reshape(target, (count, 1))  # (M, 1)
+    plain = all_count and weight is None and not label_smoothing
+    if plain and reduction in _SHARES and count and is_composed(name, rows.size, rows.backend):
+        labels = rows.backend.arange(count), target._data.reshape(count)
+        share = _SHARES[reduction](count)
+        if are_logits:
+            return label_loss(rows, index=labels, share=share)
+        return label_sum(rows, index=labels, share=-share)
+    target = wrap(target.backend.reshape(target._data, (count, 1)), target.backend)  # (M, 1)
     options = weight, ignored, label_smoothing, are_logits
     if reduction == "mean" and (weight is not None or not all_count):
         return _weighted_mean(*_label_losses(rows, target, *options, True))
     losses = _label_losses(rows, target, *options, False)
     return _reduce(losses if len(shape) == 1 else reshape(losses, shape), reduction)
+
+
+# Of so many losses, what each one's share in the result is.
+_SHARES: dict[str, Callable[[int], float]] = {"mean": lambda n: 1 / n, "sum": lambda n: 1.0}
 
 
 def _no_labels(name: str, x: Tensor, target: Any, shape: tuple[int, ...]) -> Exception:
@@ -525,8 +538,10 @@ def _soft_losses(logits: Tensor, target: Tensor, weight: Tensor | None, smoothin
 
 def _integers(
     values: Any, like: Tensor, name: str, stop: int, allowed: int | None = None
-) -> Tensor:
+) -> tuple[Tensor, bool]:
     """Integer positions 0..stop-1 (or `allowed`) as a tensor on the backend of `like`.
+
+    And whether some, as far as is known, are `allowed` but outside.
 
     Checked, since NumPy would take a negative one from the end, and CuPy any: at once where the
     numbers are at hand, later if they are on a device.
@@ -547,10 +562,15 @@ def _integers(
         if values.size:
             error = IndexError(f"{name}: an index {said}")
             note_outside(numbers, 0, stop, backend, error, allowed)
-        return values
-    wrong = numbers[(numbers < 0) | (numbers >= stop)]
-    if allowed is not None:
-        wrong = wrong[wrong != allowed]
-    if wrong.size:
-        raise IndexError(f"{name}: {int(wrong[0])} {said}")
-    return values.to(backend)
+        return values, False
+    outside = bool(numbers.size) and _as_unsigned(numbers).max() >= stop
+    if outside:
+        wrong = numbers[((numbers < 0) | (numbers >= stop)) & (numbers != allowed)]
+        if wrong.size:
+            raise IndexError(f"{name}: {int(wrong[0])} {said}")
+    return (values if values.backend is backend else values.to(backend)), bool(outside)
+
+
+def _as_unsigned(numbers: np.ndarray) -> np.ndarray:
+    """Integers with negative ones as very large ones, so that one look finds both."""
+    return numbers.view(f"u{numbers.itemsize}") if numbers.dtype.kind == "i" else numbers

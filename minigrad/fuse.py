@@ -97,6 +97,17 @@ def pays(numbers: int, backend: Any) -> bool:
     return numbers >= SMALLEST or not backend.is_host
 
 
+def is_composed(name: str, numbers: int, backend: Any) -> bool:
+    """Whether a function of so many numbers is composed in any case; then it is counted as such."""
+    if compiles(backend) and (
+        os.environ.get("MINIGRAD_FUSED") == "require" or pays(numbers, backend)
+    ):
+        return False
+    attempt = (lambda required: TOO_SMALL) if compiles(backend) else None
+    dispatched(name, name, backend, attempt)
+    return True
+
+
 def why_composed() -> str:
     """Why no kernel may run here, as it would pass over what is looked at; or nothing."""
     if on_call or on_probe:

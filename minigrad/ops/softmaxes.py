@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from ..op import op
 from .elementwise import exp
 from .indexing import scatter
 from .reductions import sum
-from .shape import reshape
+from .shape import broadcast_to, expand_dims
 
 __all__: list[str] = []  # users call what `minigrad.functional` makes of them
 
@@ -23,19 +22,27 @@ def _shifted(xp: Any, x: Any, axis: int) -> tuple[Any, Any]:
 @op
 def softmax_along(xp, x, *, axis):
     """exp(x) scaled to sum to 1 along an axis."""
-    if not math.prod(x.shape):
+    return _shares(xp, x, axis)
+
+
+def _shares(xp: Any, x: Any, axis: int) -> Any:
+    if 0 in x.shape:
         return xp.exp(x)
     powers = xp.exp(_shifted(xp, x, axis)[0])
     return powers * (1 / xp.sum(powers, axis=axis, keepdims=True))  # one division per row
 
 
-softmax_along.vjp(x=lambda g, y, axis: y * (g - sum(g * y, axis=axis, keepdims=True)))
+def _softmax_slope(g: Any, y: Any, axis: int) -> Any:
+    return y * (g - sum(g * y, axis=axis, keepdims=True))
+
+
+softmax_along.vjp(x=_softmax_slope)
 
 
 @op
 def log_softmax_along(xp, x, *, axis):
     """The logarithm of `softmax_along`, accurate where that is tiny."""
-    if not math.prod(x.shape):
+    if 0 in x.shape:
         return xp.exp(x)
     shifted, _ = _shifted(xp, x, axis)
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
@@ -50,16 +57,48 @@ def label_losses(xp, rows, *, index):
 
     `index`: the numbers of the rows, and their labels.
     """
+    return _losses(xp, rows, index)
+
+
+label_losses.vjp(rows=lambda g, rows, index: label_slopes(rows, index=index) * expand_dims(g, -1))
+
+
+@op
+def label_loss(xp, rows, *, index, share):
+    """The sum of `label_losses` times a number, as one over how many there are for their mean."""
+    return xp.sum(_losses(xp, rows, index)) * share
+
+
+label_loss.vjp(rows=lambda g, rows, index, share: label_slopes(rows, index=index) * (g * share))
+
+
+@op
+def label_sum(xp, rows, *, index, share):
+    """The sum of the entries of rows (M, C) at their labels, times a number; see `label_losses`."""
+    return xp.sum(xp.getitem(rows, index)) * share
+
+
+def _at_labels(g: Any, like: Any, index: Any, share: float) -> Any:
+    each = broadcast_to(g * share, like.shape[:1])
+    return scatter(each, index=index, shape=like.shape)
+
+
+label_sum.vjp(rows=_at_labels)
+
+
+@op
+def label_slopes(xp, rows, *, index):
+    """The slopes of `label_losses`: `softmax_along` less 1 at each row's label."""
+    shares = _shares(xp, rows, -1)
+    return shares - xp.scatter(xp.ones(rows.shape[:1], rows.dtype), index, rows.shape)
+
+
+label_slopes.vjp(rows=lambda g, rows: _softmax_slope(g, softmax_along(rows, axis=-1), -1))
+
+
+def _losses(xp: Any, rows: Any, index: Any) -> Any:
     if not rows.shape[0]:
         return xp.zeros((0,), rows.dtype)
     shifted, top = _shifted(xp, rows, -1)
     total = xp.log(xp.sum(xp.exp(shifted), axis=-1))
     return total - (xp.getitem(rows, index) - xp.reshape(top, total.shape))
-
-
-def _label_slope(g: Any, rows: Any, index: Any) -> Any:
-    shares = softmax_along(rows, axis=-1) * reshape(g, (*g.shape, 1))
-    return shares - scatter(g, index=index, shape=rows.shape)
-
-
-label_losses.vjp(rows=_label_slope)

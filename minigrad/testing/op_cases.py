@@ -20,7 +20,14 @@ from minigrad.ops.indexing import getitem, scatter
 from minigrad.ops.products import contract
 from minigrad.ops.reductions import cumsum_along
 from minigrad.ops.shape import pad_with
-from minigrad.ops.softmaxes import label_losses, log_softmax_along, softmax_along
+from minigrad.ops.softmaxes import (
+    label_loss,
+    label_losses,
+    label_slopes,
+    label_sum,
+    log_softmax_along,
+    softmax_along,
+)
 
 from . import references as ref
 from .cases import (
@@ -390,6 +397,28 @@ OP_CASES: dict[str, list[Case]] = {
     "label_losses": calls(
         _losses_of_labels,
         lambda x, index: -np.log(ref.softmax(x, -1))[index],
+        [real(4, 3)],
+        _each("index", (np.arange(4), np.array([0, 2, 1, 1]))),
+    ),
+    "label_loss": calls(
+        lambda x, index, share: label_loss(
+            x, index=tuple(map(x.backend.index_array, index)), share=share
+        ),
+        lambda x, index, share: share * -np.log(ref.softmax(x, -1))[index].sum(),
+        [real(4, 3)],
+        [{"index": (np.arange(4), np.array([0, 2, 1, 1])), "share": 0.25}],
+    ),
+    "label_sum": calls(
+        lambda x, index, share: label_sum(
+            x, index=tuple(map(x.backend.index_array, index)), share=share
+        ),
+        lambda x, index, share: share * x[index].sum(),
+        [real(4, 3)],
+        [{"index": (np.arange(4), np.array([0, 2, 1, 1])), "share": 0.25}],
+    ),
+    "label_slopes": calls(
+        lambda x, index: label_slopes(x, index=tuple(map(x.backend.index_array, index))),
+        lambda x, index: ref.softmax(x, -1) - np.eye(3)[index[1]],
         [real(4, 3)],
         _each("index", (np.arange(4), np.array([0, 2, 1, 1]))),
     ),
