@@ -36,6 +36,7 @@ def check(program, backends=("numpy",)):
         if "numpy" in backends:
             _values_are_numpys(program, right)
             if right["first"]:
+                _agree(program, "create_graph", {"first": right["graph"]}, right)
                 _where("the engine on numpy", lambda: _every_way(program, right))
                 if program.has_slopes:
                     _slopes_nearby(program, right)
@@ -86,7 +87,7 @@ def results(program, backend):
         xs = program.tensors(backend)
         before = [x.numpy() for x in xs if isinstance(x, mg.Tensor)]
         ys = program.run(xs)
-        found = {"values": ys, "first": [], "second": []}
+        found = {"values": ys, "first": [], "graph": [], "second": []}
         leaves = [x for x in xs if isinstance(x, mg.Tensor) and x.requires_grad]
         rooted = [y for y in ys if y.requires_grad]
         if rooted and leaves:
@@ -96,7 +97,7 @@ def results(program, backend):
             for g in gs:
                 g.requires_grad = True
             graph = mg.grad(rooted, leaves, gs, create_graph=True, allow_unused=True)
-            _same(program, arrays(graph), arrays(plain), f"create_graph on {backend}")
+            found["graph"] = graph
             weights = cotangents(program, leaves, 1)
             pairs = zip(graph, weights, strict=True)
             pairs = [(g, w) for g, w in pairs if g is not None and g.requires_grad]
@@ -316,19 +317,21 @@ def _is_slope(program, what, f, terms):
     kink = abs((ahead - middle) / h - (middle - back) / h)
     best = min(abs(a - b) for a, b in itertools.pairwise(estimates))
     sure = min(abs(e - found) for e in estimates)
-    if not np.isfinite(found) and np.all(np.isfinite(estimates)):
+    kinked = what == "second order" and any(name in program.text for name in KINKED)
+    if not np.isfinite(found) and np.all(np.isfinite(estimates)) and not kinked:
         raise Difference(f"{what}: the slope is {found}, finite differences say {estimates}")
-    if kink > 0.3 * sure or not best < 0.1 * sure or not np.all(np.isfinite(estimates)):
+    if kink > 0.3 * sure or not best < 0.1 * sure or not np.all(np.isfinite([found, *estimates])):
         program.doubts.append(what)
         return
     raise Difference(f"{what}: the slope along a line is {found}, finite differences: {estimates}")
 
 
+# At their kinks there is no second derivative, and it is NaN.
+KINKED = ("abs(", "l1_loss", "norm(", "std(", "huber")
 # Their references make NaN of infinite numbers in another order, or by way of probabilities.
-NAIVE = ("softmax", "dropout", "cross_entropy", "nll_loss", "einsum", "silu", "sigmoid")
+NAIVE = ("softmax", "dropout", "cross_entropy", "nll_loss", "einsum")
 # Where what is no number has no say, whatever comes of it.
 FLAT = ("stop(", "1.0, 0.0", "mg.sign(", "dropout", "argm", "astype")
-FLAT += ("relu", "elu", "clip", "maximum", "minimum", "mg.max", "mg.min")
 
 
 def _no_silent_zero(program, right):

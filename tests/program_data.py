@@ -77,7 +77,7 @@ def drawn(seed, shape, dtype="float64", special=False):
     """Numbers for an input; special ones are infinite, no numbers, zeros and ties."""
     rng = np.random.default_rng(seed)
     if special:
-        some = [0.0, -0.0, 1.0, -1.0, 2.0, 0.5, 1.0, -2.0, np.inf, np.nan, 1.5]
+        some = [0.0, -0.0, 1.0, -1.0, 2.0, 0.5, 1.0, -2.0, np.inf, -np.inf, np.nan, 1.5]
         return np.asarray(rng.choice(some, shape), dtype)
     numbers = np.asarray(rng.uniform(-2, 2, shape))
     # Rounded, to be short in print; but not onto the numbers that programs compare with.
@@ -179,6 +179,7 @@ class Reference:
 
     relu = staticmethod(lambda x: np.where(x < 0, np.zeros_like(x), x))
     softplus = staticmethod(lambda x: np.logaddexp(x, np.zeros_like(x)))
+    gelu = staticmethod(lambda x: np.where(x == -np.inf, 0, references.gelu(x)))
     silu = staticmethod(lambda x: np.where(x == -np.inf, 0, x * references.sigmoid(x)))
     leaky_relu = staticmethod(lambda x, negative_slope: np.where(x > 0, x, negative_slope * x))
     astype = staticmethod(lambda x, dtype: np.asarray(x).astype(dtype))

@@ -4,8 +4,6 @@ A step gets the author of the program and returns the call, with the number of i
 there are several; `Unfit` if no value will do.
 """
 
-import minigrad as mg
-
 STEPS = {}
 
 
@@ -133,6 +131,7 @@ BITS = {"bitwise_and": "&", "bitwise_or": "|", "bitwise_xor": "^"}
 BITS |= {"left_shift": "<<", "right_shift": ">>"}
 
 
+@step(*BITS)
 def bits(a, name):
     """Of integers and of truth values; shifts of integers alone, by small ones."""
     v = a.any(kinds=a.pick(["i", "b"]) if name in list(BITS)[:3] else "i")
@@ -144,14 +143,10 @@ def bits(a, name):
     return f"{x} {BITS[name]} {y}" if a.below(2) else f"mg.{name}({x}, {y})"
 
 
+@step("bitwise_not")
 def bitwise_not(a):
     v = a.any(kinds=a.pick(["i", "b"]))
     return f"~{v.name}" if a.below(2) else f"mg.bitwise_not({v.name})"
-
-
-if hasattr(mg, "bitwise_and"):
-    step(*BITS)(bits)
-    step("bitwise_not")(bitwise_not)
 
 
 @step("astype")

@@ -8,6 +8,7 @@ from typing import Any
 from ..creation import get_default_dtype
 from ..op import NUMBERS, op
 from ..to_numpy import check_gradient
+from .convert import cast
 
 __all__ = ["abs", "add", "clip", "cos", "divide", "equal", "exp", "expm1", "greater"]
 __all__ += ["greater_equal", "isfinite", "isnan", "less", "less_equal", "log", "log1p"]
@@ -186,7 +187,7 @@ log.vjp(x=lambda g, x: g / _or_nan(x, 0))
 
 def _or_nan(x: Any, least: float) -> Any:
     """x, or NaN where it is below `least`: where a function is not defined, nor is its slope."""
-    return x + where(x < least, math.nan, 0)
+    return x + cast(where(x < least, math.nan, 0), dtype=x.dtype)
 
 
 @op
