@@ -118,7 +118,7 @@ def test_a_numpy_array_beside_a_tensor_is_not_moved_in_silence():
 
 
 def test_nothing_is_read_in_silence():
-    for read in (np.asarray, lambda x: np.add(x, 1)):
+    for read in (np.asarray, np.exp, np.sum, lambda x: np.stack([x, x])):
         with pytest.raises(TypeError):
             read(mg.ones(2))
 

@@ -167,7 +167,7 @@ def of_op(op: Op) -> Iterator[Mutant]:
         for slip in rewrites(fn):
             apply = _put(with_derivative, op, name, slip.function)
             yield Mutant(op.name, name, slip.kind, apply, slip.text, slip.reached)
-    if derivatives and len(op.inputs) > 1:
+    if any(derivatives.values()) and len(op.inputs) > 1:
         for kind, fit in _UNBROADCASTS.items():
             yield Mutant(op.name, "inputs", kind, _put(with_backward, op, _unfitted(fit)))
     if any(_arrays(op, fn) for fn in derivatives.values() if fn is not None):
