@@ -177,6 +177,7 @@ def test_a_node_built_by_hand_is_right_again_afterwards():
 
 def test_what_weak_checks_let_pass_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(mutation, "CHECKS", {"hygiene": mutation.checks.hygiene})
+    monkeypatch.setattr(mutation, "POINTS", {})
     result = mutate("--op", "tanh", "--json", str(tmp_path / "tanh.json"), code=1)
     assert "tanh, x: factor 1.001" in result.stdout
     assert "tanh, x: dropped term, 1 - y * y -> 1" in result.stdout
