@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -40,7 +41,8 @@ class CupyBackend(ArrayModuleBackend):
         suffix = "" if index is None else f":{index}"
         super().__init__(cupy, name=f"cupy{suffix}", device=f"{kind}{suffix}")
         self.index = index
-        self.kernels: dict[str, Kernels] = {}  # by their text
+        # By their text, as long as a plan needs them.
+        self.kernels: WeakValueDictionary[str, Kernels] = WeakValueDictionary()
         self._alone: Any = None  # the references to an array that nothing else refers to
         self.launched = Counter[str]()  # by loops: their "kernels" and "products"
         from cupyx.scipy.special import expit
@@ -123,9 +125,10 @@ class CupyBackend(ArrayModuleBackend):
 
     def _compiled(self, text: str) -> Kernels:
         """The kernels of a text."""
-        if text not in self.kernels:
-            self.kernels[text] = Kernels(text, self.xp)
-        return self.kernels[text]
+        kernels = self.kernels.get(text)
+        if kernels is None:
+            self.kernels[text] = kernels = Kernels(text, self.xp)
+        return kernels
 
     # --- the device ------------------------------------------------------------------------
 

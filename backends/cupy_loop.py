@@ -19,7 +19,6 @@ from minigrad.compiler.schedule import Loop
 from .cupy_codegen import MOST_THREADS, Product, Writer
 from .cupy_region import Place, RegionWriter
 from .kernel_files import kernel_file
-from .regions import on_host
 
 _THREADS = 128  # of a block whose threads have a column each: small batches get more blocks
 _LARGE = 2**31 - MOST_THREADS  # columns times rows of which 32 bits can't count the threads
@@ -110,7 +109,7 @@ class CupyLoop:
 
     def _tidied(self, i: int, x: Any) -> Any:
         """An array as kernels and cuBLAS take it, so that no step has to copy it; of one row."""
-        if on_host(self._loop.once[i]):
+        if self._loop.once[i].is_number:
             return x
         if i in self._factors and i not in self._elements and x.flags.f_contiguous:
             return x[None]
@@ -142,7 +141,7 @@ class CupyLoop:
         large = max([N * region.widest, *widths]) >= _LARGE
         index: Any = np.int64 if large else np.int32
         known = self._loop.program.sizes
-        rest = [arrays[p.kind][p.index][()] for p in region.numbers]
+        rest = [arrays[p.kind][p.index] for p in region.numbers]
         rest += [index(N), *(index(known[name]) for name in region.sizes)]
         rest += [index(p not in lone) for p in region.cotangents]
         if region.by_rows:

@@ -17,7 +17,7 @@ from minigrad.messages import Untraceable
 
 from .cuda_text import TYPES, applied, bare, bound, cast, number
 from .numba_text import operand_dtypes
-from .regions import is_one, is_scalar, on_host, row_width
+from .regions import is_one, is_scalar, row_width
 
 
 @dataclass(frozen=True)
@@ -111,8 +111,8 @@ class RegionWriter:
         self.widest = max(widths + [1] * any(is_one(w.over) for w in self._works))
         body = self._body()
         places = [*(p for p in self._read if p not in self._written), *self._written]
-        self.numbers = [p for p in places if on_host(p.value)]
-        self.places = [p for p in places if not on_host(p.value)]
+        self.numbers = [p for p in places if p.value.is_number]
+        self.places = [p for p in places if not p.value.is_number]
         self.cotangents = [p for p in self.places if p.value in program.g_ys]
         rows = self._rows()  # after the body: only now it is known which arrays there are
         self.sizes = list(self._sizes)
@@ -385,7 +385,7 @@ class RegionWriter:
         """A number in memory."""
         place = self._targets[value][0] if value in self._named else self._place_of(value)
         self._read[place] = None
-        if on_host(value):
+        if value.is_number:
             return place.name
         if place.kind == "once" and not value.has_rows:
             if value.ndim == 0 or is_one(value.shape[-1]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numba
 import numpy as np
@@ -40,7 +41,8 @@ class NumbaBackend(NumpyBackend):
         self.name = "numba"
         self.version = numba.__version__
         self.empty = ArrayPool().empty
-        self.kernels: dict[str, Kernel] = {}  # by their text
+        # By their text, as long as a plan needs them.
+        self.kernels: WeakValueDictionary[str, Kernel] = WeakValueDictionary()
 
     def matmul(self, a: Any, b: Any, start: Any = None) -> Any:
         """The matrix product over the last two axes; with `start`, (N, M) or (M,), added to it."""
@@ -112,9 +114,9 @@ class NumbaBackend(NumpyBackend):
         packed = [loop.once.index(v) for v in writer.packed]
         sizes = [loop.program.sizes[name] for name in list(writer.sizes)[1:]]  # the first is N
         products = [gemm(name).address for name in writer.product_dtypes]
-        if text not in self.kernels:
-            self.kernels[text] = Kernel(text)
-        kernel = self.kernels[text]
+        kernel = self.kernels.get(text)
+        if kernel is None:
+            self.kernels[text] = kernel = Kernel(text)
 
         def run(
             T: int,
@@ -146,8 +148,8 @@ class NumbaBackend(NumpyBackend):
 
 
 def _tidy(x: Any) -> Any:
-    """An array as kernels are compiled for: in reading order, and writeable."""
-    return x if x.flags.carray else np.array(x, order="C")
+    """An array as kernels are compiled for: in reading order, and writeable. Or a number."""
+    return x if x.flags.carray or isinstance(x, np.generic) else np.array(x, order="C")
 
 
 def load() -> NumbaBackend:

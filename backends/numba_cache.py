@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import types
+import weakref
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -76,10 +77,17 @@ class Kernel:
         module = types.ModuleType(self.name)
         module.__file__ = str(self.path)
         sys.modules[self.name] = module  # Numba looks functions up by their module
+        weakref.finalize(self, _forget, module).atexit = False
         exec(compile(self.source, self.path, "exec"), vars(module))
         self.compiled = module.kernel
         files = CompiledFiles(self.compiled.py_func, self.source.encode(), self.path.parent)
         self.compiled._cache = files
+
+
+def _forget(module: types.ModuleType) -> None:
+    """A kernel is gone: its module goes, too, if there is none of the same name by now."""
+    if sys.modules.get(module.__name__) is module:
+        del sys.modules[module.__name__]
 
 
 @cache

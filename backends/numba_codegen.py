@@ -385,6 +385,8 @@ class Writer:
         return applied(value, parts)
 
     def _element(self, value: Value, start: int) -> str:
+        if value.is_number:
+            return self.names[value]
         if value in self.loop.once and not value.has_rows:
             if value.ndim == 0 or is_one(value.shape[-1]):
                 return f"{self.names[value]}[{', '.join('0' * value.ndim) or '()'}]"

@@ -112,8 +112,3 @@ def is_scalar(value: Value) -> bool:
 def row_width(value: Value) -> int:
     """How many numbers a row of a value has, or a value that all rows share."""
     return 1 if is_scalar(value) or not value.ndim else value.shape[-1]
-
-
-def on_host(value: Value) -> bool:
-    """Whether a value is a number that the host knows, in an array of its own there."""
-    return value.op == "input" and value.settings.get("on_host", False)

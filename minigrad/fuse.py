@@ -177,7 +177,8 @@ def fuse(function: Callable[..., Any] | None = None, *, name: str | None = None)
     from its text as always. On other backends, and wherever it can't be compiled, it is the
     composition of its ops; `dispatch_counts()` tells which, and why. Second-order gradients are
     always those of the composition. A kernel is made once per function and dtype and serves every
-    number of rows; arguments that are no tensors are constants of it.
+    number of rows. Floats among the arguments are arguments of the kernel, too, unless the function
+    looks at them, as in `if beta < 1`; others that are no tensors are constants of it.
 
     Parameters
     ----------

@@ -34,8 +34,7 @@ LOWERED = {
 # Constants that stay as they are, and why.
 AS_THEY_ARE = {
     "minigrad.compiler.comparing": {"MOST_BYTES": "a refusal beyond it, and no other way"},
-    "minigrad.compiler.dispatch": {"_MOST_PLANS": "forgets plans, which are then made again"},
-    "minigrad.compiler.functions": {"_MOST": "forgets plans, which are then made again"},
+    "minigrad.compiler.purity": {"MOST": "forgets plans, which are then made again"},
     "minigrad.late": {
         "_MOST": "how long answers may wait, whatever the sizes; test_late lowers it"
     },

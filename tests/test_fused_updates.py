@@ -209,7 +209,7 @@ REFUSED = {
     looks_at_a_step: "it looks at a number that may be another at each step",
     takes_a_root: "it looks at a number that may be another at each step",
     rolls_dice: "it draws random numbers",
-    holds_an_array: "it looks at the numbers in a tensor",
+    holds_an_array: "it looks at a number that may be another at each step",
     asks_an_array: "tracing it gave AttributeError: 'Traced' object has no attribute 'mean'",
     counts_in_words: "its running value 'said' is a str",
     returns_a_number: "its results are not of the parameter's shape and dtype",

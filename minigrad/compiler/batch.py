@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import linecache
 import math
+import weakref
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -74,7 +75,9 @@ class Text:
         filename = f"<minigrad {name} {zlib.crc32(text.encode()):08x}>"
         linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
         exec(compile(text, filename, "exec"), self.scope)
-        return self.scope[name]
+        function = self.scope[name]
+        weakref.finalize(function, linecache.cache.pop, filename, None).atexit = False
+        return function
 
 
 class Batch:

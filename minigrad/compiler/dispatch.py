@@ -15,15 +15,15 @@ from ..scan import _layout, _like, _name, _parts
 from ..tensor import Tensor, wrap
 from .fused import Plan
 from .lookup import code_of
-from .purity import Refusals, Unsettled
+from .purity import Refusals, Unsettled, remember
 from .structure import Structure, read_outside
 
 _backend, _data, _node = attrgetter("backend"), attrgetter("_data"), attrgetter("_node")
 _shape, _dtype = attrgetter("shape"), attrgetter("dtype")
 
 _plans: dict[Any, Plan | str] = {}
-_MOST_PLANS = 1000  # the oldest is forgotten when there are more
-_refusals = Refusals(_MOST_PLANS)
+_pinned: dict[Any, tuple[int, ...]] = {}  # which numbers are constants, as they are looked at
+_refusals = Refusals()
 _CHUNK = 4096  # steps that a scan without gradients takes at a time, to bound its memory
 
 
@@ -59,9 +59,10 @@ def fused_scan(
     if isinstance(plan, str):
         return plan
     given = list(map(backend.contiguous, arrays))
+    numbers = plan.program.scalars(p.numbers)
     count = len(plan.program.ys)
     if plan.dtype is not None and grad_enabled.get():
-        ys, last, saved = plan.forward(keep=True)(T, N, reverse, *given)
+        ys, last, saved = plan.forward(keep=True)(T, N, reverse, *given, *numbers)
         results = (*ys, *last)
         node = Node()
         node.op, node.birth, node.backend, node.hooks = _SCAN, tick(), backend, None
@@ -69,7 +70,15 @@ def fused_scan(
         # The second order reads the inputs themselves, which may be laid out in another way.
         node.saved = (*saved, *arrays)
         hidden = None if valid is None else len(p.tensors) + len(x) - 1
-        node.settings = (plan, T, N, reverse, _again(cell, composed, plan, p, xs, state), hidden)
+        node.settings = (
+            plan,
+            T,
+            N,
+            reverse,
+            _again(cell, composed, plan, p, xs, state),
+            hidden,
+            numbers,
+        )
         outs = [
             Tensor(y, backend, Output(node, i, y) if differentiable else None)
             for i, (y, differentiable) in enumerate(zip(results, plan.differentiable, strict=True))
@@ -77,7 +86,8 @@ def fused_scan(
     else:
         node, first = None, len(p.tensors)
         end = first + len(x)
-        ys, last = _in_chunks(plan, given[:first], given[first:end], given[end:], reverse)
+        groups = given[:first], given[first:end], given[end:]
+        ys, last = _in_chunks(plan, *groups, numbers, reverse)
         outs = [Tensor(y, backend) for y in (*ys, *last)]
     if on_call:
         on_call.tell(_SCAN, node, (*arrays, Outside(plan.reads)), [t._data for t in outs], backend)
@@ -101,19 +111,24 @@ def _again(
 
 
 def _in_chunks(
-    plan: Plan, params: list[Any], xs: list[Any], state: list[Any], reverse: bool
+    plan: Plan,
+    params: list[Any],
+    xs: list[Any],
+    state: list[Any],
+    numbers: list[Any],
+    reverse: bool,
 ) -> tuple[list[Any], list[Any]]:
     """The scan without gradients, some thousand steps at a time."""
     T, N = xs[0].shape[:2]
     run = plan.forward(keep=False)
     if T <= _CHUNK:
-        ys, last, _ = run(T, N, reverse, *params, *xs, *state)
+        ys, last, _ = run(T, N, reverse, *params, *xs, *state, *numbers)
         return ys, last
     ys = []
     starts = range(0, T, _CHUNK)
     for start in reversed(starts) if reverse else starts:
         steps = [x[start : start + _CHUNK] for x in xs]
-        parts, state, _ = run(len(steps[0]), N, reverse, *params, *steps, *state)
+        parts, state, _ = run(len(steps[0]), N, reverse, *params, *steps, *state, *numbers)
         ys = ys or [plan.xp.empty((T, *y.shape[1:]), y.dtype) for y in parts]
         for whole, part in zip(ys, parts, strict=True):
             whole[start : start + _CHUNK] = part
@@ -121,7 +136,7 @@ def _in_chunks(
 
 
 def _backward(node: Node, saved: Any, g: Any, work: Any) -> None:
-    plan, T, N, reverse, again, hidden = node.settings
+    plan, T, N, reverse, again, hidden, numbers = node.settings
     edges, count = node.edges, len(node.edges)
     if work.builds_graph:
         pairs = enumerate(zip(saved[-count:], edges, strict=True))
@@ -130,7 +145,7 @@ def _backward(node: Node, saved: Any, g: Any, work: Any) -> None:
         return
     grads = work.grads
     run = plan.backward(tuple([edge in grads for edge in edges]))
-    for edge, part in zip(edges, run(T, N, not reverse, saved[:-count], *g), strict=True):
+    for edge, part in zip(edges, run(T, N, not reverse, saved[:-count], numbers, *g), strict=True):
         if part is None:
             continue
         assert edge is not None
@@ -182,7 +197,8 @@ def _planned(
         key = read_outside(cell, params, xs, state, p), facts
     except Untraceable as unknown:
         return str(unknown)  # as it is now: what it reads may be another thing at the next call
-    made = _plans.get(key)
+    pinned = _pinned.get(key, ()) if p.numbers else ()
+    made = _plans.get((key, *[repr(p.numbers[i]) for i in pinned]))
     if made is not None:
         return made
     again = code_of(cell), facts
@@ -193,10 +209,13 @@ def _planned(
     step = _masked(cell, xs) if masked else cell
     one = one if masked else _like(xs, one)
     try:
-        made = Plan(step, params, one, state, backend, wanted, outside)
+        made = Plan(step, params, one, state, backend, wanted, outside, pinned)
         _refusals.forget(again)
         made.reads = outside()  # it may have made something that it needed
         key = made.reads, facts
+        pinned = tuple(sorted(made.program.pinned))
+        if pinned:
+            remember(_pinned, key, pinned)
     except Unsettled as refusal:
         return _refusals.note(again, refusal)
     except Untraceable as refusal:
@@ -206,9 +225,7 @@ def _planned(
             f"This happened while {_name(cell)} was compiled. MINIGRAD_FUSED=0 runs it without."
         )
         raise
-    if len(_plans) >= _MOST_PLANS:
-        del _plans[next(iter(_plans))]
-    _plans[key] = made
+    remember(_plans, (key, *[repr(p.numbers[i]) for i in pinned]), made)
     return made
 
 

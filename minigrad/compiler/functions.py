@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from ..again import check_outside, replay
@@ -15,29 +15,32 @@ from ..tensor import Tensor, alias, wrap
 from .identity import identity
 from .leading import Shape, leading_axes, shared_shape, treats_alike
 from .lookup import code_of
-from .purity import Read, Refusals, Unsettled
+from .purity import Read, Refusals, Unsettled, remember
 from .rows import RowCall, RowPlan, even_rows
+from .scalars import may_change
 from .structure import Structure
 from .trace import Program, trace
 
 # Rows of so many numbers are left as they are; others are cut anew, where that can be.
 _NARROW, _WIDE = 128, 4096
-_MOST = 2000  # plans and calls that are remembered; then the oldest is forgotten
 _plans: dict[Any, RowPlan] = {}  # by the widths of the inputs
 _calls: dict[Any, RowCall | str] = {}  # by their shapes
-_refusals = Refusals(_MOST)
+_pinned: dict[Any, tuple[int, ...]] = {}  # which numbers are constants, as they are looked at
+_refusals = Refusals()
 
 
 class Arguments:
-    """What a function is called with: its tensors, and all the rest.
+    """What a function is called with: its tensors, its numbers, and all the rest.
 
-    `facts` is equal for arguments that differ in their tensors alone.
+    `numbers` are the floats of which a kernel may take any value; `facts` is equal for arguments
+    that differ in their tensors and numbers alone.
     """
 
     def __init__(self, args: tuple[Any, ...], settings: dict[str, Any]) -> None:
         values = (*args, *settings.values())
         self._names, self._count = tuple(settings), len(args)
         self.tensors: list[Tensor] = []
+        self.numbers: list[float] = []
         self._objects: Structure | None = None  # if some are within containers or objects
         self.facts: Any = (self._count, self._names)
         rest: list[Any] = []
@@ -45,6 +48,9 @@ class Arguments:
             if isinstance(x, Tensor):
                 self.tensors.append(x)
                 rest.append(Tensor)
+            elif may_change(x):
+                self.numbers.append(x)
+                rest.append(float)
             elif x.__class__ in PLAIN:
                 rest.append((x.__class__, repr(x)))  # 0.0 and -0.0 differ
             else:
@@ -52,13 +58,14 @@ class Arguments:
                 return
         self._values: Any = [None if isinstance(x, Tensor) else x for x in values]
         self._places = [i for i, x in enumerate(rest) if x is Tensor]
+        self._number_places = [i for i, x in enumerate(rest) if x is float]
         self.facts = (*self.facts, *rest)
 
     def _open(self, values: tuple[Any, ...]) -> None:
         """Some tensors are within containers or objects."""
         self._objects = self._values = Structure(values)
-        self._places = []
-        self.tensors = self._values.tensors
+        self._places = self._number_places = []
+        self.tensors, self.numbers = self._values.tensors, self._values.numbers
         self.facts = (*self.facts, self._values.signature)
 
     def outside(self, function: Callable[..., Any], args: Any, settings: dict[str, Any]) -> Any:
@@ -88,16 +95,26 @@ class Arguments:
         by_place = dict(places) if len(known) >= self._count else {}
         return [by_place.get(place, f"number {place}") for place in self._places]
 
-    def rebuilt(self, tensors: Iterable[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments with these in place of the tensors."""
+    def rebuilt(
+        self, tensors: Iterable[Any], numbers: Sequence[Any] | None = None
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments with these in place of the tensors, and maybe of the numbers."""
         if isinstance(self._values, Structure):
-            values = list(self._values.rebuild(list(tensors)))
+            values = list(self._values.rebuild(list(tensors), numbers))
         else:
             values = list(self._values)
             for place, t in zip(self._places, tensors, strict=True):
                 values[place] = alias(t)
+            if numbers is not None:
+                for place, x in zip(self._number_places, numbers, strict=True):
+                    values[place] = x
         count = self._count
         return tuple(values[:count]), dict(zip(self._names, values[count:], strict=True))
+
+    def check(self) -> None:
+        """Refuse if what was rebuilt was written to."""
+        if self._objects is not None:
+            self._objects.check()
 
 
 def fused_call(function: RowFunction, args: Any, settings: Any, backend: Any) -> Any:
@@ -117,7 +134,9 @@ def fused_call(function: RowFunction, args: Any, settings: Any, backend: Any) ->
         key = given.outside(function.function, args, settings), backend
     except Untraceable as unknown:
         return str(unknown)  # as it is now: what it reads may be another thing at the next call
-    call = _calls.get((key, facts))
+    numbers = given.numbers
+    pinned = _pinned.get(key, ()) if numbers else ()
+    call = _calls.get((key, facts, *[repr(numbers[i]) for i in pinned]))
     if call is None:
 
         def outside() -> Any:
@@ -128,10 +147,11 @@ def fused_call(function: RowFunction, args: Any, settings: Any, backend: Any) ->
         return call
     assert isinstance(call, RowCall)
     arrays = [t._data for t in tensors]
-    ys, saved = call.forward(arrays)
+    scalars = call.plan.program.scalars(numbers)
+    ys, saved = call.forward(arrays, scalars)
     node = None
     if tracks and any(call.plan.differentiable):
-        node = _node(function, call, given, ys, saved, backend)
+        node = _node(function, call, given, ys, saved, scalars, backend)
         given.release()  # the node has their arrays, as long as they are needed
     program = call.plan.program
     if isinstance(program.ys_like, Tensor):
@@ -156,7 +176,7 @@ def _op(function: RowFunction) -> PlainOp:
 
 def _input_names(node: Node) -> tuple[int, list[str]]:
     """The inputs, which are the first of what a node has saved, by their parameters' names."""
-    function, _, given, _ = node.settings
+    function, _, given, *_ = node.settings
     return 0, given.names(function)
 
 
@@ -166,6 +186,7 @@ def _node(
     given: Arguments,
     ys: Sequence[Any],
     saved: Sequence[Any],
+    scalars: Sequence[Any],
     backend: Any,
 ) -> Node:
     """The call's place in the graph."""
@@ -176,12 +197,12 @@ def _node(
     node.shape = ys[0].shape if single else [y.shape for y in ys]
     node.dtype = next(y.dtype for y in ys if y.dtype.kind == "f")
     node.saved = (*(t._data for t in given.tensors), *saved)
-    node.settings = (function.function, call, given, single)
+    node.settings = (function.function, call, given, scalars, single)
     return node
 
 
 def _backward(node: Node, saved: Any, g: Any, work: Any) -> None:
-    function, call, given, single = node.settings
+    function, call, given, scalars, single = node.settings
     count = len(node.edges)
     gs = [g] if single else g
     if work.builds_graph:
@@ -196,7 +217,7 @@ def _backward(node: Node, saved: Any, g: Any, work: Any) -> None:
 
         replay(again, gs, node, work)
         return
-    for i, part in call.backward(saved[:count], saved[count:], gs).items():
+    for i, part in call.backward(saved[:count], saved[count:], gs, scalars).items():
         edge = node.edges[i]
         assert edge is not None
         if edge not in work.grads:
@@ -240,7 +261,8 @@ def _planned(
             f"This happened while {function.name} was compiled. MINIGRAD_FUSED=0 runs it without."
         )
         raise
-    remember(_calls, (key, facts), made)
+    numbers = [repr(given.numbers[i]) for i in _pinned.get(key, ())]
+    remember(_calls, (key, facts, *numbers), made)
     return made
 
 
@@ -261,18 +283,24 @@ def _made(
         (flag, shape[-1] if flag else shape, *rest)
         for flag, (shape, *rest) in zip(flags, facts, strict=True)
     )
-    plan = _plans.get((key, len(lead), widths))
+    pinned = _pinned.get(key, ())
+    plan = _plans.get((key, len(lead), widths, *[repr(given.numbers[i]) for i in pinned]))
     if plan is None or not treats_alike(cell, plan.program, lead, [shapes[i] for i in order]):
-        plan = RowPlan(_traced(cell, given, outside, flags, lead), wanted, backend)
+        plan = RowPlan(_traced(cell, given, outside, flags, lead, pinned), wanted, backend)
         if not treats_alike(cell, plan.program, lead, [shapes[i] for i in order]):
             raise Untraceable("it does not treat its leading axes as rows, all alike")
-        remember(_plans, (key, len(lead), widths), plan)
+        pinned = tuple(sorted(plan.program.pinned))
+        if pinned:
+            remember(_pinned, key, pinned)
+        values = [repr(given.numbers[i]) for i in pinned]
+        remember(_plans, (key, len(lead), widths, *values), plan)
     whole = next(shape for shape, flag in zip(shapes, flags, strict=True) if flag)
     width = even_rows(math.prod(whole))
     if width is None or _NARROW <= whole[-1] <= _WIDE or not plan.is_elementwise:
         return RowCall(plan, order, lead)
     rows = (math.prod(whole) // width, width)
-    plan = RowPlan(_traced(cell, given, outside, flags, rows[:1], width), wanted, backend)
+    program = _traced(cell, given, outside, flags, rows[:1], plan.program.pinned, width)
+    plan = RowPlan(program, wanted, backend)
     return RowCall(plan, order, rows[:1], whole)
 
 
@@ -283,10 +311,13 @@ class _Cell:
         self.__name__ = function.__name__
         self._function, self._given, self._order = function, given, order
 
-    def __call__(self, shared: Any, rows: Any, state: Any) -> tuple[Any, Any]:
+    def __call__(self, params: Any, rows: Any, state: Any) -> tuple[Any, Any]:
+        shared, numbers = params
         tensors = sorted(zip(self._order, (*shared, *rows), strict=True), key=lambda pair: pair[0])
-        args, settings = self._given.rebuilt([t for _, t in tensors])
-        return self._function(*args, **settings), ()
+        args, settings = self._given.rebuilt([t for _, t in tensors], numbers)
+        result = self._function(*args, **settings)
+        self._given.check()
+        return result, ()
 
 
 def _traced(
@@ -295,6 +326,7 @@ def _traced(
     outside: Read,
     flags: Sequence[bool],
     lead: Shape,
+    pinned: Collection[int],
     width: int | None = None,
 ) -> Program:
     """The program of rows, of their own width or of another."""
@@ -303,11 +335,4 @@ def _traced(
     for t, flag in zip(given.tensors, flags, strict=True):
         shape = (math.prod(lead), width or t.shape[-1]) if flag else shared_shape(t.shape)
         (rows if flag else shared).append(wrap(t._data.reshape(shape), t.backend))
-    return trace(cell, tuple(shared), tuple(rows), (), outside)
-
-
-def remember(memory: dict[Any, Any], key: Any, value: Any) -> None:
-    """Keep a value, and not too many of them."""
-    if len(memory) >= _MOST:
-        del memory[next(iter(memory))]
-    memory[key] = value
+    return trace(cell, (tuple(shared), given.numbers), tuple(rows), (), outside, pinned)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from ..messages import Untraceable
@@ -32,8 +32,9 @@ class Plan:
         backend: Any,
         wanted: Sequence[bool],
         outside: Read | None = None,
+        pinned: Collection[int] | None = None,
     ) -> None:
-        self.program = program = trace(cell, params, xs, state, outside)
+        self.program = program = trace(cell, params, xs, state, outside, pinned)
         self.inputs = [*program.params, *program.xs, *program.state]
         dtypes = sorted({v.dtype.name for v in self.inputs if v.dtype.kind == "f"})
         if len(dtypes) != 1:
@@ -59,9 +60,9 @@ class Plan:
             self._forward[True] = self._text.made(self._saved)
 
     def forward(self, keep: bool) -> Callable[..., Any]:
-        """What runs it: (T, N, reverse, *inputs) gives (ys, last, saved); see `ForwardText`.
+        """What runs it: (T, N, reverse, *inputs, *numbers) gives (ys, last, saved).
 
-        Without `keep` it saves nothing for a backward pass.
+        See `ForwardText`. Without `keep` it saves nothing for a backward pass.
         """
         if keep not in self._forward:
             self._forward[keep] = self._forward_text(keep).made([])
@@ -70,7 +71,7 @@ class Plan:
     def backward(self, wanted: tuple[bool, ...]) -> Callable[..., Any]:
         """What gives the gradients of the inputs that are `wanted`; see `BackwardText`.
 
-        It is called with (T, N, not reverse, saved, *g).
+        It is called with (T, N, not reverse, saved, numbers, *g).
         """
         if wanted not in self._backward:
             self._backward[wanted] = self._backward_text(wanted).made(self._saved)

@@ -147,7 +147,7 @@ class _HostText(Text):
 
 
 class ForwardText(_HostText):
-    """The function `forward(T, N, descending, *inputs)`, which gives (ys, last, saved).
+    """The function `forward(T, N, descending, *inputs, *numbers)`, which gives (ys, last, saved).
 
     ys : the outputs, (T, N, ...) each.
     last : the final state's parts, (N, ...) each.
@@ -162,6 +162,7 @@ class ForwardText(_HostText):
         self.names |= {(STEPS, v): f"x{i}" for i, v in enumerate(program.xs)}
         starts = [f"h{i}" for i in range(len(program.state))]
         self._inputs = [*self.names.values(), *starts]
+        self._inputs += [self.names.setdefault((ONCE, v), n) for v, n in _numbers(program)]
 
         self.batch(ONCE, laid.once)
         self.batch(ROWS, laid.before)
@@ -198,7 +199,7 @@ class ForwardText(_HostText):
 
 
 class BackwardText(_HostText):
-    """The function `backward(T, N, descending, saved, *g)`, which gives the inputs' gradients.
+    """The function `backward(T, N, descending, saved, numbers, *g)`, of the inputs' gradients.
 
     g : the cotangents of the outputs and of the last state's parts; None stands for zeros.
 
@@ -220,6 +221,7 @@ class BackwardText(_HostText):
         super().__init__(program, xp)
         self.saved: dict[str, None] = {}
         self._forward = forward
+        self.names |= {(ONCE, v): name for v, name in _numbers(program)}
         self._g = [f"g{i}" for i in range(len(program.g_ys) + len(program.g_state))]
         for value, name in zip(program.g_ys, self._g, strict=False):
             zeros = f"{self.op('zeros')}({_shape('T', value)}, {self.dtype(value)})"
@@ -261,9 +263,12 @@ class BackwardText(_HostText):
 
     def made(self, saved: Iterable[str]) -> Callable[..., Any]:
         """The function; `saved` are the names of what it is given."""
+        numbers = [name for _, name in _numbers(self.program)]
+        if numbers:
+            self.lines.insert(0, f"{listed(numbers)} = numbers")
         self.lines.insert(0, f"{listed(saved)} = saved")
         self.lines.append(f"return {listed(self._found)}")
-        return self.function("backward", ["T", "N", "descending", "saved", *self._g])
+        return self.function("backward", ["T", "N", "descending", "saved", "numbers", *self._g])
 
 
 def _widths(value: Value) -> list[str]:
@@ -274,3 +279,8 @@ def _widths(value: Value) -> list[str]:
 def _shape(count: str, value: Value) -> str:
     """The shape of so many steps of a value."""
     return listed([count, "N", *_widths(value)])
+
+
+def _numbers(program: Program) -> list[tuple[Value, str]]:
+    """The numbers that a program takes, with their names."""
+    return [(value, f"n{i}") for i, value in enumerate(program.numbers)]

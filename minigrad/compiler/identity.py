@@ -109,9 +109,10 @@ class _Walk(Walk):
         if does.writes or does.imports or does.changed:
             _check_acts(code, does, known)
         parts: list[Any] = [code]
-        for given in (f.__defaults__, f.__kwdefaults__, f.__dict__):
+        own = lookup.own_attributes(f) if f.__dict__ else None
+        for given in (f.__defaults__, f.__kwdefaults__, own):
             parts.append(self.value(given) if given else None)
-        scope, built_in = f.__globals__, f.__builtins__
+        scope, built_in = f.__globals__, f.__builtins__  # type: ignore[attr-defined]
         for name, path in does.globals:
             found = scope[name] if name in scope else built_in.get(name, ABSENT)
             if len(path) == 1 and found.__class__ is types.ModuleType:

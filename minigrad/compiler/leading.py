@@ -63,8 +63,9 @@ def treats_alike(
         shape = (*(axes if value.has_rows else shape[:-1]), *value.shape[-1:])
         inputs.append(Tensor(backend.input(value.name, shape, value.dtype), backend))
     count = len(program.params)
+    params = tuple(inputs[:count]), program.symbols
     try:
-        y, _ = _called(backend, cell, tuple(inputs[:count]), tuple(inputs[count:]), ())
+        y, _ = _called(backend, cell, params, tuple(inputs[count:]), ())
     except Untraceable:
         return False
     ys, count = [t._data for t in _parts(y)], len(axes)
@@ -89,6 +90,8 @@ def _listing(program: Program, ys: Sequence[Value], rows: Sequence[Any], count: 
 
 def _setting(key: str, setting: Any, value: Value) -> Any:
     """A setting of an op; axes are counted from the last."""
+    if value.is_number:
+        return setting
     ndim = value.inputs[0].ndim
     if key == "axes":
         return [axis - ndim for axis in setting]

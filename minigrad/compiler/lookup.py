@@ -60,6 +60,14 @@ def code_of(f: Any) -> Any:
             return Same(type(f))
 
 
+def own_attributes(f: types.FunctionType) -> dict[str, Any]:
+    """A function's attributes without those that `functools.wraps` took from another."""
+    theirs = held(f.__dict__.get("__wrapped__"))
+    own = {k: v for k, v in f.__dict__.items() if theirs.get(k, ABSENT) is not v}
+    own.pop("__wrapped__", None)
+    return own
+
+
 def is_settled(f: types.FunctionType) -> bool:
     """Whether a function and all that it reads is taken to stay as it is."""
     if f.__closure__ is not None:

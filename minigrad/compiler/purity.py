@@ -6,7 +6,7 @@ there, it is traced twice, and the two programs are compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +19,23 @@ if TYPE_CHECKING:
 Read = Callable[[], Any]  # gives what a function reads from outside, as something to compare
 
 
+# Plans and the like that are remembered; then the oldest is forgotten.
+MOST = 1000
+
+
 class Unsettled(Untraceable):
     """A refusal whose reason may not be there at the next call."""
 
 
-def settled(run: Callable[[bool], Program], outside: Read) -> Program:
+def settled(
+    run: Callable[[bool], Program], outside: Read, numbers: Sequence[float] = ()
+) -> Program | None:
     """The program that `run` gives, if it gives the same again and leaves all as it was.
 
-    `run` is asked for a backward step, too, or (to compare) for the forward step alone. Something
-    that is only made when it is first needed may be made: then the function is traced once more.
+    `run` is asked for a backward step, too, or (to compare) for the forward step alone, and with
+    the numbers as constants. Something that is only made when it is first needed may be made: then
+    the function is traced once more. None if numbers as arguments give another program than
+    constants.
     """
     before, first = outside(), None
     for _ in range(3):
@@ -37,8 +45,10 @@ def settled(run: Callable[[bool], Program], outside: Read) -> Program:
             before, first = after, None
         elif first is None:
             first = program
-        elif is_same(first, program):
+        elif is_same(first, program, numbers):
             return first
+        elif len(first.pinned) < len(numbers):
+            return None
         else:
             raise Unsettled(
                 "two traces of it differ: it depends on something that changes between calls"
@@ -46,9 +56,11 @@ def settled(run: Callable[[bool], Program], outside: Read) -> Program:
     raise Unsettled("it changes what it reads from outside, and a kernel would not")
 
 
-def is_same(first: Program, second: Program) -> bool:
-    """Whether two programs compute the same from the same."""
+def is_same(first: Program, second: Program, numbers: Sequence[float] = ()) -> bool:
+    """Whether two programs compute the same from the same; the second has `numbers` in it."""
     inputs = zip(_inputs(first), _inputs(second), strict=True)
+    values = first.scalars(numbers) if numbers else []
+    known = dict(zip(first.numbers, values, strict=bool(numbers)))
     same: dict[tuple[Value, Value], bool] = dict.fromkeys(inputs, True)
     pairs = [*zip(first.ys, second.ys, strict=False)]
     pairs += zip(first.new_state, second.new_state, strict=True)
@@ -60,14 +72,27 @@ def is_same(first: Program, second: Program) -> bool:
             continue
         same[pair] = True
         a, b = pair
+        if a.is_number and b.is_number and (a.settings, a.dtype) == (b.settings, b.dtype):
+            continue
+        if a in known and b.op == "full" and not b.shape:  # of a number made an array
+            if a.dtype != b.dtype or not _is_equal(known[a], b.dtype.type(b.args[0])):
+                return False
+            continue
         if _facts(a) != _facts(b) or "input" in (a.op, b.op):
             return False
         for x, y in zip(a.args, b.args, strict=True):
             if isinstance(x, Value) and isinstance(y, Value):
                 pairs.append((x, y))
+            elif isinstance(x, Value) and x in known and isinstance(y, float):
+                if not _is_equal(known[x], x.dtype.type(y)):
+                    return False
             elif type(x) is not type(y) or repr(x) != repr(y):
                 return False
     return True
+
+
+def _is_equal(a: Any, b: Any) -> bool:
+    return a.tobytes() == b.tobytes()
 
 
 def _inputs(program: Program) -> Iterator[Value]:
@@ -82,8 +107,7 @@ def _facts(value: Value) -> Any:
 class Refusals:
     """Reasons that may not hold for ever: after 1, 2, 4, 8 and so on calls it is tried again."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._held: dict[Any, tuple[str, int, int]] = {}  # reason, calls to wait, wait after that
 
     def reason(self, key: Any) -> str | None:
@@ -97,11 +121,16 @@ class Refusals:
     def note(self, key: Any, refusal: Unsettled) -> str:
         """Remember a refusal; its reason."""
         _, _, wait = self._held.pop(key, ("", 0, 1))
-        if len(self._held) >= self._most:
-            del self._held[next(iter(self._held))]
-        self._held[key] = str(refusal), wait, 2 * wait
+        remember(self._held, key, (str(refusal), wait, 2 * wait))
         return str(refusal)
 
     def forget(self, key: Any) -> None:
         """It was not refused."""
         self._held.pop(key, None)
+
+
+def remember(memory: dict[Any, Any], key: Any, value: Any) -> None:
+    """Keep a value, and not too many of them."""
+    while len(memory) >= MOST and key not in memory:
+        memory.pop(next(iter(memory), None), None)
+    memory[key] = value

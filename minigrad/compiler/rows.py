@@ -245,10 +245,12 @@ class RowCall:
     def _room(self, value: Value) -> tuple[Value, Shape, Shape, Any]:
         return value, self._shape(value), self._view(value), value.dtype
 
-    def forward(self, arrays: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-        """The results, and the arrays of the values in `saved`."""
+    def forward(
+        self, arrays: Sequence[Any], numbers: Sequence[Any] = ()
+    ) -> tuple[list[Any], list[Any]]:
+        """The results, and the arrays of the values in `saved`; `numbers` are the program's."""
         plan, xp = self.plan, self.plan.xp
-        known = self._known(arrays)
+        known = self._known(arrays, numbers)
         if plan.once.values:
             known.update(plan.once.run(known, self.rows))
         made, kept = {}, []
@@ -265,11 +267,15 @@ class RowCall:
         return ys, [made[v] if v in made else known[v] for v in self.saved]
 
     def backward(
-        self, arrays: Sequence[Any], saved: Sequence[Any], gs: Sequence[Any]
+        self,
+        arrays: Sequence[Any],
+        saved: Sequence[Any],
+        gs: Sequence[Any],
+        numbers: Sequence[Any] = (),
     ) -> dict[int, Any]:
         """Gradients of the wanted inputs, by position, from those of the results."""
         plan, xp, count = self.plan, self.plan.xp, len(self.plan.once.values)
-        known, made, kept = self._known(arrays), {}, []
+        known, made, kept = self._known(arrays, numbers), {}, []
         known.update(zip(plan.once.values, saved[:count], strict=True))
         for (value, view), array in zip(self._saved_rows, saved[count:], strict=True):
             known[value] = array.reshape(view)
@@ -293,9 +299,11 @@ class RowCall:
             made.update(plan.after.run(given, self.rows))
         return {i: made[g] if g in made else known[g] for i, g in self._grads}
 
-    def _known(self, arrays: Sequence[Any]) -> dict[Value, Any]:
+    def _known(self, arrays: Sequence[Any], numbers: Sequence[Any]) -> dict[Value, Any]:
         """The inputs as kernels take them: rows as (1, N, F)."""
-        return {value: arrays[i].reshape(view) for value, i, view in self._inputs}
+        known = {value: arrays[i].reshape(view) for value, i, view in self._inputs}
+        known.update(zip(self.plan.program.numbers, numbers, strict=True))
+        return known
 
 
 def even_rows(numbers: int) -> int | None:

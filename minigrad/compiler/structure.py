@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from operator import is_
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
@@ -12,9 +13,10 @@ from ..tensor import Tensor
 from .comparing import Unknown
 from .identity import identity
 from .lookup import attributes_of
+from .scalars import may_change
 
 _PLAIN: set[type] = {dict, list, tuple, SimpleNamespace}
-_Rebuild = Callable[[Sequence[Any]], Any]
+_Rebuild = Callable[[Sequence[Any], Sequence[Any]], Any]  # from tensors and numbers
 
 
 class Structure:
@@ -27,19 +29,22 @@ class Structure:
     Attributes
     ----------
     tensors : those in the value.
+    numbers : the floats in it of which a kernel may take any value.
     opened : by their id, the tensors, containers and objects in it that were looked into.
     has_classes : whether some of these are of classes of which more than attributes may be read.
-    signature : equal for all values that differ in their tensors alone. What objects find in their
-        classes is no part of it: `identity` looks at that.
+    signature : equal for all values that differ in their tensors and numbers alone. What objects
+        find in their classes is no part of it: `identity` looks at that.
     """
 
     def __init__(self, value: Any) -> None:
         self.tensors: list[Tensor] = []
+        self.numbers: list[float] = []
         self.opened: dict[int, Any] = {}
         self.has_classes = False
         self._names: list[str] = []
         self._places: dict[int, str] = {}  # by id, where a container or object was met first
         self._rest: list[Any] = []  # what is there besides tensors
+        self._copies: list[tuple[Any, list[Any]]] = []
         self._replaced = 0  # how many parts a rebuilt value has of its own
         self._rebuild = self._open(value, "", ())
         self.signature: Any = (tuple(self._names), tuple(self._rest))
@@ -55,9 +60,39 @@ class Structure:
             names = [f"{name}.{i}" for i in range(len(names))]
         return list(zip(names, self.tensors, strict=True))
 
-    def rebuild(self, tensors: Sequence[Any]) -> Any:
-        """The value with these in place of its tensors."""
-        return self._rebuild(tensors)
+    def rebuild(self, tensors: Sequence[Any], numbers: Sequence[Any] | None = None) -> Any:
+        """The value with these in place of its tensors, and maybe of its numbers."""
+        self._copies.clear()
+        return self._rebuild(tensors, self.numbers if numbers is None else numbers)
+
+    def check(self) -> None:
+        """Refuse if the containers and objects of the rebuilt value were written to."""
+        for made, before in self._copies:
+            now = _parts_of(made)
+            if len(now) != len(before) or not all(map(is_, now, before)):
+                raise Untraceable("it writes to its parameters, and a kernel would not")
+
+    def _noted(self, made: Any) -> Any:
+        """Remember what a new container or object is like."""
+        self._copies.append((made, _parts_of(made)))
+        return made
+
+    def _with_items(self, value: Any, items: dict[Any, _Rebuild], given: Any) -> Any:
+        """A copy of a dict, with new parts."""
+        made = copy.copy(value)
+        made.update({k: part(*given) for k, part in items.items()})
+        return self._noted(made)
+
+    def _with_attributes(self, value: Any, items: dict[str, _Rebuild], given: Any) -> Any:
+        """A copy of an object, with new parts."""
+        made = copy.copy(value)
+        held = getattr(made, "__dict__", {})
+        for name, part in items.items():
+            if name in held:
+                held[name] = part(*given)
+            else:  # a slot
+                object.__setattr__(made, name, part(*given))
+        return self._noted(made)
 
     def _open(self, value: Any, path: str, within: tuple[int, ...]) -> _Rebuild:
         if isinstance(value, Tensor):
@@ -66,7 +101,7 @@ class Structure:
             self._names.append(path)
             self.opened[id(value)] = value
             self._replaced += 1
-            return lambda tensors: tensors[place]
+            return lambda tensors, numbers: tensors[place]
         attributes: dict[str, Any] | None
         if isinstance(value, (dict, list, tuple)):
             attributes = None
@@ -78,7 +113,7 @@ class Structure:
                 return self._kept(value, path)
         if id(value) in within:  # it holds itself
             self._rest.append((path, self._places[id(value)]))
-            return lambda tensors: value
+            return lambda tensors, numbers: value
         within = (*within, id(value))
         if type(value) not in _PLAIN:
             self.has_classes = True
@@ -89,36 +124,42 @@ class Structure:
             self._rest.append((path, shared, type(value), tuple(attributes)))
             items = {k: self._open(v, f"{path}.{k}", within) for k, v in attributes.items()}
             if self._replaced == before:
-                return lambda tensors: value
-            return lambda tensors: _with_attributes(value, items, tensors)
+                return lambda tensors, numbers: value
+            return lambda *given: self._with_attributes(value, items, given)
         if isinstance(value, dict):
             names = tuple((type(key), repr(key)) for key in value)
             self._rest.append((path, shared, type(value), names))
             items = {k: self._open(v, f"{path}.{k}", within) for k, v in value.items()}
             if self._replaced == before:
-                return lambda tensors: value
-            return lambda tensors: _with_items(value, items, tensors)
+                return lambda tensors, numbers: value
+            return lambda *given: self._with_items(value, items, given)
         self._rest.append((path, shared, type(value), len(value)))
         fields = getattr(value, "_fields", range(len(value)))
         pairs = zip(fields, value, strict=True)
         parts = [self._open(v, f"{path}.{name}", within) for name, v in pairs]
         if self._replaced == before:
-            return lambda tensors: value
+            return lambda tensors, numbers: value
         make: Any = type(value)
         if hasattr(value, "_fields"):
-            return lambda tensors: make(*(part(tensors) for part in parts))
-        return lambda tensors: make(part(tensors) for part in parts)
+            return lambda *given: make(*(part(*given) for part in parts))
+        return lambda *given: self._noted(make(part(*given) for part in parts))
 
     def _kept(self, value: Any, path: str) -> _Rebuild:
         """What is no container: itself, if it can be compared."""
+        if may_change(value):
+            place = len(self.numbers)
+            self.numbers.append(value)
+            self._rest.append((path, "a number"))
+            self._replaced += 1
+            return lambda tensors, numbers: numbers[place]
         try:
             self._rest.append((path, identity(value, name=f"params{path}")))
         except Unknown as unknown:
             self._rest.append((path, type(value)))
             self._replaced += 1
             text = str(unknown)
-            return lambda tensors: Unusable(text)
-        return lambda tensors: value
+            return lambda tensors, numbers: Unusable(text)
+        return lambda tensors, numbers: value
 
 
 class Unusable:
@@ -139,23 +180,14 @@ class Unusable:
     __hash__ = __repr__ = __str__ = __format__ = _refuse
 
 
-def _with_items(value: dict[Any, Any], items: dict[Any, _Rebuild], tensors: Any) -> Any:
-    """A copy of a dict, with new parts."""
-    made = copy.copy(value)
-    made.update({k: part(tensors) for k, part in items.items()})
-    return made
-
-
-def _with_attributes(value: Any, items: dict[str, _Rebuild], tensors: Any) -> Any:
-    """A copy of an object, with new parts."""
-    made = copy.copy(value)
-    held = getattr(made, "__dict__", {})
-    for name, part in items.items():
-        if name in held:
-            held[name] = part(tensors)
-        else:  # a slot
-            object.__setattr__(made, name, part(tensors))
-    return made
+def _parts_of(made: Any) -> list[Any]:
+    """All that a container or an object holds."""
+    if isinstance(made, dict):
+        return [*made, *made.values()]
+    if isinstance(made, (list, tuple)):
+        return list(made)
+    found = attributes_of(made) or {}
+    return [*found, *found.values()]
 
 
 def read_outside(cell: Any, params: Any, xs: Any, state: Any, p: Structure | None = None) -> Any:

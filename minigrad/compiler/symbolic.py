@@ -17,6 +17,7 @@ import numpy as np
 
 from ..messages import Untraceable, is_within
 from ..ops.axes import axis_tuple, kept, one_axis
+from .scalars import Number, is_number
 from .sizes import Dim, form_of
 from .values import ELEMENTWISE, REDUCTIONS, TRUTH, Traced, Value, no_numbers
 
@@ -42,11 +43,13 @@ class SymbolicBackend:
     device = "none"
     is_host = True
     array_type = Traced
+    exponents_decide = True  # on the text of a power: they are constants
     compile_loop = None  # what is traced is part of a kernel already
 
     def __init__(self) -> None:
         self.values: list[Value] = []
         self.calls: FrameType | None = None  # who calls the cell, while it runs
+        self.numbers: dict[tuple[str, Any], Value] = {}  # that kernels take, by text and dtype
         self.equal_sizes: list[tuple[int, int]] = []  # pairs that the cell needs to be equal
         self._known: dict[Any, Value] = {}
         for name in ELEMENTWISE:
@@ -143,11 +146,17 @@ class SymbolicBackend:
 
     # --- ops -------------------------------------------------------------------------------
 
-    def _elementwise(self, name: str, *args: Any) -> Value:
+    def _elementwise(self, name: str, *args: Any) -> Any:
         arrays = [arg for arg in args if isinstance(arg, Value)]
+        if any(map(is_number, args)):
+            args = self._with_numbers(name, args, arrays)
         for arg in args:
             if not isinstance(arg, (Value, int, float)):
                 raise Untraceable(f"{name} meets a {type(arg).__name__} from outside of it")
+        if not arrays:  # of numbers alone: a number
+            if not hasattr(np, name):
+                raise Untraceable(f"it computes {name} of a number; compute it outside of it")
+            return getattr(np, name)(*args).item()
         shape = self._broadcast(*(x.shape for x in arrays))
         if name in TRUTH:
             dtype: Any = np.dtype(bool)
@@ -158,6 +167,29 @@ class SymbolicBackend:
             if dtype.kind != "f" and name in _FLOATING:
                 dtype = np.dtype("float64")
         return self.make(name, args, shape, dtype)
+
+    def _with_numbers(self, name: str, args: tuple[Any, ...], arrays: list[Value]) -> Any:
+        """The arguments with values for the numbers that may be others at the next call."""
+        for place, x in enumerate(args):
+            # An exponent decides on the text; and of numbers alone nothing is an array.
+            if is_number(x) and (
+                not arrays or (name == "power" and place == 1 and self.exponents_decide)
+            ):
+                x.look()
+        numbers = args[1:] if name == "where" else args
+        kinds = [
+            x.dtype if isinstance(x, Value) else 0.0 if is_number(x) else _plain(x) for x in numbers
+        ]
+        dtype = np.result_type(*kinds)  # a number takes on the dtype of what it meets
+        return [self.number(x, dtype) if is_number(x) else x for x in args]
+
+    def number(self, x: Number, dtype: Any) -> Value:
+        """An input for a number that may be another at the next call."""
+        key = x.text, np.dtype(dtype)
+        if key not in self.numbers:
+            self.numbers[key] = made = self.input(f"number{len(self.numbers)}", (), dtype)
+            made.settings["number"] = x.text
+        return self.numbers[key]
 
     def _reduce(self, name: str, x: Value, axis: Any = None, keepdims: bool = False) -> Value:
         axes = axis_tuple(axis, x.ndim)
@@ -184,6 +216,8 @@ class SymbolicBackend:
         """A value is an array; so is a number, of no axes."""
         if isinstance(value, Value):
             return value
+        if is_number(value):
+            return self.number(value, dtype or np.float64)
         return self.from_host(np.asarray(value, dtype))
 
     def from_host(self, array: np.ndarray) -> Value:
@@ -196,8 +230,10 @@ class SymbolicBackend:
         """Positions are numbers, too."""
         raise Untraceable("it picks elements by their positions; only slices can be compiled")
 
-    def full(self, shape: Any, value: float, dtype: Any = None) -> Value:
+    def full(self, shape: Any, value: Any, dtype: Any = None) -> Value:
         """The same number everywhere."""
+        if is_number(value):
+            return self.broadcast_to(self.number(value, dtype), shape)
         return self.make("full", (_plain(value),), shape, dtype)
 
     def zeros(self, shape: Any, dtype: Any) -> Value:

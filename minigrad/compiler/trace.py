@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 from ..backend import BackendError, use_backend
@@ -17,6 +18,7 @@ from ..messages import Untraceable, refusals
 from ..scan import _layout, _like, _parts
 from ..tensor import Tensor, alias
 from .purity import Read, settled
+from .scalars import Looked, evaluator, symbols
 from .sizes import Dim, Polynomial, form_of, form_text, solve, substituted
 from .structure import Structure, read_outside
 from .symbolic import Renamed, SymbolicBackend
@@ -46,6 +48,23 @@ class Program:
     ys_like: Any  # what the cell returned as its output
     names: dict[str, Polynomial]  # what the equations between sizes say of their names
     sizes: dict[str, int]  # those that were traced, by name; N stands for any number
+    # Inputs, too: numbers that may be others at the next call; what stood for each of those in the
+    # parameters, a `Number` or itself; and which of them had to be constants.
+    numbers: list[Value] = field(default_factory=list)
+    symbols: list[Any] = field(default_factory=list)
+    pinned: frozenset[int] = frozenset()
+
+    def scalars(self, numbers: Sequence[float]) -> list[Any]:
+        """The values of its `numbers`, as NumPy's, from the numbers in the parameters."""
+        return self.as_scalars(self._computed(numbers)) if self.numbers else []
+
+    def as_scalars(self, numbers: Sequence[float]) -> list[Any]:
+        """The values of its `numbers` in their dtypes."""
+        return [v.dtype.type(x) for v, x in zip(self.numbers, numbers, strict=True)]
+
+    @cached_property
+    def _computed(self) -> Callable[..., list[Any]]:
+        return evaluator([value.settings["number"] for value in self.numbers])
 
     def size_text(self, size: int) -> str:
         """A size in the names that say most: H rather than the width of some weight by 4."""
@@ -127,6 +146,7 @@ def trace(
     xs: Any,
     state: Any,
     outside: Read | None = None,
+    pinned: Collection[int] | None = None,
 ) -> Program:
     """The program of one step of `cell`, forwards and backwards.
 
@@ -140,6 +160,8 @@ def trace(
     state : a tensor (N, ...) or a (named) tuple of them.
     outside : what gives all that the cell reads from outside, to see that tracing changes nothing;
         by default it is looked up.
+    pinned : which of the floats in `params` are constants of the program, by their number; the
+        others are inputs, except those that the cell looks at. None: all are constants.
 
     Raises
     ------
@@ -175,17 +197,34 @@ def trace(
       -> d state: v15
     """
     known: dict[str, str | None] = {}
+    numbers = Structure(params).numbers
+    everything = frozenset(range(len(numbers)))
+    constants = everything if pinned is None else frozenset(pinned)
 
     def run(backwards: bool) -> Program:
+        nonlocal constants
         while True:
+            fixed = constants if backwards else everything
             try:
-                return _traced(cell, params, xs, state, known, backwards)
+                return _traced(cell, params, xs, state, known, fixed, backwards)
             except Renamed as axis:
                 if axis.axis in known:
                     raise Untraceable(f"its sizes contradict each other: {axis}") from None
                 known[axis.axis] = axis.meaning
+            except Looked as look:
+                constants |= look.places or everything
+            except Untraceable:
+                if fixed == everything:
+                    raise
+                constants = everything
 
-    return settled(run, outside or (lambda: read_outside(cell, params, xs, state)))
+    outside = outside or (lambda: read_outside(cell, params, xs, state))
+    program = settled(run, outside, numbers)
+    if program is None:
+        constants = everything
+        program = settled(run, outside, numbers)
+    assert program is not None  # with constants alone there is nothing else to give
+    return program
 
 
 def _traced(
@@ -194,6 +233,7 @@ def _traced(
     xs: Any,
     state: Any,
     known: dict[str, str | None],
+    pinned: frozenset[int],
     backwards: bool,
 ) -> Program:
     """The program, where `known` says which axes have another name, or None."""
@@ -205,14 +245,16 @@ def _traced(
     state_in = [_row_input(backend, n, t, H, sizes) for n, t in _named("state", state)]
     xs_in = [_row_input(backend, n, t, I, sizes) for n, t in _named("xs", xs)]
     params_in = [_param_input(backend, n, t, sizes) for n, t in p.named("params")]
+    stand_ins = symbols(p.numbers, pinned)
     leaves = {value: _leaf(value, backend) for value in (*params_in, *xs_in, *state_in)}
     y, new = _called(
         backend,
         cell,
-        p.rebuild([leaves[v] for v in params_in]),
+        p.rebuild([leaves[v] for v in params_in], stand_ins),
         _like(xs, [alias(leaves[v]) for v in xs_in]),
         _like(state, [alias(leaves[v]) for v in state_in]),
     )
+    p.check()
     ys, new_state = _parts(y), _parts(new)
     for before, after in zip(state_in, new_state, strict=True):
         backend.equal_sizes += zip(before.shape, after.shape, strict=True)
@@ -247,6 +289,9 @@ def _traced(
         y,
         names,
         sizes.of,
+        list(backend.numbers.values()),
+        stand_ins,
+        pinned,
     )
     if rows == 1:
         _check_one_row(cell, p, xs, state, program)
@@ -262,7 +307,7 @@ def _check_one_row(cell: Any, p: Structure, xs: Any, state: Any, program: Progra
         pairs = zip(values, one, strict=True)
         return [_leaf(backend.input(v.name, shape, v.dtype), backend) for v, shape in pairs]
 
-    params = p.rebuild(again(program.params))
+    params = p.rebuild(again(program.params), program.symbols)
     x, old = _like(xs, again(program.xs)), _like(state, again(program.state))
     y, new = _called(backend, cell, params, x, old)
     found = _listing(t._data for t in (*_parts(y), *_parts(new)))

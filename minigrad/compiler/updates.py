@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
-
-import numpy as np
 
 from ..fuse import why_composed
 from ..messages import Untraceable
-from .functions import remember
 from .identity import identity
 from .leading import Shape
 from .lookup import code_of
-from .purity import Read, Refusals, Unsettled, settled
+from .purity import Read, Refusals, Unsettled, remember, settled
 from .rows import RowCall, RowPlan, even_rows
+from .scalars import Number, evaluator, text_of
 from .schedule import depends
 from .sizes import Dim
 from .symbolic import SymbolicBackend
@@ -37,71 +34,18 @@ _NARROW = 32  # numbers in a row for which a pass over it does not pay
 TOO_LITTLE = f"it does fewer than {_LEAST_WORK} operations, for which a kernel does not pay"
 
 _plans: dict[Any, UpdatePlan | str] = {}
-_refusals = Refusals(1000)
-
-
-class Number:
-    """A Python number that may be another at each step: the text that computes it.
-
-    `of_option`: it is an option as it is, and not zero, for which there would be another plan.
-    """
-
-    __slots__ = ("_true", "text")
-    __array_ufunc__ = None
-
-    def __init__(self, text: str, of_option: bool = False) -> None:
-        self.text, self._true = text, of_option
-
-    def __bool__(self) -> bool:
-        return self._true or _unknown()
-
-    def __neg__(self) -> Number:
-        return Number(f"(-{self.text})")
-
-
-def _unknown(*_: Any) -> Any:
-    raise Untraceable("it looks at a number that may be another at each step")
-
-
-for _name in ("float", "int", "index", "eq", "ne", "lt", "le", "gt", "ge", "round", "abs"):
-    setattr(Number, f"__{_name}__", _unknown)
-
-
-def _arithmetic(symbol: str) -> tuple[Any, Any]:
-    def forward(self: Number, other: Any) -> Any:
-        text = _text(other)
-        return NotImplemented if text is None else Number(f"({self.text} {symbol} {text})")
-
-    def reflected(self: Number, other: Any) -> Any:
-        text = _text(other)
-        return NotImplemented if text is None else Number(f"({text} {symbol} {self.text})")
-
-    return forward, reflected
-
-
-def _text(x: Any) -> str | None:
-    """A number as Python text; None for anything else."""
-    if isinstance(x, Number):
-        return x.text
-    if isinstance(x, float) and not math.isfinite(x):
-        return f"float('{x}')"
-    return f"({x!r})" if isinstance(x, (int, float)) else None
-
-
-for _name, _symbol in {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "pow": "**"}.items():
-    _forward, _reflected = _arithmetic(_symbol)
-    setattr(Number, f"__{_name}__", _forward)
-    setattr(Number, f"__r{_name}__", _reflected)
+_refusals = Refusals()
 
 
 class _RuleBackend(SymbolicBackend):
     """The symbolic backend for a rule on one parameter."""
 
+    exponents_decide = False
+
     def __init__(self, like: Any) -> None:
         super().__init__()
         self._shape, self._dtype = like.shape, like.dtype
         self.arrays: list[Value] = []
-        self.numbers: dict[str, Value] = {}  # by their text
 
     def array(self) -> Value:
         """Another array of the shape of the parameter."""
@@ -114,17 +58,6 @@ class _RuleBackend(SymbolicBackend):
         if tuple(shape) != self._shape or dtype != self._dtype:
             return super().zeros(shape, dtype)
         return self.array()
-
-    def _elementwise(self, name: str, *args: Any) -> Value:
-        return super()._elementwise(name, *(self._number(arg) for arg in args))
-
-    def _number(self, x: Any) -> Any:
-        if not isinstance(x, Number):
-            return x
-        if x.text not in self.numbers:
-            name = f"number{len(self.numbers)}"
-            self.numbers[x.text] = self.input(name, (), self._dtype)
-        return self.numbers[x.text]
 
 
 class _RuleTrace:
@@ -150,14 +83,17 @@ class _RuleTrace:
         with tracing():
             result = rule(traced, *inputs, new, **symbols)
         self.arrays = [key for key, x in new.items() if isinstance(x, Value)]
-        self.texts = [*traced.numbers, *(self._new_number(key, x) for key, x in new.items())]
+        self.texts = [
+            *(text for text, _ in traced.numbers),
+            *(self._new_number(key, x) for key, x in new.items()),
+        ]
         self.keys = list(new)
         self.zeros = len(traced.arrays) - 2 - len(self.held)
         self.program = _program(traced, [result, *(new[key] for key in self.arrays)], p.shape)
 
     def _new_number(self, key: str, x: Any) -> str:
         """The text of a running value that is a number; nothing for one that is an array."""
-        text = "None" if key in self.arrays else _text(x)
+        text = "None" if key in self.arrays else text_of(x)
         if text is None:
             raise Untraceable(f"its running value {key!r} is a {type(x).__name__}")
         return text
@@ -179,27 +115,27 @@ class UpdatePlan:
             return traces[-1].program
 
         program = settled(run, outside)
+        assert program is not None
         trace = next(each for each in traces if each.program is program)
         if trace.texts != traces[-1].texts:
             raise Unsettled("two traces of it differ: its numbers change between calls")
         self._held, self._arrays, self._keys = trace.held, trace.arrays, trace.keys
-        self._numbers = eval(f"lambda state, options: [{', '.join(trace.texts)}]", {})
+        self._numbers = evaluator(trace.texts, "state, options")
         self._xp, self._zeros = xp, trace.zeros
-        self._where = np if all(x.settings["on_host"] for x in program.params) else xp
-        plan = RowPlan(program, [False] * (len(program.params) + len(program.xs)), xp)
+        plan = RowPlan(program, [False] * len(program.xs), xp)
         self.work = p.size * len(plan.laid.loop.body)
         lead = (p.size // program.sizes["I"],)
         self._call = RowCall(plan, range(len(plan.inputs)), lead, p.shape)
 
     def run(self, p: Any, g: Any, state: Settings, options: Settings) -> Any:
         """The parameter's new array; `state` takes on its new values."""
-        xp, count = self._xp, len(self._call.plan.program.params)
+        xp, program = self._xp, self._call.plan.program
+        count = len(program.numbers)
         numbers = self._numbers(state, options)
-        where = self._where
-        inputs = [_number_on(where, x, math.copysign(1, x), p.dtype) for x in numbers[:count]]
-        inputs += [p, g, *(state[key] for key in self._held)]
+        scalars = program.as_scalars(numbers[:count])
+        inputs = [p, g, *(state[key] for key in self._held)]
         inputs += [xp.zeros(p.shape, p.dtype) for _ in range(self._zeros)]
-        (result, *arrays), _ = self._call.forward(inputs)
+        (result, *arrays), _ = self._call.forward(inputs, scalars)
         new = dict(zip(self._keys, numbers[count:], strict=True))
         new.update(zip(self._arrays, arrays, strict=True))
         state.clear()
@@ -259,12 +195,6 @@ def _planned(
     return plan
 
 
-@lru_cache(maxsize=256)
-def _number_on(where: Any, x: float, sign: float, dtype: Any) -> Any:
-    """A number as an array of NumPy's or of a backend; `sign` tells -0.0 from 0.0."""
-    return where.full((1,), x, dtype)  # once for all parameters, and not moved there
-
-
 def _described(x: Any) -> str:
     shape = getattr(x, "shape", None)
     if shape is None:
@@ -293,7 +223,7 @@ def _stand_in(name: str, option: Any) -> Any:
 
 
 def _symbolic(text: str, x: Any) -> Any:
-    return Number(text, of_option=True) if isinstance(x, float) and x != 0 else x
+    return Number(text, is_true=True) if isinstance(x, float) and x != 0 else x
 
 
 def _program(traced: _RuleBackend, ys: list[Any], shape: Shape) -> Program:
@@ -314,9 +244,7 @@ def _program(traced: _RuleBackend, ys: list[Any], shape: Shape) -> Program:
         if not isinstance(y, Value) or y not in arrays or y.dtype != traced.arrays[0].dtype:
             raise Untraceable("its results are not of the parameter's shape and dtype")
     sizes = {"N": int(rows[0]), "I": width}
-    numbers, none = list(traced.numbers.values()), [set[Value]() for _ in ys]
-    # A device's kernel takes numbers as arguments; what is made of them alone is made there.
-    on_host = depends(traced.values, numbers) <= arrays.union(numbers)
-    for value in numbers:
-        value.settings["on_host"] = on_host
-    return Program(numbers, traced.arrays, [], ys, [], [], [], {}, none, ys, {}, sizes)
+    none = [set[Value]() for _ in ys]
+    program = Program([], traced.arrays, [], ys, [], [], [], {}, none, ys, {}, sizes)
+    program.numbers = list(traced.numbers.values())
+    return program

@@ -76,6 +76,11 @@ class Value:
         """The values among its arguments."""
         return [arg for arg in self.args if isinstance(arg, Value)]
 
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a Python number, which a kernel takes as an argument."""
+        return "number" in self.settings
+
     def __repr__(self) -> str:
         return f"<value {self.name or self.op} {self.shape}>"
 
