@@ -1,6 +1,7 @@
 """What a cell reads from outside is part of its kernel's key, or a refusal with its reason."""
 # ruff: noqa: NPY002 (NumPy's old random numbers are among what cells may read)
 
+import dataclasses
 import functools
 import itertools
 import os
@@ -312,6 +313,32 @@ def test_classes_of_parameters_may_change():
             Params.k = k
             for cell in (by_attribute, by_property, by_helper):
                 np.testing.assert_array_equal(scan(cell, p), np.full((T, N, H), 2 * k))
+
+
+@pytest.mark.parametrize("slots", [False, True])
+def test_parameters_in_a_data_class(slots):
+    @dataclasses.dataclass(slots=slots)
+    class Params:
+        w: mg.Tensor
+        k: float = 1.0
+
+        def scaled(self, h):
+            return h * self.w * self.k
+
+    def by_attributes(p, x, h):
+        return h * p.w * p.k, h
+
+    def by_method(p, x, h):
+        return p.scaled(h), h
+
+    def by_helper(p, x, h):
+        return by_method(p, x, h)
+
+    p = Params(mg.tensor(2.0))
+    for cell in (by_attributes, by_method, by_helper):
+        for p.k in (1.0, 3.0):
+            with fusing("require"):
+                np.testing.assert_array_equal(scan(cell, p), np.full((T, N, H), 2 * p.k))
 
 
 def test_a_class_of_the_state_may_change():

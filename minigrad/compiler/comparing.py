@@ -105,7 +105,7 @@ class Walk:
     def _other(self, x: Any) -> Any:
         kind = type(x)
         if id(x) in self.covered:
-            return self._classes()
+            return "a tensor" if isinstance(x, Tensor) else self._classes()
         if isinstance(x, Tensor):
             raise Unknown("it uses a tensor that is not among its arguments (%s)")
         if isinstance(x, GENERATORS) or str(getattr(x, "__module__", "")).startswith(RANDOM):
@@ -228,8 +228,10 @@ class Walk:
             if base is not c:
                 parts.append(self.class_(base))
                 continue
+            # A data class's own text asks which thread it is in.
+            made = _MADE | {"__repr__"} if "__dataclass_fields__" in vars(c) else _MADE
             for name, part in list(vars(c).items()):
-                if name not in _MADE:
+                if name not in made:
                     parts.append((name, self._part(part, f"{c.__name__}.{name}")))
         return tuple(parts)
 
