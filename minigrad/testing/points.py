@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
+from minigrad.ops.elementwise import abs_slope
 
 __all__ = ["POINTS", "Point"]
 
@@ -62,6 +63,10 @@ POINTS: dict[str, list[Point]] = {
         _point(mg.abs, [0.0, -2.0, nan, inf, -inf], [0.0, -1.0, nan, 1.0, -1.0]),
         _point(_slope(mg.abs), [0.0, -2.0], [nan, 0.0]),
         _point(_slope(lambda x: mg.abs(x) ** 2), [0.0, -2.0], [nan, 2.0]),
+    ],
+    "abs_slope": [
+        _point(abs_slope, [0.0, -2.0, nan, inf], [nan, 0.0, nan, 0.0]),
+        _point(_slope(abs_slope), [0.0, -2.0, nan], [nan, 0.0, nan]),
     ],
     "sign": [_point(mg.sign, [0.0, 5.0, inf, nan], [0.0, 0.0, 0.0, nan])],
     "sqrt": [
