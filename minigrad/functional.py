@@ -43,8 +43,7 @@ __all__ += ["gelu", "huber_loss", "l1_loss", "layer_norm", "leaky_relu", "linear
 __all__ += ["mse_loss", "nll_loss", "silu", "softmax"]
 
 
-# Where an activation that vanishes to the left does: all numbers below are taken as this one, since
-# 0 times an infinite one would be NaN. All float dtypes have it.
+# To the left of this number, which all float dtypes have, activations that vanish there have.
 _LOWEST = -1e4
 
 # --- activations ---------------------------------------------------------------------------
@@ -71,6 +70,11 @@ def softmax(x: Tensor, axis: int = -1) -> Tensor:
     return in_float32(lambda x: softmax_along(x, axis=axis), as_tensor(x))
 
 
+def _not_infinite(x: Tensor) -> Tensor:
+    """x, with what is multiplied by a zero in any case held finite: 0 times -inf is NaN."""
+    return where(x < _LOWEST, _LOWEST, x)
+
+
 @fuse
 def silu(x: Tensor) -> Tensor:
     """x * sigmoid(x), also called swish.
@@ -79,7 +83,7 @@ def silu(x: Tensor) -> Tensor:
     tensor([  0., 100.])
     """
     x = as_tensor(x)
-    return clip(x, _LOWEST, None) * sigmoid(x)
+    return _not_infinite(x) * sigmoid(x)
 
 
 @fuse
@@ -91,7 +95,7 @@ def gelu(x: Tensor) -> Tensor:
     >>> mg.gelu(mg.tensor([0.0, 100.0]))
     tensor([  0., 100.])
     """
-    x = clip(as_tensor(x), _LOWEST, None)
+    x = _not_infinite(as_tensor(x))
     return 0.5 * x * (1 + tanh(math.sqrt(2 / math.pi) * x * (1 + 0.044715 * square(x))))
 
 
@@ -115,7 +119,7 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
     tensor([-1.,  2.])
     """
     x = as_tensor(x)
-    return x * where(x > 0, 1, where(x <= 0, negative_slope, x))  # at NaN the slope is NaN, too
+    return x * where(x > 0, 1, where(x <= 0, negative_slope, x.detach()))
 
 
 # --- layers --------------------------------------------------------------------------------

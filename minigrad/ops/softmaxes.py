@@ -8,7 +8,7 @@ from ..op import op
 from .elementwise import exp
 from .indexing import scatter
 from .reductions import sum
-from .shape import broadcast_to, expand_dims
+from .shape import expand_dims
 
 __all__: list[str] = []  # users call what `minigrad.functional` makes of them
 
@@ -44,6 +44,10 @@ def log_softmax_along(xp, x, *, axis):
     """The logarithm of `softmax_along`, accurate where that is tiny."""
     if 0 in x.shape:
         return xp.exp(x)
+    return _logarithms(xp, x, axis)
+
+
+def _logarithms(xp: Any, x: Any, axis: int) -> Any:
     shifted, _ = _shifted(xp, x, axis)
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
 
@@ -78,18 +82,14 @@ def label_sum(xp, rows, *, index, share):
     return xp.sum(xp.getitem(rows, index)) * share
 
 
-def _at_labels(g: Any, like: Any, index: Any, share: float) -> Any:
-    each = broadcast_to(g * share, like.shape[:1])
-    return scatter(each, index=index, shape=like.shape)
-
-
-label_sum.vjp(rows=_at_labels)
+label_sum.vjp(rows=lambda g, like, index, share: scatter(g * share, index=index, shape=like.shape))
 
 
 @op
 def label_slopes(xp, rows, *, index):
     """The slopes of `label_losses`: `softmax_along` less 1 at each row's label."""
-    shares = _shares(xp, rows, -1)
+    # Not by `_shares`: a kernel would keep its powers of the loss for the slopes, not only totals.
+    shares = xp.exp(_logarithms(xp, rows, -1))
     return shares - xp.scatter(xp.ones(rows.shape[:1], rows.dtype), index, rows.shape)
 
 
