@@ -258,7 +258,9 @@ def test_methods_of_other_modules_are_refused():
     assert len(list(module.parameters())) == 2
 
 
-@pytest.mark.parametrize("key", [None, 1.5, Kind.A, object(), b"a", (1, None), print], ids=lambda key: type(key).__name__)
+@pytest.mark.parametrize(
+    "key", [None, 1.5, Kind.A, object(), b"a", (1, None), print], ids=lambda key: type(key).__name__
+)
 def test_keys_that_are_no_names_are_refused(key):
     module = nn.Module()
     with pytest.raises(TypeError, match=r"is under the key .*, which is no name, with a Param"):
