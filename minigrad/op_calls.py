@@ -85,11 +85,13 @@ def operands(op: Op, values: Any) -> tuple[Any, Any, tuple[Any, ...], tuple[Any,
             raise ValueError(f"{op.name}: needs at least one array")
         return values, None, (), ()
     backend = same_backend(op.name, *tensors)
-    data = tuple(
+    # Lists, as a generator costs a call per item.
+    data = [
         x._data if isinstance(x, Tensor) else backend.asarray(operand(op, x, backend))
         for x in values
-    )
-    return values, backend, data, tuple(x._node if isinstance(x, Tensor) else None for x in values)
+    ]
+    nodes = [x._node if isinstance(x, Tensor) else None for x in values]
+    return values, backend, tuple(data), tuple(nodes)
 
 
 def as_tensor(value: Any, *others: Any) -> Any:

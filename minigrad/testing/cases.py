@@ -56,6 +56,11 @@ class Case:
     settings: dict[str, Any] = field(default_factory=dict)
     slope: str = "full"
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether its first derivatives are 0 everywhere."""
+        return self.slope in ("zero", "flat")
+
     def draw(self, seed: int = 0) -> list[np.ndarray]:
         """The inputs; equal seeds give equal ones."""
         rng = np.random.default_rng(seed)
