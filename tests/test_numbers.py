@@ -261,7 +261,7 @@ def test_a_cell_that_writes_to_its_parameters_is_refused():
 
 
 def test_forgotten_plans_free_their_kernels(monkeypatch):
-    pytest.importorskip("numba", reason='no Numba: pip install "minigrad[numba]"')
+    pytest.importorskip("numba", reason="numba is not installed")
     backend = mg.get_backend("numba")
     monkeypatch.setattr(purity, "MOST", 2)
     for memory in (functions._calls, functions._plans, functions._pinned):
