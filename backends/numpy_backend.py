@@ -31,7 +31,7 @@ class NumpyBackend(ArrayModuleBackend):
     def transpose(self, x: Any, axes: Any = None) -> Any:
         return x.transpose(axes)
 
-    def sum(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    def sum(self, x: Any, axis: Any = None, keepdims: Any = False) -> Any:
         if x.size <= summation.FEW and x.dtype != HALF:
             return np.add.reduce(x, axis=axis, keepdims=keepdims)
         return super().sum(x, axis, keepdims)
@@ -43,10 +43,10 @@ class NumpyBackend(ArrayModuleBackend):
         y.flags.writeable = False
         return y
 
-    def max(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    def max(self, x: Any, axis: Any = None, keepdims: Any = False) -> Any:
         return np.maximum.reduce(x, axis=axis, keepdims=keepdims)
 
-    def min(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    def min(self, x: Any, axis: Any = None, keepdims: Any = False) -> Any:
         return np.minimum.reduce(x, axis=axis, keepdims=keepdims)
 
     def sigmoid(self, x: Any) -> Any:

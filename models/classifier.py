@@ -65,7 +65,7 @@ class SequenceClassifier(Module):
         self.embedding = Embedding(num_embeddings, embedding_dim, padding_idx=PAD)
         # A tenth of the usual size: what training adds to a word's vector soon outweighs chance.
         init.normal_(self.embedding.weight, std=0.1)
-        options = {"forget_bias": forget_bias} if cell == "lstm" else {}
+        options: dict[str, Any] = {"forget_bias": forget_bias} if cell == "lstm" else {}
         self.recurrent = CELLS[cell](embedding_dim, hidden_size, **options)
         self.head = Linear(hidden_size, num_classes)
 

@@ -112,7 +112,7 @@ class _Walk(Walk):
         own = lookup.own_attributes(f) if f.__dict__ else None
         for given in (f.__defaults__, f.__kwdefaults__, own):
             parts.append(self.value(given) if given else None)
-        scope, built_in = f.__globals__, f.__builtins__  # type: ignore[attr-defined]
+        scope, built_in = f.__globals__, f.__builtins__
         for name, path in does.globals:
             found = scope[name] if name in scope else built_in.get(name, ABSENT)
             if len(path) == 1 and found.__class__ is types.ModuleType:
