@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.fuse import compiles
 from minigrad.models import GRU
 
 CHANGED = "runs its function again in the backward pass, and that was not the same computation: "
@@ -557,3 +558,13 @@ def test_within_a_cell(backend):
         found.append((w.grad.numpy(), x.grad.numpy()))
     for a, b in zip(*found, strict=True):
         assert np.allclose(a, b)
+
+
+def test_a_number_that_a_kernel_takes_is_compared(backend, monkeypatch):
+    if not compiles(mg.get_backend(backend)):
+        pytest.skip("the backend has no compiler")
+    monkeypatch.setenv("MINIGRAD_FUSED", "require")
+    x, slope = mg.tensor([0.5, -1.5], requires_grad=True), [0.5]
+    y = mg.checkpoint(lambda x: mg.leaky_relu(x, slope[0]), x)
+    slope[0] = 0.25
+    raises_for(y)

@@ -90,7 +90,8 @@ def fused_scan(
         ys, last = _in_chunks(plan, *groups, numbers, reverse)
         outs = [Tensor(y, backend) for y in (*ys, *last)]
     if on_call:
-        on_call.tell(_SCAN, node, (*arrays, Outside(plan.reads)), [t._data for t in outs], backend)
+        besides = Outside((plan.reads, repr(p.numbers)))
+        on_call.tell(_SCAN, node, (*arrays, besides), [t._data for t in outs], backend)
     return _like(plan.program.ys_like, outs[:count]), _like(state, outs[count:])
 
 

@@ -163,7 +163,8 @@ def fused_call(function: RowFunction, args: Any, settings: Any, backend: Any) ->
             for i, (y, flag) in enumerate(zip(ys, flags, strict=True))
         ]
     if on_call:
-        on_call.tell(_op(function), node, (*arrays, Outside(call.reads)), ys, backend)
+        besides = Outside((call.reads, repr(numbers)))
+        on_call.tell(_op(function), node, (*arrays, besides), ys, backend)
     return outs if isinstance(program.ys_like, list) else _like(program.ys_like, outs)
 
 
