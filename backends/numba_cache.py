@@ -18,8 +18,8 @@ from typing import Any
 from numba import typeof
 
 from . import numba_gemm, numba_math, numba_rows
-from .compiled_files import CompiledFiles
 from .kernel_files import kernel_file, kernel_name
+from .numba_files import CompiledFiles
 from .numba_math import FLAGS
 
 _HEADER = '''"""A step of a scan.

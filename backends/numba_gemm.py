@@ -22,7 +22,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .compiled_files import kept, kept_callback
+from .numba_files import kept, kept_callback
 from .numba_threads import by_rows
 
 # Bytes of a vector register, and the most rows and vectors of a block: as many accumulators as

@@ -9,7 +9,7 @@ from numba import njit
 
 from minigrad import summation
 
-from .compiled_files import kept
+from .numba_files import kept
 from .numba_threads import by_rows
 
 _BLOCK = 16  # columns: a cache line of float32

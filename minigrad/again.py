@@ -136,7 +136,7 @@ def _run_again(node: Node, saved: Any, g: Any, work: Any) -> None:
 
     def again() -> Any:
         reads, start = _Reads(), tick()
-        with surroundings.found_again(), reads.noted(), on_probe.unheard():
+        with surroundings.found_again(), on_probe.unheard(), reads.noted():
             ys = _tensors(fn(*inputs))
         arrays = record.compare(reads, [y._data for y in ys], saved)
         _check_edges(node, _older([y._node for y in ys if y._node is not None], start))
@@ -214,6 +214,7 @@ class _Reads:
     """What the ops of a run read that none of them made: arrays from outside, and numbers."""
 
     def __init__(self) -> None:
+        self.way: tuple[Any, ...] = ()  # what decides whether kernels run
         self.calls: list[tuple[str, list[Any]]] = []  # op, and what it read, see `_note`
         self.arrays: dict[int, tuple[Any, Any]] = {}  # by id: those from outside, and a backend
         self._made: dict[int, tuple[weakref.ref[Any], int]] = {}  # by id: the others, and by what
@@ -223,6 +224,7 @@ class _Reads:
     def noted(self) -> Iterator[None]:
         """Within this context what ops read is noted."""
         with on_call.within(self._note), on_index.within(self._indices.append):
+            self.way = _way()
             yield
 
     def _note(self, op: Any, node: Any, inputs: Any, output: Any, backend: Any) -> None:
@@ -274,7 +276,7 @@ class _Record:
 
     def __init__(self, reads: _Reads, outputs: Sequence[Any], given: Sequence[Any]) -> None:
         self.kept: list[Any] = []
-        self._way = _way()
+        self._way = reads.way
         calls = reads.needed_for(outputs)
         places = {id(array): i for i, array in enumerate(given)}
         arrays: dict[int, int | tuple[Any, ...]] = {}  # where it is saved, or what it was like
@@ -299,7 +301,7 @@ class _Record:
         `saved` are the arrays given, and those kept.
         """
         calls = reads.needed_for(outputs)
-        if self._way != _way():
+        if self._way != reads.way:
             return self._compare_kept(reads, saved)
         for i, ((was, _), (name, _)) in enumerate(zip(self._calls, calls, strict=False)):
             if was != name:

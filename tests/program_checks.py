@@ -31,7 +31,7 @@ def check(program, backends=("numpy",)):
 
     On NumPy they are compared with other ways to get them, on other backends with NumPy's.
     """
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), mg.use_backend("numpy"):
         right = _where("numpy", lambda: results(program, "numpy"))
         if "numpy" in backends:
             _values_are_numpys(program, right)

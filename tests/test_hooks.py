@@ -525,7 +525,7 @@ def test_a_model_that_is_converted_between_the_passes():
     layer.weight.register_hook(lambda g: g * 2)
     y = layer(mg.ones((1, 2), dtype="float32")).sum()
     layer.double()
-    with pytest.raises(RuntimeError, match="was float32 on 'numpy' in the forward pass, and is fl"):
+    with pytest.raises(RuntimeError, match=r"was float32 on '\w+' in the forward pass, and is fl"):
         y.backward()
     assert layer.weight.grad is None
     layer(mg.ones((1, 2), dtype="float64")).sum().backward()

@@ -19,7 +19,7 @@ try:
 except mg.BackendError as missing:
     pytest.skip(str(missing), allow_module_level=True)
 
-from minigrad.backends import compiled_files, kernel_files, numba_cache
+from minigrad.backends import kernel_files, numba_cache, numba_files
 from minigrad.backends.kernel_files import cache_folder
 from minigrad.backends.numba_cache import Kernel
 
@@ -116,7 +116,7 @@ def test_a_flipped_bit_is_noticed_before_anything_is_loaded(folder, place, bit):
     file.write_bytes(whole)
     kernel_files._warned.clear()
     with trouble() as said:
-        assert compiled_files._content(file) is None
+        assert numba_files._content(file) is None
     assert "is damaged" in str(said[0].message)
     kernel_files._warned.clear()
     with trouble():
@@ -207,7 +207,7 @@ def test_what_another_user_owns_is_not_read(folder, monkeypatch, tmp_path, kind)
             return right(status)
 
     monkeypatch.setattr(kernel_files, "why_not_private", of_another)
-    monkeypatch.setattr(compiled_files, "why_not_private", of_another)
+    monkeypatch.setattr(numba_files, "why_not_private", of_another)
     with trouble() as said:
         assert not used()[1]
     assert len(said) == 1 and "it belongs to another user (number " in str(said[0].message)
@@ -258,7 +258,7 @@ def test_a_folder_that_fills_up(folder, monkeypatch):
     def save(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(compiled_files, "_write", save)
+    monkeypatch.setattr(numba_files, "_write", save)
     with trouble() as said:
         used()
         used(TEXT.replace("1\n", "1.0\n"))

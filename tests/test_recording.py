@@ -267,7 +267,7 @@ def test_gradients_flow_as_without(backend):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=0, atol=1e-12)
 
 
-def test_a_checkpoint_is_recorded_once():
+def test_a_checkpoint_is_recorded_once(backend):
     layer, x = LSTM(3, 4).double(), inputs()
     with mg.record() as trace:
         y = mg.checkpoint(lambda x: layer(x)[0], x)
