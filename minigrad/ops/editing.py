@@ -92,7 +92,7 @@ def set_item(self: Tensor, index: Any, value: Any) -> None:
     array = _value(self, value)
     setitem = getattr(backend, "setitem", None)
     try:
-        if setitem is not None:
+        if setitem is not None and not (_may_repeat(index) and not backend.is_host):
             self._data = setitem(self._data, index_of(index, self), array)
         else:
             host = self.numpy()
@@ -153,6 +153,15 @@ def _value(x: Tensor, value: Any) -> Any:
 
 
 _KINDS = {"b": 0, "i": 1, "u": 1, "f": 2}  # of dtypes: each holds those before
+
+
+def _may_repeat(index: Any) -> bool:
+    """Whether an index may name an element twice: then the last value counts, on a device any."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(
+        isinstance(part, list) or getattr(getattr(part, "dtype", None), "kind", "") in ("i", "u")
+        for part in parts
+    )
 
 
 def _host_index(index: Any) -> Any:
