@@ -164,7 +164,9 @@ class CupyBackend(ArrayModuleBackend):
 
         return call if self.index is None else call_there
 
-    def _check_device(self, op: Any, node: Any, inputs: Any, output: Any, backend: Any) -> None:
+    def _check_device(
+        self, op: Any, node: Any, inputs: Any, output: Any, backend: Any, settings: Any = ()
+    ) -> None:
         """Told of every op call, and of arrays from elsewhere: are they where they should be?"""
         if backend is not self or self.index is None:
             return

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from . import guard, late
 from .backend import current_backend, use_backend
 from .creation import dtype_again, get_default_dtype
@@ -90,7 +92,9 @@ def checkpoint(fn: Callable[..., Any], *inputs: Any) -> Any:
     node.shape, node.dtype = [data.shape for data, _, _ in results], results[0][0].dtype
     node.hooks = None
     if on_call:  # the guard notes what the saved arrays are like
-        on_call.tell(_CHECKPOINT, node, node.saved, [data for data, _, _ in results], node.backend)
+        on_call.tell(
+            _CHECKPOINT, node, node.saved, [data for data, _, _ in results], node.backend, ()
+        )
     made = [
         Tensor(data, backend, Output(node, i, data) if differentiable else None)
         for i, (data, backend, differentiable) in enumerate(results)
@@ -211,7 +215,7 @@ class _Surroundings:
 
 
 class _Reads:
-    """What the ops of a run read that none of them made: arrays from outside, and numbers."""
+    """What the ops of a run read that none of them made: arrays from outside, numbers, settings."""
 
     def __init__(self) -> None:
         self.way: tuple[Any, ...] = ()  # what decides whether kernels run
@@ -227,7 +231,9 @@ class _Reads:
             self.way = _way()
             yield
 
-    def _note(self, op: Any, node: Any, inputs: Any, output: Any, backend: Any) -> None:
+    def _note(
+        self, op: Any, node: Any, inputs: Any, output: Any, backend: Any, settings: Any
+    ) -> None:
         if op is _CHECKPOINT:
             return  # it is no op, and those of its function have been noted
         read: list[Any] = []  # (number of a call,), id of an array, or something to compare
@@ -241,6 +247,7 @@ class _Reads:
             else:
                 read.append(x if isinstance(x, Outside) else repr(x))
         self._indices.clear()
+        read.extend(map(_setting, settings))
         for y in output if isinstance(output, (list, tuple)) else (output,):
             self._made[id(y)] = weakref.ref(y), len(self.calls)
         self.calls.append((op.name, read))
@@ -265,6 +272,15 @@ class _Reads:
             return f"the result of op {places[x[0]]}" if isinstance(x, tuple) else x
 
         return [(name, list(map(text, read))) for name, read in map(self.calls.__getitem__, places)]
+
+
+def _setting(value: Any) -> str:
+    """A setting as a text to compare: an axis, bounds, an index without its arrays."""
+    if isinstance(value, (tuple, list)):
+        return f"({', '.join(map(_setting, value))})"
+    if isinstance(value, (int, float, str, slice, np.dtype, np.generic, type(None), type(...))):
+        return repr(value)
+    return type(value).__name__  # arrays of an index have been noted; of others there is no text
 
 
 class _Record:

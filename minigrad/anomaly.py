@@ -47,7 +47,9 @@ def _has_nan(array: Any, backend: Any) -> bool:
     return bool(backend.to_host(backend.any(backend.isnan(array))))
 
 
-def _observe(op: Any, node: Node | None, inputs: Any, output: Any, backend: Any) -> None:
+def _observe(
+    op: Any, node: Node | None, inputs: Any, output: Any, backend: Any, settings: Any
+) -> None:
     step = time_step.get()
     where = f"at {_line()}" + ("" if step is None else f", time step {step}")
     if node is not None:

@@ -96,7 +96,7 @@ class Occasion(list[_Listener]):
         return next(filter(None, reasons), "")
 
 
-on_call = Occasion("on_call")  # after each op call: op, node, inputs, output, backend
+on_call = Occasion("on_call")  # after each op call: op, node, inputs, output, backend, settings
 on_index = Occasion("on_index")  # before an op call that reads positions: an array of them
 on_read = Occasion("on_read")  # before a sweep reads what a node saved: node
 on_probe = Occasion("on_probe")  # a value is named by `mg.probe`: name, tensor

@@ -319,7 +319,9 @@ def _bytes(owner: Any, backend: Any) -> np.ndarray:
 # --- what graphs save ------------------------------------------------------------------------
 
 
-def _note_saved(op: Any, node: Node | None, inputs: Any, output: Any, backend: Any) -> None:
+def _note_saved(
+    op: Any, node: Node | None, inputs: Any, output: Any, backend: Any, settings: Any
+) -> None:
     """An op call saved arrays: note the contents of the exposed ones among them."""
     if _loans:
         _settle()

@@ -130,7 +130,8 @@ def _write_call(op: Op) -> list[str]:
         ]
     text += [
         "    if on_call:",
-        f"        tell(op, node, ({', '.join(data)},), y, backend)",
+        f"        tell(op, node, ({', '.join(data)},), y, backend, "
+        f"({''.join(f'{name}, ' for name in settings)}))",
     ]
     if op.many:
         output = "Output(node, i, part)"

@@ -568,3 +568,40 @@ def test_a_number_that_a_kernel_takes_is_compared(backend, monkeypatch):
     y = mg.checkpoint(lambda x: mg.leaky_relu(x, slope[0]), x)
     slope[0] = 0.25
     raises_for(y)
+
+
+# --- settings that change between the passes ------------------------------------------------------
+SETTINGS = {  # what reads k: 0 in the forward pass, 1 in the backward pass
+    "sum": lambda x, data, k: (x * x).sum(axis=k),
+    "keepdims": lambda x, data, k: (x * x).max(axis=0, keepdims=bool(k)).sum(),
+    "clip": lambda x, data, k: mg.clip(x, -1.0, k + 0.5),
+    "row": lambda x, data, k: x[k] * 3,
+    "slice": lambda x, data, k: x[:, k : k + 2] * 3,
+    "positions": lambda x, data, k: x[mg.tensor([k, 2])] * 3,
+    "a row of data": lambda x, data, k: x * data[k],
+    "columns of data": lambda x, data, k: x * data[:, [k, k, 2]],
+    "flip": lambda x, data, k: x * mg.flip(data, axis=k),
+    "argmax": lambda x, data, k: x[data.argmax(axis=k)] * 3,
+    "transpose": lambda x, data, k: x * mg.transpose(data, (k, 1 - k)),
+    "einsum": lambda x, data, k: mg.einsum(["ij,jk->ik", "ij,kj->ik"][k], x, data),
+    "var": lambda x, data, k: mg.var(x, axis=0, ddof=k),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_setting_that_changes_between_the_passes_is_an_error(name, backend):
+    rng = np.random.default_rng(3)
+    x = leaf(rng.normal(size=(3, 3)), backend=backend)
+    data = mg.tensor(rng.normal(size=(3, 3)), backend=backend)
+    k = 0
+
+    def function(x):
+        return SETTINGS[name](x, data, k)
+
+    y = mg.checkpoint(function, x)
+    w = mg.tensor(rng.normal(size=y.shape), backend=backend)
+    gradient = mg.grad((function(x) * w).sum(), x)
+    (y * w).sum().backward(retain_graph=True)
+    np.testing.assert_allclose(x.grad.numpy(), gradient.numpy(), rtol=1e-12)
+    k = 1
+    raises_for(y * w)

@@ -190,3 +190,13 @@ def test_variances_of_too_few_are_numpys(ddof, axis, same, backend):
         found = [f(t, axis=axis, ddof=ddof).numpy() for f in (mg.var, mg.std)]
     for a, b in zip(found, right, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("values", [[nan, 1.0], [1.0, nan, 2.0], [nan, inf], [-inf, nan]])
+def test_the_gradient_of_logsumexp_is_nan_where_its_value_is(values, backend):
+    x = mg.tensor(values, dtype="float64", backend=backend, requires_grad=True)
+    with mg.get_backend(backend).quiet():
+        y = mg.logsumexp(x)
+        y.backward()
+    assert np.isnan(y.item())
+    assert np.isnan(x.grad.numpy()).all()

@@ -91,7 +91,7 @@ def fused_scan(
         outs = [Tensor(y, backend) for y in (*ys, *last)]
     if on_call:
         besides = Outside((plan.reads, repr(p.numbers)))
-        on_call.tell(_SCAN, node, (*arrays, besides), [t._data for t in outs], backend)
+        on_call.tell(_SCAN, node, (*arrays, besides), [t._data for t in outs], backend, ())
     return _like(plan.program.ys_like, outs[:count]), _like(state, outs[count:])
 
 

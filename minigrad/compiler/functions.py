@@ -164,7 +164,7 @@ def fused_call(function: RowFunction, args: Any, settings: Any, backend: Any) ->
         ]
     if on_call:
         besides = Outside((call.reads, repr(numbers)))
-        on_call.tell(_op(function), node, (*arrays, besides), ys, backend)
+        on_call.tell(_op(function), node, (*arrays, besides), ys, backend, ())
     return outs if isinstance(program.ys_like, list) else _like(program.ys_like, outs)
 
 

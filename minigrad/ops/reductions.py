@@ -14,7 +14,7 @@ from ..op_calls import as_tensor
 from ..summation import HALF, SINGLE
 from .axes import axis_tuple, count, kept, one_axis
 from .convert import cast, in_float32
-from .elementwise import abs, exp, isfinite, nan_at_nan, root, square, where
+from .elementwise import abs, exp, nan_at_nan, root, square, where
 from .shape import broadcast_to, concatenate, flip, reshape, split, transpose
 
 __all__ = ["all", "any", "argmax", "argmin", "cumsum", "logsumexp", "max", "mean", "min", "norm"]
@@ -122,7 +122,7 @@ def _without(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
 def _softmax_weights(g: Any, x: Any, y: Any, axis: Any) -> Any:
     shape = kept(x.shape, axis)
     y = reshape(y, shape)
-    weights = exp(x - where(isfinite(y), y, 0))
+    weights = exp(x - where(abs(y) == math.inf, 0, y))  # of NaN, NaN
     # They sum to 1 but for the rounding of y, and with a large x that is far from 1.
     total = sum(weights, axis=axis, keepdims=True)
     return reshape(g, shape) / where(total > 0, total, 1) * weights
