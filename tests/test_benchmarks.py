@@ -61,12 +61,13 @@ def test_the_peak_is_what_was_touched(monkeypatch):
 @on_linux
 def test_memory_of_a_layer(tmp_path):
     said = program(
-        *("memory", "--cells", "rnn", "--shape", 50, 32, 16, 64, "--json", tmp_path / "m.json")
+        *("memory", "--cells", "rnn", "--shape", 400, 64, 16, 128, "--json", tmp_path / "m.json")
     )
-    assert said.startswith("MB at (T, N, I, H) = (50, 32, 16, 64), 3 steps\n")
+    assert said.startswith("MB at (T, N, I, H) = (400, 64, 16, 128), 3 steps\n")
     found = json.loads((tmp_path / "m.json").read_text())["rnn"]
     assert set(found) == {"minigrad", "PyTorch"}
-    assert found["minigrad"] > 2 * 4 * 50 * 32 * 64  # at least the outputs, and the gradients of z
+    # At least the outputs, and the gradients of z: much more than what a process has free.
+    assert found["minigrad"] > 2 * 4 * 400 * 64 * 128
 
 
 # --- first use ---------------------------------------------------------------------------------
