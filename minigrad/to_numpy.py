@@ -74,7 +74,7 @@ def as_array(x: Tensor, dtype: Any, copy: bool | None) -> np.ndarray:
     """What NumPy reads of a tensor that isn't on a device: a read-only view, or a copy."""
     if not x.backend.is_host:
         raise TypeError(
-            f"a tensor on {x.backend.name!r} isn't turned into a NumPy array in silence; "
+            f"a tensor on {x.backend.name!r} isn't turned into a NumPy array silently; "
             "use x.numpy()"
         )
     if loses_gradient(x):

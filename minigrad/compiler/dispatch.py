@@ -15,7 +15,7 @@ from ..scan import _layout, _like, _name, _parts
 from ..tensor import Tensor, wrap
 from .fused import Plan
 from .lookup import code_of
-from .purity import Refusals, Unsettled, remember
+from .purity import Refusals, remember
 from .structure import Structure, read_outside
 
 _backend, _data, _node = attrgetter("backend"), attrgetter("_data"), attrgetter("_node")
@@ -202,32 +202,24 @@ def _planned(
     made = _plans.get((key, *[repr(p.numbers[i]) for i in pinned]))
     if made is not None:
         return made
-    again = code_of(cell), facts
-    reason = _refusals.reason(again)
-    if reason is not None:
-        return reason
     one: Any = tuple(wrap(t._data[0], backend) for t in x)
     step = _masked(cell, xs) if masked else cell
     one = one if masked else _like(xs, one)
-    try:
-        made = Plan(step, params, one, state, backend, wanted, outside, pinned)
-        _refusals.forget(again)
-        made.reads = outside()  # it may have made something that it needed
-        key = made.reads, facts
-        pinned = tuple(sorted(made.program.pinned))
-        if pinned:
-            remember(_pinned, key, pinned)
-    except Unsettled as refusal:
-        return _refusals.note(again, refusal)
-    except Untraceable as refusal:
-        made = str(refusal)
-    except Exception as error:
-        error.add_note(
-            f"This happened while {_name(cell)} was compiled. MINIGRAD_FUSED=0 runs it without."
-        )
-        raise
-    remember(_plans, (key, *[repr(p.numbers[i]) for i in pinned]), made)
-    return made
+
+    def make() -> Plan:
+        plan = Plan(step, params, one, state, backend, wanted, outside, pinned)
+        plan.reads = outside()  # it may have made something that it needed
+        return plan
+
+    def keep(made: Plan | str) -> None:
+        at, places = key, pinned
+        if isinstance(made, Plan):
+            at, places = (made.reads, facts), tuple(sorted(made.program.pinned))
+            if places:
+                remember(_pinned, at, places)
+        remember(_plans, (at, *[repr(p.numbers[i]) for i in places]), made)
+
+    return _refusals.plan((code_of(cell), facts), _name(cell), make, keep)
 
 
 def _masked(cell: Any, xs: Any) -> Any:

@@ -15,7 +15,7 @@ from ..tensor import Tensor, alias, wrap
 from .identity import identity
 from .leading import Shape, leading_axes, shared_shape, treats_alike
 from .lookup import code_of
-from .purity import Read, Refusals, Unsettled, remember
+from .purity import Read, Refusals, remember
 from .rows import RowCall, RowPlan, even_rows
 from .scalars import may_change
 from .structure import Structure
@@ -243,28 +243,18 @@ def _planned(
     outside: Read,
 ) -> RowCall | str:
     """How to run the function on such arguments, made now; or why there is no way."""
-    again = code_of(function), facts, backend
-    reason = _refusals.reason(again)
-    if reason is not None:
-        return reason
-    made: RowCall | str
-    try:
-        made = _made(function, given, facts, key, backend, outside)
-        _refusals.forget(again)
-        made.reads = outside()  # it may have made something that it needed
-        key = made.reads, backend
-    except Unsettled as refusal:
-        return _refusals.note(again, refusal)
-    except Untraceable as refusal:
-        made = str(refusal)
-    except Exception as error:
-        error.add_note(
-            f"This happened while {function.name} was compiled. MINIGRAD_FUSED=0 runs it without."
-        )
-        raise
-    numbers = [repr(given.numbers[i]) for i in _pinned.get(key, ())]
-    remember(_calls, (key, facts, *numbers), made)
-    return made
+
+    def make() -> RowCall:
+        call = _made(function, given, facts, key, backend, outside)
+        call.reads = outside()  # it may have made something that it needed
+        return call
+
+    def keep(made: RowCall | str) -> None:
+        at = (made.reads, backend) if isinstance(made, RowCall) else key
+        numbers = [repr(given.numbers[i]) for i in _pinned.get(at, ())]
+        remember(_calls, (at, facts, *numbers), made)
+
+    return _refusals.plan((code_of(function), facts, backend), function.name, make, keep)
 
 
 def _made(

@@ -110,7 +110,33 @@ class Refusals:
     def __init__(self) -> None:
         self._held: dict[Any, tuple[str, int, int]] = {}  # reason, calls to wait, wait after that
 
-    def reason(self, key: Any) -> str | None:
+    def plan(
+        self, key: Any, name: str, make: Callable[[], Any], keep: Callable[[Any], None]
+    ) -> Any:
+        """What `make()` gives for the function of that name, or the reason why there is none.
+
+        `keep` is called with it to remember it, unless it is a reason that may not hold for ever:
+        these are remembered here, by `key`.
+        """
+        reason = self._reason(key)
+        if reason is not None:
+            return reason
+        try:
+            made = make()
+            self._held.pop(key, None)
+        except Unsettled as refusal:
+            return self._note(key, refusal)
+        except Untraceable as refusal:
+            made = str(refusal)
+        except Exception as error:
+            error.add_note(
+                f"This happened while {name} was compiled. MINIGRAD_FUSED=0 runs it without."
+            )
+            raise
+        keep(made)
+        return made
+
+    def _reason(self, key: Any) -> str | None:
         """The reason to refuse this call, too; None if it is time to try again, or never was."""
         reason, left, wait = self._held.get(key, (None, 0, 1))
         if reason is None or left == 0:
@@ -118,15 +144,11 @@ class Refusals:
         self._held[key] = reason, left - 1, wait
         return reason
 
-    def note(self, key: Any, refusal: Unsettled) -> str:
+    def _note(self, key: Any, refusal: Unsettled) -> str:
         """Remember a refusal; its reason."""
         _, _, wait = self._held.pop(key, ("", 0, 1))
         remember(self._held, key, (str(refusal), wait, 2 * wait))
         return str(refusal)
-
-    def forget(self, key: Any) -> None:
-        """It was not refused."""
-        self._held.pop(key, None)
 
 
 def remember(memory: dict[Any, Any], key: Any, value: Any) -> None:

@@ -179,20 +179,15 @@ def _planned(
     outside: Read,
 ) -> UpdatePlan | str:
     """A plan, made now; or why there is none."""
-    again = code_of(rule), facts
-    reason = _refusals.reason(again)
-    if reason is not None:
-        return reason
-    plan: UpdatePlan | str
-    try:
-        plan = UpdatePlan(rule, p, state, options, xp, outside)
-        _refusals.forget(again)
-    except Unsettled as refusal:
-        return _refusals.note(again, refusal)
-    except Untraceable as refusal:
-        plan = str(refusal)
-    remember(_plans, (outside(), facts), plan)
-    return plan
+
+    def make() -> UpdatePlan:
+        return UpdatePlan(rule, p, state, options, xp, outside)
+
+    def keep(made: UpdatePlan | str) -> None:
+        remember(_plans, (outside(), facts), made)
+
+    name = getattr(rule, "__name__", type(rule).__name__)
+    return _refusals.plan((code_of(rule), facts), f"an update by {name}", make, keep)
 
 
 def _described(x: Any) -> str:
