@@ -39,6 +39,11 @@ def norm(x: Array, ord: float = 2, axis: Any = None, keepdims: bool = False) -> 
     return np.sum(np.abs(x) ** ord, axis=axis, keepdims=keepdims) ** (1 / ord)
 
 
+def dot(a: Array, b: Array) -> Array:
+    """NumPy's dot, but for a number: 0 times NaN is NaN, which BLAS leaves out."""
+    return a * b if a.ndim == 0 or b.ndim == 0 else np.dot(a, b)
+
+
 def softmax(x: Array, axis: int = -1) -> Array:
     """Exponentials over their sum."""
     return np.exp(x) / np.exp(x).sum(axis=axis, keepdims=True)
