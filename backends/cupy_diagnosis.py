@@ -57,7 +57,7 @@ def _imported() -> Any:
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and error.name == "cupy":
             raise CupyUnavailable("CuPy is not installed", _INSTALL) from None
-        broken = error
+        broken = error.with_traceback(None)  # which refers to this frame
     found = builds()
     if len(found) > 1:
         raise CupyUnavailable(

@@ -16,6 +16,8 @@ import warnings
 from functools import cache
 from pathlib import Path
 
+from minigrad.files import replace_file
+
 
 def cache_folder() -> Path:
     """Where kernels are written: MINIGRAD_CACHE, or a folder in the user's cache."""
@@ -82,14 +84,7 @@ def _written(folder: Path, name: str, suffix: str, source: str) -> Path:
         if path.read_bytes() == text:
             return path
         warn(f"a kernel in {folder} was not as minigrad had written it, and is written anew")
-    handle, draft = tempfile.mkstemp(prefix=name, suffix=".draft", dir=folder)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text)
-        os.replace(draft, path)
-    except BaseException:
-        os.unlink(draft)
-        raise
+    replace_file(path, text, private=True)
     return path
 
 

@@ -14,7 +14,6 @@ import hashlib
 import os
 import pickle
 import sys
-import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -23,6 +22,8 @@ from typing import Any
 import numba
 from numba.core import caching, compiler, serialize
 from numba.core.ccallback import CFunc
+
+from minigrad.files import replace_file
 
 from .kernel_files import private_folder, warn, why_not_private
 
@@ -116,14 +117,7 @@ def _content(path: Path) -> bytes | None:
 
 def _write(path: Path, content: bytes) -> None:
     """Write a file that other processes see whole or not at all, and other users can't change."""
-    handle, draft = tempfile.mkstemp(prefix=path.stem, suffix=".draft", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(content).digest() + content)
-        os.replace(draft, path)
-    except BaseException:
-        os.unlink(draft)
-        raise
+    replace_file(path, hashlib.sha256(content).digest() + content, private=True)
 
 
 @cache

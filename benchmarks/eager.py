@@ -24,6 +24,8 @@ from importlib.metadata import version
 
 import numpy as np
 
+from minigrad.files import replace_file
+
 REPEATS = 200
 OPS = 3 * REPEATS
 X = np.random.default_rng(0).normal(scale=0.5, size=(8, 8)).astype(np.float32)
@@ -155,8 +157,8 @@ def main() -> None:
         print(f"{name:16}{versions[name]:>12}{row}")
     if chosen.json:
         figures = {name: value / OPS * 1e6 for name, value in median.items()}
-        with open(chosen.json, "w", encoding="utf-8") as file:
-            json.dump({"microseconds_per_op": figures, "versions": versions}, file, indent=1)
+        text = json.dumps({"microseconds_per_op": figures, "versions": versions}, indent=1)
+        replace_file(chosen.json, text.encode())
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from minigrad.files import replace_file
+
 TARGETS = {"import": 0.2, "cold": 8.0, "warm": 0.5}  # seconds
 
 IMPORT = """
@@ -84,7 +86,7 @@ def main() -> None:
         print(f"first gradients of {cell}: {', '.join(said)}")
     if chosen.json:
         text = json.dumps({"import": alone, "first use": found}, indent=1)
-        Path(chosen.json).write_text(text + "\n", encoding="utf-8")
+        replace_file(chosen.json, f"{text}\n".encode())
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import minigrad as mg
+from minigrad.files import replace_file
 from minigrad.models.timing import CLOSE, Step, disagreement
 
 RNG = np.random.default_rng(0)
@@ -211,8 +212,7 @@ def main() -> None:
         ratios = "".join(f"{best[name] / best['fused']:>12.2f}" for name in names[1:])
         print(f"{label:34}{line}{ratios}", flush=True)
     if chosen.json:
-        with open(chosen.json, "w", encoding="utf-8") as file:
-            json.dump(figures, file, indent=1)
+        replace_file(chosen.json, json.dumps(figures, indent=1).encode())
 
 
 if __name__ == "__main__":

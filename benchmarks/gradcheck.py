@@ -37,6 +37,8 @@ from typing import Any
 import numpy as np
 from gradcheck_cases import CASES, Case
 
+from minigrad.files import replace_file
+
 Array = np.ndarray
 PASSED, REFUSED, UNDECIDED = "passed", "refused", "undecided"
 
@@ -332,7 +334,7 @@ def main() -> None:
             print(listed(name, outcomes))
     if chosen.json is not None:
         plain = {name: [asdict(o) for o in outcomes] for name, outcomes in found.items()}
-        chosen.json.write_text(json.dumps(plain, indent=1), encoding="utf-8")
+        replace_file(chosen.json, json.dumps(plain, indent=1).encode())
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import models
+from minigrad.files import replace_file
 from minigrad.models.timing import Step, layer_step, torch_step
 
 SMALL = (2, 2, 3, 4)  # T, N, I, H
@@ -112,7 +113,7 @@ def main() -> None:
         ratio = f"{row['minigrad'] / row['PyTorch']:>10.2f}" if row["PyTorch"] else ""
         print(f"{kind:6}{line}{ratio}")
     if chosen.json:
-        Path(chosen.json).write_text(json.dumps(everything, indent=1) + "\n", encoding="utf-8")
+        replace_file(chosen.json, f"{json.dumps(everything, indent=1)}\n".encode())
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import sys
 import numpy as np
 
 from minigrad import models
+from minigrad.files import replace_file
 from minigrad.models.timing import CLOSE, Step, disagreement, in_turns, layer_step, torch_step
 
 GRID = [
@@ -187,8 +188,7 @@ def main() -> None:
         everything[count] = json.loads(done.stdout.splitlines()[-1])
         table(threads, everything[count])
     if chosen.json:
-        with open(chosen.json, "w", encoding="utf-8") as file:
-            json.dump(everything, file, indent=1)
+        replace_file(chosen.json, json.dumps(everything, indent=1).encode())
 
 
 if __name__ == "__main__":

@@ -22,6 +22,8 @@ os.environ.setdefault("MINIGRAD_THREADS", "1")
 
 import numpy as np
 
+from minigrad.files import replace_file
+
 SHAPES = ((1, 60), (32, 10), (16, 1000))
 CALLS = 100
 
@@ -100,8 +102,7 @@ def main() -> None:
             rows.append({"name": name, "shape": shape, "minigrad": a, "pytorch": b})
             print(f"{name:16}{shape!s:>12}{a:10.1f}{b:10.1f}{a / b:8.2f}")
     if chosen.json:
-        with open(chosen.json, "w") as file:
-            json.dump(rows, file, indent=1)
+        replace_file(chosen.json, json.dumps(rows, indent=1).encode())
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from minigrad.files import replace_file
+
 SET_BY = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
 
@@ -80,7 +82,7 @@ def main() -> None:
             said = ", ".join(f"{name} {value:.1f} s" for name, value in times.items())
             print(f"{cell}, {programs} busy: {said}; ratio {several / one:.1f}", flush=True)
     if options.json:
-        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        replace_file(options.json, f"{json.dumps(found, indent=1)}\n".encode())
 
 
 if __name__ == "__main__":

@@ -181,7 +181,8 @@ def replay(fn: Callable[[], Any], g: Any, node: Node, work: Any) -> None:
         ends = [edge for edge in node.edges if edge is not None]
         wanted = [edge for edge in ends if edge in work.grads]
         graph = work.builds_graph
-        found = sweep(seeds, wanted, graph=graph, retain=graph, ends=ends) if seeds else {}
+        options: dict[str, Any] = {"graph": graph, "retain": graph, "taken": work.taken}
+        found = sweep(seeds, wanted, ends=ends, **options) if seeds else {}
     finally:
         raw_backend.reset(token)
     for edge, gradient in found.items():
@@ -369,8 +370,9 @@ def _check_same(was: Any, array: Any, backend: Any, what: str) -> None:
     *kind, before = was if isinstance(was, tuple) else _like(was, backend)
     if kind != [array.shape, array.dtype]:
         raise _changed(f"{what} {kind[1]} {kind[0]}, and then {array.dtype} {array.shape}")
-    error = _changed(f"{what} an array of shape {array.shape}, and then one of other numbers")
-    late.note(guard.fingerprint(array, backend) != before, backend, error)
+    differs = guard.fingerprint(array, backend) != before
+    text = f"{what} an array of shape {array.shape}, and then one of other numbers"
+    late.note(differs, backend, _changed(text))  # in no variable: see `late.note`
 
 
 def check_outside(name: str, was: Any, now: Any) -> None:

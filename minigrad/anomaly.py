@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -12,16 +13,20 @@ import numpy as np
 from .backend import current_backend
 from .graph import Node, on_call, on_gradients, time_step
 from .messages import frame_outside
+from .scope import BareScope, Scope
 
 _lines: weakref.WeakKeyDictionary[Node, str] = weakref.WeakKeyDictionary()
 
 
-@contextlib.contextmanager
-def detect_anomaly() -> Iterator[None]:
+_watching: ContextVar[bool] = ContextVar("minigrad_anomaly", default=False)
+
+
+class detect_anomaly(BareScope):
     """Within this context the op that first gives a NaN raises, forwards or backwards.
 
     The error names the op, the line of your code that called it and, in a scan, the time step.
-    Every op's result is read, so use it to look for a fault, not to train.
+    Every op's result is read, so use it to look for a fault, not to train. A context manager and a
+    decorator, of generators and async functions, too.
 
     Raises FloatingPointError.
 
@@ -33,6 +38,12 @@ def detect_anomaly() -> Iterator[None]:
     FloatingPointError: NaN was born in log at ..., line 2; its inputs were () from -1 to -1
     """
 
+    def _prepare(self) -> None:
+        Scope.__init__(self, _watching, True, _watched)
+
+
+@contextlib.contextmanager
+def _watched() -> Iterator[None]:
     with (
         current_backend().quiet(),  # a warning would come before, and say less
         on_call.within(_observe, composed="anomaly mode looks at every op"),

@@ -14,7 +14,7 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -22,6 +22,7 @@ import numpy as np
 
 from . import summation
 from .install import install_line
+from .scope import Scope
 from .summation import HALF, SINGLE
 
 __all__ = [
@@ -489,19 +490,27 @@ def active(backend: Any) -> contextlib.AbstractContextManager[Any]:
     return getattr(backend, "active", contextlib.nullcontext)()
 
 
-@contextlib.contextmanager
-def use_backend(name: Any) -> Iterator[Any]:
-    """Choose the backend of new tensors within a `with` block.
+class use_backend(Scope):
+    """Choose the backend of new tensors within a `with` block, or within a decorated function.
+
+    A decorated generator or async function has it at each of its steps; between them the caller's
+    backend holds.
 
     >>> import minigrad as mg
     >>> with mg.use_backend("numpy") as backend:
     ...     print(mg.zeros(2).backend is backend)
     True
+    >>> @mg.use_backend("numpy")
+    ... def batches():
+    ...     yield mg.ones(2)
+    >>> next(batches()).backend.name
+    'numpy'
     """
-    backend = get_backend(name)
-    token = _current.set(backend)
-    try:
-        with active(backend):
-            yield backend
-    finally:
-        _current.reset(token)
+
+    def __init__(self, name: Any) -> None:
+        backend = get_backend(name)
+        super().__init__(_current, backend, lambda: active(backend))
+
+    def __enter__(self) -> Any:
+        super().__enter__()
+        return self._value

@@ -16,6 +16,7 @@ from operator import attrgetter
 from typing import Any
 
 from .graph import Leaf, Node, grad_enabled, on_gradients, on_read, raw_backend
+from .hook_gradient import call_hook
 from .tensor import Tensor, wrap
 
 _birth = attrgetter("birth")
@@ -62,8 +63,9 @@ class Sweep:
 
     builds_graph = False
 
-    def __init__(self, grads: dict[Node, Any]) -> None:
+    def __init__(self, grads: dict[Node, Any], taken: dict[int, Any] | None = None) -> None:
         self.grads = grads
+        self.taken = {} if taken is None else taken  # arrays that others may hold, see `_unshared`
         self._own: set[Node] = set()  # nodes whose sum was allocated here: added to in place
 
     def add(self, node: Node, g: Any) -> None:
@@ -206,7 +208,7 @@ def sweep(
     if wanted is None:
         wanted = [node for node in grads if isinstance(node, Leaf)]
     keep = dict.fromkeys(wanted)  # in order, each once
-    work = (GraphSweep if graph else Sweep)(grads)
+    work = (GraphSweep if graph else Sweep)(grads, taken)
     for node, seed in seeds:
         if node in grads:
             g = work.array(seed)
@@ -228,7 +230,7 @@ def sweep(
                     if g is None:
                         continue
                     if node.hooks is not None:
-                        g = _hooked(node, g, work, taken)
+                        g = _hooked(node, g, work)
                     saved = node.saved
                     if on_read or graph or saved is None:
                         saved = work.saved(node)
@@ -251,23 +253,20 @@ def sweep(
         for node in keep:
             if node.hooks is None or node in visited or node in ends or grads[node] is None:
                 continue
-            grads[node] = _hooked(node, grads[node], work, taken)
+            grads[node] = _hooked(node, grads[node], work)
     return {node: None if (g := grads[node]) is None else work.tensor(g, node) for node in keep}
 
 
-def _hooked(node: Node, g: Any, work: Sweep, taken: dict[int, Any] | None) -> Any:
-    """The gradient after the tensor's hooks, which see copies and return tensors."""
+def _hooked(node: Node, g: Any, work: Sweep) -> Any:
+    """The gradient after the tensor's hooks, which see copies, and edit them or return tensors."""
     assert node.hooks is not None
     token = raw_backend.set(None)  # a hook is the user's code: its ops make tensors
     try:
         for hook in node.hooks.functions():
-            changed = hook(work.copy(g, node))
-            if changed is None:
-                continue
+            changed = call_hook(hook, work.copy(g, node))
             _check_changed(changed, node)
             g = work.array(changed)
-            if taken is not None:
-                _take(changed._data, taken)
+            _take(changed._data, work.taken)
         for tensor in node.hooks.keepers():
             kept = work.copy(g, node)._as_made()
             tensor.grad = kept if tensor.grad is None else tensor.grad + kept

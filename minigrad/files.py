@@ -27,15 +27,21 @@ __all__ = ["is_draft", "locked_folder", "remove_drafts", "replace_file"]
 _DRAFT = re.compile(r"\.minigrad-[0-9a-f]{8}\.tmp")
 
 
-def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
+def replace_file(path: str | os.PathLike[str], content: bytes, *, private: bool = False) -> None:
     """Make `content` all that the file `path` holds, wholly or not at all.
 
     A link stays, and the file that it points to is replaced. A file that is there keeps its
     permissions, and one that may not be written to is not replaced. A device or a pipe is simply
     written to.
 
+    A `private` file is a new one in each case, in the place of whatever was there, and only its
+    owner may read it or write to it.
+
     Raises OSError if it can't be written; a file that was there is as it was.
     """
+    if private:
+        _replace(Path(path), content, None, 0o600)
+        return
     target = Path(os.path.realpath(path))
     try:
         old = os.stat(target)
@@ -46,8 +52,12 @@ def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
         return
     if old is not None and not os.access(target, os.W_OK):
         raise PermissionError(13, "The file is write-protected", str(target))
+    _replace(target, content, old, 0o666)
+
+
+def _replace(target: Path, content: bytes, old: os.stat_result | None, mode: int) -> None:
     remove_drafts(target.parent)
-    draft, file = _new_draft(target.parent)
+    draft, file = _new_draft(target.parent, mode)
     try:
         with file:
             file.write(content)
@@ -111,10 +121,10 @@ def _sync_folder(folder: Path) -> None:
                 os.close(handle)
 
 
-def _new_draft(folder: Path) -> tuple[Path, IO[bytes]]:
+def _new_draft(folder: Path, mode: int) -> tuple[Path, IO[bytes]]:
     while True:
         draft = folder / f".minigrad-{secrets.token_hex(4)}.tmp"
-        file = _opened(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        file = _opened(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
         if not fcntl:
             return draft, file
         _locked(file)
@@ -123,9 +133,9 @@ def _new_draft(folder: Path) -> tuple[Path, IO[bytes]]:
         file.close()
 
 
-def _opened(path: str | Path, flags: int) -> IO[bytes]:
+def _opened(path: str | Path, flags: int, mode: int = 0o666) -> IO[bytes]:
     flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    return os.fdopen(os.open(path, flags, 0o666), "r+b")
+    return os.fdopen(os.open(path, flags, mode), "r+b")
 
 
 def _locked(file: IO[bytes], flags: int = 0) -> bool:

@@ -564,8 +564,8 @@ def _integers(
     numbers, said = values._data, f"is not one of the {stop} positions 0..{stop - 1}"
     if not values.backend.is_host:
         if values.size:
-            error = IndexError(f"{name}: an index {said}")
-            note_outside(numbers, 0, stop, backend, error, allowed)
+            wrong = f"{name}: an index {said}"
+            note_outside(numbers, 0, stop, backend, IndexError(wrong), allowed)
         return values, False
     outside = bool(numbers.size) and _as_unsigned(numbers).max() >= stop
     if outside:

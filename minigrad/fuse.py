@@ -14,8 +14,8 @@ from collections.abc import Callable
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from .graph import grad_enabled, on_call, on_probe
-from .tensor import Tensor, alias
+from .graph import on_call, on_probe, only_values
+from .tensor import Tensor, apart
 
 _counts: Counter[tuple[str, str, str, str]] = Counter()
 
@@ -153,10 +153,12 @@ class RowFunction:
 
     def _composed(self, args: Any, settings: Any) -> Any:
         """What the function gives, op by op; it edits its arguments as little as a kernel does."""
-        if not grad_enabled.get():  # with gradients on, `x += y` edits none anyway
-            args = [alias(x) if isinstance(x, Tensor) else x for x in args]
-            settings = {k: alias(x) if isinstance(x, Tensor) else x for k, x in settings.items()}
-        return self.function(*args, **settings)
+        token = only_values.set(True)
+        try:
+            result = self.function(*args, **settings)
+        finally:
+            only_values.reset(token)
+        return apart(result)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """As a method it is called with its object in front, like any function."""
@@ -179,6 +181,8 @@ def fuse(function: Callable[..., Any] | None = None, *, name: str | None = None)
     always those of the composition. A kernel is made once per function and dtype and serves every
     number of rows. Floats among the arguments are arguments of the kernel, too, unless the function
     looks at them, as in `if beta < 1`; others that are no tensors are constants of it.
+
+    In the function `x += y` is x = x + y for every x, so it edits none of its arguments.
 
     Parameters
     ----------

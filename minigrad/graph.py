@@ -12,10 +12,10 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from .messages import Untraceable
-from .scope import Scope
+from .scope import BareScope, Scope
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -25,6 +25,9 @@ grad_enabled: ContextVar[bool] = ContextVar("minigrad_grad_enabled", default=Tru
 
 # During a sweep on raw arrays: the backend that ops called on raw arrays run on.
 raw_backend: ContextVar[Any] = ContextVar("minigrad_raw_backend", default=None)
+
+# In cells and fused functions `x += y` is x = x + y for every x: that is how a kernel has it.
+only_values: ContextVar[bool] = ContextVar("minigrad_only_values", default=False)
 
 
 class _Listener:
@@ -143,6 +146,36 @@ def is_tracing() -> bool:
     return time_step.is_for_all()
 
 
+class HookHandle:
+    """A registered hook, to be removed: by `remove()`, by a call, or at the end of a `with` block.
+
+    >>> import minigrad as mg
+    >>> x = mg.ones(2, requires_grad=True)
+    >>> with x.register_hook(lambda g: g * 10) as handle:
+    ...     (x * 3).sum().backward()
+    >>> (x * 3).sum().backward()
+    >>> x.grad
+    tensor([33., 33.])
+    """
+
+    __slots__ = ("__weakref__", "_functions", "_key")
+
+    def __init__(self, functions: dict[object, Callable[[Any], Any]], key: object) -> None:
+        self._functions, self._key = functions, key
+
+    def remove(self) -> None:
+        """Call the hook no more; a second time this does nothing."""
+        self._functions.pop(self._key, None)
+
+    __call__ = remove
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.remove()
+
+
 class Hooks:
     """What is done with a node's gradient once it is complete: functions, then tensors keep it."""
 
@@ -152,20 +185,16 @@ class Hooks:
         self._functions: dict[object, Callable[[Any], Any]] = {}
         self._keepers: list[weakref.ref[Tensor]] = []
 
-    def add(self, function: Callable[[Any], Any]) -> Callable[[], None]:
-        """Call `function` after those that are there; returns what takes it away again."""
+    def add(self, function: Callable[[Any], Any]) -> HookHandle:
+        """Call `function` after those that are there; the handle takes it away again."""
         if not callable(function):
             raise TypeError(
                 f"a hook is a function of the gradient; got {type(function).__name__} "
                 f"{function!r:.40}"
             )
-        key, functions = object(), self._functions
-        functions[key] = function
-
-        def remove() -> None:
-            functions.pop(key, None)
-
-        return remove
+        key = object()  # not the handle, which refers to the functions: that would be a cycle
+        self._functions[key] = function
+        return HookHandle(self._functions, key)
 
     def keep_in(self, tensor: Tensor) -> None:
         """Let `tensor` keep the gradient in its `.grad`, as long as it lives."""
@@ -291,17 +320,11 @@ _OUTPUT = PlainOp("output", _deliver)
 # --- grad mode -----------------------------------------------------------------------------
 
 
-class _GradMode(Scope):
+class _GradMode(BareScope):
     enabled: ClassVar[bool]
 
-    def __new__(cls, function: Any = None) -> Any:
-        """A scope; or, as a decorator without brackets, the function within one."""
-        made = super().__new__(cls)
-        Scope.__init__(made, grad_enabled, cls.enabled)
-        return made if function is None else made(function)
-
-    def __init__(self, function: Any = None) -> None:
-        """All is done: this is not called for a decorated function."""
+    def _prepare(self) -> None:
+        Scope.__init__(self, grad_enabled, self.enabled)
 
 
 class no_grad(_GradMode):

@@ -375,13 +375,14 @@ def _verify(node: Node) -> None:
         places = [j for j, array in enumerate(saved) if j == i or _owner(array) is owner]
         named = ((name, j) for j in places if (name := node.op.saved_name(node, j)))
         what, place = next(named, (f"input number {i}", i))
-        edited = RuntimeError(
+        text = (
             f"an array was edited in place after {node.op.name} saved it for the backward "
             f"pass: its {what}, shape {saved[place].shape}. The gradient would be wrong. Make the "
             "edit before the forward pass or after backward(), or edit a copy "
             "(x.numpy(), or x.data.copy())."
         )
-        late.note(then is None or _differs(owner, then, node.backend), node.backend, edited)
+        differs = then is None or _differs(owner, then, node.backend)
+        late.note(differs, node.backend, RuntimeError(text))  # in no variable: see `late.note`
 
 
 class _Ear:

@@ -16,11 +16,14 @@ _noted: list[tuple[Any, Any, Exception]] = []  # backend, raw truth value there,
 
 def note(wrong: Any, backend: Any, error: Exception) -> None:
     """Raise `error` if `wrong` holds: now if it is a Python bool, later if it is on a device."""
-    if isinstance(wrong, bool):
-        if wrong:
-            raise error
-        return
-    _noted.append((backend, wrong, error))
+    try:
+        if isinstance(wrong, bool):
+            if wrong:
+                raise error
+            return
+        _noted.append((backend, wrong, error))
+    finally:
+        del error  # which refers to this frame once it is raised: a cycle that keeps graphs alive
     if len(_noted) >= _MOST:
         settle(backend)
 
@@ -31,7 +34,12 @@ def settle(backend: Any) -> None:
         return
     waiting = [(wrong, error) for other, wrong, error in _noted if other is backend]
     _noted[:] = [noted for noted in _noted if noted[0] is not backend]
-    for wrong, error in waiting:
-        if backend.to_host(wrong):
-            error.add_note(f"Device {backend.name!r} found this earlier than it is told here.")
-            raise error
+    error = next((error for wrong, error in waiting if backend.to_host(wrong)), None)
+    waiting.clear()
+    if error is None:
+        return
+    error.add_note(f"Device {backend.name!r} found this earlier than it is told here.")
+    try:
+        raise error
+    finally:
+        del error  # as above

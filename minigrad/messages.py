@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from contextvars import ContextVar
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 
 def is_within(frame: FrameType, package: str, but: str = "-") -> bool:
@@ -70,14 +70,16 @@ def asked_for(default: str = "") -> str:
     return name
 
 
-def explain(
-    op: Any, error: Exception, arrays: tuple[Any, ...], settings: dict[str, Any]
-) -> NoReturn:
-    """Raise `error` again as one that a user can act on, of the same kind."""
+def explain(op: Any, error: Exception, arrays: tuple[Any, ...], settings: dict[str, Any]) -> None:
+    """Raise an error that a user can act on in place of `error`, which is being handled.
+
+    Of the same kind. It returns if the error is good as it is, and is to be raised again: not here,
+    as its traceback would refer to this frame, and this frame to it.
+    """
     if isinstance(error, MemoryError):
         error.add_note(f"This happened in {op.name}, called with {_given(op, arrays, settings)}.")
     if isinstance(error, (Untraceable, MemoryError, GradientLost)):
-        raise error
+        return
     shapes = [tuple(getattr(x, "shape", ())) for x in arrays]
     text = (
         _wrong_axis(op.name, settings, shapes)

@@ -112,13 +112,14 @@ class Module(Part):
 
     def __setattr__(self, name: str, value: Any) -> None:
         held = vars(self).get(name)
-        if type(value) is Tensor and isinstance(held, Parameter):
+        is_plain = isinstance(value, Tensor) and not isinstance(value, Part)
+        if is_plain and isinstance(held, Parameter):
             raise TypeError(
                 f"{type(self).__name__}.{name} is a parameter, and a plain tensor in its place "
                 f"would not be trained. Set its numbers with .{name}.data = ..., or assign a "
                 "mg.nn.Parameter(...)"
             )
-        if type(value) is Tensor and isinstance(held, Buffer):
+        if is_plain and isinstance(held, Buffer):
             value = Buffer(value)
         if isinstance(value, Tensor) and isinstance(held, Part):
             super().__setattr__(name, value)  # in place of another part: no new name

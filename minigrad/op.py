@@ -40,7 +40,7 @@ from .graph import Node, Output, grad_enabled, on_call, raw_backend, tick
 from .messages import explain
 from .op_calls import DeclarationError
 from .op_text import REQUIRED, parameters, write
-from .tensor import Tensor, same_backend
+from .tensor import Tensor, as_view, same_backend
 from .to_numpy import check_gradient
 
 OPS: dict[str, Op] = {}
@@ -69,12 +69,13 @@ class Op:
     backward: Callable[[Node, Any, Any, Any], None]
     """The written backward step: from the cotangent of the output to those of the inputs."""
 
-    def __init__(self, forward: Callable[..., Any], many: bool) -> None:
+    def __init__(self, forward: Callable[..., Any], many: bool, view: bool = False) -> None:
         code = forward.__code__
         self.name = self.__name__ = forward.__name__
         self.__module__ = forward.__module__
         self.forward = forward
         self.many = many  # whether it has several outputs
+        self.view = view  # whether its output may be a view of its input, as in PyTorch
         self.variadic = bool(code.co_flags & 0x04)
         names = code.co_varnames
         count = code.co_argcount
@@ -266,8 +267,10 @@ class Op:
         }
 
 
-def op(forward: Callable[..., Any] | None = None, *, many: bool = False) -> Any:
-    """Declare an op from its forward; see the module's text. `many`: it returns several arrays.
+def op(forward: Callable[..., Any] | None = None, *, many: bool = False, view: bool = False) -> Any:
+    """Declare an op from its forward; see the module's text.
+
+    `many` says that it returns several arrays, `view` that these are parts of its input's memory.
 
     >>> import minigrad as mg
     >>> @mg.op
@@ -281,7 +284,7 @@ def op(forward: Callable[..., Any] | None = None, *, many: bool = False) -> Any:
 
     def declare(forward: Callable[..., Any]) -> Op:
         kind = type("Op", (Op,), {"__doc__": forward.__doc__})
-        made = kind(forward, many)
+        made = kind(forward, many, view)
         OPS[made.name] = made
         return made
 
@@ -301,6 +304,7 @@ _SCOPE: dict[str, Any] = {
     "checked_result": op_calls.checked_result,
     "checked_results": op_calls.checked_results,
     "as_tensor": op_calls.as_tensor,
+    "as_view": as_view,
     "instead": "A setting is no input: declare it as one",
     "mixed": lambda name, *args: same_backend(name, *(x for x in args if isinstance(x, Tensor))),
     "new": object.__new__,

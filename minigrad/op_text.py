@@ -102,6 +102,7 @@ def _write_call(op: Op) -> list[str]:
         f"        y = forward(backend, {', '.join(data)}{given})",
         "    except Exception as error:",
         f"        explain(op, error, ({', '.join(data)},), dict({given[2:]}))",
+        "        raise",
     ]
     floats = ""
     if not op.trusted:
@@ -134,14 +135,15 @@ def _write_call(op: Op) -> list[str]:
         f"({''.join(f'{name}, ' for name in settings)}))",
     ]
     if op.many:
+        made = "as_view" if op.view else "Tensor"
         output = "Output(node, i, part)"
         if not op.trusted:
             output += ' if part.dtype.kind == "f" else None'
         return [
             *text,
             "    if node is None:",
-            "        return [Tensor(part, backend) for part in y]",
-            f"    return [Tensor(part, backend, {output}) for i, part in enumerate(y)]",
+            f"        return [{made}(part, backend) for part in y]",
+            f"    return [{made}(part, backend, {output}) for i, part in enumerate(y)]",
         ]
     return [
         *text,
@@ -150,6 +152,7 @@ def _write_call(op: Op) -> list[str]:
         "    out.backend = backend",
         "    out.grad = None",
         "    out._node = node",
+        *(["    out._shared = True"] if op.view else []),
         "    return out",
     ]
 

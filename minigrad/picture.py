@@ -14,6 +14,7 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
+from .files import replace_file
 from .install import install_line
 
 Point = tuple[float, float]
@@ -89,7 +90,7 @@ class Drawing:
                 "dot -Tpng -O graph.dot"
             )
         text = self.svg if path.suffix == ".svg" else self.dot
-        path.write_text(text, encoding="utf-8")
+        replace_file(path, text.encode())
 
 
 # --- looks ---------------------------------------------------------------------------------

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -17,6 +16,7 @@ __all__ = ["probe", "record"]
 
 _place: ContextVar[str] = ContextVar("minigrad_place", default="")
 _scans: ContextVar[tuple[Steps, ...]] = ContextVar("minigrad_scans", default=())
+_recording: ContextVar[Recording | None] = ContextVar("minigrad_recording", default=None)
 
 
 def probe(name: str, x: Tensor) -> Tensor:
@@ -38,8 +38,7 @@ def probe(name: str, x: Tensor) -> Tensor:
     return x
 
 
-@contextmanager
-def record() -> Iterator[Recording]:
+class record(Scope):
     """Within this context the values that `mg.probe` names are kept, as arrays by their names.
 
     What is named in a cell is an array (T, N, ...), in the order of the steps, with zeros in the
@@ -57,9 +56,22 @@ def record() -> Iterator[Recording]:
     >>> trace["forget"].shape
     (5, 2, 4)
     """
-    made = Recording()
-    with on_probe.within(made._add, composed="its values are recorded"):
-        yield made
+
+    def __init__(self) -> None:
+        made = Recording()
+        composed = "its values are recorded"
+        super().__init__(_recording, made, lambda: on_probe.within(made._add, composed=composed))
+
+    def __enter__(self) -> Recording:
+        super().__enter__()
+        return self._value
+
+    def __call__(self, function: Any) -> Any:
+        """An error: what a decorated function records could not be read."""
+        raise TypeError(
+            "record() is a context manager, and no decorator, which would have nothing to give the "
+            "values to: write `with mg.record() as trace:` around the call"
+        )
 
 
 def placed(name: str) -> Scope:

@@ -13,10 +13,10 @@ import numpy as np
 
 from .creation import tensor, zeros
 from .fuse import compiles, dispatched
-from .graph import time_step
+from .graph import only_values, time_step
 from .ops import astype, reshape, stack, sum, unstack, where
 from .recording import Steps
-from .tensor import Tensor, alias
+from .tensor import Tensor, alias, apart
 
 __all__ = ["scan"]
 
@@ -117,7 +117,7 @@ def _compose(
         nothing = _like(xs, [astype(sum(x, axis=0), x.dtype) for x in inputs])  # zeros (N, ...)
         with Steps(T, None):
             y, _ = _step(cell, params, nothing, state)
-        return _like(y, [stack([part])[:0] for part in _parts(y)]), state
+        return _like(y, [stack([part])[:0] for part in _parts(y)]), apart(state)
     running = []
     if valid is not None:
         # Zeros in place of the padding, and not only its results dropped: the cotangents there
@@ -149,12 +149,17 @@ def _compose(
     ys = [stack(parts) for parts in zip(*outputs, strict=True)]  # each (T, N, ...)
     if valid is not None:
         ys = [_choose(valid, part, _zero(part)) for part in ys]
-    return _like(y, ys), state
+    return _like(y, ys), apart(state)
 
 
 def _step(cell: Callable[..., Any], params: Any, x: Any, state: Any) -> tuple[Any, Any]:
     """One call of the cell, and an error that says what it must return if it doesn't."""
-    result = cell(params, _like(x, map(alias, _parts(x))), _like(state, map(alias, _parts(state))))
+    token = only_values.set(True)
+    try:
+        x, old = _like(x, map(alias, _parts(x))), _like(state, map(alias, _parts(state)))
+        result = cell(params, x, old)
+    finally:
+        only_values.reset(token)
     if not isinstance(result, tuple) or len(result) != 2:
         raise TypeError(
             "scan: a cell must return a pair (y, state), its output and the state for the next "

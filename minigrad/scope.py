@@ -1,4 +1,4 @@
-"""Scopes: a context variable has another value within a block, or within a function.
+"""Scopes: something holds within a block, or within a function; a context variable says so.
 
 A function that stops and goes on (a generator, an async function) has the value at each of its
 steps. Whoever runs the steps has a value of its own between them.
@@ -10,30 +10,38 @@ import functools
 import inspect
 import types
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from typing import Any
 
 
 class Scope:
     """Gives a context variable a value: a context manager, and a decorator of functions.
 
-    One object may be entered many times: nested, and in several threads or tasks at once.
+    One object may be entered many times: nested, and in several threads or tasks at once. What else
+    holds within is `also()`, a context that is entered, too.
     """
 
-    def __init__(self, variable: ContextVar[Any], value: Any) -> None:
-        self._variable, self._value = variable, value
-        self._tokens: list[Token[Any]] = []
+    def __init__(
+        self, variable: ContextVar[Any], value: Any, also: Callable[[], Any] | None = None
+    ) -> None:
+        self._variable, self._value, self._also = variable, value, also
+        self._entered: list[tuple[Token[Any], Any]] = []
 
-    def __enter__(self) -> None:
-        self._tokens.append(self._variable.set(self._value))
+    def __enter__(self) -> Any:
+        token = self._variable.set(self._value)
+        also = None if self._also is None else _entered(self._also, token)
+        self._entered.append((token, also))
 
     def __exit__(self, *error: object) -> None:
-        for token in self._tokens[::-1]:
+        for entry in self._entered[::-1]:
+            token, also = entry
             try:
                 self._variable.reset(token)
             except ValueError:
                 continue  # entered in another thread or task, which is still within
-            self._tokens.remove(token)
+            self._entered.remove(entry)
+            if also is not None:
+                also.__exit__(*error)
             return
 
     def __call__(self, function: Any) -> Any:
@@ -45,7 +53,24 @@ class Scope:
                 f"{type(self).__name__}() is a context manager, and a decorator of functions; got "
                 f"{_described(function)}"
             )
-        return _within(function, lambda: _Inside(self._variable, self._value))
+        return _within(function, lambda: _Inside(self._variable, self._value, self._also))
+
+
+class BareScope(Scope):
+    """A scope without arguments, which is a decorator without brackets, too."""
+
+    def __new__(cls, function: Any = None) -> Any:
+        """A scope; or, as a decorator without brackets, the function within one."""
+        made = super().__new__(cls)
+        cls._prepare(made)
+        return made if function is None else made(function)
+
+    def __init__(self, function: Any = None) -> None:
+        """All is done: this is not called for a decorated function."""
+
+    def _prepare(self) -> None:
+        """Calls `Scope.__init__`."""
+        raise NotImplementedError
 
 
 def _described(value: Any) -> str:
@@ -54,18 +79,35 @@ def _described(value: Any) -> str:
     return f"{type(value).__name__} {value!r:.60}"
 
 
+def _entered(make: Callable[[], Any], token: Token[Any]) -> Any:
+    """The context that `make` gives, entered; if that fails, the variable is as it was."""
+    try:
+        also = make()
+        also.__enter__()
+    except BaseException:
+        token.var.reset(token)
+        raise
+    return also
+
+
 class _Inside:
     """The scope of one call. Where the call stops, the value of then waits for the next step."""
 
-    def __init__(self, variable: ContextVar[Any], value: Any) -> None:
-        self._variable, self._value = variable, value
+    def __init__(
+        self, variable: ContextVar[Any], value: Any, also: Callable[[], Any] | None
+    ) -> None:
+        self._variable, self._value, self._make_also = variable, value, also
 
     def __enter__(self) -> None:
         self._token = self._variable.set(self._value)
+        make = self._make_also
+        self._also = None if make is None else _entered(make, self._token)
 
     def __exit__(self, *error: object) -> None:
         self._value = self._variable.get()
         self._variable.reset(self._token)
+        if self._also is not None:
+            self._also.__exit__(*error)
 
 
 def _within(function: Callable[..., Any], scope: Callable[[], _Inside]) -> Callable[..., Any]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from . import guard, late, to_numpy
 from .backend import BackendError, backend_at, get_backend
-from .graph import Leaf, Node
+from .graph import HookHandle, Leaf, Node
 
 
 class Tensor:
@@ -34,7 +34,9 @@ class Tensor:
     gradient, or by `mg.zeros` and the like), so in a function write x = x + y for what it was
     given. In all other cases `x += y` makes a new tensor; with gradients on it is an error for a
     leaf that requires one. `x[index] = y` edits a leaf. No edit reaches arrays that a graph saved,
-    nor other tensors: `x.detach()` and `x[0]` keep their numbers.
+    nor other tensors: `x.detach()` and `x[0]` keep their numbers. The other way round, a view of x
+    (`x[0]`, `x.T`, `x.reshape(...)`) can't be edited so while x lives: write `x[0, 1] = y` in place
+    of `x[0][1] = y`. In cells and fused functions `x += y` is a new tensor in all cases.
 
     Examples
     --------
@@ -46,11 +48,12 @@ class Tensor:
     tensor([2., 4.])
     """
 
-    __slots__ = ("__weakref__", "_data", "_leaf", "_node", "backend", "grad")
+    __slots__ = ("__weakref__", "_data", "_leaf", "_node", "_shared", "backend", "grad")
 
     _data: Any
     _node: Node | None
     _leaf: Leaf | None  # its node as a leaf, if it had one; unset for the results of ops
+    _shared: bool  # set for results of ops that may be views of another tensor's memory
     backend: Any
     grad: Tensor | None
 
@@ -194,22 +197,47 @@ class Tensor:
         backward(self, g, retain_graph, create_graph)
 
     def detach(self) -> Tensor:
-        """The same array without history: gradients stop here."""
+        """The same numbers without history: gradients stop here.
+
+        Both share one array until one of them is edited. An edit (`d += 1`, `d[0] = 1` and the
+        like) gives the tensor that it is made of a new array; the other keeps its numbers, unlike
+        in PyTorch. Only what is written into the array itself (`d.data[0] = 1`) reaches both.
+
+        >>> import minigrad as mg
+        >>> w = mg.ones(2, requires_grad=True)
+        >>> d = w.detach()
+        >>> d[0] = 5
+        >>> w, d
+        (tensor([1., 1.], requires_grad=True), tensor([5., 1.]))
+        """
         return Tensor(self._data, self.backend)._as_made()
 
-    def register_hook(self, hook: Callable[[Tensor], Any]) -> Callable[[], None]:
-        """Call `hook(gradient)` when this tensor's gradient is complete; it may return another.
+    def register_hook(self, hook: Callable[[Tensor], Any]) -> HookHandle:
+        """Call `hook(gradient)` when this tensor's gradient is complete; it may change it.
 
-        Hooks run in the order of their registration, each once per backward pass, and see a copy:
-        to change the gradient, return a tensor of its shape, dtype and backend. The same function
-        may be registered twice. Returns a function that removes this registration.
+        A hook returns the new gradient, a tensor of the same shape, dtype and backend, or edits
+        the one that it is given (`g *= 2`, `g[0] = 0`) and returns nothing. What it is given is its
+        own: it may keep it. Hooks run in the order of their registration, each once per backward
+        pass. The same function may be registered twice.
+
+        Returns
+        -------
+        A handle: `handle.remove()` (or `handle()`) removes this registration, and so does the end
+        of a `with` block of it.
+
+        Raises
+        ------
+        RuntimeError : the tensor requires no gradient; in the backward pass, if the hook edits
+            `g.numpy()`, a copy, and returns nothing.
+        TypeError : in the backward pass, if the hook returns something else.
 
         >>> import minigrad as mg
         >>> x = mg.ones(2, requires_grad=True)
-        >>> remove = x.register_hook(lambda g: g * 10)
+        >>> handle = x.register_hook(lambda g: g * 10)
         >>> (x * 3).sum().backward()
         >>> x.grad
         tensor([30., 30.])
+        >>> handle.remove()
         """
         if self._node is None:
             raise RuntimeError("a hook needs a tensor that requires a gradient")
@@ -395,8 +423,26 @@ def wrap(array: Any, backend: Any, node: Node | None = None) -> Tensor:
 
 
 def alias(x: Tensor) -> Tensor:
-    """The same tensor for a function that is not to edit it: there `x += y` is a new one."""
-    return Tensor(x._data, x.backend, x._node)
+    """The same tensor for a function that is not to edit it, and may give it back."""
+    return as_view(x._data, x.backend, x._node)
+
+
+def as_view(array: Any, backend: Any, node: Node | None = None) -> Tensor:
+    """A tensor that may share its memory with another one: what edits it is an error."""
+    out = Tensor(array, backend, node)
+    out._shared = True
+    return out
+
+
+def apart(result: Any) -> Any:
+    """What a function returns, with new tensors in place of those that it was given or made."""
+    if isinstance(result, Tensor):
+        given = hasattr(result, "_leaf") or hasattr(result, "_shared")
+        return Tensor(result._data, result.backend, result._node) if given else result
+    if isinstance(result, tuple):
+        parts = map(apart, result)
+        return type(result)(*parts) if hasattr(result, "_fields") else tuple(parts)
+    return result
 
 
 def same_backend(what: str, *tensors: Tensor) -> Any:

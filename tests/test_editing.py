@@ -212,9 +212,13 @@ def test_results_of_ops_are_never_edited(backend, sign, grad_mode):
         lambda: mg.stack(mg.unstack(w)),
         lambda: mg.checkpoint(lambda w: w * 1, w),
         lambda: mg.dropout(w * 1, 0.0),
-        lambda: w.reshape(2, 2),
-        lambda: w[:],
+        lambda: (w * 1).reshape(2, 2),
+        lambda: (w * 1)[:],
+        lambda: mg.flip(w),
+        lambda: w[[0, 1]],
     ]
+    makers += [lambda: w.reshape(2, 2), lambda: w[:]] if grad_mode is mg.enable_grad else []
+    makers[1:2] = makers[1:2] if grad_mode is mg.enable_grad else []
     with grad_mode():
         for make in makers:
             x = make()
@@ -223,6 +227,184 @@ def test_results_of_ops_are_never_edited(backend, sign, grad_mode):
             assert x is not other and np.array_equal(other.numpy(), before)
             assert np.allclose(x.numpy(), PLAIN[sign](before, np.ones((2, 2))))
             assert x.requires_grad is mg.is_grad_enabled()
+
+
+# --- views ---------------------------------------------------------------------------------------
+
+VIEWS = {
+    "reshape": lambda w: w.reshape(4),
+    "expand_dims": lambda w: mg.expand_dims(w, 0),
+    "squeeze": lambda w: mg.squeeze(w[:1]),
+    "T": lambda w: w.T,
+    "mT": lambda w: w.mT,
+    "transpose": lambda w: w.transpose(1, 0),
+    "swapaxes": lambda w: w.swapaxes(0, 1),
+    "moveaxis": lambda w: mg.moveaxis(w, 0, 1),
+    "flatten": lambda w: w.flatten(),
+    "broadcast_to": lambda w: mg.broadcast_to(w, (3, 2, 2)),
+    "index": lambda w: w[0],
+    "slice": lambda w: w[:, 1:],
+    "ellipsis": lambda w: w[...],
+    "new axis": lambda w: w[None],
+    "twice": lambda w: w.T[0],
+    "split": lambda w: mg.split(w, 2)[1],
+    "unstack": lambda w: mg.unstack(w)[0],
+    "iteration": lambda w: next(iter(w)),
+    "detached": lambda w: w.detach().reshape(4),
+}
+
+
+@pytest.mark.parametrize("kind", VIEWS)
+@pytest.mark.parametrize("sign", ["+", "*", "/", "**"])
+@pytest.mark.parametrize("made_within", [True, False])
+def test_views_are_not_edited_alone(backend, kind, sign, made_within):
+    """PyTorch's would change w, too."""
+    for w in (leaf([[1.0, 2.0], [3.0, 4.0]]), leaf([[1.0, 2.0], [3.0, 4.0]]).detach()):
+        with mg.no_grad() if made_within else mg.enable_grad():
+            v = VIEWS[kind](w)
+        before = v.numpy()
+        text = rf"x \{sign[0]}\S*= y within no_grad\(\), and x \(shape .*\) is a view of anoth"
+        with mg.no_grad(), pytest.raises(RuntimeError, match=text) as error:
+            IN_PLACE[sign](v, 2.0)
+        assert f"w[0, 1:] {sign}= y" in str(error.value)
+        with pytest.raises(TypeError, match=r"x alone would change, where PyTorch|in a graph"):
+            v[0] = 5.0
+        with pytest.raises(TypeError, match=r"x alone would change, where PyTorch|in a graph"):
+            v[0] += 5.0
+        assert np.array_equal(v.numpy(), before) and w.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+
+
+def test_views_under_other_names(backend):
+    w, held, views = leaf([[1.0, 2.0], [3.0, 4.0]]), {}, []
+    held["row"] = w[0]
+    views.append(w[0])
+    view = w[0]
+
+    class Holder:
+        row = w[0]
+
+    with mg.no_grad():
+        for _ in range(2):
+            with pytest.raises(RuntimeError, match="is a view of another tensor"):
+                held["row"] += 1
+            with pytest.raises(RuntimeError, match="is a view of another tensor"):
+                views[0] += 1
+            with pytest.raises(RuntimeError, match="is a view of another tensor"):
+                view += 1
+            with pytest.raises(RuntimeError, match="is a view of another tensor"):
+                Holder.row += 1
+            with pytest.raises(RuntimeError, match="is a view of another tensor"):
+                for row in w:
+                    row += 1
+            with pytest.raises(RuntimeError, match="is a view of another tensor"):
+                w[0].__iadd__(1)
+    assert w.tolist() == [[1.0, 2.0], [3.0, 4.0]]
+
+
+def test_parts_that_are_edited_by_one_index(backend):
+    w, names = leaf(np.arange(1.0, 13).reshape(3, 4)), {"w": [leaf(np.ones((2, 2)))]}
+    expected, other = w.numpy(), np.ones((2, 2))
+    with mg.no_grad():
+        for array, x in ((expected, w), (other, names["w"][0])):
+            array[0] += 5
+            array[:, 1:] *= 2
+            array[-1, 0] -= 1
+            array[..., 0] /= 4
+            array[array > 8] = 1
+            if x is w:
+                w[0] += 5
+                w[:, 1:] *= 2
+                w[-1, 0] -= 1
+                w[..., 0] /= 4
+                w[w > 8] = 1
+            else:
+                names["w"][0][0] += 5
+                names["w"][0][:, 1:] *= 2
+                names["w"][0][-1, 0] -= 1
+                names["w"][0][..., 0] /= 4
+                names["w"][0][names["w"][0] > 8] = 1
+            assert np.array_equal(x.numpy(), array)
+
+
+def test_with_gradients_on_a_view_becomes_a_new_tensor(backend):
+    w = leaf([[1.0, 2.0], [3.0, 4.0]])
+    a = w[0]
+    a += 1
+    a *= w[1]
+    assert w.tolist() == [[1.0, 2.0], [3.0, 4.0]] and a.tolist() == [6.0, 12.0]
+    assert mg.grad(a.sum(), w).tolist() == [[3.0, 4.0], [2.0, 3.0]]
+
+
+def test_views_that_nothing_else_sees_are_free(backend):
+    w = leaf([[1.0, 2.0], [3.0, 4.0]])
+    with mg.no_grad():
+        h = (w * 2).reshape(4)
+        h += 1
+        h[0] = 7
+        row = mg.unstack(w * 2)[1]
+        row *= 2
+        part = (w @ w)[0]
+        part -= 1
+        assert h.tolist() == [7.0, 5.0, 7.0, 9.0] and row.tolist() == [12.0, 16.0]
+        assert part.tolist() == [6.0, 9.0]
+
+
+STEPS = {
+    "reshape": (lambda m, x: x.reshape(-1), True),
+    "rows": (lambda m, x: x.reshape(2, -1), True),
+    "T": (lambda m, x: x.T if x.ndim == 2 else x, True),
+    "first": (lambda m, x: x[0] if x.ndim > 1 else x, True),
+    "slice": (lambda m, x: x[..., 1:] if x.shape[-1] > 1 else x, True),
+    "pairs": (lambda m, x: x[..., ::2], True),
+    "new axis": (lambda m, x: x[:, None] if x.ndim < 3 else x, True),
+    "wide": (lambda m, x: m.broadcast_to(x, (2, *x.shape)) if x.ndim < 3 else x, True),
+    "part": (lambda m, x: m.split(x, len(x))[0], True),
+    "flip": (lambda m, x: mg.flip(x, 0) if m is mg else m.flip(x, (0,)), False),
+    "copy": (lambda m, x: x * 1, False),
+    "list": (lambda m, x: x[[0]], False),
+}
+EDITS = {
+    "+=": lambda v: operator.iadd(v, 3.0),
+    "*=": lambda v: operator.imul(v, 2.0),
+    "-= of itself": lambda v: operator.isub(v, v * 0.5),
+    "[0] =": lambda v: operator.setitem(v, 0, 7.0),
+    "[...] =": lambda v: operator.setitem(v, ..., 7.0),
+}
+
+
+@given(
+    steps=st.lists(st.sampled_from(sorted(STEPS)), max_size=4),
+    edits=st.lists(st.sampled_from(sorted(EDITS)), min_size=1, max_size=3),
+    requires_grad=st.booleans(),
+    drops=st.booleans(),
+)
+def test_edits_are_those_of_torch_or_errors(backend, steps, edits, requires_grad, drops):
+    """Whatever was edited: what it was made of is as in PyTorch, or there was an error."""
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    start, found, refused = np.arange(1.0, 9).reshape(2, 4), [], False
+    for m in (mg, torch):
+        w = m.tensor(start, requires_grad=requires_grad)
+        chain = [w]
+        with m.no_grad():
+            for step in steps:
+                chain.append(STEPS[step][0](m, chain[-1]))
+            v = chain[-1]
+            if drops:
+                del chain[1:]
+            for edit in edits:
+                try:
+                    result = EDITS[edit](v)
+                except (mg.ops.editing.EditError, RuntimeError):
+                    refused = True
+                    break
+                v = v if result is None else result
+        found.append((w.detach().numpy(), v.detach().numpy()))
+    is_view = [STEPS[step][1] for step in steps]
+    if refused:
+        assert any(is_view)
+        assert np.array_equal(found[0][0], start)
+    else:
+        assert all(np.allclose(a, b) for a, b in zip(*found, strict=True))
 
 
 def test_sums_keep_their_graph(backend):
@@ -444,6 +626,124 @@ def test_in_fused_functions_there_are_new_values(backend, rows, grads):
     expected = np.tanh(before * numbers) * (before * numbers + 1)
     assert np.allclose(y.numpy(), expected)
     assert np.array_equal(x.numpy(), before) and np.array_equal(k.numpy(), numbers)
+
+
+class Scale:
+    def __init__(self, w):
+        self.w = w
+
+    @mg.fuse
+    def __call__(self, x):
+        w = self.w
+        w *= x
+        return w + 1
+
+
+@mg.fuse
+def scaled_in_a_list(xs, k):
+    x = xs[0]
+    x *= k
+    return x + 1
+
+
+@mg.fuse
+def scaled_in_a_view(x, k):
+    y = x.reshape(x.shape)
+    y *= k
+    return y + 1
+
+
+@mg.fuse
+def scaled_and_given(x, k):
+    y = x
+    y *= k
+    return x, y + 1
+
+
+IN_FUNCTIONS = {
+    "argument": lambda x, k: scaled_and_given(x, k)[1],
+    "keyword": lambda x, k: scaled_and_given(k=k, x=x)[1],
+    "list": lambda x, k: scaled_in_a_list([x], k),
+    "view": scaled_in_a_view,
+    "object": lambda x, k: Scale(x)(k + x * 0),
+}
+
+
+@pytest.mark.parametrize("way", IN_FUNCTIONS)
+@pytest.mark.parametrize("rows", [3, 4000])
+@pytest.mark.parametrize("kind", ["leaf", "plain", "parameter", "result"])
+@pytest.mark.parametrize("grad_mode", [mg.no_grad, mg.enable_grad])
+def test_fused_functions_edit_nothing_that_they_reach(backend, way, rows, kind, grad_mode):
+    """Composed and by a kernel alike, at each order."""
+    before = np.random.default_rng(0).standard_normal((rows, 8))
+    x = leaf(before)
+    x = {"plain": x.detach(), "parameter": mg.nn.Parameter(x), "result": x * 1}.get(kind, x)
+    k = mg.tensor(np.linspace(0.5, 2, 8))
+    with grad_mode():
+        y = IN_FUNCTIONS[way](x, k)
+    assert np.allclose(y.numpy(), before * k.numpy() + 1) and np.array_equal(x.numpy(), before)
+    if y.requires_grad:
+        (slope,) = mg.grad((y * y).sum(), [x], create_graph=True)
+        assert np.allclose(slope.numpy(), 2 * (before * k.numpy() + 1) * k.numpy())
+        assert np.allclose(mg.grad(slope.sum(), x).numpy(), 2 * k.numpy() ** 2 + before * 0)
+
+
+@pytest.mark.parametrize("rows", [3, 4000])
+def test_an_argument_that_a_fused_function_returns(backend, rows):
+    x, k = mg.tensor(np.ones((rows, 8))), mg.tensor(np.full(8, 2.0))
+    with mg.no_grad():
+        given, y = scaled_and_given(x, k)
+        given *= 3
+        given[0] = 5
+        y -= 1
+    assert x.numpy().max() == 1 and given.numpy().max() == 5 and y.numpy().max() == 2
+
+
+def item_of_input(p, x, h):
+    x[0] = 1.0
+    return x + h, h
+
+
+def item_of_state(p, x, h):
+    h[0] = 1.0
+    return x + h, h
+
+
+def edit_of_parameter(p, x, h):
+    p *= 2.0
+    h = h + x * p
+    return h, h
+
+
+def kept_state(p, x, h):
+    return x + h, h
+
+
+@pytest.mark.parametrize("cell", [item_of_input, item_of_state])
+@pytest.mark.parametrize("fused", ["0", "1"])
+def test_cells_do_not_set_items_of_what_they_are_given(backend, cell, fused, monkeypatch):
+    monkeypatch.setenv("MINIGRAD_FUSED", fused)
+    x, h = mg.ones((4, 3, 2)) * 2, mg.zeros((3, 2))
+    with pytest.raises(RuntimeError, match="or an argument of a cell: x alone would change"):
+        mg.scan(cell, mg.ones(2), x, h)
+    assert x.numpy().min() == 2 and h.numpy().max() == 0
+
+
+@pytest.mark.parametrize("fused", ["0", "1"])
+@pytest.mark.parametrize("grad_mode", [mg.no_grad, mg.enable_grad])
+def test_cells_edit_no_parameters(backend, fused, grad_mode, monkeypatch):
+    monkeypatch.setenv("MINIGRAD_FUSED", fused)
+    p, x, h = leaf([1.0, 2.0]), leaf(np.ones((3, 2, 2))), leaf(np.zeros((2, 2)))
+    with grad_mode():
+        _, last = mg.scan(edit_of_parameter, p, x, h)
+    assert last.tolist() == [[6.0, 12.0]] * 2 and p.tolist() == [1.0, 2.0]
+    with mg.no_grad():
+        _, last = mg.scan(kept_state, p, x, h)
+        last += 1
+        last[0] = 4
+        empty = mg.scan(kept_state, p, x[:0], h)[1]
+        empty += 1
+    assert h.numpy().max() == 0 and last.tolist() == [[4.0, 4.0], [1.0, 1.0]]
 
 
 def test_a_weight_that_is_edited_after_a_checkpoint(backend):

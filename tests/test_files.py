@@ -2,13 +2,16 @@
 
 import errno
 import os
+import re
 import signal
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import minigrad as mg
 from minigrad import files
 from minigrad.files import remove_drafts, replace_file
 
@@ -98,6 +101,61 @@ def test_what_a_killed_process_left_is_removed_and_what_is_written_is_not(path):
         writer.kill()
         writer.communicate()
     assert path.read_bytes() == NEW
+
+
+@posix
+def test_a_private_file_is_a_new_one_of_its_owner(path, tmp_path):
+    other = tmp_path / "other"
+    other.write_bytes(b"other")
+    path.unlink()
+    path.symlink_to(other)
+    replace_file(path, b"mine", private=True)
+    assert not path.is_symlink() and path.read_bytes() == b"mine" and other.read_bytes() == b"other"
+    path.chmod(0o666)
+    replace_file(path, b"again", private=True)
+    assert path.read_bytes() == b"again" and stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_all_files_are_replaced_whole():
+    """What writes a file, in minigrad and its benchmarks, calls `replace_file`."""
+    root = Path(__file__).parents[1]
+    allowed = {
+        ("files.py", "target.write_bytes("),  # a device or a pipe
+        ("memory.py", 'Path("/proc/self/clear_refs").write_text('),  # of the kernel's
+        ("packages.py", '(info / "METADATA").write_text('),  # in a temporary folder
+        ("packages.py", '(stand_in / "build_meta.py").write_text('),
+    }
+    writes = re.compile(
+        r"""\S.*(?:\.write_(?:text|bytes)\(|\bopen\([^)]*["'][wax]b?["']|\.tofile\(|\bnp\.save\("""
+        r"""|os\.replace\(|json\.dump\(|\.dump\()"""
+    )
+    found = []
+    for folder in ("minigrad", "backends", "models", "benchmarks"):
+        for file in sorted((root / folder).rglob("*.py")):
+            for line in map(str.strip, file.read_text(encoding="utf-8").splitlines()):
+                told = any(file.name == name and line.startswith(text) for name, text in allowed)
+                if writes.match(line) and not told and file.name != "files.py":
+                    found.append((str(file.relative_to(root)), line))
+    assert not found
+
+
+def test_a_drawing_is_replaced_whole(path, monkeypatch):
+    drawing, seen = mg.draw(mg.ones(2, requires_grad=True) * 2), []
+    path = path.with_suffix(".svg")
+    for file in (path, path.with_suffix(".dot")):
+        file.write_text("old")
+        monkeypatch.setattr(os, "replace", lambda *paths: seen.append(paths) or _fail())
+        with pytest.raises(OSError, match="full"):
+            drawing.save(file)
+        monkeypatch.undo()
+        assert file.read_text() == "old"
+        drawing.save(file)
+        assert file.read_text() != "old" and len(os.listdir(path.parent)) <= 3
+    assert len(seen) == 2
+
+
+def _fail():
+    raise OSError("full")
 
 
 def test_only_drafts_are_removed(path):

@@ -482,7 +482,7 @@ def test_one_object_in_several_threads():
     for thread in threads:
         thread.join()
     assert found.count(False) == found.count(True) == 80
-    assert mode() and not shared._tokens
+    assert mode() and not shared._entered
 
 
 def test_one_object_in_several_tasks():
@@ -499,7 +499,7 @@ def test_one_object_in_several_tasks():
         await asyncio.gather(work(3), work(1), work(2))
 
     asyncio.run(main())
-    assert mode() and not shared._tokens
+    assert mode() and not shared._entered
 
 
 def test_a_block_that_ends_in_another_context():

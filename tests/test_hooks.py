@@ -1,8 +1,10 @@
 """Hooks and retained gradients: each once per sweep, on the whole gradient, and PyTorch's order."""
 
+import copy
 import gc
 import threading
 import weakref
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -395,16 +397,189 @@ def test_gradients_share_no_memory_with_anything(kind, graph):
         assert not any(np.shares_memory(one, other) for other in found[:i])
 
 
-def test_a_hook_that_edits_what_it_sees_changes_nothing():
-    a, b = leaf([1.0, 2.0]), leaf([3.0, 4.0])
-    p, g = a * 1, mg.ones(2, dtype="float64")
+def halve(g):
+    g *= 0.5
 
-    def edit(seen):
-        seen.data[:] = 0
 
-    p.register_hook(edit)
-    (p + b).backward(g)
-    assert a.grad.tolist() == b.grad.tolist() == g.tolist() == [1.0, 1.0]
+def drop_first(g):
+    g[0] = 0
+
+
+def drop_first_by_array(g):
+    g.data[0] = 0
+
+
+def drop_first_of_detached(g):
+    g.detach().data[0] = 0
+
+
+def sum_up(g):
+    g += g.sum()
+
+
+def shift_twice(g):
+    g -= 1
+    g[0] += 3
+    g /= 4
+
+
+HOOK_EDITS = [halve, drop_first, sum_up, shift_twice]
+WAYS = {"leaf": lambda x: x, "op": lambda x: x * 1, "part": lambda x: mg.split(x, 1)[0]}
+
+
+@pytest.mark.parametrize("edit", HOOK_EDITS, ids=lambda edit: edit.__name__)
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("within", ["checkpoint", "no_grad", "enable_grad"])
+def test_edits_of_what_a_hook_sees_count(backend, edit, way, within):
+    """As if it had returned the edited gradient; and nothing else is edited."""
+    rng, found = np.random.default_rng(0), []
+
+    def returning(g):
+        edited = mg.tensor(g.numpy(), backend=g.backend)
+        with mg.no_grad():
+            edit(edited)
+        return edited
+
+    for hook in (edit, returning):
+        x, b = leaf(rng.standard_normal(3)), leaf([3.0, 4.0, 5.0])
+        g = mg.tensor([0.5, -2.0, 3.0], dtype="float64")
+
+        def f(x, hook=hook, b=b):
+            y = WAYS[way](x)
+            y.register_hook(hook)
+            return y + b
+
+        z = mg.checkpoint(f, x) if within == "checkpoint" else f(x)
+        with mg.no_grad() if within == "no_grad" else mg.enable_grad():
+            z.backward(g)
+        assert b.grad.tolist() == g.tolist() == [0.5, -2.0, 3.0]
+        assert type(x.grad) is mg.Tensor
+        found.append(x.grad.numpy())
+    assert np.array_equal(*found) and not np.array_equal(found[0], [0.5, -2.0, 3.0])
+
+
+def test_edits_of_hooks_at_second_order(backend):
+    """What an edit computes is a part of the graph, as what a hook returns."""
+    found = []
+    for hook in (sum_up, lambda g: g + g.sum()):
+        x, v = leaf([0.3, -0.7]), mg.tensor([1.0, 2.0], dtype="float64")
+        y = mg.sin(x)
+        y.register_hook(hook)
+        slope = mg.grad((y * y * y).sum(), x, create_graph=True)
+        found.append((slope.numpy(), mg.grad((slope * v).sum(), x).numpy()))
+    assert all(np.allclose(a, b) for a, b in zip(*found, strict=True))
+
+
+def test_an_edit_of_hooks_that_the_graph_can_not_follow(backend):
+    x = leaf([0.3, -0.7])
+    y = mg.sin(x)
+    y.register_hook(drop_first)
+    with pytest.raises(RuntimeError, match=r"once they are in a graph.*Build a new one") as error:
+        mg.grad((y * y).sum(), x, create_graph=True)
+    assert "This happened in a hook on a tensor of shape (2,)." in error.value.__notes__
+
+
+def test_edits_of_hooks_are_those_of_torch():
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    found = []
+    for m in (mg, torch):
+        x = m.tensor([1.0, -2.0, 3.0], requires_grad=True)
+        y = x * x
+        for t in (y, x):
+            for edit in (halve, drop_first, sum_up, shift_twice):
+                t.register_hook(edit)
+        (y * y).sum().backward()
+        found.append(x.grad.numpy())
+    assert np.allclose(*found)
+
+
+def test_an_edited_copy_in_a_hook_is_an_error(backend):
+    def edit(g):
+        g.numpy()[0] = 0
+
+    for y in (x := leaf([1.0, 2.0]), x * 1):
+        with (
+            y.register_hook(edit),
+            pytest.raises(
+                RuntimeError, match=r"edited g.numpy\(\), which is .* Return the new grad"
+            ),
+        ):
+            (y * 2).sum().backward()
+    assert x.grad is None
+
+
+def test_copies_in_a_hook_that_do_no_harm(backend):
+    """Read, edited where a gradient is returned, copied again, and edited later."""
+    x, kept = leaf([1.0, np.nan]), []
+
+    def look(g):
+        kept.append(g)
+        g.numpy().copy()[0] = 9
+        assert g.tolist()[0] == 3
+        kept.append(g.numpy())
+
+    def give(g):
+        array = g.numpy()
+        array *= 2
+        return mg.tensor(array, backend=g.backend)
+
+    x.register_hook(look)
+    x.register_hook(give)
+    x.register_hook(lambda g: g)
+    (x * 3).sum().backward()
+    assert x.grad.tolist() == [6.0, 6.0] and type(x.grad) is mg.Tensor
+    seen, array = kept
+    array[0] = 7
+    seen[0] = 8
+    seen.numpy()[0] = 9
+    assert seen.tolist() == [8.0, 3.0] and x.grad.tolist() == [6.0, 6.0]
+    assert copy.copy(seen).tolist() == [8.0, 3.0] and type(copy.copy(seen)) is mg.Tensor
+
+
+def test_a_buffer_that_a_hook_fills(backend):
+    net, x = mg.nn.Module(), leaf([1.0, 2.0])
+    net.seen = mg.nn.Buffer(np.zeros(2))
+    x.register_hook(lambda g: setattr(net, "seen", g))
+    (x * 3).sum().backward()
+    assert type(net.seen) is mg.nn.Buffer and net.seen.tolist() == [3.0, 3.0]
+
+
+@pytest.mark.parametrize("way", ["remove", "call", "with", "error in with"])
+def test_handles(backend, way):
+    x = leaf([1.0])
+    handle = x.register_hook(lambda g: g * 10)
+    if way == "remove":
+        handle.remove()
+        handle.remove()
+    elif way == "call":
+        handle()
+        handle()
+    else:
+        with suppress(ZeroDivisionError), handle as entered:
+            assert entered is handle
+            (x * 3).sum().backward()
+            assert x.grad.item() == 30
+            x.grad = None
+            if way != "with":
+                raise ZeroDivisionError
+    (x * 3).sum().backward()
+    assert x.grad.item() == 3
+
+
+def test_handles_make_no_cycle():
+    gc.collect()
+    gc.disable()
+    try:
+        x = leaf([1.0])
+        hook = lambda g: g * 2  # noqa: E731
+        handle = x.register_hook(hook)
+        kept = weakref.ref(hook)
+        del hook, x
+        assert kept() is not None
+        del handle
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 def test_retaining_makes_no_cycle():

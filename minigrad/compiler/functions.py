@@ -8,7 +8,7 @@ from typing import Any
 
 from ..again import check_outside, replay
 from ..fuse import PLAIN, RowFunction, why_composed
-from ..graph import Node, Output, Outside, PlainOp, grad_enabled, on_call, tick
+from ..graph import Node, Output, Outside, PlainOp, grad_enabled, on_call, only_values, tick
 from ..messages import Untraceable
 from ..scan import _like
 from ..tensor import Tensor, alias, wrap
@@ -214,7 +214,11 @@ def _backward(node: Node, saved: Any, g: Any, work: Any) -> None:
             args, settings = given.rebuilt(inputs)
             now = Arguments(args, settings).outside(function, args, settings)
             check_outside(node.op.name, call.reads, now)
-            return function(*args, **settings)
+            token = only_values.set(True)
+            try:
+                return function(*args, **settings)
+            finally:
+                only_values.reset(token)
 
         replay(again, gs, node, work)
         return

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..backend import BackendError, use_backend
 from ..engine import sweep
-from ..graph import ALL_STEPS, Node, enable_grad, time_step
+from ..graph import ALL_STEPS, Node, enable_grad, only_values, time_step
 from ..messages import Untraceable, refusals
 from ..scan import _layout, _like, _parts
 from ..tensor import Tensor, alias
@@ -356,7 +356,7 @@ def tracing() -> Iterator[None]:
     So is a refusal that it catches.
     """
     raised: list[Untraceable] = []
-    tokens = time_step.set(ALL_STEPS), refusals.set(raised)
+    tokens = time_step.set(ALL_STEPS), refusals.set(raised), only_values.set(True)
     try:
         yield
     except Untraceable:
@@ -367,11 +367,14 @@ def tracing() -> Iterator[None]:
         if not raised:
             text = str(error).partition("\n")[0]
             raise Untraceable(f"tracing it gave {type(error).__name__}: {text}") from error
+    else:
+        if raised:
+            raise raised[0]
     finally:
         time_step.reset(tokens[0])
         refusals.reset(tokens[1])
-    if raised:
-        raise raised[0]
+        only_values.reset(tokens[2])
+        raised.clear()  # they refer to this frame, and it to them
 
 
 def _named(name: str, value: Any) -> list[tuple[str, Tensor]]:

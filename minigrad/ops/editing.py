@@ -6,18 +6,28 @@ with it every graph that saved it.
 
 from __future__ import annotations
 
+import dis
+import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import numpy as np
 
-from ..graph import Leaf, grad_enabled
+from .. import lending
+from ..graph import Leaf, grad_enabled, only_values
+from ..hook_gradient import HookGradient
 from ..tensor import Tensor
 from .indexing import index_of
 
 
 class EditError(RuntimeError, TypeError):
     """A tensor can't be edited here: for its graph, as PyTorch says, or at all, as Python does."""
+
+
+# What Python does with the result of `x[index] += y`, between the operator and the end.
+_BACK = {dis.opmap[name] for name in ("STORE_SUBSCR", "STORE_SLICE") if name in dis.opmap}
+_BETWEEN = {dis.opmap[name] for name in ("CACHE", "SWAP") if name in dis.opmap}
 
 
 def in_place(operator: str, compute: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -27,12 +37,30 @@ def in_place(operator: str, compute: Callable[[Any, Any], Any]) -> Callable[[Any
     `mg.tensor`, `mg.zeros` and the like gave, a gradient, a detached tensor. With gradients on,
     that is an error for one that requires a gradient. In all other cases `x += y` is `x = x + y`, a
     new tensor; so is it for every result of an op, which may stand in a graph or under another
-    name. An edit changes neither shape nor dtype: for a parameter or a buffer that is an error,
-    and a plain tensor, say a sum that starts as an integer, becomes a new one.
+    name. But within `no_grad()` it is an error for a view (x[0], x.T, x.reshape(...)) while others
+    see its memory: in PyTorch it would edit these, too. An edit changes neither shape nor dtype:
+    for a parameter or a buffer that is an error, and a plain tensor, say a sum that starts as an
+    integer, becomes a new one.
     """
 
     def method(self: Tensor, other: Any) -> Tensor:
+        if isinstance(self, HookGradient):
+            new = compute(self, other)
+            _edited(self, new, operator)._node = new._node
+            return self
+        if only_values.get():
+            return compute(self, other)
         if not _is_made(self):
+            if _is_seen_by_others(self) and not grad_enabled.get():
+                goes_back = _references(self) == _TEMPORARY and _is_stored_back(sys._getframe(1))
+                if not goes_back:
+                    raise EditError(
+                        f"x {operator}= y within no_grad(), and x (shape {self.shape}) is a view "
+                        "of another tensor, by an index, reshape, T or the like: x alone would "
+                        "change, where PyTorch changes both. To edit the other one, name it: "
+                        f"w {operator}= y, or w[0, 1:] {operator}= y. For a new tensor, write "
+                        f"x = x {operator} y"
+                    )
             return compute(self, other)
         if not grad_enabled.get():
             return _edited(self, compute(self, other), operator)
@@ -76,6 +104,13 @@ def set_item(self: Tensor, index: Any, value: Any) -> None:
             f"numbers; x[...] = y did that to one of shape {self.shape}. Build a new one with "
             "mg.where or mg.scatter_add"
         )
+    if _is_seen_by_others(self):
+        raise EditError(
+            f"x[...] = y, and x (shape {self.shape}) is a view of another tensor, by an index, "
+            "reshape, T or the like, or an argument of a cell: x alone would change, where PyTorch "
+            "changes both. To edit the other one, name it and give one index: w[0, 1] = y in place "
+            "of w[0][1] = y. To edit a copy, take mg.tensor(x)"
+        )
     if grad_enabled.get() and node is not None:
         raise EditError(
             "tensors aren't edited in place while they require a gradient and gradients are on; "
@@ -95,7 +130,7 @@ def set_item(self: Tensor, index: Any, value: Any) -> None:
         if setitem is not None and not (_may_repeat(index) and not backend.is_host):
             self._data = setitem(self._data, index_of(index, self), array)
         else:
-            host = self.numpy()
+            host = Tensor.numpy(self)  # not that of a hook's gradient, which looks for edits
             host[_host_index(index)] = array if np.isscalar(array) else backend.to_host(array)
             self._data = backend.from_host(host)
     except ValueError as error:
@@ -109,6 +144,30 @@ def _is_made(x: Tensor) -> bool:
     """Whether it was made by hand, and is no result of an op."""
     node = x._node
     return hasattr(x, "_leaf") and (node is None or (isinstance(node, Leaf) and node.tensor() is x))
+
+
+def _is_seen_by_others(x: Tensor) -> bool:
+    """Whether x is a view of memory that another tensor, or a graph, refers to."""
+    if not hasattr(x, "_shared"):
+        return False
+    try:
+        return not lending.is_alone(x)
+    except AttributeError:  # arrays that don't say whose memory they are in
+        return True
+
+
+def _is_stored_back(frame: FrameType) -> bool:
+    """Whether code is at `x[index] += y`, which calls `x.__setitem__` with the result.
+
+    If so, and if nothing but this code refers to x[index], it is no edit of a view.
+    """
+    code, place = frame.f_code.co_code, frame.f_lasti
+    if code[place] != dis.opmap["BINARY_OP"]:
+        return False
+    place += 2
+    while code[place] in _BETWEEN:
+        place += 2
+    return code[place] in _BACK
 
 
 def _edited(x: Tensor, new: Tensor, operator: str) -> Tensor:
@@ -169,3 +228,26 @@ def _host_index(index: Any) -> Any:
     if isinstance(index, tuple):
         return tuple(map(_host_index, index))
     return index.numpy() if isinstance(index, Tensor) else index
+
+
+_references: Callable[[Any], int] = getattr(sys, "getrefcount", lambda x: -1)
+
+
+class _Sample:
+    """Counts the references to an item in `x[index] += y`."""
+
+    count = 0
+
+    def __getitem__(self, index: int) -> _Sample:
+        return _Sample()
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        self.count = value
+
+    def __iadd__(self, other: Any) -> int:
+        return _references(self)
+
+
+_sample: Any = _Sample()
+_sample[0] += 0
+_TEMPORARY = _sample.count  # references to what has no name; how many Python makes varies

@@ -19,7 +19,7 @@ from .shape import broadcast_to, reshape
 __all__ = ["index", "scatter_add", "take"]
 
 
-@op
+@op(view=True)
 def getitem(xp, x, *, index):
     """x[index], the index prepared by `index_of`."""
     return xp.getitem(x, index)
@@ -126,16 +126,23 @@ def note_outside(
     allowed: int | None = None,
 ) -> None:
     """Raise `error` later if positions on a device are not from `start` to below `stop`."""
+    try:
+        late.note(_outside(positions, start, stop, backend, allowed), backend, error)
+    finally:
+        del error  # see `late.note`
+
+
+def _outside(positions: Any, start: int, stop: int, backend: Any, allowed: int | None) -> Any:
+    """Whether some positions are outside, as a truth value that stays on the device."""
     in_one_launch = getattr(backend, "outside", None)
     if in_one_launch is not None:
-        late.note(in_one_launch(positions, start, stop, allowed), backend, error)
-        return
+        return in_one_launch(positions, start, stop, allowed)
     if positions.dtype != np.int64:
         positions = backend.astype(positions, np.dtype(np.int64))
     wrong = backend.not_equal(positions, backend.clip(positions, start, stop - 1))
     if allowed is not None:
         wrong = backend.logical_and(wrong, backend.not_equal(positions, allowed))
-    late.note(backend.any(wrong), backend, error)
+    return backend.any(wrong)
 
 
 def index(x: Tensor, index: Any) -> Tensor:

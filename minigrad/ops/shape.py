@@ -15,7 +15,7 @@ __all__ += ["reshape", "split", "squeeze", "stack", "swapaxes", "tile", "transpo
 __all__ += ["unstack"]
 
 
-@op
+@op(view=True)
 def reshape(xp, x, *, shape):
     """The same elements in another shape; one size may be -1.
 
@@ -29,7 +29,7 @@ def reshape(xp, x, *, shape):
 reshape.vjp(x=lambda g, like: reshape(g, like.shape))
 
 
-@op
+@op(view=True)
 def transpose(xp, x, *, axes=None):
     """The axes in another order; reversed if `axes` is None.
 
@@ -50,7 +50,7 @@ def _inverse(axes: Any) -> Any:
 transpose.vjp(x=lambda g, axes: transpose(g, _inverse(axes)))
 
 
-@op
+@op(view=True)
 def broadcast_to(xp, x, *, shape):
     """x repeated to `shape` by NumPy's broadcasting, without a copy.
 
@@ -103,7 +103,7 @@ def stack(xp, *arrays, axis=0):
 stack.vjp_all(lambda g, axis: unstack(g, axis=axis))
 
 
-@op(many=True)
+@op(many=True, view=True)
 def split(xp, x, *, sections, axis=0):
     """Parts along an axis: `sections` equal ones, or cut before the given indices, as in NumPy.
 
@@ -131,7 +131,7 @@ def split(xp, x, *, sections, axis=0):
 split.vjp(x=lambda g, axis: concatenate(g, axis=axis))
 
 
-@op(many=True)
+@op(many=True, view=True)
 def unstack(xp, x, *, axis=0):
     """A list of the slices along an axis, which they no longer have.
 

@@ -105,7 +105,10 @@ def train_into(folder: Path, recipe: Recipe, splits: Splits) -> Run:
             f"saved in {folder}",
             err=True,
         )
-        raise stopped
+        try:
+            raise stopped
+        finally:
+            del stopped  # which refers to this frame now
     return run
 
 

