@@ -10,7 +10,7 @@ import functools
 import inspect
 import types
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Any
 
 
