@@ -11,6 +11,11 @@ from minigrad import summation
 from minigrad.backend import ArrayModuleBackend
 from minigrad.summation import HALF, SINGLE
 
+# Called by position: to sort out names takes them as long as to add a few numbers.
+_total: Any = np.add.reduce
+_largest: Any = np.maximum.reduce
+_least: Any = np.minimum.reduce
+
 _FEW = 64  # numbers to scatter for which sorting does not pay
 
 
@@ -33,8 +38,15 @@ class NumpyBackend(ArrayModuleBackend):
 
     def sum(self, x: Any, axis: Any = None, keepdims: Any = False) -> Any:
         if x.size <= summation.FEW and x.dtype != HALF:
-            return np.add.reduce(x, axis=axis, keepdims=keepdims)
+            return _total(x, axis, None, None, keepdims)
         return super().sum(x, axis, keepdims)
+
+    def ones(self, shape: Any, dtype: Any = None) -> Any:
+        if shape == ():
+            return np.array(1.0, dtype)
+        y = np.empty(shape, dtype)
+        y.fill(1)
+        return y
 
     def broadcast_to(self, x: Any, shape: tuple[int, ...]) -> Any:
         if x.size != 1 or not isinstance(x, np.ndarray) or x.ndim > len(shape):
@@ -44,10 +56,10 @@ class NumpyBackend(ArrayModuleBackend):
         return y
 
     def max(self, x: Any, axis: Any = None, keepdims: Any = False) -> Any:
-        return np.maximum.reduce(x, axis=axis, keepdims=keepdims)
+        return _largest(x, axis, None, None, keepdims)
 
     def min(self, x: Any, axis: Any = None, keepdims: Any = False) -> Any:
-        return np.minimum.reduce(x, axis=axis, keepdims=keepdims)
+        return _least(x, axis, None, None, keepdims)
 
     def sigmoid(self, x: Any) -> Any:
         if not x.ndim or x.dtype.kind != "f":
@@ -67,6 +79,11 @@ class NumpyBackend(ArrayModuleBackend):
         return np.errstate(all="ignore")
 
     def scatter(self, g: Any, index: Any, shape: tuple[int, ...]) -> Any:
+        few = g.size <= summation.FEW and g.dtype != HALF
+        if few and index.__class__ is tuple and index and index[0].__class__ is np.ndarray:
+            y = np.zeros(shape, g.dtype)  # as the general way does it, without its questions
+            np.add.at(y, index, g)
+            return y
         rows = isinstance(index, np.ndarray) and index.dtype.kind == "i"
         if not rows or g.size <= _FEW or not shape:
             return super().scatter(g, index, shape)

@@ -11,7 +11,6 @@ import contextlib
 import difflib
 import inspect
 import math
-import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from . import summation
+from .arguments import Variable
 from .install import install_line
 from .scope import Scope
 from .summation import HALF, SINGLE
@@ -268,9 +268,7 @@ _current: ContextVar[Any] = ContextVar("minigrad_backend", default=None)
 _process_default: list[Any] = []  # of all threads: the backend, and who chose it
 _entered: list[Any] = []  # contexts that last as long as the process
 
-# To look at the variable with each new tensor takes no time in the dict behind `os.environ`.
-_variables: Any = getattr(os.environ, "_data", os.environ)
-_VARIABLE: Any = getattr(os.environ, "encodekey", str)("MINIGRAD_BACKEND")
+_variable = Variable("MINIGRAD_BACKEND")
 _seen: list[Any] = [None]  # its value when it was read
 
 
@@ -418,8 +416,8 @@ def current_backend() -> Any:
         return backend
     if not _process_default:
         _process_default[:] = [_activated(_from_environment()), _chooser()]
-        _seen[:] = [_variables.get(_VARIABLE)]
-    elif _variables.get(_VARIABLE) != _seen[0]:
+        _seen[:] = [_variable.get()]
+    elif _variable.get() != _seen[0]:
         _say_that_it_is_late()
     return _process_default[0]
 
@@ -432,13 +430,13 @@ def chosen_by() -> str:
 
 
 def _chooser() -> str:
-    return "MINIGRAD_BACKEND" if os.environ.get("MINIGRAD_BACKEND") else "default"
+    return "MINIGRAD_BACKEND" if _variable.get() else "default"
 
 
 def _say_that_it_is_late() -> None:
     """The variable was changed after its first use, as in a running notebook: a warning, once."""
-    _seen[:] = [_variables.get(_VARIABLE)]
-    asked = os.environ.get("MINIGRAD_BACKEND")
+    asked = _variable.get()
+    _seen[:] = [asked]
     now, chooser = _process_default
     if chooser == "set_backend" or (asked or "numpy") == now.name:
         return
@@ -452,7 +450,7 @@ def _say_that_it_is_late() -> None:
 
 
 def _from_environment() -> Any:
-    name = os.environ.get("MINIGRAD_BACKEND") or "numpy"
+    name = _variable.get() or "numpy"
     if name != "auto":
         try:
             return get_backend(name)
@@ -475,7 +473,7 @@ def set_backend(name: Any) -> None:
     'numpy'
     """
     _process_default[:] = [_activated(get_backend(name)), "set_backend"]
-    _seen[:] = [_variables.get(_VARIABLE)]
+    _seen[:] = [_variable.get()]
 
 
 def _activated(backend: Any) -> Any:

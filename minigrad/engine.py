@@ -11,6 +11,7 @@ itself part of a graph.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
@@ -22,23 +23,33 @@ from .tensor import Tensor, wrap
 _birth = attrgetter("birth")
 
 
+# Here and in `sweep` are loops where comprehensions would be shorter: a small graph's pass is as
+# quick as these few lines.
+
+
 def _plan(
-    roots: Iterable[Node], wanted: Sequence[Node] | None, ends: Collection[Node]
+    seeds: Iterable[tuple[Node, Any]], wanted: Sequence[Node] | None, ends: Collection[Node]
 ) -> tuple[list[Node], dict[Node, Any]]:
     """The nodes to differentiate, youngest first, and an empty place for each gradient needed.
 
     With `wanted`, only nodes on a path from a root to a wanted node are kept. Without, every leaf
     is wanted. No path goes beyond a node of `ends`.
     """
-    grads: dict[Node, Any] = dict.fromkeys(roots)
-    order = [node for node in grads if node.edges and node not in ends]
+    grads: dict[Node, Any] = {}
+    order = []
+    for node, _ in seeds:
+        if node not in grads:
+            grads[node] = None
+            if node.edges and node not in ends:
+                order.append(node)
     for node in order:  # which grows on the way
         for edge in node.edges:
             if edge is not None and edge not in grads:
                 grads[edge] = None
                 if edge.edges and edge not in ends:
                     order.append(edge)
-    order.sort(key=_birth, reverse=True)
+    if len(order) > 1:
+        order.sort(key=_birth, reverse=True)
     if wanted is None:
         return order, grads
     needed = dict.fromkeys(wanted)
@@ -124,16 +135,6 @@ class Sweep:
         """A gradient that the user gave, as this sweep calculates with it."""
         return g._data
 
-    def __enter__(self) -> None:
-        self._raw = raw_backend.set(raw_backend.get())
-
-    def __exit__(self, *error: object) -> None:
-        raw_backend.reset(self._raw)
-
-    def enter(self, backend: Any) -> None:
-        """Ops without a tensor run on this backend from here on."""
-        raw_backend.set(backend)
-
 
 class GraphSweep(Sweep):
     """One backward pass on tensors (`create_graph`): gradients that have gradients."""
@@ -177,17 +178,6 @@ class GraphSweep(Sweep):
         """It stays a tensor, with its history."""
         return g
 
-    def __enter__(self) -> None:
-        """Derivatives are remembered like any op call."""
-        self._grad, self._raw = grad_enabled.set(True), raw_backend.set(None)
-
-    def __exit__(self, *error: object) -> None:
-        grad_enabled.reset(self._grad)
-        raw_backend.reset(self._raw)
-
-    def enter(self, backend: Any) -> None:
-        """Tensors know their backend."""
-
 
 def sweep(
     seeds: Sequence[tuple[Node, Tensor]],
@@ -204,10 +194,12 @@ def sweep(
     it finds for them is a part of their gradients, which no hook sees. None stands for a node
     that was not reached. `taken` is told of the arrays that others may hold, see `_unshared`.
     """
-    visit, grads = _plan([node for node, _ in seeds], wanted, ends)
+    visit, grads = _plan(seeds, wanted, ends)
+    keep: dict[Node, Tensor | None] = {} if wanted is None else dict.fromkeys(wanted)
     if wanted is None:
-        wanted = [node for node in grads if isinstance(node, Leaf)]
-    keep = dict.fromkeys(wanted)  # in order, each once
+        for node in grads:
+            if node.__class__ is Leaf:
+                keep[node] = None
     work = (GraphSweep if graph else Sweep)(grads, taken)
     for node, seed in seeds:
         if node in grads:
@@ -217,10 +209,13 @@ def sweep(
             else:
                 work.add(node, g)
     done = 0
-    with work:
+    raw = raw_backend.set(None)
+    mode = grad_enabled.set(True) if graph else None  # derivatives are remembered, too
+    try:
         while done < len(visit):
             backend = visit[done].backend
-            work.enter(backend)
+            if not graph:  # raw arrays don't know their backend
+                raw_backend.set(backend)
             with backend.quiet():
                 for node in itertools.islice(visit, done, None):
                     if node.backend is not backend:
@@ -249,12 +244,22 @@ def sweep(
                     grads[node] = g if node in keep else None
                     if not retain:
                         node.saved = None
-        visited = set(visit)
+        visited: set[Node] | None = None
         for node in keep:
-            if node.hooks is None or node in visited or node in ends or grads[node] is None:
+            if node.hooks is None or node in ends or grads[node] is None:
                 continue
-            grads[node] = _hooked(node, grads[node], work)
-    return {node: None if (g := grads[node]) is None else work.tensor(g, node) for node in keep}
+            visited = set(visit) if visited is None else visited
+            if node not in visited:
+                grads[node] = _hooked(node, grads[node], work)
+    finally:
+        raw_backend.reset(raw)
+        if mode is not None:
+            grad_enabled.reset(mode)
+    for node in keep:
+        g = grads[node]
+        if g is not None:
+            keep[node] = work.tensor(g, node)
+    return keep
 
 
 def _hooked(node: Node, g: Any, work: Sweep) -> Any:
@@ -317,13 +322,14 @@ def _seed(output: Any, g: Any, position: str) -> tuple[Node, Tensor]:
         )
     backend = output.backend
     if g is None:
-        if output.size != 1:
+        shape = output._data.shape
+        if shape and math.prod(shape) != 1:
             raise RuntimeError(
                 f"{position} has shape {output.shape}, and only a scalar has a gradient by "
                 "itself. Reduce it first, for example y.sum().backward(), or pass a cotangent g "
                 f"of shape {output.shape}."
             )
-        return node, wrap(backend.ones(output.shape, output.dtype), backend)
+        return node, wrap(backend.ones(shape, output._data.dtype), backend)
     if isinstance(g, bool):
         raise TypeError(
             f"{position}: the first argument is a cotangent; got {g}. Give options by name: "
@@ -355,10 +361,10 @@ def backward(
     _take(seed[1]._data, taken)  # a cotangent may reach a leaf untouched
     found = []
     for node, gradient in sweep([seed], graph=create_graph, retain=retain, taken=taken).items():
-        leaf = node.tensor() if isinstance(node, Leaf) else None
+        leaf = node.tensor()  # type: ignore[attr-defined]  # all that it finds are leaves
         if leaf is None or gradient is None or leaf._node is None:  # dropped, unused, or frozen
             continue
-        if (leaf.dtype, leaf.backend) != (node.dtype, node.backend):
+        if leaf.backend is not node.backend or leaf._data.dtype != node.dtype:
             raise RuntimeError(
                 f"a leaf of shape {node.shape} was {node.dtype} on {node.backend.name!r} in the "
                 f"forward pass, and is {leaf.dtype} on {leaf.backend.name!r} now. Convert it "
@@ -372,14 +378,13 @@ def backward(
             leaf.grad = _unshared(gradient, taken)
 
 
-def _owner(array: Any) -> Any:
-    base = getattr(array, "base", None)
-    return array if base is None else base
+Tensor._backward = staticmethod(backward)
 
 
 def _take(array: Any, taken: dict[int, Any]) -> None:
     """Note that others may hold `array`: no gradient is to share its memory."""
-    owner = _owner(array)
+    base = getattr(array, "base", None)
+    owner = array if base is None else base
     taken[id(owner)] = owner
 
 
@@ -389,11 +394,15 @@ def _unshared(gradient: Tensor, taken: dict[int, Any]) -> Tensor:
     `taken` are the arrays that others hold, by id; that of the result is one more.
     """
     data = gradient._data
-    owner = _owner(data)
-    own = owner is data or _is_all_of(data, owner)
+    owner = getattr(data, "base", None)
+    own = owner is None or _is_all_of(data, owner)
+    if owner is None:
+        owner = data
     if gradient._node is None and (not own or id(owner) in taken):
         gradient = Tensor(gradient.backend.copy(data), gradient.backend)
-    _take(gradient._data, taken)
+        _take(gradient._data, taken)
+    else:
+        taken[id(owner)] = owner
     return gradient._as_made()
 
 

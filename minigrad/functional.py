@@ -365,8 +365,8 @@ def cross_entropy(
     if not isinstance(target, (Tensor, logits.backend.array_type)):
         target = np.asarray(target)  # classes are checked before they go to a device
     if target.dtype.kind != "f" or target.shape != logits.shape:
-        options = weight, ignore_index, reduction, label_smoothing
-        return in_float32(_over_labels, logits, target, *options, True)
+        options = weight, ignore_index, reduction, label_smoothing, True
+        return in_float32(_over_labels, logits, target, *options)
     target = _same_shape("cross_entropy", logits, target)
     weight = _class_weight("cross_entropy", weight, logits)
     logits, target = _classes_last(logits), _classes_last(target)
@@ -404,26 +404,30 @@ def _over_labels(
 ) -> Tensor:
     """The loss of integer classes, of logits or of logarithms of probabilities."""
     name = "cross_entropy" if are_logits else "nll_loss"
-    classes = x.shape[min(1, x.ndim - 1)]
-    shape = x.shape[:1] + x.shape[2:] if x.ndim > 1 else ()
+    sizes, backend = x.shape, x.backend
+    shape = sizes[:1] + sizes[2:] if len(sizes) > 1 else ()
     if target.shape != shape or target.dtype.kind not in "iu" or x.dtype.kind != "f":
         raise _no_labels(name, x, target, shape)
+    classes = sizes[:2][-1]
     target, outside = _integers(target, x, name, classes, allowed=ignore_index)
-    weight = _class_weight(name, weight, x)
-    rows, count = _classes_last(x), math.prod(shape)  # (M, C)
-    rows = rows if x.ndim == 2 else reshape(rows, (count, classes))
-    all_count = target.backend.is_host and not outside
+    if weight is not None:
+        weight = _class_weight(name, weight, x)
+    rows, count = x, sizes[0]  # (M, C)
+    if len(sizes) != 2:
+        count = math.prod(shape)
+        rows = reshape(_classes_last(x), (count, classes))
+    all_count = backend.is_host and not outside
     if all_count and 0 <= ignore_index < classes:
         all_count = not (target._data == ignore_index).any()
     ignored = None if all_count else ignore_index
     plain = all_count and weight is None and not label_smoothing
-    if plain and reduction in _SHARES and count and is_composed(name, rows.size, rows.backend):
-        labels = rows.backend.arange(count), target._data.reshape(count)
+    if plain and reduction in _SHARES and count and is_composed(name, count * classes, backend):
+        labels = backend.arange(count), backend.reshape(target._data, (count,))
         share = _SHARES[reduction](count)
         if are_logits:
             return label_loss(rows, index=labels, share=share)
         return label_sum(rows, index=labels, share=-share)
-    target = wrap(target.backend.reshape(target._data, (count, 1)), target.backend)  # (M, 1)
+    target = wrap(backend.reshape(target._data, (count, 1)), backend)  # (M, 1)
     options = weight, ignored, label_smoothing, are_logits
     if reduction == "mean" and (weight is not None or not all_count):
         return _weighted_mean(*_label_losses(rows, target, *options, True))
@@ -552,7 +556,8 @@ def _integers(
     """
     backend = like.backend
     if isinstance(values, Tensor):
-        same_backend(name, like, values)
+        if values.backend is not backend:
+            same_backend(name, like, values)
     else:
         there = isinstance(values, backend.array_type)
         values = tensor(values, backend=backend if there else "numpy")
@@ -561,20 +566,33 @@ def _integers(
             f"{name}: positions must be integers; got {values.dtype}. Convert them: "
             "x.astype('int64')"
         )
-    numbers, said = values._data, f"is not one of the {stop} positions 0..{stop - 1}"
+    numbers = values._data
     if not values.backend.is_host:
         if values.size:
-            wrong = f"{name}: an index {said}"
+            wrong = f"{name}: an index {_no_position(stop)}"
             note_outside(numbers, 0, stop, backend, IndexError(wrong), allowed)
         return values, False
-    outside = bool(numbers.size) and _as_unsigned(numbers).max() >= stop
+    outside = _any_outside(numbers, stop)
     if outside:
         wrong = numbers[((numbers < 0) | (numbers >= stop)) & (numbers != allowed)]
         if wrong.size:
-            raise IndexError(f"{name}: {int(wrong[0])} {said}")
-    return (values if values.backend is backend else values.to(backend)), bool(outside)
+            raise IndexError(f"{name}: {int(wrong[0])} {_no_position(stop)}")
+    return (values if values.backend is backend else values.to(backend)), outside
 
 
-def _as_unsigned(numbers: np.ndarray) -> np.ndarray:
-    """Integers with negative ones as very large ones, so that one look finds both."""
-    return numbers.view(f"u{numbers.itemsize}") if numbers.dtype.kind == "i" else numbers
+def _no_position(stop: int) -> str:
+    return f"is not one of the {stop} positions 0..{stop - 1}"
+
+
+_FEW = 16  # integers or fewer are looked at in a list: NumPy takes as long to begin
+
+
+def _any_outside(numbers: np.ndarray, stop: int) -> bool:
+    """Whether some integers are not in 0..stop-1."""
+    size = numbers.size
+    if size <= _FEW:
+        few = numbers.reshape(size).tolist()
+        return size > 0 and (min(few) < 0 or max(few) >= stop)
+    if numbers.dtype.kind == "i":  # negative ones as very large ones: one look finds both
+        numbers = numbers.view(f"u{numbers.itemsize}")
+    return bool(numbers.max() >= stop)

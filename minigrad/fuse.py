@@ -8,16 +8,17 @@ tells what ran and, if composed, the reason.
 from __future__ import annotations
 
 import functools
-import os
 from collections import Counter
 from collections.abc import Callable
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
+from .arguments import Variable
 from .graph import on_call, on_probe, only_values
 from .tensor import Tensor, apart
 
 _counts: Counter[tuple[str, str, str, str]] = Counter()
+_variable = Variable("MINIGRAD_FUSED")
 
 # With fewer numbers in its largest input a function is composed: calling a kernel costs more than
 # NumPy's ops. On a device each op is a kernel, and one is always less than several.
@@ -71,7 +72,7 @@ def dispatched(name: str, what: str, backend: Any, attempt: Callable[[bool], Any
     `name` is what the counts call it, `what` what an error does. There is no attempt if the backend
     has no compiler.
     """
-    choice = os.environ.get("MINIGRAD_FUSED") or "1"
+    choice = _variable.get() or "1"
     if choice not in ("0", "1", "require"):
         raise ValueError(f"MINIGRAD_FUSED is 0, 1 or require; got {choice!r}")
     if choice == "0":
@@ -99,13 +100,17 @@ def pays(numbers: int, backend: Any) -> bool:
 
 def is_composed(name: str, numbers: int, backend: Any) -> bool:
     """Whether a function of so many numbers is composed in any case; then it is counted as such."""
-    if compiles(backend) and (
-        os.environ.get("MINIGRAD_FUSED") == "require" or pays(numbers, backend)
-    ):
-        return False
-    attempt = (lambda required: TOO_SMALL) if compiles(backend) else None
+    attempt = None
+    if compiles(backend):
+        if pays(numbers, backend) or _variable.get() == "require":
+            return False
+        attempt = _too_small
     dispatched(name, name, backend, attempt)
     return True
+
+
+def _too_small(required: bool) -> str:
+    return TOO_SMALL
 
 
 def why_composed() -> str:

@@ -21,6 +21,11 @@ what it needs, and only that is saved:
 An input that no gradient flows to has None in place of a derivative. An op of which nothing is
 declared can't be called with inputs that require a gradient.
 
+What a forward computes on the way may be kept for the derivative, if another op of the same inputs
+gives the same: `@op(keeps=("logs", log_softmax_along, {"axis": -1}))`. The forward then returns it
+after the output, and derivatives ask for it by its name. That op's derivative may read its output
+only.
+
 A last setting called `shape` may be given as separate sizes, too: `x.reshape(2, 3)`.
 
 At its first call an op writes two functions for its own arity and saved slots, the call and the
@@ -48,7 +53,7 @@ OPS: dict[str, Op] = {}
 
 # What derivatives and the written text call things; no input or setting may have such a name.
 _TAKEN = {"g", "y", "like", "shapes", "op", "node", "backend", "data", "edge", "edges", "error"}
-_TAKEN |= {"forward", "grads", "more", "number", "out", "part", "parts", "saved", "work"}
+_TAKEN |= {"forward", "grads", "keeping", "more", "number", "out", "part", "parts", "saved", "work"}
 
 NUMBERS = frozenset({int, float, bool})  # stay Python numbers: they never change an array's dtype
 
@@ -69,11 +74,20 @@ class Op:
     backward: Callable[[Node, Any, Any, Any], None]
     """The written backward step: from the cotangent of the output to those of the inputs."""
 
-    def __init__(self, forward: Callable[..., Any], many: bool, view: bool = False) -> None:
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        many: bool,
+        view: bool = False,
+        keeps: tuple[str, Op, dict[str, Any]] | None = None,
+    ) -> None:
         code = forward.__code__
+        self.keeps = keeps
         self.name = self.__name__ = forward.__name__
         self.__module__ = forward.__module__
-        self.forward = forward
+        self.keeping = self.forward = forward
+        if keeps is not None:
+            self.forward = lambda *args, **settings: forward(*args, **settings)[0]
         self.many = many  # whether it has several outputs
         self.view = view  # whether its output may be a view of its input, as in PyTorch
         self.variadic = bool(code.co_flags & 0x04)
@@ -98,7 +112,9 @@ class Op:
             raise DeclarationError(
                 f"op {self.name}: the text of ops uses this name; choose another one"
             )
-        for name in (_TAKEN | _SCOPE.keys()).intersection((*self.inputs, *settings)):
+        if keeps is not None:
+            self._check_keeps(*keeps)
+        for name in (_TAKEN | _SCOPE.keys()).intersection((*self.inputs, *settings, *self._kept)):
             raise DeclarationError(
                 f"op {self.name}: an input or setting can't be called {name!r}, which has a "
                 "meaning of its own in derivatives; choose another name"
@@ -140,7 +156,7 @@ class Op:
             )
         for fn in derivatives.values():
             if fn is not None:
-                self._check(fn, {"y", "like", *self.inputs})
+                self._check(fn, {"y", "like", *self.inputs, *self._kept})
         self.declared = True
         return self.declare(dict(derivatives))
 
@@ -170,7 +186,7 @@ class Op:
         self.derivatives, self.shared = derivatives, shared
         readers = [fn for fn in (*derivatives.values(), shared) if fn is not None]
         slots = (name for fn in readers for name in parameters(fn))
-        arrays = ("y", "shapes", *self.inputs)
+        arrays = ("y", "shapes", *self.inputs, *self._kept)
         self.saved_names = tuple(dict.fromkeys(name for name in slots if name in arrays))
         # Graphs from before have saved other arrays: this tells them apart.
         self.since = tick() if hasattr(self, "backward") else 0
@@ -204,6 +220,20 @@ class Op:
                     f"{', '.join(sorted(known))}"
                 )
 
+    def _check_keeps(self, name: str, op: Op, settings: dict[str, Any]) -> None:
+        """Raise unless it can be kept, and `op` can stand for where it came from."""
+        if self.many or self.variadic or len(op.inputs) != len(self.inputs):
+            raise DeclarationError(
+                f"op {self.name}: {name} can be kept by an op of one output and so many inputs as "
+                f"{op.name} has, {len(op.inputs)}"
+            )
+        if set(op.saved_names) - {"y"} or not op.declared or settings.keys() - op.settings.keys():
+            raise DeclarationError(
+                f"op {self.name}: {name} can't be what {op.name} gives, whose derivatives read "
+                f"{', '.join(op.saved_names) or 'nothing'} and whose settings are "
+                f"{', '.join(op.settings) or 'none'}; they may read y only"
+            )
+
     def saved_sources(self, node: Node) -> list[Node | None]:
         """Per saved slot the node that its array came from: what lifts it into a tensor."""
         if node.birth < self.since:
@@ -211,16 +241,38 @@ class Op:
         if self.variadic:
             return list(node.edges) if node.saved else []
         return [
-            node if name == "y" else node.edges[self.inputs.index(name)]
-            for name in self.saved_names
+            node
+            if name == "y"
+            else self._source(node, i)
+            if name in self._kept
+            else node.edges[self.inputs.index(name)]
+            for i, name in enumerate(self.saved_names)
         ]
+
+    @property
+    def _kept(self) -> tuple[str, ...]:
+        """The name of what it keeps, if it does."""
+        return () if self.keeps is None else self.keeps[:1]
+
+    def _source(self, node: Node, slot: int) -> Node:
+        """The node of the op that would have given what was kept."""
+        assert self.keeps is not None and node.saved is not None
+        _, op, settings = self.keeps
+        if not hasattr(op, "backward"):
+            op._specialise()
+        made, array = Node(), node.saved[slot]
+        made.op, made.birth, made.edges, made.saved = op, tick(), node.edges, (array,)
+        made.settings = tuple({**op.settings, **settings}.values())
+        made.shape, made.dtype, made.backend = array.shape, array.dtype, node.backend
+        made.hooks = None
+        return made
 
     def saved_name(self, node: Node, i: int) -> str:
         """What the user knows a saved array as: "output", "input x" or "input arrays[1]"."""
         if self.variadic:
             return f"input {self.inputs[0]}[{i}]"
         name = self.saved_names[i]
-        return "output" if name == "y" else f"input {name}"
+        return "output" if name == "y" or name in self._kept else f"input {name}"
 
     # --- specialisation --------------------------------------------------------------------
 
@@ -259,6 +311,7 @@ class Op:
         return {
             "op": self,
             "forward": self.forward,
+            "keeping": self.keeping,
             "since": self.since,
             "vjp_all": self.shared,
             **{f"vjp_{name}": fn for name, fn in self.derivatives.items()},
@@ -267,7 +320,13 @@ class Op:
         }
 
 
-def op(forward: Callable[..., Any] | None = None, *, many: bool = False, view: bool = False) -> Any:
+def op(
+    forward: Callable[..., Any] | None = None,
+    *,
+    many: bool = False,
+    view: bool = False,
+    keeps: tuple[str, Op, dict[str, Any]] | None = None,
+) -> Any:
     """Declare an op from its forward; see the module's text.
 
     `many` says that it returns several arrays, `view` that these are parts of its input's memory.
@@ -284,7 +343,7 @@ def op(forward: Callable[..., Any] | None = None, *, many: bool = False, view: b
 
     def declare(forward: Callable[..., Any]) -> Op:
         kind = type("Op", (Op,), {"__doc__": forward.__doc__})
-        made = kind(forward, many, view)
+        made = kind(forward, many, view, keeps)
         OPS[made.name] = made
         return made
 

@@ -97,9 +97,10 @@ def _write_call(op: Op) -> list[str]:
         text += [f"    check_gradient(op.name, {x}, instead)" for x in settings]
     if not op.declared:
         text += [f"    if ({tracked}) and grad_enabled():", "        no_derivative(op)"]
+    result = "y = forward" if op.keeps is None else f"y, {op.keeps[0]}_data = keeping"
     text += [
         "    try:",
-        f"        y = forward(backend, {', '.join(data)}{given})",
+        f"        {result}(backend, {', '.join(data)}{given})",
         "    except Exception as error:",
         f"        explain(op, error, ({', '.join(data)},), dict({given[2:]}))",
         "        raise",

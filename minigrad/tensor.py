@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
@@ -56,6 +56,8 @@ class Tensor:
     _shared: bool  # set for results of ops that may be views of another tensor's memory
     backend: Any
     grad: Tensor | None
+
+    _backward: ClassVar[Callable[..., None]]  # the engine's, which sets it: it needs this class
 
     __array_priority__ = 1000  # `array * tensor` is a tensor, for arrays of CuPy, too
     __array_ufunc__ = to_numpy.Ufunc()
@@ -192,9 +194,7 @@ class Tensor:
         RuntimeError : no input requires a gradient; not a scalar and no `g`; graph already freed;
             an array that the graph saved was edited in place.
         """
-        from .engine import backward
-
-        backward(self, g, retain_graph, create_graph)
+        Tensor._backward(self, g, retain_graph, create_graph)
 
     def detach(self) -> Tensor:
         """The same numbers without history: gradients stop here.

@@ -302,9 +302,48 @@ def free_names(source):
     return found
 
 
+def test_what_a_forward_keeps_is_what_another_op_gives(backend):
+    square_root = declared(named("square_root", lambda xp, x: xp.sqrt(x)))
+    square_root.vjp(x=lambda g, y: 0.5 * g / y)
+
+    def to_1_5(xp, x, *, times):
+        root = xp.sqrt(x)
+        return x * root * times, root
+
+    made = mg.op(keeps=("root", square_root, {}))(to_1_5)
+    made.vjp(x=lambda g, root, times: 1.5 * times * g * root)
+    x = mg.tensor([4.0, 9.0], dtype="float64", backend=backend, requires_grad=True)
+    np.testing.assert_allclose(made(x, times=2.0).numpy(), [16, 54])
+    y = made(x, times=2.0)
+    for expected in ([6, 9], [0.75, 0.5], [-0.75 / 8, -0.5 / 18]):
+        y = mg.grad(y.sum(), x, create_graph=True)
+        np.testing.assert_allclose(y.numpy(), expected)
+    assert mg.gradgradcheck(lambda x: made(x, times=2.0), x)
+
+    # Within a derivative it is a function of arrays, like any op.
+    outer = declared(named("outer", lambda xp, x: x * x))
+    outer.vjp(x=lambda g, x: g * made(x, times=1.0))
+    np.testing.assert_allclose(mg.grad(outer(x).sum(), x).numpy(), [8, 27])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"many": True, "keeps": ("root", mg.sqrt, {})}, "of one output"),
+        ({"keeps": ("root", mg.add, {})}, "of one output and so many inputs as add has, 2"),
+        ({"keeps": ("root", mg.square, {})}, "can't be what square gives, .* read x and"),
+        ({"keeps": ("root", mg.exp, {"axis": 0})}, "settings are none"),
+        ({"keeps": ("y", mg.exp, {})}, "can't be called 'y'"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused(settings, message):
+    with pytest.raises(DeclarationError, match=message):
+        mg.op(**settings)(cube)
+
+
 def fresh(op):
     """The op declared once more, before any call."""
-    again = mg.op(many=op.many)(op.forward)
+    again = mg.op(many=op.many, keeps=op.keeps)(op.keeping)
     again.declared, again.trusted = op.declared, op.trusted
     return again.declare(dict(op.derivatives), op.shared)
 

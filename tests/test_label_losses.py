@@ -1,5 +1,7 @@
 """Cross entropies and likelihoods of labels: by one op, by kernels, or op by op, all the same."""
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -61,14 +63,43 @@ def test_as_by_definition_to_second_order(chosen, way, backend):
             else:
                 w = None if weight is None else mg.tensor(weight, backend=backend)
                 y = f(x, target, weight=w, **options)
-            g = mg.tensor(np.random.default_rng(1).normal(size=y.shape), backend=backend)
+            g = np.random.default_rng(1).normal(size=y.shape)
+            g = mg.tensor(g, backend=backend, requires_grad=True)
             first = mg.grad(y, x, g, create_graph=True)
             v = mg.tensor(np.random.default_rng(2).normal(size=shape), backend=backend)
-            second = mg.grad(first, x, v, allow_unused=True)
+            second, by_g = mg.grad(first, [x, g], v, allow_unused=True)
             second = mg.zeros_like(x) if second is None else second
-            found.append([t.numpy() for t in (y, first, second)])
+            found.append([t.numpy() for t in (y, first, second, by_g)])
     for a, b in zip(*found, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_third_order_of_what_a_loss_has_kept(rows, backend):
+    values, results = np.random.default_rng(0).normal(size=(rows, 4)), []
+    for f in (mg.cross_entropy, by_definition):
+        x = mg.tensor(values, backend=backend, requires_grad=True)
+        y = f(x, [2] * rows, None, -100, 0.0, "mean")
+        for order in range(1, 4):
+            v = np.random.default_rng(order).normal(size=y.shape)
+            y = mg.grad(y, x, mg.tensor(v, backend=backend), create_graph=True)
+        results.append(y.numpy())
+    np.testing.assert_allclose(*results, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("count", [1, 2, 16, 17, 40])
+@pytest.mark.parametrize("wrong", [5, -1])
+@pytest.mark.parametrize("dtype", ["int64", "int8", "uint16"])
+def test_a_wrong_label_is_found_among_few_and_many(count, wrong, dtype, backend):
+    if wrong < 0 and dtype == "uint16":
+        wrong = 2**16 - 1
+    labels = np.arange(count).astype(dtype) % 5
+    x = mg.ones((count, 5), backend=backend, requires_grad=True)
+    mg.cross_entropy(x, labels).backward()
+    labels[count // 2] = wrong
+    for f in (mg.cross_entropy, mg.nll_loss):
+        with pytest.raises(IndexError, match=f"{wrong} is not one of the 5 positions"):
+            f(x, labels)
 
 
 @given(chosen=settings())
@@ -114,3 +145,22 @@ def test_labels_of_every_integer_dtype(backend):
         assert mg.cross_entropy(x, np.array([2, 0], dtype)).item() == right
         wide = np.array([2, 9, 0, 9], dtype)[::2]
         assert mg.cross_entropy(x, wide).item() == right
+
+
+def test_a_small_loss_takes_few_calls():
+    """Beside arrays of a few numbers Python's own time counts; it goes by the number of calls."""
+    x, target = mg.randn((1, 60), requires_grad=True, backend="numpy"), mg.tensor([5])
+    target, calls = target.to("numpy"), []
+
+    def step():
+        x.grad = None
+        mg.cross_entropy(x, target).backward()
+
+    step()
+    sys.setprofile(lambda frame, event, arg: event == "call" and calls.append(frame.f_code))
+    try:
+        step()
+    finally:
+        sys.setprofile(None)
+    own = [code for code in calls if not code.co_filename.endswith("guard.py")]  # if on guard
+    assert 20 < len(own) < 60

@@ -14,6 +14,7 @@ from ..op import op
 from ..op_calls import as_tensor
 from ..tensor import Tensor
 from .axes import one_axis
+from .reductions import sum as total
 from .shape import broadcast_to, reshape
 
 __all__ = ["index", "scatter_add", "take"]
@@ -34,7 +35,12 @@ def scatter(xp, x, *, index, shape):
     return xp.scatter(x, index, shape)
 
 
-scatter.vjp(x=lambda g, index: getitem(g, index=index))
+def _gathered(g: Any, like: Any, index: Any) -> Any:
+    g = getitem(g, index=index)
+    return g if g.shape == like.shape else total(g)  # of a number that went to many places
+
+
+scatter.vjp(x=_gathered)
 
 
 def index_of(index: Any, x: Tensor) -> Any:

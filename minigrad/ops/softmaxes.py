@@ -13,12 +13,6 @@ from .shape import expand_dims
 __all__: list[str] = []  # users call what `minigrad.functional` makes of them
 
 
-def _shifted(xp: Any, x: Any, axis: int) -> tuple[Any, Any]:
-    """x less its largest along an axis, against overflow; and that."""
-    top = xp.max(x, axis=axis, keepdims=True)
-    return x - top, top
-
-
 @op
 def softmax_along(xp, x, *, axis):
     """exp(x) scaled to sum to 1 along an axis."""
@@ -28,8 +22,8 @@ def softmax_along(xp, x, *, axis):
 def _shares(xp: Any, x: Any, axis: int) -> Any:
     if 0 in x.shape:
         return xp.exp(x)
-    powers = xp.exp(_shifted(xp, x, axis)[0])
-    return powers * (1 / xp.sum(powers, axis=axis, keepdims=True))  # one division per row
+    powers = xp.exp(x - xp.max(x, axis=axis, keepdims=True))  # of 0 and less: no overflow
+    return powers / xp.sum(powers, axis=axis, keepdims=True)
 
 
 def _softmax_slope(g: Any, y: Any, axis: int) -> Any:
@@ -48,7 +42,7 @@ def log_softmax_along(xp, x, *, axis):
 
 
 def _logarithms(xp: Any, x: Any, axis: int) -> Any:
-    shifted, _ = _shifted(xp, x, axis)
+    shifted = x - xp.max(x, axis=axis, keepdims=True)
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
 
 
@@ -67,18 +61,24 @@ def label_losses(xp, rows, *, index):
 label_losses.vjp(rows=lambda g, rows, index: label_slopes(rows, index=index) * expand_dims(g, -1))
 
 
-@op
+def _label_loss_slope(g: Any, logs: Any, index: Any, share: float) -> Any:
+    g = g * share
+    return exp(logs) * g - scatter(g, index=index, shape=logs.shape)
+
+
+@op(keeps=("logs", log_softmax_along, {"axis": -1}))
 def label_loss(xp, rows, *, index, share):
     """The sum of `label_losses` times a number, as one over how many there are for their mean."""
-    return xp.sum(_losses(xp, rows, index)) * share
+    logs = _logarithms(xp, rows, -1)
+    return xp.sum(xp.getitem(logs, index)) * -share, logs
 
 
-label_loss.vjp(rows=lambda g, rows, index, share: label_slopes(rows, index=index) * (g * share))
+label_loss.vjp(rows=_label_loss_slope)
 
 
 @op
 def label_sum(xp, rows, *, index, share):
-    """The sum of the entries of rows (M, C) at their labels, times a number; see `label_losses`."""
+    """The sum of the entries of rows (M, C) at their labels, times a number."""
     return xp.sum(xp.getitem(rows, index)) * share
 
 
@@ -99,6 +99,6 @@ label_slopes.vjp(rows=lambda g, rows: _softmax_slope(g, softmax_along(rows, axis
 def _losses(xp: Any, rows: Any, index: Any) -> Any:
     if not rows.shape[0]:
         return xp.zeros((0,), rows.dtype)
-    shifted, top = _shifted(xp, rows, -1)
-    total = xp.log(xp.sum(xp.exp(shifted), axis=-1))
+    top = xp.max(rows, axis=-1, keepdims=True)
+    total = xp.log(xp.sum(xp.exp(rows - top), axis=-1))
     return total - (xp.getitem(rows, index) - xp.reshape(top, total.shape))
