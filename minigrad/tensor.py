@@ -15,6 +15,7 @@ import numpy as np
 from . import guard, late, to_numpy
 from .backend import BackendError, backend_at, get_backend
 from .graph import HookHandle, Leaf, Node
+from .messages import Untraceable, refusals
 
 
 class Tensor:
@@ -119,6 +120,7 @@ class Tensor:
     @property
     def requires_grad(self) -> bool:
         """Whether gradients flow to it."""
+        _refuse_in_a_trace()
         return self._node is not None
 
     @requires_grad.setter
@@ -174,6 +176,7 @@ class Tensor:
     @property
     def is_leaf(self) -> bool:
         """Whether it was given by the user rather than computed by a remembered op."""
+        _refuse_in_a_trace()
         return self._node is None or isinstance(self._node, Leaf)
 
     # --- differentiation -------------------------------------------------------------------
@@ -413,6 +416,12 @@ def _rebuild(kind: type[Tensor], array: np.ndarray, backend: str, requires_grad:
     Tensor.__init__(made, target.from_host(array), target)
     made._as_made().requires_grad = requires_grad
     return made
+
+
+def _refuse_in_a_trace() -> None:
+    """One program serves arguments with and without a graph: what is traced must not ask."""
+    if refusals.get() is not None:
+        raise Untraceable("it asks whether gradients flow to a tensor, or what they are")
 
 
 def wrap(array: Any, backend: Any, node: Node | None = None) -> Tensor:

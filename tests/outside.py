@@ -397,6 +397,47 @@ def a_fused_function():
     return lambda p, x, h: (scaled(h), h), lambda k: globals().update(FACTOR=k)
 
 
+@kind("functions that it calls, and their attributes")
+def an_annotation():
+    def helper(h):
+        return h
+
+    def cell(p, x, h):
+        return helper(h) * helper.__annotations__["h"], h
+
+    return cell, lambda k: helper.__annotations__.update(h=k)
+
+
+@kind("functions that it calls, and their attributes")
+def a_function_s_text():
+    def helper(h):
+        return h
+
+    return lambda p, x, h: (h * float(helper.__doc__), h), lambda k: setattr(
+        helper, "__doc__", str(k)
+    )
+
+
+@kind("attributes of classes")
+def a_class_s_own_name():
+    class Named:
+        pass
+
+    return lambda p, x, h: (h * float(Named.__name__), h), lambda k: setattr(
+        Named, "__name__", str(k)
+    )
+
+
+@kind("attributes of classes")
+def a_class_s_text_by_name():
+    class Documented:
+        pass
+
+    return lambda p, x, h: (h * float(getattr(Documented, "__doc__", "")), h), lambda k: setattr(
+        Documented, "__doc__", str(k)
+    )
+
+
 @kind("partials")
 def a_partial():
     table = [1.0]
@@ -662,6 +703,33 @@ def printing():
 
 
 RNG = np.random.default_rng(0)
+
+
+@kind("writing to what is outside", WRITES)
+def an_object_that_counts_its_reads():
+    class Counter:
+        def __init__(self):
+            self.n = 0
+
+        def __getitem__(self, name):
+            self.n += 1
+            return self.n
+
+    counter = Counter()
+    return lambda p, x, h: (h * counter["k"], h)
+
+
+@kind("iterators and generators", ITERATES)
+def an_iterator_of_a_class():
+    class Numbers:
+        n = 0
+
+        def __next__(self):
+            self.n += 1
+            return self.n
+
+    numbers = Numbers()
+    return lambda p, x, h: (h * next(numbers), h)
 
 
 @kind("random numbers", DRAWS)

@@ -1,6 +1,7 @@
 """What a cell reads from outside is part of its kernel's key, or a refusal with its reason."""
 # ruff: noqa: NPY002 (NumPy's old random numbers are among what cells may read)
 
+import collections
 import dataclasses
 import functools
 import itertools
@@ -173,6 +174,181 @@ def test_a_number_anywhere_is_never_an_old_one(root, kinds, numbers):
     for k in numbers:
         change(k)
         np.testing.assert_array_equal(scan(scope["cell"], params), np.full((T, N, H), k))
+
+
+# --- what parameters are besides their tensors ---------------------------------------------------
+
+
+class Table(dict):
+    """A dict with attributes."""
+
+
+class Row(list):
+    """A list with attributes."""
+
+
+class SlottedRow(list):
+    """A list with a slot."""
+
+    __slots__ = ("k",)
+
+
+class Key:
+    """A key that looks the same whatever it holds."""
+
+    def __repr__(self):
+        return "Key"
+
+
+def two():
+    return mg.tensor(2.0)
+
+
+def attributes_of_a_container(kind):
+    made = kind({"w": two()}) if kind is Table else kind([two()])
+    first = "w" if kind is Table else 0
+    return made, lambda p: p[first] * p.k, lambda k: setattr(made, "k", k)
+
+
+def a_default_factory():
+    made = collections.defaultdict(lambda: 1.0, w=two())
+    return (
+        made,
+        lambda p: p["w"] * p.default_factory(),
+        lambda k: setattr(made, "default_factory", lambda: k),
+    )
+
+
+def a_key():
+    made = {Key(): two()}
+    (key,) = made
+    return made, lambda p: sum(w * key.k for key, w in p.items()), lambda k: setattr(key, "k", k)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        functools.partial(attributes_of_a_container, Table),
+        functools.partial(attributes_of_a_container, Row),
+        functools.partial(attributes_of_a_container, SlottedRow),
+        a_default_factory,
+        a_key,
+    ],
+    ids=["dict", "list", "slotted list", "factory", "key"],
+)
+def test_containers_of_parameters_hold_more_than_items(make):
+    params, read, change = make()
+
+    def cell(p, x, h):
+        return h * read(p), h
+
+    for k in (1.0, 3.0, 1.0, 0.5):
+        change(k)
+        with fusing("require"):
+            np.testing.assert_array_equal(scan(cell, params), np.full((T, N, H), 2 * k))
+
+
+def test_writing_to_a_container_s_attributes_is_refused():
+    def cell(p, x, h):
+        p.k = p.k + 1
+        return h * p[0], h
+
+    p = Row([two()])
+    p.k = 0
+    scan(cell, p)
+    assert p.k == T and "it writes to p, and a kernel" in reason_for(cell)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [lambda t: t.requires_grad, lambda t: t.is_leaf, lambda t: t.grad is None],
+    ids=["requires_grad", "is_leaf", "grad"],
+)
+@pytest.mark.parametrize("requires", [False, True])
+def test_a_cell_that_asks_for_the_graph_is_refused(read, requires):
+    def cell(w, x, h):
+        return h * (w if read(w) else 3 * w), h
+
+    w = mg.ones(H).requires_grad_(requires)
+    results = []
+    for grad in (None, mg.ones(H) if requires else None):
+        w.grad = grad
+        for fused in ("1", "0"):
+            with fusing(fused):
+                results.append(scan(cell, w)[0, 0, 0])
+    assert (
+        results == [3.0 if not read(w) else 1.0] * 4
+        if not requires
+        else results[0::2] == (results[1::2])
+    )
+    assert not any(key[2] == "fused" for key in mg.dispatch_counts())
+
+
+def test_tensors_of_a_class_of_the_user_s_are_refused():
+    class Doubled(mg.Tensor):
+        def __mul__(self, other):
+            return 2 * mg.multiply(self, other)
+
+        __rmul__ = __mul__
+
+    def cell(w, x, h):
+        return w * h, h
+
+    @mg.fuse
+    def f(w, x):
+        return w * x
+
+    w = Doubled(np.ones(H, "float32"), BACKEND)
+    np.testing.assert_array_equal(scan(cell, w), np.full((T, N, H), 2.0))
+    assert "it is given a Doubled" in reason_for(cell)
+    x = mg.ones((N, H))
+    np.testing.assert_array_equal(f(w, x).numpy(), 2 * x.numpy())
+
+
+def test_a_parameter_is_one_while_its_cell_is_traced():
+    def cell(w, x, h):
+        return (h * 2 if isinstance(w, mg.nn.Parameter) else h) * w, h
+
+    for w, k in ((mg.nn.Parameter(np.ones(H, "float32")), 2.0), (mg.ones(H), 1.0)):
+        with fusing("require"):
+            np.testing.assert_array_equal(scan(cell, w), np.full((T, N, H), k))
+
+
+# --- what a cell changes is changed once a step --------------------------------------------------
+
+PLACES = {
+    "variable": ("", "d"),
+    "local": ("e = d", "e"),
+    "local of local": ("e = d; f = e", "f"),
+    "attribute": ("", "holder.d"),
+    "local attribute": ("e = holder.d", "e"),
+    "item": ("", "box['d']"),
+    "local item": ("e = box['d']", "e"),
+    "default": ("", "default"),
+}
+CHANGES = ["{}.append(1)", "{}[0] += 1", "{} += [1]", "{}.__setitem__(0, {}[0] + 1)", "del {}[0]"]
+CHANGES += ["{}.sort(); {}.pop()", "note = {}.append; note(1)", "[{}.append(i) for i in range(2)]"]
+
+
+@given(st.sampled_from(sorted(PLACES)), st.sampled_from(CHANGES))
+def test_a_cell_that_changes_something_does_so_once_a_step(place, change):
+    first, target = PLACES[place]
+    text = change.replace("{}", target)
+    lines = [*first.split("; "), *text.split("; "), "return h * 2, h"]
+    source = "def make(d, holder, box):\n    def cell(p, x, h, default=d):\n        "
+    source += "\n        ".join(line for line in lines if line) + "\n    return cell\n"
+    if text.startswith("d +="):
+        source = source.replace("default=d):\n", "default=d):\n        nonlocal d\n")
+    found = []
+    for fused in ("0", "1"):
+        d, scope = [0] * 9, {}
+        exec(source, scope)
+        cell = scope["make"](d, SimpleNamespace(d=d), {"d": d})
+        with fusing(fused):
+            for _ in range(2):
+                scan(cell)
+        found.append(d)
+    assert found[0] == found[1] != [0] * 9
 
 
 # --- tracing leaves everything as it was ---------------------------------------------------------

@@ -35,10 +35,17 @@ OF_THE_WORLD = "it uses %s, which may give something else at each step"
 DRAWS = "it draws random numbers; hand them in through its arguments"
 
 # What the interpreter keeps in a class, besides what was written there.
-_MADE = {"__dict__", "__weakref__", "__doc__", "__module__", "__qualname__", "__annotations__"}
+_MADE = {"__dict__", "__weakref__", "__annotations__"}
 _MADE |= {"__slots__", "__orig_bases__", "__parameters__", "__abstractmethods__", "_abc_impl"}
 _MADE |= {"__dataclass_fields__", "__dataclass_params__", "__match_args__", "__annotate__"}
 _MADE |= {"__firstlineno__", "__static_attributes__", "__annotate_func__"}
+
+# Methods that run where an object is only read: each call could leave another object.
+_RUN_BY_READING = ["__bool__", "__call__", "__contains__", "__enter__", "__exit__", "__float__"]
+_RUN_BY_READING += ["__getattr__", "__getattribute__", "__getitem__", "__index__", "__int__"]
+_RUN_BY_READING += ["__iter__", "__len__", "__missing__", "__get__"]
+_OPERATORS = ("add", "sub", "mul", "truediv", "pow", "matmul")
+_RUN_BY_READING += [f"__{side}{name}__" for name in _OPERATORS for side in ("", "r", "i")]
 
 CONTAINERS = (list, dict, set, frozenset, tuple, bytearray, collections.deque, array.array)
 _NUMBERS = (int, float, complex, str, bytes)
@@ -117,10 +124,10 @@ class Walk:
             return x
         if kind is object:
             return Same(x)
-        if lookup.is_object(x):
-            return self._object(x)
         if hasattr(kind, "__next__"):
             raise Unknown("it reads %s, an iterator, which goes on at each step")
+        if lookup.is_object(x):
+            return self._object(x)
         raise Unknown(
             f"it reads %s, and whether a {kind.__name__} changes can't be seen; hand in what it "
             "needs of it through its arguments"
@@ -204,7 +211,9 @@ class Walk:
         own += [(d.__name__, self.value(lookup.slot(d, x))) for d in lookup.slots(kind)]
         if len(parts) == 1 and not own:
             parts.append(Same(x))  # it stands for nothing but itself
-        return *parts, *own
+        run = [lookup.in_class(kind, name) for name in _RUN_BY_READING]
+        run = [self.called(f, {0: x}) for f in run if isinstance(f, types.FunctionType)]
+        return *parts, *own, *run
 
     def class_(self, c: type) -> Any:
         """A class, its bases, and all that they hold."""

@@ -16,7 +16,7 @@ from ..tensor import Tensor, wrap
 from .fused import Plan
 from .lookup import code_of
 from .purity import Refusals, remember
-from .structure import Structure, read_outside
+from .structure import Structure, read_outside, why_not_plain
 
 _backend, _data, _node = attrgetter("backend"), attrgetter("_data"), attrgetter("_node")
 _shape, _dtype = attrgetter("shape"), attrgetter("dtype")
@@ -51,6 +51,8 @@ def fused_scan(
     tensors = [*p.tensors, *x, *s]
     if set(map(_backend, tensors)) != {backend}:
         return "its tensors are on several backends"
+    if reason := why_not_plain(p.tensors):
+        return reason
     if T == 0 or N == 0:
         return "there are no steps, or no sequences"
     arrays, edges = list(map(_data, tensors)), tuple(map(_node, tensors))

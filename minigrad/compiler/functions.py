@@ -18,7 +18,7 @@ from .lookup import code_of
 from .purity import Read, Refusals, remember
 from .rows import RowCall, RowPlan, even_rows
 from .scalars import may_change
-from .structure import Structure
+from .structure import Structure, why_not_plain
 from .trace import Program, trace
 
 # Rows of so many numbers are left as they are; others are cut anew, where that can be.
@@ -129,6 +129,8 @@ def fused_call(function: RowFunction, args: Any, settings: Any, backend: Any) ->
             return "its tensors are on several backends"
         described.append((t._data.shape, t._data.dtype, tracks and t._node is not None))
     facts = tuple(described)
+    if reason := why_not_plain(tensors):
+        return reason
 
     try:
         key = given.outside(function.function, args, settings), backend

@@ -8,6 +8,8 @@ step, or can't be looked at, is refused with its reason.
 from __future__ import annotations
 
 import abc
+import array
+import contextvars
 import enum
 import functools
 import types
@@ -22,9 +24,11 @@ from ..tensor import Tensor
 from . import lookup
 from .comparing import CONTAINERS, OF_THE_WORLD, Unknown, Walk
 from .lookup import ABSENT, RANDOM, WORLD, Same
-from .reads import CHANGING, Path, Reads, reads
+from .reads import CHANGING, ITEM, Path, Reads, reads
 
 _OF_ARRAYS = {"shape", "ndim", "dtype", "size", "backend", "device", "requires_grad"}
+_OF_FUNCTIONS = {"__annotations__", "__doc__", "__module__", "__name__", "__qualname__"}
+_FLAT = (bytearray, array.array)  # containers of numbers
 _METACLASSES = (type, abc.ABCMeta, enum.EnumMeta)
 _CHANGING = {(name,) for name in CHANGING}
 
@@ -106,8 +110,12 @@ class _Walk(Walk):
             return again
         code = f.__code__
         does = reads(code)
+        changeable = known
+        if f.__defaults__:
+            there = enumerate(f.__defaults__, code.co_argcount - len(f.__defaults__))
+            changeable = {i: x for i, x in there if isinstance(x, CONTAINERS)} | known
         if does.writes or does.imports or does.changed:
-            _check_acts(code, does, known)
+            _check_acts(code, does, changeable)
         parts: list[Any] = [code]
         own = lookup.own_attributes(f) if f.__dict__ else None
         for given in (f.__defaults__, f.__kwdefaults__, own):
@@ -116,9 +124,9 @@ class _Walk(Walk):
         for name, path in does.globals:
             found = scope[name] if name in scope else built_in.get(name, ABSENT)
             if len(path) == 1 and found.__class__ is types.ModuleType:
-                there = found.__dict__.get(path[0])
-                if isinstance(there, Op):  # as in mg.tanh; the rest would find it, too
-                    parts.append((there, there.since))
+                op = found.__dict__.get(path[0])
+                if isinstance(op, Op):  # as in mg.tanh; the rest would find it, too
+                    parts.append((op, op.since))
                     continue
             parts.append(self._path(found, path, name))
         if does.free:
@@ -129,12 +137,13 @@ class _Walk(Walk):
                 except ValueError:  # not assigned yet
                     found = ABSENT
                 parts.append(self._path(found, path, name))
-        if known:
+        if changeable:
             names, count = code.co_varnames, code.co_argcount
             for i, path in does.arguments:
-                if i not in known or (self._is_compared(known[i]) and path[-1:] not in _CHANGING):
-                    continue
-                parts.append(self._path(known[i], path, names[i]))
+                x = changeable.get(i)
+                is_compared = i not in known or self._is_compared(x)
+                if i in changeable and not (is_compared and path[-1:] not in _CHANGING):
+                    parts.append(self._path(x, path, names[i]))
             parts += [self.value(x) for i, x in known.items() if i >= count]
         return tuple(parts)
 
@@ -148,6 +157,10 @@ class _Walk(Walk):
         """What is found at x.a.b, and nothing else of x."""
         try:
             for attribute in path:
+                if attribute == ITEM:
+                    if path[-1] in CHANGING:
+                        self._check_items(x, path[-1])
+                    break
                 if isinstance(x, types.ModuleType):
                     x = _of_module(x, attribute)
                 else:
@@ -159,7 +172,9 @@ class _Walk(Walk):
             text = str(unknown)
             if "%s" not in text:
                 raise
-            raise Unknown(text.replace("%s", ".".join((name, *path)))) from None
+            raise Unknown(
+                text.replace("%s", ".".join((name, *path)).replace(".[]", "[...]"))
+            ) from None
 
     def _attribute(self, x: Any, name: str) -> Any:
         """An attribute, found without running anything; or `_Found`."""
@@ -171,8 +186,11 @@ class _Walk(Walk):
             found = getattr(x, name)
             return _Found((name, Same(found) if name == "backend" else self.value(found)))
         if isinstance(x, types.FunctionType):
-            return x.__dict__[name] if name in x.__dict__ else _Found(self.value(x))
-        if name in CHANGING and isinstance(x, (*CONTAINERS, np.ndarray)):
+            if name == "__globals__":
+                raise Unknown("it uses all globals of a module (%s)")
+            own = x.__dict__ if name in x.__dict__ else _OF_FUNCTIONS
+            return getattr(x, name) if name in own else _Found(self.value(x))
+        if name in CHANGING:
             self._check_method(x, name)
         if not lookup.is_object(x) or isinstance(x, Op):
             return _Found(self.value(x))
@@ -208,8 +226,17 @@ class _Walk(Walk):
             return there.__func__
         return _Found((self.value(x), self.value(there))) if hasattr(there, "__get__") else there
 
+    def _check_items(self, x: Any, name: str) -> None:
+        """Refuse to change a container within a container."""
+        if isinstance(x, CONTAINERS) and not isinstance(x, _FLAT):
+            for item in list(x.values() if isinstance(x, dict) else x):
+                self._check_method(item, name)
+
     def _check_method(self, x: Any, name: str) -> None:
-        if not isinstance(lookup.in_class(type(x), name), types.FunctionType):
+        if not isinstance(x, (*CONTAINERS, np.ndarray, contextvars.ContextVar)):
+            return
+        there = lookup.in_class(type(x), name)
+        if there is not ABSENT and not isinstance(there, types.FunctionType):
             raise Unknown("it changes what is outside of it (%s), and a kernel would not")
 
     def _of_class(self, c: type, name: str) -> Any:
@@ -224,6 +251,8 @@ class _Walk(Walk):
             return there.__func__
         if isinstance(there, classmethod):
             return _Found(self.called(there.__func__, {0: c}))
+        if there is ABSENT and name in ("__name__", "__qualname__"):
+            return getattr(c, name)
         if there is ABSENT or hasattr(there, "__get__"):
             return _Found((name, self.class_(c)))
         return there

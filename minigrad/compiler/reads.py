@@ -14,11 +14,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 Path = tuple[str, ...]  # attributes, one of the other
+ITEM = "[]"  # in a path: some item
+
+# In-place operators, and the methods that they call.
+_IN_PLACE = {"+=": "add", "-=": "sub", "*=": "mul", "/=": "truediv", "//=": "floordiv"}
+_IN_PLACE |= {"%=": "mod", "**=": "pow", "@=": "matmul", "&=": "and", "|=": "or", "^=": "xor"}
+_IN_PLACE |= {"<<=": "lshift", ">>=": "rshift"}
+_IN_PLACE = {symbol: f"__i{name}__" for symbol, name in _IN_PLACE.items()}
 
 # Methods of lists, dicts, sets and arrays that change them.
-CHANGING = {"add", "append", "appendleft", "clear", "discard", "extend", "extendleft", "fill"}
+CHANGING = {"__setitem__", "__delitem__", *_IN_PLACE.values()}
+CHANGING |= {"add", "append", "appendleft", "clear", "discard", "extend", "extendleft", "fill"}
 CHANGING |= {"insert", "itemset", "partition", "pop", "popitem", "popleft", "put", "remove"}
-CHANGING |= {"resize", "reverse", "rotate", "setdefault", "sort", "subtract", "update"}
+CHANGING |= {"reset", "resize", "reverse", "rotate", "set", "setdefault", "sort", "subtract"}
+CHANGING |= {"update"}
 CHANGING |= {"difference_update", "intersection_update", "symmetric_difference_update"}
 
 
@@ -76,6 +85,7 @@ class _Scan:
         self.imports: list[str] = []
         self.writes: list[tuple[str, str]] = []  # kind, name
         self._stack: list[_Entry | None] = []
+        self._locals: dict[str, _Entry] = {}  # variables that are other names of what came from one
         names = code.co_varnames[: code.co_argcount]
         self.arguments = {name: i for i, name in enumerate(names)}
         instructions = list(dis.get_instructions(code))
@@ -127,6 +137,13 @@ class _Scan:
             if entry is not None and entry.name not in self.rebound:
                 self.writes.append((entry.kind, entry.name))
             self._other(grows)
+        elif op == "BINARY_SUBSCR" or (op == "BINARY_OP" and instruction.argrepr == "[]"):
+            entry = self._at(2)
+            self._other(grows)
+            if entry is not None:  # what may be changed of it; as a whole it is read above
+                item = _Entry(entry.kind, entry.name, (*entry.path, ITEM))
+                self.found.append(item)
+                self._stack[-1] = item
         elif op in _PUSHES:
             self._stack += [None] * grows
         elif op not in _NOTHING:
@@ -136,15 +153,28 @@ class _Scan:
                 self.writes.append(("free", name))
             elif op == "IMPORT_NAME":
                 self.imports.append(name)
-            if op in _POPS:
+            if op == "BINARY_OP" and instruction.argrepr in _IN_PLACE:
+                entry = self._at(2)
+                if entry is not None:
+                    method = _IN_PLACE[instruction.argrepr]
+                    self.found.append(_Entry(entry.kind, entry.name, (*entry.path, method)))
+            if op == "STORE_FAST":
+                entry = self._pop()
+                self._locals.pop(name, None)
+                if entry is not None and name not in self.arguments:
+                    self._locals[name] = entry
+            elif op in _POPS:
                 self._pop()
             else:
                 self._other(grows)
 
     def _variable(self, name: str) -> _Entry | None:
-        """An argument or a variable of an enclosing function; None for one of its own."""
+        """An argument, a variable of an enclosing function, or what one of its own stands for."""
         if name in self.arguments:
             return self._argument(name)
+        if name in self._locals:
+            entry = self._locals[name]
+            return _Entry(entry.kind, entry.name, entry.path)
         return _Entry("free", name) if name in self.code.co_freevars else None
 
     def _load(self, entry: _Entry | None, count: int) -> None:
@@ -212,10 +242,15 @@ def _inner(code: types.CodeType) -> Iterator[types.CodeType]:
 
 
 def _shortest(paths: list[tuple[str, Path]]) -> list[tuple[str, Path]]:
-    """Without repetitions, and without attributes of what is read as a whole."""
+    """Without repetitions, and without attributes of what is read as a whole.
+
+    Not all that has a special name, as `f.__doc__`, is part of the whole.
+    """
     unique = dict.fromkeys(paths)
     return [
         (name, path)
         for name, path in unique
-        if not any((name, path[:i]) in unique for i in range(len(path))) or path[-1] in CHANGING
+        if not any((name, path[:i]) in unique for i in range(len(path)))
+        or path[-1] in CHANGING
+        or any(part.startswith("__") for part in path)
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from operator import is_
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from ..messages import Untraceable
 from ..tensor import Tensor
 from .comparing import Unknown
 from .identity import identity
-from .lookup import attributes_of
+from .lookup import ABSENT, attributes_of, held, is_fixed, slot, slots
 from .scalars import may_change
 
 _PLAIN: set[type] = {dict, list, tuple, SimpleNamespace}
@@ -77,10 +78,23 @@ class Structure:
         self._copies.append((made, _parts_of(made)))
         return made
 
-    def _with_items(self, value: Any, items: dict[Any, _Rebuild], given: Any) -> Any:
+    def _with_items(
+        self, value: Any, items: dict[Any, _Rebuild], own: dict[str, _Rebuild], given: Any
+    ) -> Any:
         """A copy of a dict, with new parts."""
         made = copy.copy(value)
         made.update({k: part(*given) for k, part in items.items()})
+        for name, part in own.items():
+            object.__setattr__(made, name, part(*given))
+        return self._noted(made)
+
+    def _with_parts(
+        self, make: Any, parts: list[_Rebuild], own: dict[str, _Rebuild], given: Any
+    ) -> Any:
+        """A list or tuple of new parts."""
+        made = make(part(*given) for part in parts)
+        for name, part in own.items():
+            object.__setattr__(made, name, part(*given))
         return self._noted(made)
 
     def _with_attributes(self, value: Any, items: dict[str, _Rebuild], given: Any) -> Any:
@@ -103,8 +117,14 @@ class Structure:
             self._replaced += 1
             return lambda tensors, numbers: tensors[place]
         attributes: dict[str, Any] | None
+        keys: Any = None
         if isinstance(value, (dict, list, tuple)):
             attributes = None
+            if isinstance(value, dict):
+                try:
+                    keys = tuple(k if type(k) is str else identity(k) for k in value)
+                except Unknown:
+                    return self._kept(value, path)
         elif type(value) is SimpleNamespace:
             attributes = value.__dict__
         else:
@@ -126,23 +146,21 @@ class Structure:
             if self._replaced == before:
                 return lambda tensors, numbers: value
             return lambda *given: self._with_attributes(value, items, given)
+        own = {k: self._open(v, f"{path}.{k}", within) for k, v in _own(value).items()}
         if isinstance(value, dict):
-            names = tuple((type(key), repr(key)) for key in value)
-            self._rest.append((path, shared, type(value), names))
+            self._rest.append((path, shared, type(value), keys, tuple(own)))
             items = {k: self._open(v, f"{path}.{k}", within) for k, v in value.items()}
             if self._replaced == before:
                 return lambda tensors, numbers: value
-            return lambda *given: self._with_items(value, items, given)
-        self._rest.append((path, shared, type(value), len(value)))
+            return lambda *given: self._with_items(value, items, own, given)
+        self._rest.append((path, shared, type(value), len(value), tuple(own)))
         fields = getattr(value, "_fields", range(len(value)))
         pairs = zip(fields, value, strict=True)
         parts = [self._open(v, f"{path}.{name}", within) for name, v in pairs]
         if self._replaced == before:
             return lambda tensors, numbers: value
-        make: Any = type(value)
-        if hasattr(value, "_fields"):
-            return lambda *given: make(*(part(*given) for part in parts))
-        return lambda *given: self._noted(make(part(*given) for part in parts))
+        make: Any = getattr(type(value), "_make", type(value))
+        return lambda *given: self._with_parts(make, parts, own, given)
 
     def _kept(self, value: Any, path: str) -> _Rebuild:
         """What is no container: itself, if it can be compared."""
@@ -180,12 +198,30 @@ class Unusable:
     __hash__ = __repr__ = __str__ = __format__ = _refuse
 
 
+def why_not_plain(tensors: Sequence[Tensor]) -> str:
+    """A reason to refuse tensors of a class of the user's, which may compute what it likes."""
+    for kind in {*map(type, tensors)} - {Tensor}:
+        if not is_fixed(kind.__module__):
+            return f"it is given a {kind.__name__}, and only minigrad's own tensors can be compiled"
+    return ""
+
+
+def _own(container: Any) -> dict[str, Any]:
+    """What a container of a class of the user's holds besides its items."""
+    if type(container) in _PLAIN:
+        return {}
+    found = {d.__name__: slot(d, container) for d in slots(type(container))}
+    if isinstance(container, defaultdict):
+        found["default_factory"] = container.default_factory
+    return held(container) | {k: v for k, v in found.items() if v is not ABSENT}
+
+
 def _parts_of(made: Any) -> list[Any]:
     """All that a container or an object holds."""
-    if isinstance(made, dict):
-        return [*made, *made.values()]
-    if isinstance(made, (list, tuple)):
-        return list(made)
+    if isinstance(made, (dict, list, tuple)):
+        own = _own(made)
+        items = [*made, *made.values()] if isinstance(made, dict) else made
+        return [*items, *own, *own.values()]
     found = attributes_of(made) or {}
     return [*found, *found.values()]
 

@@ -246,7 +246,9 @@ def _traced(
     xs_in = [_row_input(backend, n, t, I, sizes) for n, t in _named("xs", xs)]
     params_in = [_param_input(backend, n, t, sizes) for n, t in p.named("params")]
     stand_ins = symbols(p.numbers, pinned)
-    leaves = {value: _leaf(value, backend) for value in (*params_in, *xs_in, *state_in)}
+    pairs = zip(params_in, p.tensors, strict=True)
+    leaves = {value: _leaf(value, backend, type(t)) for value, t in pairs}
+    leaves |= {value: _leaf(value, backend) for value in (*xs_in, *state_in)}
     y, new = _called(
         backend,
         cell,
@@ -418,10 +420,12 @@ def _param_input(backend: SymbolicBackend, name: str, t: Tensor, sizes: _Sizes) 
     return backend.input(name, shape, t.dtype)
 
 
-def _leaf(value: Value, backend: SymbolicBackend) -> Tensor:
-    tensor = Tensor(value, backend)
+def _leaf(value: Value, backend: SymbolicBackend, kind: type[Tensor] = Tensor) -> Tensor:
+    tensor = kind.__new__(kind)
+    Tensor.__init__(tensor, value, backend)
     if value.dtype.kind == "f":
         tensor.requires_grad = True
+    del tensor.grad  # a parameter's may be another thing at each call
     return tensor
 
 
