@@ -56,7 +56,7 @@ def log_softmax(x: Tensor, axis: int = -1) -> Tensor:
     >>> mg.log_softmax(mg.tensor([0.0, -1000.0]))
     tensor([    0., -1000.])
     """
-    return in_float32(lambda x: log_softmax_along(x, axis=axis), as_tensor(x))
+    return in_float32(log_softmax_along, as_tensor(x), axis)
 
 
 @fuse
@@ -67,7 +67,7 @@ def softmax(x: Tensor, axis: int = -1) -> Tensor:
     >>> mg.softmax(mg.tensor([0.0, 0.0]))
     tensor([0.5, 0.5])
     """
-    return in_float32(lambda x: softmax_along(x, axis=axis), as_tensor(x))
+    return in_float32(softmax_along, as_tensor(x), axis)
 
 
 def _not_infinite(x: Tensor) -> Tensor:
@@ -422,7 +422,8 @@ def _over_labels(
     ignored = None if all_count else ignore_index
     plain = all_count and weight is None and not label_smoothing
     if plain and reduction in _SHARES and count and is_composed(name, count * classes, backend):
-        labels = backend.arange(count), backend.reshape(target._data, (count,))
+        own = backend.copy(target._data)  # the user may edit the others
+        labels = backend.arange(count), own if len(sizes) == 2 else backend.reshape(own, (count,))
         share = _SHARES[reduction](count)
         if are_logits:
             return label_loss(rows, index=labels, share=share)
@@ -506,7 +507,9 @@ def _label_losses(
     if are_logits and smoothing:
         rows, are_logits = log_softmax(rows), False
     shape = (rows.shape[0],)
-    if ignored is not None:
+    if ignored is None:  # the user may edit the labels, and settings are not guarded
+        target = wrap(target.backend.copy(target._data), target.backend)
+    else:
         counts = target != ignored
         target, counts = where(counts, target, 0), reshape(counts, shape)
 

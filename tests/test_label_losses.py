@@ -147,6 +147,41 @@ def test_labels_of_every_integer_dtype(backend):
         assert mg.cross_entropy(x, wide).item() == right
 
 
+LOSSES = {
+    "cross entropy": lambda x, t: mg.cross_entropy(x, t),
+    "likelihood": lambda x, t: mg.nll_loss(x, t),
+    "of each row": lambda x, t: mg.cross_entropy(x, t, reduction="none").sum(),
+    "smoothed": lambda x, t: mg.cross_entropy(x, t, label_smoothing=0.1),
+    "weighted": lambda x, t: mg.cross_entropy(x, t, weight=mg.ones(3, backend=x.backend)),
+    "with one ignored": lambda x, t: mg.cross_entropy(x, t, ignore_index=0),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("rows", [1, 4, 9000])
+@pytest.mark.parametrize("before", [False, True])
+def test_labels_that_are_edited_later_change_no_gradient(name, rows, before, backend):
+    """They are the loss's own; or a kernel has saved them, and an error says so."""
+    if backend == "strict":
+        pytest.skip("a strict array is not edited")
+    f, labels = LOSSES[name], np.arange(rows) % 3
+    labels[0] = 1
+    x = mg.tensor(np.zeros((rows, 3)), backend=backend, requires_grad=True)
+    right = mg.grad(f(x, mg.tensor(labels, backend=backend)), x).numpy()
+    target = mg.tensor(labels, backend=backend)
+    held = target.data if before else None
+    loss = f(x, target)
+    if held is None:
+        held = target.data
+    held[...] = 2
+    try:
+        found = mg.grad(loss, x).numpy()
+    except RuntimeError as error:
+        assert "edited in place" in str(error)
+    else:
+        np.testing.assert_allclose(found, right)
+
+
 def test_a_small_loss_takes_few_calls():
     """Beside arrays of a few numbers Python's own time counts; it goes by the number of calls."""
     x, target = mg.randn((1, 60), requires_grad=True, backend="numpy"), mg.tensor([5])
