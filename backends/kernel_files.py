@@ -35,12 +35,15 @@ def kernel_name(source: str) -> str:
 
 def kernel_file(source: str, suffix: str, folder: Path | None = None) -> Path:
     """The file of a kernel, in the cache folder if possible."""
-    folder = folder or private_folder()
+    folder, name = folder or private_folder(), f"{kernel_name(source)}{suffix}"
     try:
-        return _written(folder, kernel_name(source), suffix, source)
+        return _written(folder / name, source)
     except OSError as error:
         _warn_of_folder(folder, error)
-        return _written(_temporary(), kernel_name(source), suffix, source)
+    try:
+        return _written(_temporary() / name, source)
+    except OSError:  # no room anywhere: the kernel runs from its text in memory
+        return _temporary() / name
 
 
 def private_folder() -> Path:
@@ -76,22 +79,24 @@ def _warn_of_folder(folder: Path, error: OSError) -> None:
     warn(f"kernels can't be written to the cache folder {folder}", error)
 
 
-def _written(folder: Path, name: str, suffix: str, source: str) -> Path:
+def _written(path: Path, source: str) -> Path:
     """The file of a kernel. Other processes see it whole or not at all."""
-    path = folder / f"{name}{suffix}"
     text = source.encode()
     if path.exists():
         if path.read_bytes() == text:
             return path
-        warn(f"a kernel in {folder} was not as minigrad had written it, and is written anew")
+        warn(f"a kernel in {path.parent} was not as minigrad had written it, and is written anew")
     replace_file(path, text, private=True)
     return path
 
 
 @cache
 def _temporary() -> Path:
-    """A cache folder for this process alone."""
-    folder = tempfile.mkdtemp(prefix="minigrad-kernels-")
+    """A cache folder for this process alone; one that isn't there if none can be made."""
+    try:
+        folder = tempfile.mkdtemp(prefix="minigrad-kernels-")
+    except OSError:
+        return Path("minigrad-kernels-without-a-folder")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)
 

@@ -265,6 +265,27 @@ def test_a_folder_that_fills_up(folder, monkeypatch):
     assert len(said) == 1 and "No space left" in str(said[0].message)
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+def test_no_room_anywhere(folder, monkeypatch, tmp_path, is_there):
+    """Not even in the folder for temporary files: kernels run from memory."""
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.chdir(tmp_path)
+    for module in (kernel_files, numba_files):
+        monkeypatch.setattr(module, "replace_file", full)
+    if not is_there:
+        monkeypatch.setattr(kernel_files.tempfile, "mkdtemp", full)
+    with trouble() as said:
+        kernel, warm = used()
+        used(TEXT.replace("1\n", "1.0\n"))
+    assert not warm and not kernel.path.exists() and TEXT in kernel.source
+    assert "No space left" in str(said[0].message) and len(said) <= 2
+    assert not list(tmp_path.rglob("*.py")) and not list(tmp_path.rglob("*.nbc"))
+    kernel_files._temporary.cache_clear()
+
+
 @pytest.mark.parametrize("line", ["x.nothing()", "row(x[0], (0,))"])  # Numba's own, or any other
 def test_errors_in_a_kernel_are_not_blamed_on_the_folder(folder, line):
     kernel = Kernel(f"def kernel(x):\n    {line}\n")
