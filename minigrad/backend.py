@@ -8,7 +8,6 @@ NumPy and CuPy are one class, `ArrayModuleBackend`, over two array modules.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import inspect
 import math
 import sys
@@ -22,6 +21,7 @@ import numpy as np
 from . import summation
 from .arguments import Variable
 from .install import install_line
+from .messages import nearest
 from .scope import Scope
 from .summation import HALF, SINGLE
 
@@ -390,9 +390,9 @@ _DEVICES = {"cpu": "numpy", "cuda": "cupy", "gpu": "cupy"}  # devices, and the b
 def _unknown(name: str) -> str:
     known = available_backends()
     base, colon, device = name.partition(":")
-    device_of = _DEVICES.get(base)
-    near = [device_of] if device_of else difflib.get_close_matches(base, known, n=1, cutoff=0.5)
-    meant = f" Did you mean {near[0] + colon + device!r}?" if near else ""
+    device_of = _DEVICES.get(base.lower())
+    near = device_of or nearest(base, known, cutoff=0.5)
+    meant = f" Did you mean {near + colon + device!r}?" if near else ""
     if not known:
         meant = " None is registered: is minigrad installed (pip install -e .)?"
     return f"unknown backend {name!r}; known are {', '.join(known)}.{meant}"

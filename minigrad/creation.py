@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from contextvars import ContextVar
 from itertools import takewhile
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from . import guard
 from .backend import BackendError, current_backend, get_backend
+from .messages import nearest
 from .tensor import Tensor, wrap
 from .to_numpy import check_gradient
 
@@ -64,8 +64,8 @@ def as_dtype(asked_by: str, dtype: Any) -> np.dtype:
             "'float32'"
         )
     name = str(dtype).rpartition(".")[2]  # PyTorch's are called torch.float32
-    near = difflib.get_close_matches(name, _DTYPES, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else "use 'float32', 'int64', 'bool' or the like"
+    near = nearest(name, _DTYPES)
+    hint = f"did you mean {near!r}?" if near else "use 'float32', 'int64', 'bool' or the like"
     raise TypeError(f"{asked_by}: {dtype!r:.60} is no dtype; {hint}")
 
 

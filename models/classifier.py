@@ -58,7 +58,7 @@ class SequenceClassifier(Module):
         word_dropout: float = 0.0,
         forget_bias: float = 1.0,
     ) -> None:
-        if cell not in CELLS:
+        if cell not in [*CELLS]:  # a list, as not everything that comes has a hash
             raise ValueError(f"unknown cell {cell!r}; the cells are {', '.join(CELLS)}")
         self.cell = cell
         self.dropout, self.word_dropout = dropout, word_dropout

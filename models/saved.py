@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import stat
 import tempfile
 from collections.abc import Callable
@@ -172,6 +173,11 @@ def _load(folder: Path, sealed: bytes) -> Run:
         state = mg.load(path)
     except (ValueError, OSError) as error:
         raise SavedRunError(str(error).removeprefix("load: ")) from error
+    strange = [name for name, array in state.items() if not isinstance(array, np.ndarray)]
+    if strange:
+        raise SavedRunError(
+            f"{path} is no model: {', '.join(strange)} is no array. {_anew(folder)}"
+        )
     broken = [name for name, array in state.items() if not np.isfinite(array).all()]
     if broken:
         raise SavedRunError(
@@ -239,7 +245,12 @@ def _read(path: Path, most: int) -> bytes:
 
 
 def _anew(folder: Path, what: str = "trains it anew") -> str:
-    return f"This {what}: minigrad train reviews --out {folder}"
+    """The line that trains a model: in this folder, or in one within if this can't take a run."""
+    try:
+        prepare(folder)
+    except SavedRunError:
+        folder, what = folder / "reviews-lstm", "trains a new one"
+    return f"This {what}: minigrad train reviews --out {shlex.quote(str(folder))}"
 
 
 def _parsed(path: Path, content: bytes, parse: Callable[[str], Any]) -> Any:

@@ -55,6 +55,10 @@ class NoPair(Leaky):
     def cell(p, x, h):
         return leaky_cell(p, x, h)[0]
 
+class Leaving(Leaky):
+    def cell(p, x, h):
+        raise SystemExit(0)
+
 class Picky(Leaky):
     def __init__(self, I, H, depth):
         super().__init__(I, H)
@@ -230,6 +234,7 @@ def test_kernels_that_disagree_with_the_composition(own, monkeypatch, off):
         ("my_cells:Mismatch", "at time step 0 of a scan"),
         ("my_cells:Mismatch", "my_cells.py, line 32, in cell"),
         ("my_cells:NoPair", "a cell must return a pair (y, state)"),
+        ("my_cells:Leaving", "my_cells:Leaving fails. SystemExit: 0"),
         ("my_cells:Picky", "my_cells:Picky fails. TypeError:"),
     ],
 )

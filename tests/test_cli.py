@@ -368,6 +368,11 @@ class TestWrongUseAndDamage:
         assert f"there is no folder {folder}; this trains a model" in printed.stderr
         assert f"minigrad train reviews --out {folder}" in printed.stderr
 
+    def test_a_file_in_place_of_the_folder(self, command, trained):
+        printed = minigrad(command, trained[0] / "metrics.json", "A film", code=2)
+        assert "metrics.json is no folder; name the one that minigrad train has" in printed.stderr
+        assert "a folder has a name" in minigrad(command, "", "A film", code=2).stderr
+
     def test_no_words(self, command, trained):
         printed = minigrad(command, trained[0], "...", code=2)
         assert "there are no words in '...'" in printed.stderr

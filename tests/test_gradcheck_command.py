@@ -47,6 +47,15 @@ def nothing():
 def broken(x):
     raise RuntimeError("no fault of the checker's")
 
+def leaves(x):
+    raise SystemExit(0)
+
+def leaves_early():
+    raise SystemExit(0)
+
+def fails_early():
+    raise KeyError("a")
+
 constant = 1
 
 class Layer(mg.nn.Module):
@@ -59,6 +68,7 @@ def own(tmp_path, monkeypatch):
     """A module of one's own in the current folder."""
     (tmp_path / "own_functions.py").write_text(OWN)
     (tmp_path / "needy_functions.py").write_text("import no_such_library")
+    (tmp_path / "leaving.py").write_text("import sys; sys.exit()")
     (tmp_path / "cut_short.py").write_text("x = (")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(__import__("sys").modules, "own_functions", raising=False)
@@ -235,6 +245,9 @@ def test_the_plot_is_of_the_worst(own):
     ("arguments", "said"),
     [
         (["matmull"], "unknown: 'matmull'; did you mean matmul?"),
+        (["lstm"], "unknown: 'lstm'; did you mean LSTM?"),
+        (["tanh", "--backend", "NUMPY"], "Did you mean 'numpy'?"),
+        (["own_functions:swish", "--shape", "a", "--shape", "3"], "as 3,4; got 'a' and '3'"),
         (["equal"], "equal has no gradient to check"),
         (["tanh", "--backend", "nunpy"], "unknown backend 'nunpy'"),
         (["tanh", "--shape", "3"], "--shape belongs to a function of one's own"),
@@ -251,6 +264,9 @@ def test_the_plot_is_of_the_worst(own):
             "needy_functions can't be imported: ModuleNotFoundError: No module",
         ),
         (["cut_short:f"], "cut_short can't be imported: SyntaxError: '(' was never closed (cut_sh"),
+        (["leaving:f"], "leaving can't be imported: SystemExit:"),
+        (["own_functions:leaves", "--shape", "2"], "leaves ends the program: SystemExit(0)"),
+        (["own_functions:leaves_early"], "leaves_early ends the program: SystemExit(0)"),
         ([":f"], ":f can't be found"),
         (["own_functions:"], "own_functions: can't be found"),
         (["own_functions:swish", "--shape", "-2"], "a shape is numbers from 0 on"),
@@ -265,11 +281,25 @@ def test_wrong_use(own, arguments, said):
     assert said in message
 
 
-def test_an_error_of_the_function_itself_is_shown_as_it_is(own):
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["broken", "--shape", "2"], "RuntimeError: no fault of the checker's"),
+        (["fails_early"], "KeyError: 'a'"),
+    ],
+)
+def test_an_error_of_the_function_itself_is_shown_as_it_is(own, arguments, said):
     """And it is no wrong gradient, which 1 would say."""
-    result = gradcheck("own_functions:broken", "--shape", "2", code=2)
-    assert "Traceback" in result.stderr and "in broken" in result.stderr
-    assert "RuntimeError: no fault of the checker's" in result.stderr
+    name, *rest = arguments
+    result = gradcheck(f"own_functions:{name}", *rest, code=2)
+    assert "Traceback" in result.stderr and f"in {name}" in result.stderr
+    assert said in result.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+def test_a_file_that_cannot_be_written_is_named():
+    result = gradcheck("tanh", "--json", "/dev/full", code=1)
+    assert "Error: /dev/full can't be written: No space left on device" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["t.png", "t", "t.svg.png", ".svg"])

@@ -2,9 +2,11 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -375,6 +377,36 @@ def test_damaged(folder, kind, damage, message):
     assert str(folder) in str(caught.value)
 
 
+@pytest.mark.parametrize("name", [".", "other", "my run", "run; rm it"])
+@pytest.mark.parametrize(
+    ("kind", "damage"),
+    [
+        ("metrics", truncated),
+        ("metrics", os.unlink),
+        ("metrics", written("[1]")),
+        ("model", truncated),
+        ("model", os.unlink),
+        ("vocabulary", foreign),
+    ],
+)
+def test_the_line_that_is_advised_works(kind, damage, name, folder, run, monkeypatch):
+    """Where a run can't be, another place is named; and names may hold what a shell reads."""
+    place = (folder.parent / name).resolve()
+    if name == ".":
+        monkeypatch.chdir(folder)
+        place = Path(".")
+    else:
+        folder.rename(place)
+    damage(the(place, kind))
+    with pytest.raises(SavedRunError) as caught:
+        load_run(place)
+    line = str(caught.value).partition("minigrad train reviews --out ")[2]
+    (out,) = shlex.split(line)
+    prepare(out)
+    save_run(out, run)
+    assert same(load_run(out), run)
+
+
 def test_a_hand_edited_size_is_told_at_once(folder):
     text = (folder / "metrics.json").read_text()
     (folder / "metrics.json").write_text(text.replace('"hidden": 6', '"hidden": 30000'))
@@ -418,7 +450,7 @@ A_FILE = {"name": "model-0123456789abcdef.safetensors", "bytes": 1, "sha256": ""
         (lambda s: {"hidden": -1}, "hidden is a positive integer; got -1"),
         (lambda s: {"embedding": 4.0}, "embedding is a positive integer; got 4.0"),
         (lambda s: {"cell": "lstn"}, "unknown cell 'lstn'; the cells are rnn, lstm, gru"),
-        (lambda s: {"cell": ["lstm"]}, "don't belong together"),
+        (lambda s: {"cell": ["lstm"]}, "don't belong together: unknown cell .'lstm'."),
         (lambda s: {"cell": "gru"}, "don't belong together: .*weight_ih_l0 is .18, 4"),
         (lambda s: {"state": {"weight": np.ones(3)}}, "don't fit weights of the shapes"),
         (lambda s: {"state": {**s, "more": np.ones(3)}}, "unexpected: more"),
@@ -429,6 +461,9 @@ A_FILE = {"name": "model-0123456789abcdef.safetensors", "bytes": 1, "sha256": ""
             },
             "don't belong together",
         ),
+        (lambda s: {"state": {**s, "head.bias": "abc"}}, "is no model: head.bias is no array"),
+        (lambda s: {"state": {**s, "head.bias": None}}, "is no model: head.bias is no array"),
+        (lambda s: {"state": {"model": s}}, "is no model: model is no array"),
         (lambda s: {"state": with_nan(s)}, "is broken: embedding.weight has weights that are no f"),
         (lambda s: {"words": '{"a": 1}'}, "a vocabulary is a JSON list of words"),
         (lambda s: {"words": '["<pad>", "<unk>", 3]'}, "a vocabulary is a JSON list of words"),

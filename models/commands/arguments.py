@@ -3,6 +3,7 @@
 import importlib
 import math
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,11 +20,19 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 class _Folder(click.Path):
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if not str(value).strip():
+            self.fail("a folder has a name; this one is empty", param, ctx)
         _refuse_no_path(self, value, param, ctx)
+        if os.path.lexists(value) and not os.path.isdir(value):
+            self.fail(
+                f"{value} is no folder; name the one that minigrad train has written a model to",
+                param,
+                ctx,
+            )
         if not os.path.isdir(value):
             self.fail(
                 f"there is no folder {value}; this trains a model and keeps it there: "
-                f"minigrad train reviews --out {value}",
+                f"minigrad train reviews --out {shlex.quote(str(value))}",
                 param,
                 ctx,
             )
@@ -75,7 +84,10 @@ class NewFile(click.Path):
 
 def write(path: Path, text: str) -> None:
     """Write a text to a `NewFile`, wholly or not at all."""
-    replace_file(path, text.encode())
+    try:
+        replace_file(path, text.encode())
+    except OSError as error:
+        raise click.ClickException(f"{path} can't be written: {error.strerror or error}") from error
 
 
 def refuse_equal(**paths: Path | None) -> None:
@@ -138,7 +150,7 @@ def named(target: str) -> Any:
         sys.path.insert(0, "")  # as `python -m` does
     try:
         return getattr(importlib.import_module(path), name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # an import that ends the program checks nothing
         absent = isinstance(error, ModuleNotFoundError) and path.startswith(error.name or " ")
         if absent or isinstance(error, (AttributeError, ValueError)):
             said = f"{target} can't be found: {error}"

@@ -62,7 +62,7 @@ def cell(
     """Check a recurrent cell: its gradients, whether it is fused, its speed.
 
     TARGET is package.module:Name, in an installed package or the current folder: a cell that is
-    declared as a layer, like those in minigrad.models.zoo. You are told
+    declared as a layer, like those in minigrad.models.zoo. It reports
 
     \b
     - what one step computes, forwards and backwards (with --trace),
@@ -155,13 +155,13 @@ def _blaming(target: str) -> Iterator[None]:
         yield
     except click.ClickException:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # sys.exit() in it is no success
         notes = "".join(f"\n  {note}" for note in getattr(error, "__notes__", ()))
         said = f"{type(error).__name__}: {error}{notes}{_place(error, target)}"
         raise click.UsageError(f"{target} fails. {said}") from error
 
 
-def _place(error: Exception, target: str) -> str:
+def _place(error: BaseException, target: str) -> str:
     """The last line of the target's own module that the error came through."""
     module = target.partition(":")[0]
     frames = traceback.walk_tb(error.__traceback__)

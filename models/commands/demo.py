@@ -1,5 +1,7 @@
 """`minigrad demo`."""
 
+import shlex
+
 import click
 
 from ..explain import explain, log_odds
@@ -47,7 +49,7 @@ def demo() -> None:
     console.print()
     legend(console, gates=True)
     click.echo(f"\nThe model is in {folder}. It goes by words more than by grammar; try")
-    click.echo(f'minigrad explain {folder} "It isn\'t bad at all."')
+    click.echo(f'minigrad explain {shlex.quote(str(folder))} "It isn\'t bad at all."')
 
 
 def telling_reviews(run: Run, reviews: list[Review]) -> list[tuple[str, Review]]:

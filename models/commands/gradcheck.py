@@ -6,7 +6,6 @@ import math
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import click
 import numpy as np
 
 import minigrad as mg
+from minigrad.messages import nearest
 
 from ..gradient_checks import Checks, layer_checks, op_checks
 from .arguments import NewFile, named, refuse_equal, write
@@ -70,7 +70,9 @@ def _shape(ctx: Any, param: Any, texts: tuple[str, ...]) -> tuple[tuple[int, ...
     try:
         shapes = tuple(tuple(int(n) for n in text.split(",") if n) for text in texts)
     except ValueError as error:
-        raise click.BadParameter(f"a shape is numbers between commas, as 3,4; {error}") from error
+        raise click.BadParameter(
+            f"a shape is numbers between commas, as 3,4; got {' and '.join(map(repr, texts))}"
+        ) from error
     if any(n < 0 for shape in shapes for n in shape):
         raise click.BadParameter("a shape is numbers from 0 on between commas, as 3,4")
     if any(len(shape) > 32 or math.prod(n or 1 for n in shape) > LARGEST for shape in shapes):
@@ -175,8 +177,8 @@ def _targets(target: str, shapes: Any, seed: int) -> Iterator[tuple[str, Checks]
     elif target in known:
         yield target, known[target]
     else:
-        near = get_close_matches(target, [*known, "ops", "models"], n=1)
-        hint = f"did you mean {near[0]}?" if near else "a function is package.module:function"
+        near = nearest(target, [*known, "ops", "models"])
+        hint = f"did you mean {near}?" if near else "a function is package.module:function"
         raise click.BadParameter(f"unknown: {target!r}; {hint}", param_hint="TARGET")
 
 
@@ -187,17 +189,21 @@ def _own(target: str, shapes: Any, seed: int) -> Checks:
     def checks(backend: str, order: int, seed: int) -> list[mg.Report]:
         mg.manual_seed(seed)
         with mg.use_backend(backend):
-            f, inputs = function, _random(shapes, seed)
-            if not shapes:
-                f, inputs = _pair(target, function)
             try:
+                f, inputs = function, _random(shapes, seed)
+                if not shapes:
+                    f, inputs = _pair(target, function)
                 return [
                     mg.gradcheck(
                         f, inputs, order=order, seed=seed, backend=backend, raise_exception=False
                     )
                 ]
+            except click.ClickException:
+                raise
             except (TypeError, ValueError) as error:
                 raise click.UsageError(f"{target}: {error}") from error
+            except SystemExit as error:  # its code could be that of PASS
+                raise click.UsageError(f"{target} ends the program: {error!r}") from error
             except Exception:
                 traceback.print_exc()  # an error of the function itself
                 raise SystemExit(EXIT["INCONCLUSIVE"]) from None

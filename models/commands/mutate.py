@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 import minigrad as mg
+from minigrad.messages import nearest
 
 from .arguments import NewFile, write
 
@@ -49,8 +49,8 @@ def mutate(name: str | None, sample: bool, seed: int, path: Path | None) -> None
 
     known = lines()
     if name is not None and name not in known:
-        near = get_close_matches(name, known, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        near = nearest(name, known)
+        hint = f"; did you mean {near}?" if near else ""
         raise click.BadParameter(f"nothing to break is called {name!r}{hint}", param_hint="--op")
     chosen = [make() for make in known.values()] if name is None else [known[name]()]
     if sample:

@@ -1,5 +1,6 @@
 """`minigrad train reviews`."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def reviews(cell: str, out: Path | None, **options: Any) -> None:
     click.echo()
     click.echo(summary(run))
     click.echo(f"written to         {out}")
-    click.echo(f'\nTry it: minigrad explain {out} "{EXAMPLE}"')
+    click.echo(f'\nTry it: minigrad explain {shlex.quote(str(out))} "{EXAMPLE}"')
 
 
 def train_into(folder: Path, recipe: Recipe, splits: Splits) -> Run:
