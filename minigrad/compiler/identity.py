@@ -99,7 +99,7 @@ class _Walk(Walk):
                 return self.called(call, {0: f, **_shifted(known, 1)})
         return self.value(f), *map(self.value, known.values())
 
-    def _function(self, f: types.FunctionType, known: dict[int, Any]) -> Any:
+    def _function(self, f: Any, known: dict[int, Any]) -> Any:
         if lookup.is_settled(f):
             rest = [self.value(x) for x in known.values() if not self._is_compared(x)]
             return (f, *rest) if rest else f
