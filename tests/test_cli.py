@@ -203,7 +203,10 @@ def test_train_with_a_full_disk(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     printed = minigrad("train", "reviews", "--seed", "1", "--out", tmp_path, *QUICK, code=1)
-    assert printed.stderr.endswith("Error: [Errno 28] No space left on device\n")
+    assert printed.stderr.endswith(
+        f"Error: the model can't be written to {tmp_path}: No space left on device; the older one "
+        "there is as it was\n"
+    )
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ..classifier import CELLS
-from ..saved import prepare, save_run
+from ..saved import SavedRunError, prepare, save_run
 from ..tasks.reviews import Splits, load_reviews, split_reviews
 from ..train import Recipe, Run, train_reviews
 from .arguments import NewFolder, Rate
@@ -98,7 +98,13 @@ def train_into(folder: Path, recipe: Recipe, splits: Splits) -> Run:
                 click.echo(f"no epoch was over, and nothing is saved{kept}", err=True)
                 raise
         signals.ignore()
-        save_run(folder, run)
+        try:
+            save_run(folder, run)
+        except OSError as error:
+            kept = "; the older one there is as it was" if older else ""
+            raise SavedRunError(
+                f"the model can't be written to {folder}: {error.strerror or error}{kept}"
+            ) from error
     if stopped is not None:
         best, over = run.metrics["best_epoch"], len(run.metrics["history"])
         click.echo(
