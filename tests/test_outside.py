@@ -7,6 +7,7 @@ import functools
 import itertools
 import os
 import random
+import sys
 import threading
 import types
 from pathlib import Path
@@ -303,6 +304,47 @@ def test_tensors_of_a_class_of_the_user_s_are_refused():
     assert "it is given a Doubled" in reason_for(cell)
     x = mg.ones((N, H))
     np.testing.assert_array_equal(f(w, x).numpy(), 2 * x.numpy())
+
+
+class Holder:
+    def __init__(self, w):
+        self.w = w
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda t: isinstance(t, mg.nn.Parameter),
+        lambda t: t.grad is None,
+        lambda t: t.requires_grad,
+        lambda t: t.is_leaf,
+    ],
+    ids=["class", "grad", "requires_grad", "is_leaf"],
+)
+@pytest.mark.parametrize("of_rows", [False, True])
+def test_what_a_function_sees_of_its_arguments_besides_numbers(read, wrapped, of_rows):
+    @mg.fuse
+    def f(x, given):
+        w = given.w if wrapped else given
+        return x * w * (3 if read(x if of_rows else w) else 1)
+
+    def used(x, w, fused):
+        w.grad = None if w.grad is None else mg.ones(H)
+        with fusing(fused):
+            y = f(x, Holder(w) if wrapped else w)
+            (first,) = mg.grad(y.sum(), [w], create_graph=True) if w.requires_grad else [y]
+        return y.numpy().tolist(), first.numpy().tolist()
+
+    x, ones = mg.ones((N, H)), np.ones(H, "float32")
+    seen = mg.ones((N, H)).requires_grad_()
+    seen.grad = mg.ones((N, H))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys.modules["minigrad.fuse"], "SMALLEST", 0)
+        for w in (mg.nn.Parameter(ones), mg.ones(H), mg.nn.Parameter(ones, requires_grad=False)):
+            for w.grad in (None, mg.ones(H)):
+                for rows in (x, seen):
+                    assert used(rows, w, "1") == used(rows, w, "0")
 
 
 def test_a_parameter_is_one_while_its_cell_is_traced():

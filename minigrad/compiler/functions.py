@@ -47,7 +47,7 @@ class Arguments:
         for x in values:
             if isinstance(x, Tensor):
                 self.tensors.append(x)
-                rest.append(Tensor)
+                rest.append(x.__class__)
             elif may_change(x):
                 self.numbers.append(x)
                 rest.append(float)
@@ -57,7 +57,8 @@ class Arguments:
                 self._open(values)
                 return
         self._values: Any = [None if isinstance(x, Tensor) else x for x in values]
-        self._places = [i for i, x in enumerate(rest) if x is Tensor]
+        self._places = [i for i, x in enumerate(values) if isinstance(x, Tensor)]
+        self._kinds = [rest[i] for i in self._places]
         self._number_places = [i for i, x in enumerate(rest) if x is float]
         self.facts = (*self.facts, *rest)
 
@@ -65,6 +66,7 @@ class Arguments:
         """Some tensors are within containers or objects."""
         self._objects = self._values = Structure(values)
         self._places = self._number_places = []
+        self._kinds = self._values.kinds
         self.tensors, self.numbers = self._values.tensors, self._values.numbers
         self.facts = (*self.facts, self._values.signature)
 
@@ -99,12 +101,13 @@ class Arguments:
         self, tensors: Iterable[Any], numbers: Sequence[Any] | None = None
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with these in place of the tensors, and maybe of the numbers."""
+        given = [_as(kind, t) for kind, t in zip(self._kinds, tensors, strict=True)]
         if isinstance(self._values, Structure):
-            values = list(self._values.rebuild(list(tensors), numbers))
+            values = list(self._values.rebuild(given, numbers))
         else:
             values = list(self._values)
-            for place, t in zip(self._places, tensors, strict=True):
-                values[place] = alias(t)
+            for place, t in zip(self._places, given, strict=True):
+                values[place] = t
             if numbers is not None:
                 for place, x in zip(self._number_places, numbers, strict=True):
                     values[place] = x
@@ -115,6 +118,15 @@ class Arguments:
         """Refuse if what was rebuilt was written to."""
         if self._objects is not None:
             self._objects.check()
+
+
+def _as(kind: type[Tensor], x: Tensor) -> Tensor:
+    """An alias that is a parameter if the argument was; without a `.grad` if `x` has none."""
+    made = alias(x)
+    made.__class__ = kind
+    if not hasattr(x, "grad"):
+        del made.grad
+    return made
 
 
 def fused_call(function: RowFunction, args: Any, settings: Any, backend: Any) -> Any:
@@ -311,6 +323,9 @@ class _Cell:
     def __call__(self, params: Any, rows: Any, state: Any) -> tuple[Any, Any]:
         shared, numbers = params
         tensors = sorted(zip(self._order, (*shared, *rows), strict=True), key=lambda pair: pair[0])
+        for _, t in tensors:
+            if hasattr(t, "grad"):
+                del t.grad  # it may be another thing at each call
         args, settings = self._given.rebuilt([t for _, t in tensors], numbers)
         result = self._function(*args, **settings)
         self._given.check()

@@ -30,6 +30,7 @@ class Structure:
     Attributes
     ----------
     tensors : those in the value.
+    kinds : their classes.
     numbers : the floats in it of which a kernel may take any value.
     opened : by their id, the tensors, containers and objects in it that were looked into.
     has_classes : whether some of these are of classes of which more than attributes may be read.
@@ -39,6 +40,7 @@ class Structure:
 
     def __init__(self, value: Any) -> None:
         self.tensors: list[Tensor] = []
+        self.kinds: list[type[Tensor]] = []
         self.numbers: list[float] = []
         self.opened: dict[int, Any] = {}
         self.has_classes = False
@@ -48,7 +50,7 @@ class Structure:
         self._copies: list[tuple[Any, list[Any]]] = []
         self._replaced = 0  # how many parts a rebuilt value has of its own
         self._rebuild = self._open(value, "", ())
-        self.signature: Any = (tuple(self._names), tuple(self._rest))
+        self.signature: Any = (tuple(self._names), tuple(self.kinds), tuple(self._rest))
 
     def named(self, name: str) -> list[tuple[str, Tensor]]:
         """Each tensor with the name of its place."""
@@ -112,6 +114,7 @@ class Structure:
         if isinstance(value, Tensor):
             place = len(self.tensors)
             self.tensors.append(value)
+            self.kinds.append(type(value))
             self._names.append(path)
             self.opened[id(value)] = value
             self._replaced += 1
