@@ -45,6 +45,8 @@ __all__ += ["mse_loss", "nll_loss", "silu", "softmax"]
 
 # To the left of this number, which all float dtypes have, activations that vanish there have.
 _LOWEST = -1e4
+# With this argument the tanh in gelu is 1 in all dtypes, and powers of it overflow in none.
+_SATURATED = 20.0
 
 # --- activations ---------------------------------------------------------------------------
 
@@ -96,7 +98,8 @@ def gelu(x: Tensor) -> Tensor:
     tensor([  0., 100.])
     """
     x = _not_infinite(as_tensor(x))
-    return 0.5 * x * (1 + tanh(math.sqrt(2 / math.pi) * x * (1 + 0.044715 * square(x))))
+    near = clip(x, -_SATURATED, _SATURATED)
+    return 0.5 * x * (1 + tanh(math.sqrt(2 / math.pi) * near * (1 + 0.044715 * square(near))))
 
 
 @fuse
@@ -107,8 +110,9 @@ def elu(x: Tensor, alpha: float = 1.0) -> Tensor:
     tensor([-1.,  2.])
     """
     x = as_tensor(x)
-    positive = x > 0
-    return where(positive, x, alpha * expm1(where(positive, 0, x)))
+    straight = x >= 0  # at 0 a line of slope alpha, which has no second derivative, as in PyTorch
+    line = where(x > 0, x, alpha * x)
+    return where(straight, line, alpha * expm1(where(straight, 0, x)))
 
 
 @fuse
@@ -305,6 +309,9 @@ def huber_loss(x: Tensor, target: Any, delta: float = 1.0, reduction: str = "mea
 def _huber_losses(x: Tensor, target: Tensor, delta: float) -> Tensor:
     error = x - target
     near = clip(error, -delta, delta)
+    near = where(
+        abs(error) >= delta, near.detach(), near
+    )  # at delta the line begins, as in PyTorch
     return near * (error - 0.5 * near)
 
 

@@ -326,7 +326,7 @@ def _is_slope(program, what, f, terms):
     raise Difference(f"{what}: the slope along a line is {found}, finite differences: {estimates}")
 
 
-# At their kinks there is no second derivative, and it is NaN.
+# At their kinks there is no second derivative: it is 0, and of norms NaN.
 KINKED = ("abs(", "l1_loss", "norm(", "std(", "huber")
 # Their references make NaN of infinite numbers in another order, or by way of probabilities.
 NAIVE = ("softmax", "dropout", "cross_entropy", "nll_loss", "einsum")

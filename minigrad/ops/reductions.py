@@ -14,7 +14,7 @@ from ..op_calls import as_tensor
 from ..summation import HALF, SINGLE
 from .axes import axis_tuple, count, kept, one_axis
 from .convert import cast, in_float32
-from .elementwise import abs, exp, nan_at_nan, root, square, where
+from .elementwise import abs, exp, nan_at_nan, root, sqrt, square, where
 from .shape import broadcast_to, concatenate, flip, reshape, split, transpose
 
 __all__ = ["all", "any", "argmax", "argmin", "cumsum", "logsumexp", "max", "mean", "min", "norm"]
@@ -196,19 +196,26 @@ def _variance(x: Any, axis: Any, keepdims: bool, ddof: float) -> Any:
 
 
 def std(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
-    """The standard deviation over `axis`; where it is 0, its derivatives are those of `norm`.
+    """The standard deviation over `axis`; where it is 0, its derivatives are 0, too.
 
     >>> mg.std(mg.tensor([1.0, 3.0]))
     tensor(1.)
     """
     x = as_tensor(x)
-    return in_float32(lambda x: root(_variance(x, axis, keepdims, ddof)), x)
+
+    def deviation(x: Any) -> Any:
+        squared = _variance(x, axis, keepdims, ddof)
+        flat = squared == 0
+        return where(flat, 0, sqrt(where(flat, 1, squared)))
+
+    return in_float32(deviation, x)
 
 
 def norm(x: Any, ord: float = 2, axis: Any = None, keepdims: bool = False) -> Any:
     """The vector norm over `axis`: `ord` 1, 2 or infinity.
 
-    Where it is 0 its gradient is 0, of all slopes the shortest, and its second derivative NaN.
+    Where it is 0 its gradient is 0, of all slopes the shortest, and for `ord` 2 its second
+    derivative NaN.
 
     >>> mg.norm(mg.tensor([3.0, 4.0]))
     tensor(5.)

@@ -15,7 +15,7 @@ import numpy as np
 import minigrad as mg
 from minigrad import functional as F
 from minigrad.ops.convert import cast, discretize
-from minigrad.ops.elementwise import abs_slope, power_log, root, root_slope
+from minigrad.ops.elementwise import power_log, root, root_slope
 from minigrad.ops.indexing import getitem, scatter
 from minigrad.ops.products import contract
 from minigrad.ops.reductions import cumsum_along
@@ -131,7 +131,6 @@ OP_CASES: dict[str, list[Case]] = {
     "root_slope": elementwise(root_slope, lambda r: 0.5 / r, positive),
     "square": elementwise(mg.square, np.square, real),
     "abs": elementwise(mg.abs, np.abs, away(0)),
-    "abs_slope": elementwise(abs_slope, np.sign, away(0), slope="zero"),
     "sign": elementwise(mg.sign, np.sign, away(0), slope="zero"),
     "sin": elementwise(mg.sin, np.sin, real),
     "cos": elementwise(mg.cos, np.cos, real),

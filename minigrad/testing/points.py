@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from minigrad.ops.elementwise import abs_slope
 
 __all__ = ["POINTS", "Point"]
 
@@ -61,12 +60,8 @@ def _base_slope(a: Any, b: Any) -> Any:
 POINTS: dict[str, list[Point]] = {
     "abs": [
         _point(mg.abs, [0.0, -2.0, nan, inf, -inf], [0.0, -1.0, nan, 1.0, -1.0]),
-        _point(_slope(mg.abs), [0.0, -2.0], [nan, 0.0]),
-        _point(_slope(lambda x: mg.abs(x) ** 2), [0.0, -2.0], [nan, 2.0]),
-    ],
-    "abs_slope": [
-        _point(abs_slope, [0.0, -2.0, nan, inf], [nan, 0.0, nan, 0.0]),
-        _point(_slope(abs_slope), [0.0, -2.0, nan], [nan, 0.0, nan]),
+        _point(_slope(mg.abs), [0.0, -2.0, nan], [0.0, 0.0, nan]),
+        _point(_slope(lambda x: mg.abs(x) ** 2), [0.0, -2.0], [0.0, 2.0]),
     ],
     "sign": [_point(mg.sign, [0.0, 5.0, inf, nan], [0.0, 0.0, 0.0, nan])],
     "sqrt": [
@@ -99,13 +94,17 @@ POINTS: dict[str, list[Point]] = {
     "elu": [
         _point(mg.elu, [0.0, 800.0], [1.0, 1.0]),
         _point(mg.elu, [-inf, inf, nan], [0.0, 1.0, nan]),
+        _point(_slope(mg.elu), [0.0, 3.0, nan], [0.0, 0.0, nan]),
     ],
     "leaky_relu": [
         _point(mg.leaky_relu, [0.0, -inf, 3.0, inf, nan], [0.01, 0.01, 1.0, 1.0, nan]),
         _point(_slope(lambda x: mg.leaky_relu(x) ** 2), [-3.0, 3.0], [0.0002, 2.0]),
     ],
     "silu": [_point(mg.silu, [-inf, -1e30, 0.0, 1e3, nan], [0.0, 0.0, 0.5, 1.0, nan])],
-    "gelu": [_point(mg.gelu, [-inf, -1e30, 0.0, 1e3, nan], [0.0, 0.0, 0.5, 1.0, nan])],
+    "gelu": [
+        _point(mg.gelu, [-inf, -1e30, 0.0, 1e3, nan], [0.0, 0.0, 0.5, 1.0, nan]),
+        _point(mg.gelu, [1e30, 1e200, inf], [1.0, 1.0, 1.0]),
+    ],
     "huber_loss": [
         _point(
             lambda x: mg.huber_loss(x, mg.zeros_like(x), reduction="none"),
@@ -114,8 +113,8 @@ POINTS: dict[str, list[Point]] = {
         ),
         _point(
             _slope(lambda x: mg.huber_loss(x, mg.zeros_like(x), reduction="none")),
-            [0.0, 0.5, 3.0],
-            [1.0, 1.0, 0.0],
+            [0.0, 0.5, 3.0, 1.0, -1.0, nan],
+            [1.0, 1.0, 0.0, 0.0, 0.0, nan],
         ),
     ],
     "clip": [
@@ -182,7 +181,7 @@ POINTS: dict[str, list[Point]] = {
     ],
     "std": [
         _point(mg.std, [2.0, 2.0, 2.0], [0.0, 0.0, 0.0]),
-        _point(_slope(lambda x: mg.std(x) ** 2), [2.0, 2.0], [nan, nan]),
+        _point(_slope(lambda x: mg.std(x) ** 2), [2.0, 2.0], [0.0, 0.0]),
     ],
     "var": [_point(mg.var, [2.0, 2.0, 2.0], [0.0, 0.0, 0.0])],
     "prod": [
