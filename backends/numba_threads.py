@@ -13,6 +13,8 @@ from itertools import pairwise
 
 from numba import get_num_threads
 
+from minigrad.arguments import SettingError
+
 # A part smaller than this, in numbers that the loop computes, isn't worth waking a thread for.
 SMALLEST = 20_000
 
@@ -23,7 +25,7 @@ def thread_count() -> int:
     if not text:
         return get_num_threads()
     if not text.isdigit() or int(text) < 1:
-        raise ValueError(f"MINIGRAD_THREADS is a positive integer; got {text!r}")
+        raise SettingError(f"MINIGRAD_THREADS is a positive integer; got {text!r}")
     return int(text)
 
 

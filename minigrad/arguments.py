@@ -14,6 +14,10 @@ import numpy as np
 _environment: Any = getattr(os.environ, "_data", os.environ)
 
 
+class SettingError(ValueError):
+    """An environment variable has a value that it can't have."""
+
+
 class Variable:
     """An environment variable that is looked at often."""
 

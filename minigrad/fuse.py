@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from .arguments import Variable
+from .arguments import SettingError, Variable
 from .graph import on_call, on_probe, only_values
 from .tensor import Tensor, apart
 
@@ -74,7 +74,7 @@ def dispatched(name: str, what: str, backend: Any, attempt: Callable[[bool], Any
     """
     choice = _variable.get() or "1"
     if choice not in ("0", "1", "require"):
-        raise ValueError(f"MINIGRAD_FUSED is 0, 1 or require; got {choice!r}")
+        raise SettingError(f"MINIGRAD_FUSED is 0, 1 or require; got {choice!r}")
     if choice == "0":
         outcome = "MINIGRAD_FUSED=0"
     elif attempt is None:

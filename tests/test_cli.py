@@ -477,6 +477,12 @@ def test_unknown_backend_is_an_error_without_traceback(trained):
     assert re.match("Error: .*'numpi'", done.stderr)
 
 
+def test_a_wrong_setting_is_an_error_without_traceback(monkeypatch):
+    monkeypatch.setenv("MINIGRAD_FUSED", "maybe")
+    printed = minigrad("gradcheck", "RNN", code=1)
+    assert printed.stderr == "Error: MINIGRAD_FUSED is 0, 1 or require; got 'maybe'\n"
+
+
 def test_version():
     assert minigrad("--version").output == f"minigrad {mg.__version__}\n"
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 import minigrad
+from minigrad.arguments import SettingError
 
 from ..saved import SavedRunError
 from ..tasks.packages import DataError
@@ -23,7 +24,10 @@ from .predict import predict
 from .stopping import exit_code
 from .train import train
 
-_EXPECTED = (DataError, SavedRunError, minigrad.BackendError, FloatingPointError, OSError)
+_EXPECTED = (
+    *(DataError, SavedRunError, minigrad.BackendError, SettingError),
+    *(FloatingPointError, OSError),
+)
 
 
 class _Group(click.Group):
