@@ -16,7 +16,7 @@ from ..tensor import Tensor, wrap
 from .fused import Plan
 from .lookup import code_of
 from .purity import Refusals, remember
-from .structure import Structure, read_outside, why_not_plain
+from .structure import Structure, of_kind, read_outside, why_not_plain
 
 _backend, _data, _node = attrgetter("backend"), attrgetter("_data"), attrgetter("_node")
 _shape, _dtype = attrgetter("shape"), attrgetter("dtype")
@@ -104,7 +104,7 @@ def _again(
 
     def again(*inputs: Tensor) -> Any:
         rest = iter(inputs)
-        params = p.rebuild([next(rest) for _ in p.tensors])
+        params = p.rebuild([of_kind(kind, next(rest)) for kind in p.kinds])
         given = params, _like(xs, [next(rest) for _ in _parts(xs)]), _like(state, rest)
         check_outside(f"a scan of {_name(cell)}", plan.reads, read_outside(cell, *given))
         ys, last = composed(*given)

@@ -11,14 +11,14 @@ from ..fuse import PLAIN, RowFunction, why_composed
 from ..graph import Node, Output, Outside, PlainOp, grad_enabled, on_call, only_values, tick
 from ..messages import Untraceable
 from ..scan import _like
-from ..tensor import Tensor, alias, wrap
+from ..tensor import Tensor, wrap
 from .identity import identity
 from .leading import Shape, leading_axes, shared_shape, treats_alike
 from .lookup import code_of
 from .purity import Read, Refusals, remember
 from .rows import RowCall, RowPlan, even_rows
 from .scalars import may_change
-from .structure import Structure, why_not_plain
+from .structure import Structure, of_kind, why_not_plain
 from .trace import Program, trace
 
 # Rows of so many numbers are left as they are; others are cut anew, where that can be.
@@ -101,7 +101,7 @@ class Arguments:
         self, tensors: Iterable[Any], numbers: Sequence[Any] | None = None
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with these in place of the tensors, and maybe of the numbers."""
-        given = [_as(kind, t) for kind, t in zip(self._kinds, tensors, strict=True)]
+        given = [of_kind(kind, t) for kind, t in zip(self._kinds, tensors, strict=True)]
         if isinstance(self._values, Structure):
             values = list(self._values.rebuild(given, numbers))
         else:
@@ -118,15 +118,6 @@ class Arguments:
         """Refuse if what was rebuilt was written to."""
         if self._objects is not None:
             self._objects.check()
-
-
-def _as(kind: type[Tensor], x: Tensor) -> Tensor:
-    """An alias that is a parameter if the argument was; without a `.grad` if `x` has none."""
-    made = alias(x)
-    made.__class__ = kind
-    if not hasattr(x, "grad"):
-        del made.grad
-    return made
 
 
 def fused_call(function: RowFunction, args: Any, settings: Any, backend: Any) -> Any:

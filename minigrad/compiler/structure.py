@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any, NoReturn
 
 from ..messages import Untraceable
-from ..tensor import Tensor
+from ..tensor import Tensor, alias
 from .comparing import Unknown
 from .identity import identity
 from .lookup import ABSENT, attributes_of, held, is_fixed, slot, slots
@@ -241,3 +241,12 @@ def read_outside(cell: Any, params: Any, xs: Any, state: Any, p: Structure | Non
             known[i], has_classes = given, True
             covered = {**covered, **Structure(given).opened}
     return identity(cell, known, covered, has_classes), p.signature
+
+
+def of_kind(kind: type[Tensor], x: Tensor) -> Tensor:
+    """An alias that is a parameter if the argument was; without a `.grad` if `x` has none."""
+    made = alias(x)
+    made.__class__ = kind
+    if not hasattr(x, "grad"):
+        del made.grad
+    return made
