@@ -31,9 +31,9 @@ test-oracle: $(VENV)/.oracle ## the same as test, compared with PyTorch as well 
 mutate: $(VENV)/.dev ## break every derivative and see whether the tests' checks notice (minutes)
 	$(BIN)/minigrad mutate
 
-# mypy sees minigrad.backends and minigrad.models only where the package mapping has been
-# carried out, so it checks the wheel, unpacked.
-lint: $(VENV)/.dev ## check style, format and types
+# mypy and import-linter see minigrad.backends and minigrad.models only where the package mapping has been
+# carried out, so they check the wheel, unpacked.
+lint: $(VENV)/.dev ## check style, format, types and imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	rm -rf $(VENV)/wheel
@@ -41,7 +41,9 @@ lint: $(VENV)/.dev ## check style, format and types
 		|| { cat $(VENV)/build.log; exit 1; }
 	$(PIP) install --no-index --no-deps --target $(VENV)/wheel/unpacked $(VENV)/wheel/*.whl
 	bin=$$(cd $(BIN) && pwd) && cd $(VENV)/wheel/unpacked \
-		&& "$$bin/mypy" --config-file "$(CURDIR)/pyproject.toml" -p minigrad
+		&& "$$bin/mypy" --config-file "$(CURDIR)/pyproject.toml" -p minigrad \
+		&& "$$bin/mypy" --config-file "$(CURDIR)/pyproject.toml" "$(CURDIR)/tests/project/user_code.py" \
+		&& PYTHONPATH=. "$$bin/lint-imports" "$(CURDIR)/pyproject.toml" --no-logo --no-cache
 
 format: $(VENV)/.dev ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix-only .

@@ -15,16 +15,17 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from minigrad.backend import PROTOCOL, ArrayModuleBackend, BackendError
 from minigrad.compiler.schedule import Loop
-from minigrad.graph import on_call
-from minigrad.lending import Link
-from minigrad.summation import HALF, SINGLE
+from minigrad.engine.backend import PROTOCOL, ArrayModuleBackend
+from minigrad.engine.graph import on_call
+from minigrad.engine.lending import Link
+from minigrad.errors import BackendError
+from minigrad.utils.summation import HALF, SINGLE
 
-from .cupy_codegen import Writer
-from .cupy_diagnosis import CupyUnavailable, builds, start, version_text
-from .cupy_loop import CupyLoop, Kernels
-from .cupy_sums import RowSums
+from .cupy_kernels.codegen import Writer
+from .cupy_kernels.diagnosis import CupyUnavailable, builds, start, version_text
+from .cupy_kernels.loop import CupyLoop, Kernels
+from .cupy_kernels.row_sums import RowSums
 
 
 class CupyBackend(ArrayModuleBackend):

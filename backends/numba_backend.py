@@ -10,17 +10,18 @@ from weakref import WeakValueDictionary
 import numba
 import numpy as np
 
-from minigrad import summation
 from minigrad.compiler.schedule import Loop
-from minigrad.summation import terms_at_a_time
+from minigrad.utils import summation
+from minigrad.utils.summation import terms_at_a_time
 
-from . import numba_gemm, numba_threads
-from .array_pool import ArrayPool
-from .numba_cache import Kernel
-from .numba_codegen import Writer
-from .numba_gemm import MR, gemm, pack
-from .numba_scatter import add_rows
-from .numba_threads import by_rows
+from .numba_kernels import gemm as numba_gemm
+from .numba_kernels import threads
+from .numba_kernels.array_pool import ArrayPool
+from .numba_kernels.cache import Kernel
+from .numba_kernels.codegen import Writer
+from .numba_kernels.gemm import MR, gemm, pack
+from .numba_kernels.scatter import add_rows
+from .numba_kernels.threads import by_rows
 from .numpy_backend import NumpyBackend
 
 # Products with fewer rows or columns, or fewer terms in all, are the library's.
@@ -135,7 +136,7 @@ class NumbaBackend(NumpyBackend):
             rest = (*whole, N, *sizes, *weights, *rows, *products, *panels, *carries, *kept)
             everything = (T, 0, N, descending, keep, *rest)
             compiled, work = kernel.ready(everything), T * N * width
-            if work < numba_threads.SMALLEST:  # nothing to share out
+            if work < threads.SMALLEST:  # nothing to share out
                 compiled(*everything)
                 return
 

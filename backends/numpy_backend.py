@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import summation
-from minigrad.backend import ArrayModuleBackend
-from minigrad.summation import HALF, SINGLE
+from minigrad.engine.backend import ArrayModuleBackend
+from minigrad.utils import summation
+from minigrad.utils.summation import HALF, SINGLE
 
 # Called by position: to sort out names takes them as long as to add a few numbers.
 _total: Any = np.add.reduce

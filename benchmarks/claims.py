@@ -5,7 +5,7 @@
 Without arguments it checks both: accuracies on film reviews (15 trainings and a naive Bayes; the
 reviews are downloaded once), and what minigrad's gradient checks catch in 20 seeds. Each figure is
 printed as the README has it and as found; the exit status is 1 if one is wrong. What is cheap (how
-many ops, lines, cases, commands and files there are) is checked by tests/test_claims.py.
+many ops, lines, cases, commands and files there are) is checked by tests/project/test_claims.py.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def two_digits(x: float) -> str:
 def reviews() -> Iterator[Claim]:
     """Accuracies on held-out film reviews: of the layers, of naive Bayes, of one answer for all."""
     from minigrad.models.tasks.reviews import load_reviews, split_reviews, tokenize
-    from minigrad.models.train import Recipe, train_reviews
+    from minigrad.models.training.train import Recipe, train_reviews
 
     splits = split_reviews(load_reviews("movie"))
     n = len(splits.test)

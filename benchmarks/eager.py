@@ -24,7 +24,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-from minigrad.files import replace_file
+from minigrad.utils.files import replace_file
 
 REPEATS = 200
 OPS = 3 * REPEATS

@@ -20,7 +20,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from minigrad.files import replace_file
+from minigrad.utils.files import replace_file
 
 TARGETS = {"import": 0.2, "cold": 8.0, "warm": 0.5}  # seconds
 

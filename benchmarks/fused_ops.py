@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import minigrad as mg
-from minigrad.files import replace_file
-from minigrad.models.timing import CLOSE, Step, disagreement
+from minigrad.models.reports.timing import CLOSE, Step, disagreement
+from minigrad.utils.files import replace_file
 
 RNG = np.random.default_rng(0)
 TOKENS, TABLE = (64, 64), (20_000, 128)

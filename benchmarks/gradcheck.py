@@ -37,7 +37,7 @@ from typing import Any
 import numpy as np
 from gradcheck_cases import CASES, Case
 
-from minigrad.files import replace_file
+from minigrad.utils.files import replace_file
 
 Array = np.ndarray
 PASSED, REFUSED, UNDECIDED = "passed", "refused", "undecided"

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from minigrad import guard
+from minigrad.engine import inplace
 from minigrad.models.recurrent import LSTM
 
 LR = 1e-3
@@ -110,13 +110,13 @@ MODELS: dict[str, Callable[[], tuple[list[Any], Callable[[], Any]]]] = {
 @contextmanager
 def unguarded() -> Iterator[None]:
     """Within this context `.data` hands out and takes arrays as they are."""
-    kept = guard.lend, guard.borrow
-    guard.lend = lambda tensor: tensor._data  # type: ignore[assignment]
-    guard.borrow = lambda array, backend: array  # type: ignore[assignment]
+    kept = inplace.lend, inplace.borrow
+    inplace.lend = lambda tensor: tensor._data  # type: ignore[assignment]
+    inplace.borrow = lambda array, backend: array  # type: ignore[assignment]
     try:
         yield
     finally:
-        guard.lend, guard.borrow = kept
+        inplace.lend, inplace.borrow = kept
 
 
 def stepper(make: Callable[[], Any], update: Update | None) -> Callable[[], None]:

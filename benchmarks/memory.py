@@ -31,8 +31,8 @@ from typing import Any
 import numpy as np
 
 from minigrad import models
-from minigrad.files import replace_file
-from minigrad.models.timing import Step, layer_step, torch_step
+from minigrad.models.reports.timing import Step, layer_step, torch_step
+from minigrad.utils.files import replace_file
 
 SMALL = (2, 2, 3, 4)  # T, N, I, H
 MEGA = 1 << 20

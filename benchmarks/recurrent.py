@@ -24,8 +24,15 @@ import sys
 import numpy as np
 
 from minigrad import models
-from minigrad.files import replace_file
-from minigrad.models.timing import CLOSE, Step, disagreement, in_turns, layer_step, torch_step
+from minigrad.models.reports.timing import (
+    CLOSE,
+    Step,
+    disagreement,
+    in_turns,
+    layer_step,
+    torch_step,
+)
+from minigrad.utils.files import replace_file
 
 GRID = [
     (20, 1, 16, 16),

@@ -22,7 +22,7 @@ os.environ.setdefault("MINIGRAD_THREADS", "1")
 
 import numpy as np
 
-from minigrad.files import replace_file
+from minigrad.utils.files import replace_file
 
 SHAPES = ((1, 60), (32, 10), (16, 1000))
 CALLS = 100

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .creation import zeros_like
-from .engine import grad
-from .graph import enable_grad
-from .op_calls import as_tensor
+from .engine.creation import zeros_like
+from .engine.gradients import grad
+from .engine.graph import enable_grad
+from .engine.op_calls import as_tensor
+from .engine.tensor import Tensor
 from .ops import reshape, stack
-from .tensor import Tensor
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vjp"]
 

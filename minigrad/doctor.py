@@ -8,14 +8,15 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from .backend import (
-    BackendError,
+from .engine.creation import tensor
+from .engine.registry import (
     available_backends,
     chosen_by,
     current_backend,
     get_backend,
     how_to_install,
 )
+from .errors import BackendError
 
 __all__ = ["exit_code", "report", "table"]
 
@@ -73,8 +74,6 @@ def _examine(name: str, current: bool) -> dict[str, Any]:
 
 def _try(backend: Any) -> None:
     """A gradient: the first thing that fails where a driver or a device is missing."""
-    from .creation import tensor
-
     x = tensor([1.0, 2.0], requires_grad=True, backend=backend)
     (x * x).sum().backward()
     if x.grad is None or x.grad.tolist() != [2.0, 4.0]:

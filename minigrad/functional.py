@@ -12,10 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import check_probability
-from .creation import as_shape, tensor
-from .fuse import fuse, fuse_on_devices, is_composed
-from .op_calls import as_tensor
+from .engine.creation import as_shape, tensor
+from .engine.op_calls import as_tensor
+from .engine.rng import generator
+from .engine.tensor import Tensor, same_backend, wrap
+from .fuse import fuse, fuse_on_devices
+from .fusion import is_composed
 from .ops import (
     abs,
     astype,
@@ -35,8 +37,7 @@ from .ops import (
 from .ops.convert import in_float32
 from .ops.indexing import getitem, note_outside
 from .ops.softmaxes import label_loss, label_losses, label_sum, log_softmax_along, softmax_along
-from .rng import generator
-from .tensor import Tensor, same_backend, wrap
+from .utils.arguments import check_probability
 
 __all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "dropout", "elu", "embedding"]
 __all__ += ["gelu", "huber_loss", "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax"]

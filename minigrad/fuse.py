@@ -8,119 +8,19 @@ tells what ran and, if composed, the reason.
 from __future__ import annotations
 
 import functools
-from collections import Counter
 from collections.abc import Callable
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from .arguments import SettingError, Variable
-from .graph import on_call, on_probe, only_values
-from .tensor import Tensor, apart
+from .engine.graph import only_values
+from .engine.tensor import Tensor, apart
+from .fusion import PLAIN, TOO_SMALL, FusedFunction, compiles, dispatched, pays
 
-_counts: Counter[tuple[str, str, str, str]] = Counter()
-_variable = Variable("MINIGRAD_FUSED")
-
-# With fewer numbers in its largest input a function is composed: calling a kernel costs more than
-# NumPy's ops. On a device each op is a kernel, and one is always less than several.
-SMALLEST = 16_384
-TOO_SMALL = f"it has fewer than {SMALLEST} numbers, for which a kernel does not pay"
-
-# Arguments of these classes hold no tensors.
-PLAIN = frozenset({int, float, bool, str, type(None)})
 # Objects of these have attributes, but none that are a function's arguments.
 NOT_SEARCHED = (type, FunctionType, ModuleType)
 
 
-class FusionError(RuntimeError):
-    """MINIGRAD_FUSED=require, and something can't be fused."""
-
-
-def dispatch_counts() -> dict[tuple[str, str, str, str], int]:
-    """How often scans, fused functions and updates ran since the last reset, and which way.
-
-    The keys are (name, backend, "fused" or "composed", reason); the reason is empty if fused.
-
-    >>> import minigrad as mg
-    >>> mg.reset_dispatch_counts()
-    >>> def add(p, x, total):
-    ...     return total + x, total + x
-    >>> _ = mg.scan(add, None, mg.ones((3, 2), backend="numpy"), mg.zeros(2, backend="numpy"))
-    >>> mg.dispatch_counts()
-    {('add', 'numpy', 'composed', 'the backend has no compiler'): 1}
-    """
-    return dict(_counts)
-
-
-def reset_dispatch_counts() -> None:
-    """Start counting anew; see `dispatch_counts`.
-
-    >>> mg.reset_dispatch_counts()
-    >>> mg.dispatch_counts()
-    {}
-    """
-    _counts.clear()
-
-
-def compiles(backend: Any) -> bool:
-    """Whether a backend has a compiler; without, the compiler is not so much as imported."""
-    return getattr(backend, "compile_loop", None) is not None
-
-
-def dispatched(name: str, what: str, backend: Any, attempt: Callable[[bool], Any] | None) -> Any:
-    """What `attempt(required)` gives, or None if it is a reason to compose instead; and count it.
-
-    `name` is what the counts call it, `what` what an error does. There is no attempt if the backend
-    has no compiler.
-    """
-    choice = _variable.get() or "1"
-    if choice not in ("0", "1", "require"):
-        raise SettingError(f"MINIGRAD_FUSED is 0, 1 or require; got {choice!r}")
-    if choice == "0":
-        outcome = "MINIGRAD_FUSED=0"
-    elif attempt is None:
-        outcome = "the backend has no compiler"
-    else:
-        outcome = attempt(choice == "require")
-    if outcome.__class__ is not str:
-        _counts[name, backend.name, "fused", ""] += 1
-        return outcome
-    if choice == "require":
-        raise FusionError(
-            f"MINIGRAD_FUSED=require, but {what} on backend {backend.name!r} can't be fused: "
-            f"{outcome}"
-        )
-    _counts[name, backend.name, "composed", outcome] += 1
-    return None
-
-
-def pays(numbers: int, backend: Any) -> bool:
-    """Whether a kernel for so many numbers does; on a device it always does."""
-    return numbers >= SMALLEST or not backend.is_host
-
-
-def is_composed(name: str, numbers: int, backend: Any) -> bool:
-    """Whether a function of so many numbers is composed in any case; then it is counted as such."""
-    attempt = None
-    if compiles(backend):
-        if pays(numbers, backend) or _variable.get() == "require":
-            return False
-        attempt = _too_small
-    dispatched(name, name, backend, attempt)
-    return True
-
-
-def _too_small(required: bool) -> str:
-    return TOO_SMALL
-
-
-def why_composed() -> str:
-    """Why no kernel may run here, as it would pass over what is looked at; or nothing."""
-    if on_call or on_probe:
-        return on_call.why_composed() or on_probe.why_composed()
-    return ""
-
-
-class RowFunction:
+class RowFunction(FusedFunction):
     """A function that may run as one kernel; made by `fuse`."""
 
     def __init__(self, function: Callable[..., Any], name: str | None) -> None:
@@ -128,7 +28,6 @@ class RowFunction:
             raise TypeError(f"fuse takes a function; got {type(function).__name__}")
         functools.update_wrapper(self, function)
         self.function = function
-        self.op: Any = None  # what the graph calls it, once it has run as a kernel
         self.name = str(name or getattr(function, "__name__", type(function).__name__))
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
@@ -149,7 +48,7 @@ class RowFunction:
             sizes = [x._data.size for x in args if isinstance(x, Tensor)]
             if not required and sizes and not pays(max(sizes), backend):
                 return TOO_SMALL
-            from .compiler.functions import fused_call
+            from .compiler.fused_function import fused_call
 
             return fused_call(self, args, settings, backend)
 

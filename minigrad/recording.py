@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .graph import is_tracing, on_probe
-from .scope import Scope
-from .tensor import Tensor
+from .engine.graph import is_tracing, on_probe
+from .engine.tensor import Tensor
+from .utils.scope import Scope
 
 __all__ = ["probe", "record"]
 

@@ -17,9 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from .files import replace_file
-from .install import install_line
-from .tensor import Tensor
+from .engine.tensor import Tensor
+from .utils.files import replace_file
+from .utils.install import install_line
 
 __all__ = ["load", "save"]
 

@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from .creation import tensor, zeros
-from .fuse import compiles, dispatched
-from .graph import only_values, time_step
+from .engine.creation import tensor, zeros
+from .engine.graph import only_values, time_step
+from .engine.tensor import Tensor, alias, apart
+from .fusion import compiles, dispatched
+from .nested import describe, layout_of, name_of, parts_of, rebuild
 from .ops import astype, reshape, stack, sum, unstack, where
 from .recording import Steps
-from .tensor import Tensor, alias, apart
 
 __all__ = ["scan"]
 
@@ -78,13 +79,13 @@ def scan(
     if lengths is not None:
         steps = lengths
         if not isinstance(steps, ValidSteps):
-            steps = ValidSteps(lengths, T, N, _parts(xs)[0].backend)
+            steps = ValidSteps(lengths, T, N, parts_of(xs)[0].backend)
         shortest, valid = steps.shortest, steps.mask
 
     def composed(params: Any, xs: Any, state: Any) -> tuple[Any, Any]:
         return _compose(cell, params, xs, state, shortest, valid, reverse)
 
-    backend, name = _parts(state)[0].backend, _name(cell)
+    backend, name = parts_of(state)[0].backend, name_of(cell)
 
     def attempt(required: bool) -> Any:
         return _compiler().fused_scan(cell, params, xs, state, valid, reverse, composed, backend)
@@ -96,9 +97,9 @@ def scan(
 @functools.cache
 def _compiler() -> Any:
     """The compiler's side of it, loaded at the first scan on a backend that has one."""
-    from .compiler import dispatch
+    from .compiler import fused_scan
 
-    return dispatch
+    return fused_scan
 
 
 def _compose(
@@ -111,20 +112,20 @@ def _compose(
     reverse: bool,
 ) -> tuple[Any, Any]:
     """The loop, on arguments that have been checked; `valid` as in `ValidSteps.mask`."""
-    inputs = _parts(xs)
+    inputs = parts_of(xs)
     T = inputs[0].shape[0]
     if T == 0:
-        nothing = _like(xs, [astype(sum(x, axis=0), x.dtype) for x in inputs])  # zeros (N, ...)
+        nothing = rebuild(xs, [astype(sum(x, axis=0), x.dtype) for x in inputs])  # zeros (N, ...)
         with Steps(T, None):
             y, _ = _step(cell, params, nothing, state)
-        return _like(y, [stack([part])[:0] for part in _parts(y)]), apart(state)
+        return rebuild(y, [stack([part])[:0] for part in parts_of(y)]), apart(state)
     running = []
     if valid is not None:
         # Zeros in place of the padding, and not only its results dropped: the cotangents there
         # are 0, and 0 * NaN is NaN.
         inputs = tuple(_choose(valid, x, _zero(x)) for x in inputs)
         running = unstack(valid)
-    steps = [_like(xs, parts) for parts in zip(*map(unstack, inputs), strict=True)]
+    steps = [rebuild(xs, parts) for parts in zip(*map(unstack, inputs), strict=True)]
     outputs: list[Any] = [None] * T
     token = time_step.set(None)
     try:
@@ -133,49 +134,53 @@ def _compose(
                 time_step.set(t)
                 scan.t = t
                 y, new = _step(cell, params, steps[t], state)
-                outputs[t] = _parts(y)
-                after = _parts(new)
+                outputs[t] = parts_of(y)
+                after = parts_of(new)
                 if t >= shortest:
-                    pairs = zip(after, _parts(state), strict=True)
+                    pairs = zip(after, parts_of(state), strict=True)
                     after = tuple(_choose(running[t], a, b) for a, b in pairs)
-                state = _like(state, after)
+                state = rebuild(state, after)
     except Exception as error:
-        error.add_note(f"This happened in {_name(cell)} at time step {time_step.get()} of a scan.")
+        error.add_note(
+            f"This happened in {name_of(cell)} at time step {time_step.get()} of a scan."
+        )
         raise
     finally:
         time_step.reset(token)
     if len({len(parts) for parts in outputs}) > 1:
-        raise ValueError(f"scan: {_name(cell)} returned more outputs in some steps than in others")
+        raise ValueError(
+            f"scan: {name_of(cell)} returned more outputs in some steps than in others"
+        )
     ys = [stack(parts) for parts in zip(*outputs, strict=True)]  # each (T, N, ...)
     if valid is not None:
         ys = [_choose(valid, part, _zero(part)) for part in ys]
-    return _like(y, ys), apart(state)
+    return rebuild(y, ys), apart(state)
 
 
 def _step(cell: Callable[..., Any], params: Any, x: Any, state: Any) -> tuple[Any, Any]:
     """One call of the cell, and an error that says what it must return if it doesn't."""
     token = only_values.set(True)
     try:
-        x, old = _like(x, map(alias, _parts(x))), _like(state, map(alias, _parts(state)))
+        x, old = rebuild(x, map(alias, parts_of(x))), rebuild(state, map(alias, parts_of(state)))
         result = cell(params, x, old)
     finally:
         only_values.reset(token)
     if not isinstance(result, tuple) or len(result) != 2:
         raise TypeError(
             "scan: a cell must return a pair (y, state), its output and the state for the next "
-            f"step; {_name(cell)} returned {describe(result)}"
+            f"step; {name_of(cell)} returned {describe(result)}"
         )
     y, new = result
-    n = _parts(state)[0].shape[0]
-    if any(not isinstance(part, Tensor) or part.shape[:1] != (n,) for part in _parts(y)):
+    n = parts_of(state)[0].shape[0]
+    if any(not isinstance(part, Tensor) or part.shape[:1] != (n,) for part in parts_of(y)):
         raise TypeError(
             f"scan: the output of a cell must be a tensor ({n}, ...) or a tuple of them, with a "
-            f"row per sequence; {_name(cell)} returned {describe(y)}"
+            f"row per sequence; {name_of(cell)} returned {describe(y)}"
         )
-    if isinstance(new, Tensor) != isinstance(state, Tensor) or _layout(new) != _layout(state):
+    if isinstance(new, Tensor) != isinstance(state, Tensor) or layout_of(new) != layout_of(state):
         raise ValueError(
             "scan: a cell must return a state of the same structure, shapes and dtypes as it was "
-            f"given, {describe(state)}; {_name(cell)} returned {describe(new)}"
+            f"given, {describe(state)}; {name_of(cell)} returned {describe(new)}"
         )
     return y, new
 
@@ -222,43 +227,9 @@ def _checked_lengths(lengths: Any, T: int, N: int) -> np.ndarray:
     return array
 
 
-# --- structures: a tensor, or a (named) tuple of tensors -------------------------------------
-
-
-def _parts(value: Any) -> tuple[Any, ...]:
-    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
-
-
-def _like(template: Any, parts: Any) -> Any:
-    """The parts in the structure of `template`."""
-    if not isinstance(template, (tuple, list)):
-        (part,) = parts
-        return part
-    return type(template)(*parts) if hasattr(template, "_fields") else tuple(parts)
-
-
-def _layout(value: Any) -> list[Any]:
-    return [(x.shape, x.dtype) if isinstance(x, Tensor) else type(x) for x in _parts(value)]
-
-
-def describe(value: Any) -> str:
-    """What was given in place of a structure of tensors, in words."""
-    if isinstance(value, Tensor):
-        return f"{value.dtype} {value.shape}"
-    if isinstance(value, (tuple, list)):
-        return f"a {type(value).__name__} of [{', '.join(map(describe, value))}]"
-    if isinstance(value, np.ndarray):
-        return f"ndarray {value.dtype} {value.shape}"
-    return f"{type(value).__name__} {value!r:.40}"
-
-
-def _name(cell: Any) -> str:
-    return getattr(cell, "__name__", type(cell).__name__)
-
-
 def _sizes(xs: Any, state: Any) -> tuple[int, int]:
     """T and N, which all parts of xs and state agree on."""
-    inputs, states = _parts(xs), _parts(state)
+    inputs, states = parts_of(xs), parts_of(state)
     for name, value, parts in (("xs", xs, inputs), ("state", state, states)):
         if not parts or not all(isinstance(part, Tensor) for part in parts):
             raise TypeError(

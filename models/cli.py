@@ -22,6 +22,6 @@ def main() -> None:
         missing = (cause.name or "").partition(".")[0]
         if missing not in _EXTRA:
             raise
-        from minigrad.install import install_line
+        from minigrad.utils.install import install_line
 
         sys.exit(f"minigrad needs {missing} for this; {install_line('learn')}")

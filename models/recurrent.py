@@ -30,12 +30,12 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import Tensor
-from minigrad.arguments import check_flag, check_positive, check_probability
 from minigrad.recording import placed
 from minigrad.scan import ValidSteps
+from minigrad.utils.arguments import check_flag, check_positive, check_probability
 
+from .cell_module import Declared
 from .cells import gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell
-from .declaration import Declared
 
 if TYPE_CHECKING:
     from minigrad.compiler import Program

@@ -18,7 +18,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import Tensor
-from minigrad.rng import generator
+from minigrad.engine.rng import generator
 
 from .cells import lstm_cell
 from .recurrent import Recurrent

@@ -84,19 +84,20 @@ def register():
     import numpy as np
 
     import minigrad as mg
-    from minigrad.backend import ArrayModuleBackend, _loaded, _loaders, _process_default
+    from minigrad.engine.backend import ArrayModuleBackend
+    from minigrad.engine.registry import backend_loaders, loaded_backends, process_default
 
-    names, chosen = [], list(_process_default)
+    names, chosen = [], list(process_default)
 
     def add(name, loader=None):
         names.append(name)
         mg.register_backend(name, loader or (lambda: ArrayModuleBackend(np, name, is_host=True)))
 
     yield add
-    _process_default[:] = chosen
+    process_default[:] = chosen
     for name in names:
-        _loaders.pop(name, None)
-        _loaded.pop(name, None)
+        backend_loaders.pop(name, None)
+        loaded_backends.pop(name, None)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.fuse import compiles
+from minigrad.fusion import compiles
 from minigrad.models import GRU
 
 CHANGED = "runs its function again in the backward pass, and that was not the same computation: "

@@ -12,7 +12,7 @@ from scans import fusing
 
 import minigrad as mg
 from minigrad.compiler import FusionError, Untraceable
-from minigrad.graph import time_step
+from minigrad.engine.graph import time_step
 
 T, N, I, H = 4, 3, 2, 5
 BACKEND = InterpretedBackend()

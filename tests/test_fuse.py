@@ -8,16 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from functions import BACKEND, assert_fused_as_composed, normal, results
 from hypothesis import given
-from interpreted_backend import InterpretedBackend
 from random_rows import functions
 from scans import assert_close, fusing, parts
 
 import minigrad as mg
 from minigrad.compiler import FusionError
-from minigrad.graph import time_step
+from minigrad.engine.graph import time_step
 
-BACKEND = InterpretedBackend()
 ELSEWHERE = mg.ones(4, "float64", backend=BACKEND)
 inf, nan = np.inf, np.nan
 
@@ -28,39 +27,6 @@ def on_a_fusing_backend():
         mg.reset_dispatch_counts()
         yield
     mg.reset_dispatch_counts()
-
-
-def normal(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape)
-
-
-def grads_of(pairs, leaves, **options):
-    """Gradients of outputs weighted by cotangents; zeros where there are none."""
-    if not pairs:
-        return []
-    ys, gs = zip(*pairs, strict=True)
-    found = mg.grad(ys, leaves, gs, allow_unused=True, **options)
-    return [mg.zeros_like(t) if g is None else g for t, g in zip(leaves, found, strict=True)]
-
-
-def results(function, arrays, backend, fused, order=1):
-    """Results and gradients by random cotangents; of order 2 those of their squares, too."""
-    with fusing(fused), np.errstate(all="ignore"):
-        tensors = [mg.tensor(a, backend=backend) for a in arrays]
-        leaves = [t for t in tensors if t.dtype.kind == "f"]
-        for t in leaves:
-            t.requires_grad = True
-        ys = parts(function(*tensors))
-        rng = np.random.default_rng(0)
-        pairs = [(y, rng.normal(size=y.shape)) for y in ys if y.requires_grad]
-        grads = grads_of(pairs, leaves, create_graph=order > 1)
-        squares = [((g * g).sum(), 1.0) for g in grads if g.requires_grad]
-        return [t.numpy() for t in (*ys, *grads, *grads_of(squares, leaves))]
-
-
-def assert_fused_as_composed(function, arrays, tolerance=1e-10, order=1, backend=BACKEND):
-    found = results(function, arrays, backend, "require", order)
-    assert_close(found, results(function, arrays, "numpy", "0", order), tolerance)
 
 
 # --- against the definition ----------------------------------------------------------------------
@@ -455,9 +421,9 @@ def test_one_kernel_for_all_shapes():
 
 def test_other_rows_need_no_other_plan(monkeypatch):
     made = []
-    plan = mg.compiler.functions.RowPlan
+    plan = mg.compiler.fused_function.RowPlan
     monkeypatch.setattr(
-        "minigrad.compiler.functions.RowPlan", lambda *args: made.append(args) or plan(*args)
+        "minigrad.compiler.fused_function.RowPlan", lambda *args: made.append(args) or plan(*args)
     )
     function = mg.fuse(lambda x: mg.tanh(x) / 2)
     with fusing("require"):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad.fuse import dispatch_counts, reset_dispatch_counts
+from minigrad.fusion import dispatch_counts, reset_dispatch_counts
 from minigrad.models import zoo
 from minigrad.models.cells import lstm_cell
 from minigrad.models.recurrent import GRU, LSTM, RNN, LSTMCell, Recurrent

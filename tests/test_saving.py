@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minigrad as mg
-from minigrad import files, saving
+from minigrad import saving
+from minigrad.utils import files
 
 safetensors = pytest.importorskip("safetensors.numpy")
 safe_open = pytest.importorskip("safetensors").safe_open

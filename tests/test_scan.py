@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scans import fusing
 
 import minigrad as mg
-from minigrad.graph import on_call, time_step
+from minigrad.engine.graph import on_call, time_step
 from minigrad.models.cells import gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell
 
 # --- the cells in NumPy: a gate at a time, a sequence at a time --------------------------------

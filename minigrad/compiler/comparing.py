@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from ..fuse import RowFunction
-from ..messages import Untraceable
-from ..op import Op
-from ..tensor import Tensor
+from ..engine.op import Op
+from ..engine.tensor import Tensor
+from ..errors import Untraceable
+from ..fusion import FusedFunction
 from . import lookup
 from .lookup import GENERATORS, RANDOM, WORLD, Same
 from .reads import CHANGING
@@ -289,7 +289,7 @@ _LOOKS: dict[type, _Look] = {
 }
 # And at those of others.
 _KINDS: list[tuple[Any, _Look]] = [
-    ((types.MethodType, functools.partial, RowFunction), lambda walk, f: walk.called(f, {})),
+    ((types.MethodType, functools.partial, FusedFunction), lambda walk, f: walk.called(f, {})),
     (enum.Enum, Walk._member),
     (type, Walk.class_),
     (np.generic, Walk._number),

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ..fuse import RowFunction
-from ..op import Op
+from ..engine.op import Op
+from ..fusion import FusedFunction
 
 # Packages and modules that are taken to stay as they are. What a user's own modules hold of them is
 # looked at all the same: `mg.tanh` is the attribute of a global.
@@ -54,7 +54,7 @@ def code_of(f: Any) -> Any:
             f = f.func
         elif isinstance(f, types.MethodType):
             f = f.__func__
-        elif isinstance(f, RowFunction):
+        elif isinstance(f, FusedFunction):
             f = f.function
         else:
             return Same(type(f))
@@ -92,7 +92,7 @@ def is_object(x: Any) -> bool:
 
 def attributes_of(x: Any) -> dict[str, Any] | None:
     """All attributes of an object that is nothing but these and its class; None for others."""
-    if not is_object(x) or isinstance(x, (type, enum.Enum, RowFunction, Op, *GENERATORS)):
+    if not is_object(x) or isinstance(x, (type, enum.Enum, FusedFunction, Op, *GENERATORS)):
         return None
     kind = type(x)
     if solid(kind) not in (object, types.SimpleNamespace):

@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from ..messages import Untraceable
-from .values import Value
+from ..errors import Untraceable
+from .ir import Value
+from .program import Program
 
 if TYPE_CHECKING:
-    from .trace import Program
+    from .program import Program
 
 Read = Callable[[], Any]  # gives what a function reads from outside, as something to compare
 

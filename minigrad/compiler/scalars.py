@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
-from ..messages import Untraceable
+from ..errors import Untraceable
 
 
 class Looked(Untraceable):

@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from ..messages import Untraceable
+from ..errors import Untraceable
+from .ir import ELEMENTWISE, REDUCTIONS, TRUTH, Value
+from .program import Program
 from .sizes import Dim
-from .trace import Program
-from .values import ELEMENTWISE, REDUCTIONS, TRUTH, Value
 
 # Cheap enough to compute again in the backward pass rather than to keep.
 CHEAP = TRUTH | {"add", "subtract", "multiply", "negative", "square", "where", "part"}
@@ -112,9 +112,9 @@ def schedule(program: Program, wanted: Collection[Value]) -> Schedule:
     forward = program.order(*program.ys, *program.new_state)
     per_step = depends(forward, [*program.xs, *program.state])
     for value in forward:
-        _check(value)
+        check_op(value)
         if value in per_step:
-            _check_rows(value)
+            check_rows(value)
     carried = depends(forward, program.state)
     once = [v for v in forward if v not in per_step and v.op != "input"]
     before = _products(program, [v for v in forward if v in per_step and v not in carried])
@@ -130,11 +130,11 @@ def schedule(program: Program, wanted: Collection[Value]) -> Schedule:
     available = {*program.new_state, *again}
     read = told | (back.read if back else set())
     kept = [v for v in body if v in read and v not in available]
-    loop = _loop(program, body, program.state, program.new_state, kept, per_step)
+    loop = make_loop(program, body, program.state, program.new_state, kept, per_step)
     return Schedule(once, before, loop, after, told, back)
 
 
-def _check(value: Value) -> None:
+def check_op(value: Value) -> None:
     """Refuse what would be wrong when N stands for all rows of all steps."""
     if any(isinstance(arg, Dim) and arg.counts_rows for arg in value.args):
         raise Untraceable("it calculates with the number of rows")
@@ -145,7 +145,7 @@ def _check(value: Value) -> None:
         raise Untraceable(f"a {value.op} over the rows lets them meet")
 
 
-def _check_rows(value: Value) -> None:
+def check_rows(value: Value) -> None:
     """Refuse what isn't done row by row."""
     if value.op not in ROW_OPS | {"input"} or not value.has_rows:
         raise Untraceable(f"{value.op} lets rows meet")
@@ -175,7 +175,7 @@ def _late(
     return [v for v in values if v in late]
 
 
-def _loop(
+def make_loop(
     program: Program,
     body: list[Value],
     carry_in: list[Value],
@@ -183,6 +183,7 @@ def _loop(
     kept: list[Value],
     per_step: set[Value],
 ) -> Loop:
+    """The loop that computes `body`, with what it reads and leaves."""
     computed = {*body, *carry_in}
     read = dict.fromkeys([*(x for v in body for x in v.inputs), *carry_out])
     rest = [x for x in read if x not in computed and x.op != "full"]
@@ -218,11 +219,11 @@ def _backward(
     inputs = [*program.xs, *program.state, *program.g_ys, *program.g_state]
     per_step = depends([*forward, *new], inputs)
     for value in new:
-        _check(value)
-    sums = _sums(new, per_step)
+        check_op(value)
+    sums = sums_over_rows(new, per_step)
     rows = [v for v in new if v in per_step and v not in sums and v.op != "transpose"]
     for value in rows:
-        _check_rows(value)
+        check_rows(value)
     carried = depends(rows, carry_in)
     before = _products(program, [v for v in rows if v not in carried])
     late = _late(program, rows, per_step, before, carry_out)
@@ -238,7 +239,7 @@ def _backward(
         state,
         [v for v in new if v not in per_step],
         before,
-        _loop(program, body, carry_in, carry_out, kept, per_step),
+        make_loop(program, body, carry_in, carry_out, kept, per_step),
         after,
         {g for g in carry_in if g in outside},
     )
@@ -261,7 +262,7 @@ def _zeros(like: Value) -> Value:
     return Value(like.backend, "full", (0,), {}, like.shape, like.dtype)
 
 
-def _sums(values: list[Value], per_step: set[Value]) -> set[Value]:
+def sums_over_rows(values: list[Value], per_step: set[Value]) -> set[Value]:
     """Values that are sums over rows, and what is made of them, linearly."""
     found: set[Value] = set()
     for value in values:

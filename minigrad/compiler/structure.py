@@ -9,10 +9,10 @@ from operator import is_
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
-from ..messages import Untraceable
-from ..tensor import Tensor, alias
+from ..engine.tensor import Tensor, alias
+from ..errors import Untraceable
+from .cache_key import identity
 from .comparing import Unknown
-from .identity import identity
 from .lookup import ABSENT, attributes_of, held, is_fixed, slot, slots
 from .scalars import may_change
 

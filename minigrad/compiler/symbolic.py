@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from ..messages import Untraceable, is_within
+from ..engine.explain import is_within
+from ..errors import Untraceable
 from ..ops.axes import axis_tuple, kept, one_axis
+from .ir import ELEMENTWISE, REDUCTIONS, TRUTH, Traced, Value, no_numbers
 from .scalars import Number, is_number
 from .sizes import Dim, form_of
-from .values import ELEMENTWISE, REDUCTIONS, TRUTH, Traced, Value, no_numbers
 
 _FLOATING = {"divide", "exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tanh", "sigmoid"}
 _SPLITTABLE = {"add", "subtract", "multiply", "divide", "negative"}

@@ -6,138 +6,24 @@ import itertools
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
 from typing import Any
 
-from ..backend import BackendError, use_backend
-from ..engine import sweep
-from ..graph import ALL_STEPS, Node, enable_grad, only_values, time_step
-from ..messages import Untraceable, refusals
-from ..scan import _layout, _like, _parts
-from ..tensor import Tensor, alias
+from ..engine.graph import ALL_STEPS, Node, enable_grad, only_values, time_step
+from ..engine.registry import use_backend
+from ..engine.sweep import sweep
+from ..engine.tensor import Tensor, alias
+from ..errors import BackendError, Untraceable, refusals
+from ..nested import layout_of, parts_of, rebuild
+from .ir import Value
+from .program import Program, ordered
 from .purity import Read, settled
-from .scalars import Looked, evaluator, symbols
-from .sizes import Dim, Polynomial, form_of, form_text, solve, substituted
+from .scalars import Looked, symbols
+from .sizes import Dim, solve, substituted
 from .structure import Structure, read_outside
 from .symbolic import Renamed, SymbolicBackend
-from .values import Value
 
 __all__ = ["Program", "Untraceable", "trace", "tracing"]
-
-
-@dataclass(repr=False)
-class Program:
-    """One time step of a cell, forwards and backwards, as values.
-
-    `params`, `xs`, `state` are its inputs; `ys`, `new_state` its outputs; `g_ys`, `g_state` the
-    cotangents of the outputs; `grads` maps each input that has a gradient to its value. A
-    gradient of a parameter is that of this step alone; the sum over the steps is the scan's.
-    """
-
-    params: list[Value]
-    xs: list[Value]
-    state: list[Value]
-    ys: list[Value]
-    new_state: list[Value]
-    g_ys: list[Value]
-    g_state: list[Value]
-    grads: dict[Value, Value]
-    sources: list[set[Value]]  # of each part of ys and new_state: to what gradients flow from it
-    ys_like: Any  # what the cell returned as its output
-    names: dict[str, Polynomial]  # what the equations between sizes say of their names
-    sizes: dict[str, int]  # those that were traced, by name; N stands for any number
-    # Inputs, too: numbers that may be others at the next call; what stood for each of those in the
-    # parameters, a `Number` or itself; and which of them had to be constants.
-    numbers: list[Value] = field(default_factory=list)
-    symbols: list[Any] = field(default_factory=list)
-    pinned: frozenset[int] = frozenset()
-
-    def scalars(self, numbers: Sequence[float]) -> list[Any]:
-        """The values of its `numbers`, as NumPy's, from the numbers in the parameters."""
-        return self.as_scalars(self._computed(numbers)) if self.numbers else []
-
-    def as_scalars(self, numbers: Sequence[float]) -> list[Any]:
-        """The values of its `numbers` in their dtypes."""
-        return [v.dtype.type(x) for v, x in zip(self.numbers, numbers, strict=True)]
-
-    @cached_property
-    def _computed(self) -> Callable[..., list[Any]]:
-        return evaluator([value.settings["number"] for value in self.numbers])
-
-    def size_text(self, size: int) -> str:
-        """A size in the names that say most: H rather than the width of some weight by 4."""
-        return form_text(self.form(size))
-
-    def form(self, size: int) -> Polynomial:
-        """A size as a polynomial in the base names."""
-        return substituted(form_of(size), self.names)
-
-    def differentiable(self, wanted: Iterable[Value]) -> list[bool]:
-        """Which outputs of a scan, ys and final states, have a gradient if these inputs do."""
-        found = set(wanted)
-        while True:
-            flags = [bool(sources & found) for sources in self.sources]
-            carried = flags[len(self.ys) :]
-            more = {x for x, flag in zip(self.state, carried, strict=True) if flag}
-            if more <= found:
-                return flags
-            found |= more
-
-    def order(self, *roots: Value) -> list[Value]:
-        """All values that the roots need, each after what it is made from."""
-        return ordered(roots)
-
-    def __repr__(self) -> str:
-        return str(self)  # what a prompt shows
-
-    def __str__(self) -> str:
-        forward = self.order(*self.ys, *self.new_state)
-        backward = [v for v in self.order(*self.grads.values()) if v not in set(forward)]
-        numbers: dict[Value, str] = {}
-        lines = []
-        for title, values in (("forward", forward), ("backward", backward)):
-            lines.append(f"{title}:")
-            for value in values:
-                if value.op == "input":
-                    numbers[value] = value.name
-                    continue
-                numbers[value] = f"v{len(numbers)}"
-                lines.append("  " + self._line(value, numbers))
-            if title == "forward":
-                outputs = {"y": self.ys, "state": self.new_state}
-            else:
-                outputs = {f"d {x.name}": [g] for x, g in self.grads.items()}
-            for name, found in outputs.items():
-                lines.append(f"  -> {name}: {', '.join(numbers[value] for value in found)}")
-        return "\n".join(lines)
-
-    def _line(self, value: Value, numbers: dict[Value, str]) -> str:
-        args = [numbers.get(a, "?") if isinstance(a, Value) else repr(a) for a in value.args]
-        for key, setting in value.settings.items():
-            if key != "shape":
-                text = self.size_text(setting) if isinstance(setting, Dim) else repr(setting)
-                args.append(f"{key}={text}")
-        shape = ", ".join(self.size_text(n) for n in value.shape)
-        text = f"{numbers[value]:4} = {value.op}({', '.join(args)})"
-        return f"{text:52} ({shape}){'   ' + value.line if value.line else ''}"
-
-
-def ordered(roots: Iterable[Value]) -> list[Value]:
-    """All values that the roots need, each after what it is made from."""
-    seen: set[Value] = set()
-    out: list[Value] = []
-    stack: list[tuple[Value, bool]] = [(root, False) for root in reversed([*roots])]
-    while stack:
-        value, ready = stack.pop()
-        if ready:
-            out.append(value)
-        elif value not in seen:
-            seen.add(value)
-            stack.append((value, True))
-            stack.extend((x, False) for x in reversed(value.inputs))
-    return out
 
 
 def trace(
@@ -239,7 +125,7 @@ def _traced(
     """The program, where `known` says which axes have another name, or None."""
     backend = SymbolicBackend()
     p = Structure(params)
-    rows = (*_parts(state), *_parts(xs))[0].shape[0]
+    rows = (*parts_of(state), *parts_of(xs))[0].shape[0]
     sizes = _Sizes(known, rows)
     H, I = _widths("H"), _widths("I")
     state_in = [_row_input(backend, n, t, H, sizes) for n, t in _named("state", state)]
@@ -249,15 +135,15 @@ def _traced(
     pairs = zip(params_in, p.tensors, strict=True)
     leaves = {value: _leaf(value, backend, type(t)) for value, t in pairs}
     leaves |= {value: _leaf(value, backend) for value in (*xs_in, *state_in)}
-    y, new = _called(
+    y, new = call_cell(
         backend,
         cell,
         p.rebuild([leaves[v] for v in params_in], stand_ins),
-        _like(xs, [alias(leaves[v]) for v in xs_in]),
-        _like(state, [alias(leaves[v]) for v in state_in]),
+        rebuild(xs, [alias(leaves[v]) for v in xs_in]),
+        rebuild(state, [alias(leaves[v]) for v in state_in]),
     )
     p.check()
-    ys, new_state = _parts(y), _parts(new)
+    ys, new_state = parts_of(y), parts_of(new)
     for before, after in zip(state_in, new_state, strict=True):
         backend.equal_sizes += zip(before.shape, after.shape, strict=True)
     g_ys = [_cotangent(backend, name, t) for name, t in _named("g_y", y)]
@@ -310,9 +196,9 @@ def _check_one_row(cell: Any, p: Structure, xs: Any, state: Any, program: Progra
         return [_leaf(backend.input(v.name, shape, v.dtype), backend) for v, shape in pairs]
 
     params = p.rebuild(again(program.params), program.symbols)
-    x, old = _like(xs, again(program.xs)), _like(state, again(program.state))
-    y, new = _called(backend, cell, params, x, old)
-    found = _listing(t._data for t in (*_parts(y), *_parts(new)))
+    x, old = rebuild(xs, again(program.xs)), rebuild(state, again(program.state))
+    y, new = call_cell(backend, cell, params, x, old)
+    found = _listing(t._data for t in (*parts_of(y), *parts_of(new)))
     if found != _listing((*program.ys, *program.new_state)):
         raise Untraceable("with one row it computes something else than with several")
 
@@ -330,7 +216,7 @@ def _listing(ys: Iterable[Value]) -> list[Any]:
     return [*lines, [places[y] for y in roots]]
 
 
-def _called(backend: SymbolicBackend, cell: Any, params: Any, x: Any, state: Any) -> Any:
+def call_cell(backend: SymbolicBackend, cell: Any, params: Any, x: Any, state: Any) -> Any:
     """What the cell returns: y and the new state, of a form that a scan can use."""
     backend.calls = sys._getframe()
     try:
@@ -341,12 +227,12 @@ def _called(backend: SymbolicBackend, cell: Any, params: Any, x: Any, state: Any
     if not isinstance(result, tuple) or len(result) != 2:
         raise Untraceable("it doesn't return a pair (y, state)")
     y, new = result
-    for t in (*_parts(y), *_parts(new)):
+    for t in (*parts_of(y), *parts_of(new)):
         if not isinstance(t, Tensor):
             raise Untraceable(f"it returns a {type(t).__name__} among its results")
         if t.backend is not backend:
             raise Untraceable("it returns a tensor that doesn't come from its inputs")
-    if isinstance(new, Tensor) != isinstance(state, Tensor) or _layout(new) != _layout(state):
+    if isinstance(new, Tensor) != isinstance(state, Tensor) or layout_of(new) != layout_of(state):
         raise Untraceable("it returns a state of another structure, shape or dtype")
     return y, new
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..messages import asked_for, axis_fault
+from ..engine.explain import asked_for, axis_fault
 
 
 def axis_tuple(axis: Any, ndim: int) -> tuple[int, ...]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..creation import as_dtype
-from ..graph import Node, PlainOp, grad_enabled, tick
-from ..op import op
-from ..summation import HALF, SINGLE
-from ..tensor import Tensor, wrap
+from ..engine.creation import as_dtype
+from ..engine.graph import Node, PlainOp, grad_enabled, tick
+from ..engine.op import op
+from ..engine.registry import backend_at
+from ..engine.tensor import Tensor, wrap
+from ..utils.summation import HALF, SINGLE
 
 __all__ = ["astype", "transfer"]
 
@@ -68,7 +69,7 @@ def transfer(x: Tensor, target: Any) -> Tensor:
     out = wrap(_moved(x._data, x.backend, target), target)
     if x._node is not None and grad_enabled.get():
         node = out._node = Node()
-        node.op, node.birth, node.edges, node.saved = _TRANSFER, tick(), (x._node,), ()
+        node.op, node.birth, node.edges, node.saved = TRANSFER, tick(), (x._node,), ()
         node.shape, node.dtype, node.backend = out.shape, out.dtype, target
         node.settings, node.hooks = (x.backend,), None
     return out
@@ -93,4 +94,16 @@ def _transfer_back(node: Node, saved: Any, g: Any, work: Any) -> None:
             work.add(edge, g)
 
 
-_TRANSFER = PlainOp("transfer", _transfer_back)
+TRANSFER = PlainOp("transfer", _transfer_back)
+
+
+def to(self: Tensor, backend: Any) -> Tensor:
+    """This tensor on another backend (a name or an object); gradients flow back.
+
+    A device is understood where it can mean one backend only: the tensor's own device, and
+    "cpu", which is the tensor's own backend if that is on the host, else NumPy.
+    """
+    target = backend_at(backend, self.backend)
+    if target is self.backend:
+        return self
+    return transfer(self, target)

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import lending
-from ..graph import Leaf, grad_enabled, only_values
-from ..hook_gradient import HookGradient
-from ..tensor import Tensor
+from ..engine import lending
+from ..engine.creation import tensor
+from ..engine.graph import grad_enabled, only_values
+from ..engine.hook_gradient import HookGradient
+from ..engine.tensor import Leaf, Tensor
 from .indexing import index_of
 
 
@@ -187,8 +188,6 @@ def _value(x: Tensor, value: Any) -> Any:
     """What is to stand in x, as a number or an array of its dtype."""
     if not isinstance(value, (bool, int, float)):
         if not isinstance(value, Tensor):
-            from ..creation import tensor
-
             value = tensor(value, backend=x.backend)
         if value.backend is not x.backend:
             raise TypeError(

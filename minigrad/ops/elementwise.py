@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..creation import get_default_dtype
-from ..op import NUMBERS, op
-from ..to_numpy import check_gradient
+from ..engine.creation import get_default_dtype
+from ..engine.op import NUMBERS, op
+from ..engine.to_numpy import check_gradient
 from .convert import cast
 
 __all__ = ["abs", "add", "clip", "cos", "divide", "equal", "exp", "expm1", "greater"]

@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from .. import late
-from ..graph import on_index
-from ..op import op
-from ..op_calls import as_tensor
-from ..tensor import Tensor
-from .axes import one_axis
+from ..engine import deferred
+from ..engine.creation import tensor
+from ..engine.graph import on_index
+from ..engine.op import op
+from ..engine.op_calls import as_tensor
+from ..engine.tensor import Tensor
+from .axes import natural, one_axis
 from .reductions import sum as total
 from .shape import broadcast_to, reshape
 
-__all__ = ["index", "scatter_add", "take"]
+__all__ = ["index", "pad", "scatter_add", "take"]
 
 
 @op(view=True)
@@ -133,7 +134,7 @@ def note_outside(
 ) -> None:
     """Raise `error` later if positions on a device are not from `start` to below `stop`."""
     try:
-        late.note(_outside(positions, start, stop, backend, allowed), backend, error)
+        deferred.note(_outside(positions, start, stop, backend, allowed), backend, error)
     finally:
         del error  # see `late.note`
 
@@ -189,8 +190,45 @@ def scatter_add(x: Tensor, index: Any, values: Any) -> Tensor:
     x = as_tensor(x)
     where = index_of(index, x)
     if not isinstance(values, Tensor):
-        from ..creation import tensor
-
         values = tensor(values, dtype=x.dtype, backend=x.backend)
     shape = getitem(x.detach(), index=where).shape
     return x + scatter(broadcast_to(values, shape), index=where, shape=x.shape)
+
+
+@op
+def pad_with(xp, x, *, widths, value):
+    """x with a border of `value`: (before, after) per axis."""
+    return xp.pad(x, widths, constant_values=value)
+
+
+def _unpad(g: Any, like: Any, widths: Any) -> Any:
+    inner = (slice(b, b + n) for (b, _), n in zip(widths, like.shape, strict=True))
+    return getitem(g, index=tuple(inner))
+
+
+pad_with.vjp(x=_unpad)
+
+
+def pad(x: Any, pad_width: Any, constant_values: float = 0) -> Any:
+    """x with a border of a constant: `pad_width` is a number, a pair, or a pair per axis.
+
+    >>> mg.pad(mg.tensor([1, 2]), (1, 2))
+    tensor([0, 1, 2, 0, 0])
+    """
+    x = as_tensor(x)
+    if isinstance(pad_width, int):
+        pad_width = (pad_width, pad_width)
+    try:
+        if len(pad_width) == 2 and all(isinstance(width, int) for width in pad_width):
+            pad_width = (tuple(pad_width),) * x.ndim
+        widths = tuple(
+            (natural(before, "a width"), natural(after, "a width")) for before, after in pad_width
+        )
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            "pad: pad_width must be an integer, a pair (before, after) or a pair per axis, 0 or "
+            f"more each; got {pad_width!r:.60}"
+        ) from error
+    if len(widths) != x.ndim:
+        raise ValueError(f"pad: {len(widths)} pairs of widths for an array of shape {x.shape}")
+    return pad_with(x, widths=widths, value=constant_values)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Iterator
 from typing import Any
 
-from ..tensor import Tensor
+from ..engine import to_numpy
+from ..engine.gradients import backward
+from ..engine.tensor import Tensor
 from . import bits, convert, editing, elementwise, indexing, products, reductions, shape
 
 _OPERATORS = {
@@ -55,8 +58,6 @@ for _family, _names in {
     for _name in _names.split():
         setattr(Tensor, _name, getattr(_family, _name))
 
-Tensor.__getitem__ = indexing.index  # type: ignore[method-assign]
-
 
 def _transpose(self: Tensor, *axes: Any) -> Tensor:
     """The axes in another order: x.transpose(1, 0), x.transpose((1, 0)), or reversed."""
@@ -69,7 +70,22 @@ def _flatten(self: Tensor) -> Tensor:
     return shape.reshape(self, (math.prod(self.shape),))
 
 
+def _iterate(self: Tensor) -> Iterator[Tensor]:
+    """Its parts along the first axis."""
+    if self.ndim == 0:
+        raise TypeError("a tensor of no dimensions can't be iterated over; use item()")
+    return iter(shape.unstack(self))
+
+
 for _name, _method in {
+    "backward": backward,
+    "to": convert.to,
+    "__iter__": _iterate,
+    "__getitem__": indexing.index,
+    "__setitem__": editing.set_item,
+    "__array__": to_numpy.as_array,
+    "__array_function__": to_numpy.function,
+    "__array_ufunc__": to_numpy.Ufunc(),
     "transpose": _transpose,
     "flatten": _flatten,
     "ravel": _flatten,
@@ -98,5 +114,3 @@ for _name, _symbol in {
     if hasattr(Tensor, f"__{_bare}__"):
         _method = editing.in_place(_symbol, getattr(operator, _name))
         setattr(Tensor, f"__i{_bare}__", _method)
-
-Tensor.__setitem__ = editing.set_item  # type: ignore[method-assign]

@@ -6,8 +6,8 @@ import math
 import string
 from typing import Any
 
-from ..op import NUMBERS, op
-from ..op_calls import as_tensor
+from ..engine.op import NUMBERS, op
+from ..engine.op_calls import as_tensor
 from .elementwise import multiply
 from .indexing import getitem
 from .reductions import sum

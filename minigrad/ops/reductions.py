@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..op import op
-from ..op_calls import as_tensor
-from ..summation import HALF, SINGLE
+from ..engine.op import op
+from ..engine.op_calls import as_tensor
+from ..utils.summation import HALF, SINGLE
 from .axes import axis_tuple, count, kept, one_axis
 from .convert import cast, in_float32
 from .elementwise import abs, exp, nan_at_nan, root, sqrt, square, where

@@ -6,11 +6,11 @@ import itertools
 import math
 from typing import Any
 
-from ..op import op
-from ..op_calls import as_tensor
+from ..engine.op import op
+from ..engine.op_calls import as_tensor
 from .axes import axis_tuple, natural, one_axis
 
-__all__ = ["broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "pad", "repeat"]
+__all__ = ["broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "repeat"]
 __all__ += ["reshape", "split", "squeeze", "stack", "swapaxes", "tile", "transpose", "tril", "triu"]
 __all__ += ["unstack"]
 
@@ -61,15 +61,7 @@ def broadcast_to(xp, x, *, shape):
     return xp.broadcast_to(x, shape)
 
 
-def _sum_to(g: Any, like: Any) -> Any:
-    from .reductions import sum
-
-    extra = g.ndim - len(like.shape)
-    repeated = (i + extra for i, n in enumerate(like.shape) if n == 1)
-    return reshape(sum(g, axis=(*range(extra), *repeated)), like.shape)
-
-
-broadcast_to.vjp(x=_sum_to)
+broadcast_to.vjp(x=lambda g: g)  # the sweep undoes broadcasting, as for every op
 
 
 @op
@@ -157,47 +149,6 @@ def flip(xp, x, *, axis=None):
 
 
 flip.vjp(x=lambda g, axis: flip(g, axis=axis))
-
-
-@op
-def pad_with(xp, x, *, widths, value):
-    """x with a border of `value`: (before, after) per axis."""
-    return xp.pad(x, widths, constant_values=value)
-
-
-def _unpad(g: Any, like: Any, widths: Any) -> Any:
-    from .indexing import getitem
-
-    inner = (slice(b, b + n) for (b, _), n in zip(widths, like.shape, strict=True))
-    return getitem(g, index=tuple(inner))
-
-
-pad_with.vjp(x=_unpad)
-
-
-def pad(x: Any, pad_width: Any, constant_values: float = 0) -> Any:
-    """x with a border of a constant: `pad_width` is a number, a pair, or a pair per axis.
-
-    >>> mg.pad(mg.tensor([1, 2]), (1, 2))
-    tensor([0, 1, 2, 0, 0])
-    """
-    x = as_tensor(x)
-    if isinstance(pad_width, int):
-        pad_width = (pad_width, pad_width)
-    try:
-        if len(pad_width) == 2 and all(isinstance(width, int) for width in pad_width):
-            pad_width = (tuple(pad_width),) * x.ndim
-        widths = tuple(
-            (natural(before, "a width"), natural(after, "a width")) for before, after in pad_width
-        )
-    except (TypeError, ValueError) as error:
-        raise type(error)(
-            "pad: pad_width must be an integer, a pair (before, after) or a pair per axis, 0 or "
-            f"more each; got {pad_width!r:.60}"
-        ) from error
-    if len(widths) != x.ndim:
-        raise ValueError(f"pad: {len(widths)} pairs of widths for an array of shape {x.shape}")
-    return pad_with(x, widths=widths, value=constant_values)
 
 
 def _matrices(x: Any) -> Any:

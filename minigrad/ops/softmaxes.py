@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..op import op
+from ..engine.op import op
 from .elementwise import exp
 from .indexing import scatter
 from .reductions import sum

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import get_backend, use_backend
-from ..creation import tensor
-from ..engine import grad
-from ..gradcheck import Report, gradcheck
-from ..tensor import Tensor
+from ..engine.creation import tensor
+from ..engine.gradients import grad
+from ..engine.registry import get_backend, use_backend
+from ..engine.tensor import Tensor
+from ..gradchecker.gradcheck import Report, gradcheck
 from .cases import Case
 
 __all__ = ["agreement", "derivatives", "forward", "gradients", "hygiene", "is_zero", "slopes"]

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..backend import PROTOCOL, get_backend, use_backend
+from ..engine.backend import PROTOCOL
+from ..engine.registry import get_backend, use_backend
 
 __all__ = ["ConformanceError", "ConformanceReport", "check_backend"]
 
@@ -116,7 +117,7 @@ def check_backend(name: Any, raise_exception: bool = True) -> ConformanceReport:
     True
     """
     backend = get_backend(name)
-    kit = _Kit(backend)
+    kit = Kit(backend)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for group in PROTOCOL.values():
@@ -130,11 +131,11 @@ def check_backend(name: Any, raise_exception: bool = True) -> ConformanceReport:
     return report
 
 
-class _Kit:
+class Kit:
     """The checks of one backend, and what they found."""
 
     def __init__(self, backend: Any) -> None:
-        from .examples import EXAMPLES, REFERENCE
+        from .protocol_cases import EXAMPLES, REFERENCE
 
         self.examples, self.reference = EXAMPLES, REFERENCE
         self.backend = backend
@@ -182,7 +183,7 @@ class _Kit:
 
     def given(self, value: Any) -> Any:
         """`value` as the backend gets it."""
-        from .examples import Index, Strided
+        from .protocol_cases import Index, Strided
 
         backend = self.backend
         if isinstance(value, np.ndarray):
@@ -290,7 +291,7 @@ class _Kit:
         self.same(array, np.ones(3))
 
     def check_contiguous(self) -> None:
-        from .examples import Strided
+        from .protocol_cases import Strided
 
         array = self.backend.contiguous(self.given(Strided(np.ones((2, 3)))))
         if hasattr(array, "flags") and not array.flags.c_contiguous:
@@ -376,7 +377,7 @@ class _Wrong(Exception):
 
 def _plain(value: Any) -> Any:
     """`value` as NumPy gets it."""
-    from .examples import Index, Strided
+    from .protocol_cases import Index, Strided
 
     if isinstance(value, Strided):
         return value.array

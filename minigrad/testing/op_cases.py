@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from minigrad import functional as F
-from minigrad.ops.convert import cast, discretize
-from minigrad.ops.elementwise import power_log, root, root_slope
-from minigrad.ops.indexing import getitem, scatter
-from minigrad.ops.products import contract
-from minigrad.ops.reductions import cumsum_along
-from minigrad.ops.shape import pad_with
-from minigrad.ops.softmaxes import (
+
+from .. import functional as F
+from ..ops.convert import cast, discretize
+from ..ops.elementwise import power_log, root, root_slope
+from ..ops.indexing import getitem, pad_with, scatter
+from ..ops.products import contract
+from ..ops.reductions import cumsum_along
+from ..ops.softmaxes import (
     label_loss,
     label_losses,
     label_slopes,
@@ -28,7 +28,6 @@ from minigrad.ops.softmaxes import (
     log_softmax_along,
     softmax_along,
 )
-
 from . import references as ref
 from .cases import (
     Case,

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.install import install_line
+from ..utils.install import install_line
 
 try:
     from hypothesis import strategies as st

@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 import minigrad
-from minigrad.arguments import SettingError
+from minigrad.utils.arguments import SettingError
 
-from ..saved import SavedRunError
 from ..tasks.packages import DataError
+from ..training.run_folder import SavedRunError
 from .bench import bench
 from .demo import demo
 from .doctor import doctor

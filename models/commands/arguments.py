@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from minigrad.files import replace_file
+from minigrad.utils.files import replace_file
 
 from ..tasks.reviews import tokenize
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import minigrad as mg
-from minigrad.backend import chosen_by
+from minigrad.engine.registry import chosen_by
 
 from ..recurrent import Recurrent
 from .arguments import NewFile, named, write
 from .gradcheck import EXIT
 
 if TYPE_CHECKING:
-    from ..cell_bench import CellBench
+    from ..reports.cell_bench import CellBench
 
 
 @click.group()
@@ -80,7 +80,7 @@ def cell(
       minigrad bench cell minigrad.models.zoo:MGU --trace
       minigrad bench cell my_cells:Leaky --shape 100 64 128 256
     """
-    from ..cell_bench import bench_cell
+    from ..reports.cell_bench import bench_cell
 
     with _blaming(target):
         layer = _layer(target)

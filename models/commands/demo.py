@@ -4,10 +4,10 @@ import shlex
 
 import click
 
-from ..explain import explain, log_odds
+from ..reports.explain import explain, log_odds
 from ..tasks.packages import data_folder
 from ..tasks.reviews import Review, load_reviews, split_reviews, tokenize
-from ..train import Recipe, Run
+from ..training.train import Recipe, Run
 from .explain import legend, show
 from .train import summary, train_into
 

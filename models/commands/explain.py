@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from ..explain import Explanation
-from ..explain import explain as explain_words
-from ..saved import load_run
-from ..train import quiet
+from ..reports.explain import Explanation
+from ..reports.explain import explain as explain_words
+from ..training.run_folder import load_run
+from ..training.train import quiet
 from .arguments import folder_and_text
 from .predict import verdict
 

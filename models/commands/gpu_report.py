@@ -55,7 +55,7 @@ def gpu_report(name: str, json_path: Path, text_path: Path, quick: bool) -> None
       minigrad gpu-report --backend cupy:1 --json second.json --text second.txt
     """
     refuse_equal(json=json_path, text=text_path)
-    from ..gpu_report import gpu_report as report_on
+    from ..reports.gpu_report import gpu_report as report_on
     from .progress import PartsProgress
 
     try:

@@ -13,9 +13,9 @@ import click
 import numpy as np
 
 import minigrad as mg
-from minigrad.messages import nearest
+from minigrad.engine.explain import nearest
 
-from ..gradient_checks import Checks, layer_checks, op_checks
+from ..reports.gradient_checks import Checks, layer_checks, op_checks
 from .arguments import NewFile, named, refuse_equal, write
 
 LARGEST = 10**7  # numbers in a random input

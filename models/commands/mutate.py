@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 import minigrad as mg
-from minigrad.messages import nearest
+from minigrad.engine.explain import nearest
 
 from .arguments import NewFile, write
 
 if TYPE_CHECKING:
-    from minigrad.testing.mutation import Line
+    from minigrad.mutation.score import Line
 
 SAMPLE = 100  # mutants: at least one of every line
 
@@ -45,7 +45,7 @@ def mutate(name: str | None, sample: bool, seed: int, path: Path | None) -> None
       minigrad mutate --op matmul
       minigrad mutate --sample --seed 3 --json mutants.json
     """
-    from minigrad.testing.mutation import MutationError, mutation_score, sampled
+    from minigrad.mutation.score import MutationError, mutation_score, sampled
 
     known = lines()
     if name is not None and name not in known:
@@ -71,9 +71,9 @@ def mutate(name: str | None, sample: bool, seed: int, path: Path | None) -> None
 
 def lines() -> "dict[str, Callable[[], Line]]":
     """What can be broken, by name: ops, compositions, recurrent layers, and their kernels."""
-    from minigrad.testing.mutation import kernel_line, op_lines, recurrent_line
+    from minigrad.mutation.score import kernel_line, op_lines, recurrent_line
 
-    from ..layer_cases import RECURRENT, as_case
+    from ..reports.layer_cases import RECURRENT, as_case
 
     found: dict[str, Callable[[], Line]] = {line.name: partial(_self, line) for line in op_lines()}
     cases = {name: as_case(name) for name in RECURRENT}

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from ..explain import log_odds
-from ..saved import load_run
+from ..reports.explain import log_odds
 from ..tasks.reviews import tokenize
-from ..train import quiet
+from ..training.run_folder import load_run
+from ..training.train import quiet
 from .arguments import folder_and_text
 
 

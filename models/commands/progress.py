@@ -13,7 +13,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from ..train import Epoch, Tally, Watch
+from ..training.train import Epoch, Tally, Watch
 
 
 class TrainingProgress(Watch):

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from ..classifier import CELLS
-from ..saved import SavedRunError, prepare, save_run
 from ..tasks.reviews import Splits, load_reviews, split_reviews
-from ..train import Recipe, Run, train_reviews
+from ..training.classifier import CELLS
+from ..training.run_folder import SavedRunError, prepare, save_run
+from ..training.train import Recipe, Run, train_reviews
 from .arguments import NewFolder, Rate
 from .stopping import Stoppable
 

@@ -15,8 +15,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from minigrad.files import replace_file
-from minigrad.install import install_line
+from minigrad.utils.files import replace_file
+from minigrad.utils.install import install_line
 
 # pip wants an sdist's metadata before it hands the file over. Left alone it fetches setuptools
 # and runs the package's setup.py for them: more to download, and code from outside. With this

@@ -12,8 +12,8 @@ import sys
 
 import pytest
 
-from minigrad.backends.cupy_diagnosis import builds
-from minigrad.install import install_line
+from minigrad.backends.cupy_kernels.diagnosis import builds
+from minigrad.utils.install import install_line
 
 if not any(name.startswith("cupy-cuda") for name in builds()):
     pytest.skip("no CuPy for CUDA is installed here", allow_module_level=True)
@@ -51,7 +51,7 @@ def last_line(done):
 
 def test_the_first_tensor():
     assert last_line(python()) == (
-        "minigrad.backend.BackendError: MINIGRAD_BACKEND=cupy: backend 'cupy' is known but can't "
+        "minigrad.errors.BackendError: MINIGRAD_BACKEND=cupy: backend 'cupy' is known but can't "
         f"start here: {NO_DRIVER}. Possible cure: {CURE}, or take another backend, such as numpy"
     )
 

@@ -5,8 +5,8 @@ import pytest
 
 import minigrad as mg
 from minigrad.models import GRU, LSTM
-from minigrad.models.classifier import SequenceClassifier
-from minigrad.models.train import Examples, Tally, Watch, fit
+from minigrad.models.training.classifier import SequenceClassifier
+from minigrad.models.training.train import Examples, Tally, Watch, fit
 
 from .counters import ABSENT, PRESENT, counted
 

@@ -10,7 +10,7 @@ import functools
 
 import numpy as np
 
-from minigrad.backend import PROTOCOL, ArrayModuleBackend
+from minigrad.engine.backend import PROTOCOL, ArrayModuleBackend
 
 
 class CountingBackend(ArrayModuleBackend):

@@ -1,0 +1,1 @@
+"""How the CuPy backend writes and runs kernels, and why it can't start."""

@@ -1,0 +1,429 @@
+"""One region of a step as the text of one CUDA kernel.
+
+Where every number hangs on numbers of its own column alone, each thread computes one column of one
+row. Where a row is summed up, or its numbers move to other columns, a block has a row: its threads
+go over the columns together, in phases, and wait for each other between them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from minigrad.compiler.ir import ELEMENTWISE, REDUCTIONS, Value
+from minigrad.compiler.program import Program
+from minigrad.compiler.sizes import Dim
+from minigrad.errors import Untraceable
+
+from ..numba_kernels.text import operand_dtypes
+from ..shared.regions import is_one, is_scalar, row_width
+from .text import TYPES, applied, bare, bound, cast, number
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a step has a value: in an array of that kind, the row of this step if it has rows."""
+
+    kind: str  # once, steps, before, after (the step: carries), kept, own
+    index: int
+    value: Value
+
+    @property
+    def name(self) -> str:
+        """What it is called in a kernel."""
+        letters = {"once": "w", "steps": "x", "before": "s", "after": "s", "kept": "k", "own": "b"}
+        return f"{letters[self.kind]}{self.index}{'_next' if self.kind == 'after' else ''}"
+
+
+@dataclass
+class Work:
+    """Some numbers of a row: columns `at` to `at + over` of each target, or a sum over a row.
+
+    They are what `item` says, or zeros. Work that `names` its value computes all of it, so that
+    others may read it as a variable of the same thread.
+    """
+
+    value: Value
+    item: Value | None
+    over: int
+    at: int
+    names: bool
+    targets: list[Place] = field(default_factory=list)
+    phase: int = 0
+
+    @property
+    def is_sum(self) -> bool:
+        """Whether it goes over a row and leaves one number."""
+        return self.value.op in REDUCTIONS and not is_one(self.over)
+
+
+# How an expression names a value that it reads: `leaf(value, start, each)` is for column
+# `start + j`, or for column `start` alone if not `each`.
+Leaf = Callable[[Value, int, bool], str]
+
+
+class RegionWriter:
+    """Writes the kernel of one region.
+
+    Parameters
+    ----------
+    name : of the kernel.
+    values : those with names, in order.
+    inner : all values of the region.
+    copies : values from elsewhere, and the places that want them, too.
+    place_of : where a value from outside of the region is.
+    places_for : where a value of this region goes; told whether it needs memory in any case.
+
+    Attributes
+    ----------
+    text : of the kernel.
+    places, numbers, sizes, cotangents : its arguments, in order: arrays; numbers that are known on
+        the host; sizes, with N in front; for each array of cotangents 1, or 0 if it is one number
+        for all places; and W, if not by rows.
+    by_rows : whether a block has a row. If not, a thread has a column.
+    widest : how many columns the widest loop has.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        program: Program,
+        values: list[Value],
+        inner: set[Value],
+        copies: list[tuple[Value, list[Place]]],
+        place_of: Callable[[Value], Place],
+        places_for: Callable[[Value, bool], list[Place]],
+    ) -> None:
+        self.name, self.program, self._place_of = name, program, place_of
+        self._named, self._inner = set(values), inner
+        self._read: dict[Place, None] = {}
+        self._written: dict[Place, None] = {}
+        self._sizes: dict[str, None] = {}
+        self._works = [work for value in values for work in self._works_for(value)]
+        self._works += [Work(v, v, row_width(v), 0, False, places) for v, places in copies]
+        self._find_phases()
+        self.by_rows = any(work.is_sum or work.phase for work in self._works)
+        self._targets = {v: places_for(v, v in self._memory) for v in values}
+        for work in self._works:
+            work.targets = self._targets.get(work.value, work.targets)
+        self._locals = {v: f"v{i}" for i, v in enumerate(values)}
+        widths = [int(w.over) for w in self._works if w.is_sum or not is_one(w.over)]
+        self.widest = max(widths + [1] * any(is_one(w.over) for w in self._works))
+        body = self._body()
+        places = [*(p for p in self._read if p not in self._written), *self._written]
+        self.numbers = [p for p in places if p.value.is_number]
+        self.places = [p for p in places if not p.value.is_number]
+        self.cotangents = [p for p in self.places if p.value in program.g_ys]
+        rows = self._rows()  # after the body: only now it is known which arrays there are
+        self.sizes = list(self._sizes)
+        self.text = "\n".join([*self._head(), *rows, *body, "}", ""])
+
+    # --- what there is to do ---------------------------------------------------------------
+
+    def _works_for(self, value: Value) -> list[Work]:
+        """What computes one value's row."""
+        if value.op in REDUCTIONS:
+            (x,) = value.args
+            if value.settings["axes"] != (1,) or not int(x.shape[1]):
+                raise Untraceable(f"a {value.op} over the axes {value.settings['axes']} of {x}")
+            return [Work(value, x, x.shape[1], 0, True)]
+        width = row_width(value)
+        if value.op not in ("concatenate", "place"):
+            return [Work(value, value, width, 0, True)]
+        parts: list[tuple[Value | None, int, int]] = []  # what, from which column, how many
+        if value.op == "concatenate":
+            start = 0
+            for part in value.args:
+                parts.append((part, start, part.shape[-1]))
+                start = start + part.shape[-1]
+        else:
+            (part,) = value.args
+            start, size = value.settings["start"], part.shape[-1]
+            parts = [(None, 0, start), (part, start, size)]
+            parts.append((None, start + size, width - (start + size)))
+        parts = [each for each in parts if isinstance(each[2], Dim) or each[2]] or parts[:1]
+        return [Work(value, item, over, at, is_scalar(value)) for item, at, over in parts]
+
+    def _find_phases(self) -> None:
+        """After how many barriers each work can be done, and which values others read in memory."""
+        after: dict[Value, int] = {}  # the phase in which a value is computed
+        self._memory: set[Value] = set()
+        self._spoken: set[Value] = set()  # those that are read as variables
+        self._makers: dict[Value, Work] = {}
+        same_column: list[tuple[Value, Work]] = []
+        for work in self._works:
+
+            def leaf(x: Value, start: int, each: bool, work: Work = work) -> str:
+                if x not in self._named:
+                    pass  # it is there before all phases
+                elif is_scalar(x):
+                    work.phase = max(work.phase, after[x] + self._makers[x].is_sum)
+                    self._spoken.add(x)
+                elif self._is_aligned(x, work, start, each):
+                    work.phase = max(work.phase, after[x])
+                    same_column.append((x, work))
+                else:
+                    work.phase = max(work.phase, after[x] + 1)
+                    self._memory.add(x)
+                return "_"
+
+            self._expression_of(work, leaf)
+            after[work.value] = max(work.phase, after.get(work.value, 0))
+            self._makers[work.value] = work
+        for x, work in same_column:
+            (self._spoken if after[x] == work.phase else self._memory).add(x)
+
+    def _is_aligned(self, x: Value, work: Work, start: int, each: bool) -> bool:
+        """Whether work reads a value of this region in the columns in which it was computed."""
+        whole = self._makers[x].names and self._same(x.shape[-1], work.over)
+        return whole and each and self._same(start, 0)
+
+    def _same(self, a: int, b: int) -> bool:
+        return self.program.form(a) == self.program.form(b)
+
+    # --- text ------------------------------------------------------------------------------
+
+    def _size(self, n: int) -> str:
+        """A size as text; its names become arguments of the kernel."""
+        for product in self.program.form(n):
+            self._sizes.update(dict.fromkeys(product))
+        return _plain(self.program.size_text(n)).replace("//", "/")
+
+    def _head(self) -> list[str]:
+        arguments = []
+        for place in self.places:
+            constant = "" if place in self._written else "const "
+            pointer = f"{constant}{TYPES[place.value.dtype.name]}* __restrict__ {place.name},"
+            arguments.append(f"    {pointer:40} // {self._described(place.value)}")
+        for place in self.numbers:
+            number = f"const {_type(place.value)} {place.name},"
+            arguments.append(f"    {number:40} // {self._described(place.value)}")
+        sizes = ["N", *map(_plain, self.sizes), *map(_by, self.cotangents)]
+        sizes += [] if self.by_rows else ["W"]
+        if len(set(sizes)) < len(sizes):
+            raise Untraceable(f"names of its sizes are too much alike: {', '.join(self.sizes)}")
+        arguments.append("    " + ", ".join(f"const Index {size}" for size in sizes))
+        return [f'extern "C" __global__ void {self.name}(', *arguments, ") {"]
+
+    def _described(self, value: Value) -> str:
+        shape = ", ".join(self.program.size_text(n) for n in value.shape)
+        cell = value.line.partition(":")[0]
+        return f"{value.name or value.op + (f' in {cell}' if cell else '')} ({shape})"
+
+    def _rows(self) -> list[str]:
+        """Which row, and which column; and where the row is in each array."""
+        if self.by_rows:
+            lines = ["const Index n = blockIdx.x;  // a block per row, its threads over columns"]
+        else:
+            lines = [
+                "const Index i = (Index)blockIdx.x * blockDim.x + threadIdx.x;",
+                "const Index n = i / W, j = i % W;  // a thread per row and column",
+                "if (n >= N) return;",
+            ]
+        for place in self.places:
+            value = place.value
+            if not value.has_rows:
+                continue
+            factors = ["n"]
+            if not is_scalar(value):
+                width = self._size(value.shape[-1])
+                factors.append(f"({width})" if " " in width else width)
+            if place in self.cotangents:
+                factors.append(_by(place))
+            lines.append(f"{place.name} += {' * '.join(factors)};")
+        return [f"    {line}" for line in lines]
+
+    def _body(self) -> list[str]:
+        lines: list[str] = []
+        last = max((work.phase for work in self._works), default=0)
+        for phase in range(last + 1):
+            works = [work for work in self._works if work.phase == phase]
+            scalars = [w for w in works if is_one(w.over)]
+            loops: dict[str, list[Work]] = {}
+            for work in works:
+                if not is_one(work.over):
+                    loops.setdefault(self._size(work.over), []).append(work)
+            for work in scalars:
+                lines += self._one_number(work)
+            sums = [w for w in works if w.is_sum]
+            for work in sums:
+                lines.append(f"{_type(work.value)} {self._total(work)} = {_begin(work.value)};")
+                if _is_compensated(work.value):
+                    lines.append(f"{_type(work.value)} {self._lost(work)} = 0;")
+            guarded = len(loops) > 1 or bool(scalars)
+            for width, group in loops.items():
+                lines += self._loop(width, [l for w in group for l in self._numbers(w)], guarded)
+            for work in sums:
+                lines.append(f"const {_type(work.value)} {self._end(work)};")
+            if phase < last and not sums:
+                lines.append("__syncthreads();")
+        return [f"    {line}" for line in lines]
+
+    def _loop(self, width: str, lines: list[str], guarded: bool) -> list[str]:
+        """All columns, for the threads that have one."""
+        if not self.by_rows and not guarded:
+            return lines
+        head = f"if (j < {width}) {{"
+        if self.by_rows:
+            head = f"for (Index j = threadIdx.x; j < {width}; j += blockDim.x) {{"
+        return [head, *(f"    {line}" for line in lines), "}"]
+
+    def _one_number(self, work: Work) -> list[str]:
+        """Work on a single column: all threads have the number, one writes it down."""
+        text, targets = self._expression_of(work, self._leaf_for(work)), work.targets
+        lines = []
+        if work.names and (work.value in self._spoken or len(targets) > 1):
+            name = self._locals[work.value]
+            lines.append(f"const {_type(work.value)} {name} = {text};")
+            text = name
+        first = "threadIdx.x == 0" if self.by_rows else "j == 0"
+        at = self._size(work.at)
+        return lines + [f"if ({first}) {self._to(place)}[{at}] = {text};" for place in targets]
+
+    def _numbers(self, work: Work) -> list[str]:
+        """Work on one of many columns."""
+        text = self._expression_of(work, self._leaf_for(work))
+        if work.is_sum:
+            total = self._total(work)
+            if work.value.op in ("max", "min"):
+                return [f"{total} = {work.value.op}imum({total}, {text});"]
+            if _is_compensated(work.value):
+                return [f"add_to({total}, {self._lost(work)}, {text});"]
+            return [f"{total} += {text};"]
+        lines = []
+        if work.names and work.value in self._spoken:
+            name = self._locals[work.value]
+            lines.append(f"const {_type(work.value)} {name} = {text};")
+            text = name
+        places = [f"{self._to(place)}[{self._column(work.at, True)}]" for place in work.targets]
+        return [*lines, f"{' = '.join([*places, text])};"] if places else lines
+
+    def _to(self, place: Place) -> str:
+        self._written[place] = None
+        return place.name
+
+    def _total(self, work: Work) -> str:
+        return f"{self._locals[work.value]}_so_far"
+
+    def _lost(self, work: Work) -> str:
+        return f"{self._locals[work.value]}_lost"
+
+    def _end(self, work: Work) -> str:
+        """What becomes of the totals of a block's threads."""
+        value = work.value
+        kind = value.op if value.op in ("max", "min") else "sum"
+        total = self._total(work)
+        if _is_compensated(value):
+            total = f"whole({total}, {self._lost(work)})"
+        text = f"block_{kind}({total})"
+        if value.op == "mean":
+            text += f" / {cast(f'({self._size(work.over)})', value.dtype)}"
+        stored = [f"if (threadIdx.x == 0) {self._to(p)}[0] = " for p in work.targets]
+        name = self._locals[value]
+        return "; ".join([f"{name} = {text}", *(f"{line}{name}" for line in stored)])
+
+    # --- expressions -----------------------------------------------------------------------
+
+    def _expression_of(self, work: Work, leaf: Leaf) -> str:
+        """What a work computes for column j, as an expression."""
+        item, dtype = work.item, work.value.dtype
+        if item is None:
+            return number(0, dtype)
+        text = self._expression(item, leaf, 0, not is_one(work.over), top=item is work.value)
+        return bare(text) if item.dtype == dtype else cast(text, dtype)
+
+    def _expression(
+        self, value: Value, leaf: Leaf, start: int, each: bool, top: bool = False
+    ) -> str:
+        """Column `start + j` of a value (`start` alone if not `each`) as an expression."""
+        if value.op == "full":
+            return number(value.args[0], value.dtype)
+        if is_one(row_width(value)):  # the same for every column, whatever part its reader is of
+            start, each = 0, False
+        if value not in self._inner or (value in self._named and not top):
+            return leaf(value, start, each)
+        op, args = value.op, value.args
+        if op == "part":
+            if value.settings["axis"] != value.ndim - 1:
+                raise Untraceable("a part of the rows")
+            return self._expression(args[0], leaf, value.settings["start"] + start, each)
+        if op in ("reshape", "broadcast_to"):
+            (x,) = args
+            if not is_one(row_width(x)) and not self._same(row_width(x), row_width(value)):
+                raise Untraceable(f"a reshape from {x.shape} to {value.shape} within a kernel")
+            return self._expression(x, leaf, start, each)
+        if op == "arange":
+            return f"({cast(f'({self._column(start, each)})', value.dtype)})"
+        if op == "astype":
+            return cast(self._expression(args[0], leaf, start, each), value.dtype)
+        if op not in ELEMENTWISE:
+            raise Untraceable(f"{op} within a kernel")
+        parts = []
+        for arg, dtype in zip(args, operand_dtypes(value), strict=True):
+            if isinstance(arg, Value):
+                text = self._expression(arg, leaf, start, each)
+                parts.append(text if arg.dtype == dtype else cast(text, dtype))
+            elif isinstance(arg, Dim):
+                parts.append(cast(f"({self._size(arg)})", dtype))
+            else:
+                parts.append(number(arg, dtype))
+        return applied(value, parts)
+
+    def _leaf_for(self, work: Work) -> Leaf:
+        """How the expressions of a work name what they read."""
+
+        def leaf(value: Value, start: int, each: bool) -> str:
+            if value in self._named:
+                near = self._makers[value].phase == work.phase
+                if is_scalar(value) or (near and self._is_aligned(value, work, start, each)):
+                    return self._locals[value]
+            return self._element(value, start, each)
+
+        return leaf
+
+    def _element(self, value: Value, start: int, each: bool) -> str:
+        """A number in memory."""
+        place = self._targets[value][0] if value in self._named else self._place_of(value)
+        self._read[place] = None
+        if value.is_number:
+            return place.name
+        if place.kind == "once" and not value.has_rows:
+            if value.ndim == 0 or is_one(value.shape[-1]):
+                return f"{place.name}[0]"
+            if value.ndim > 2 or (value.ndim == 2 and not is_one(value.shape[0])):
+                raise Untraceable("a matrix that all rows share meets them")
+        column = self._column(start, each)
+        if value in self.program.g_ys and column != "0":
+            column = f"({column}) * {_by(place)}" if " " in column else f"{column} * {_by(place)}"
+        return f"{place.name}[{column}]"
+
+    def _column(self, start: int, each: bool) -> str:
+        if not each:
+            return self._size(start)
+        return "j" if self._same(start, 0) else f"{self._size(start)} + j"
+
+
+def _plain(text: str) -> str:
+    """Names of sizes as names in C."""
+    return "".join(c if c.isascii() else f"u{ord(c):x}" for c in text.replace(".", "_"))
+
+
+def _by(place: Place) -> str:
+    """What says how far two neighbours in an array of cotangents are apart."""
+    return f"{place.name}_by"
+
+
+def _type(value: Value) -> str:
+    return TYPES[value.dtype.name]
+
+
+def _is_compensated(value: Value) -> bool:
+    """Whether a thread keeps what rounding takes of a sum: of a long row it adds many numbers."""
+    return value.op not in ("max", "min") and value.dtype.kind == "f"
+
+
+def _begin(value: Value) -> str:
+    """What a reduction starts from."""
+    if value.op in ("max", "min"):
+        return bound(value.op, value.dtype)
+    return number(0, value.dtype)

@@ -1,0 +1,1 @@
+"""How the Numba backend writes, compiles, keeps and runs kernels."""

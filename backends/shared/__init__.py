@@ -1,0 +1,1 @@
+"""What the compiling backends share."""

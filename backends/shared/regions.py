@@ -1,0 +1,114 @@
+"""The work of a loop as products and, between them, regions: what is done row by row in one go.
+
+Between two matrix products of a step, all elementwise work and all reductions over features are
+one region. Here it is found which value belongs to which region and which of them are worth a name
+or memory of their own; a code generator makes of it what its machine likes.
+"""
+
+from __future__ import annotations
+
+from minigrad.compiler.ir import ELEMENTWISE, Value
+from minigrad.compiler.schedule import Loop
+from minigrad.compiler.sizes import Dim
+from minigrad.errors import Untraceable
+
+LAYOUT = {"part", "reshape", "broadcast_to"}  # the same numbers in another place
+_EXPRESSIONS = LAYOUT | {"arange", "astype"} | ELEMENTWISE
+_DTYPES = {"bool", "int32", "int64", "float32", "float64"}
+
+
+class Regions:
+    """What a step of a loop does, in order.
+
+    A region waits until a product needs a number of it, so that there are as few as can be.
+
+    Attributes
+    ----------
+    stages : matrix products (values), and regions (lists of other values) between them.
+    region : for each value that isn't a product, which region computes it.
+    named : values that are computed once and then read by their name; the others are written
+        into the expressions of their only reader.
+    """
+
+    def __init__(self, loop: Loop) -> None:
+        self.loop = loop
+        self.inside = set(loop.body)
+        self.users: dict[Value, list[Value]] = {v: [] for v in loop.body}
+        for user in loop.body:
+            for x in user.inputs:
+                if x in self.inside:
+                    self.users[x].append(user)
+        for value in (*loop.steps, *loop.once, *loop.carry_in, *loop.body):
+            if value.dtype.name not in _DTYPES:
+                raise Untraceable(f"it uses {value.dtype.name}; compiled are float32 and float64")
+        for value in loop.body:
+            if value.op == "matmul":
+                self._check_product(value)
+        self.stages = self._stages()
+        regions = [stage for stage in self.stages if isinstance(stage, list)]
+        self.region = {value: i for i, values in enumerate(regions) for value in values}
+        self.named = self._named()
+
+    def _check_product(self, value: Value) -> None:
+        a, w = value.args
+        if w not in self.loop.once or w.has_rows:
+            raise Untraceable("a matrix product of two things that change from step to step")
+        if not a.has_rows:
+            raise Untraceable("a matrix product without a row per sequence")
+        if not a.dtype == w.dtype == value.dtype:
+            raise Untraceable(f"a matrix product of {a.dtype} and {w.dtype}")
+
+    def _stages(self) -> list[Value | list[Value]]:
+        level: dict[Value, int] = {}  # how many products come before a value
+        for value in self.loop.body:
+            ins = [level[x] + (value.op == "matmul") for x in value.inputs if x in self.inside]
+            level[value] = max(ins, default=0)
+        stages: list[Value | list[Value]] = []
+        waiting: list[Value] = []
+        for i in range(max(level.values(), default=0) + 1):
+            products = [v for v in self.loop.body if v.op == "matmul" and level[v] == i]
+            if any(v.args[0] in waiting for v in products):
+                stages.append(waiting)
+                waiting = []
+            stages += products
+            waiting = waiting + [v for v in self.loop.body if v.op != "matmul" and level[v] == i]
+        return [*stages, waiting] if waiting else stages
+
+    def _named(self) -> set[Value]:
+        outside = {*self.loop.kept, *self.loop.carry_out}
+        named: set[Value] = set()
+        for value in self.region:
+            users = self.users[value]
+            elsewhere = any(self.region.get(user) != self.region[value] for user in users)
+            several = len(users) > 1 and not self._is_free(value)
+            if value in outside or elsewhere or several or value.op not in _EXPRESSIONS:
+                named.add(value)
+        return named
+
+    def _is_free(self, value: Value) -> bool:
+        """Whether several readers may each have a value in their own expressions."""
+        if not value.has_rows or (value.op in LAYOUT and not self._is_computed(value)):
+            return True
+        return all(user.op == "part" for user in self.users[value])  # each computes its own part
+
+    def _is_computed(self, value: Value) -> bool:
+        """Whether there is arithmetic behind a part or a reshape that has no name yet."""
+        (x,) = value.args
+        if x not in self.region or x in self.loop.kept or x in self.loop.carry_out:
+            return False
+        return x.op in _EXPRESSIONS and (x.op not in LAYOUT or self._is_computed(x))
+
+
+def is_one(n: int) -> bool:
+    """Whether a size is 1 whatever the input: an axis that broadcasts."""
+    return n == 1 and not isinstance(n, Dim)
+
+
+def is_scalar(value: Value) -> bool:
+    """Whether a row of a value is one number."""
+    return value.has_rows if value.ndim == 1 else value.ndim == 2 and is_one(value.shape[1])
+
+
+def row_width(value: Value) -> int:
+    """How many numbers a row of a value has, or a value that all rows share."""
+    return 1 if is_scalar(value) or not value.ndim else value.shape[-1]

@@ -1,0 +1,246 @@
+"""Update rules as kernels: parameter, gradient and running values in one pass.
+
+A rule is run on values in place of arrays, and on `Number`s in place of the numbers that may be
+others at the next step. What it computes of numbers alone is written down as Python text, and done
+in Python at each step, as without a kernel; what it computes of arrays becomes the kernel.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import Untraceable
+from ..fusion import why_composed
+from .cache_key import identity
+from .ir import ELEMENTWISE, Value
+from .leading_axes import Shape
+from .lookup import code_of
+from .program import Program
+from .purity import Read, Refusals, Unsettled, remember, settled
+from .row_plan import RowCall, RowPlan, even_rows
+from .scalars import Number, evaluator, text_of
+from .schedule import depends
+from .sizes import Dim
+from .symbolic import SymbolicBackend
+from .trace import tracing
+
+Rule = Callable[..., Any]
+Settings = dict[str, Any]
+
+# Updates that do less are composed on the CPU: in place, as NumPy does them, they are as quick.
+_LEAST_WORK = 1 << 20
+_NARROW = 32  # numbers in a row for which a pass over it does not pay
+TOO_LITTLE = f"it does fewer than {_LEAST_WORK} operations, for which a kernel does not pay"
+
+_plans: dict[Any, UpdatePlan | str] = {}
+_refusals = Refusals()
+
+
+class _RuleBackend(SymbolicBackend):
+    """The symbolic backend for a rule on one parameter."""
+
+    exponents_decide = False
+
+    def __init__(self, like: Any) -> None:
+        super().__init__()
+        self._shape, self._dtype = like.shape, like.dtype
+        self.arrays: list[Value] = []
+
+    def array(self) -> Value:
+        """Another array of the shape of the parameter."""
+        value = self.input(f"x{len(self.arrays)}", self._shape, self._dtype)
+        self.arrays.append(value)
+        return value
+
+    def zeros(self, shape: Any, dtype: Any) -> Value:
+        """Zeros, handed in: so the first step's kernel is that of all others."""
+        if tuple(shape) != self._shape or dtype != self._dtype:
+            return super().zeros(shape, dtype)
+        return self.array()
+
+
+class _RuleTrace:
+    """What a rule does, once: its program, and the texts of the numbers that it takes or makes.
+
+    Attributes
+    ----------
+    held : the running values that are arrays before the step; `arrays` are those after it.
+    keys : all running values after it.
+    zeros : how many arrays of zeros the program takes besides those.
+    texts : of the program's numbers, then of the running values (None for an array).
+    """
+
+    def __init__(self, rule: Rule, p: Any, state: Settings, options: Settings) -> None:
+        traced = _RuleBackend(p)
+        inputs = traced.array(), traced.array()
+        new = {
+            key: Number(f"state[{key!r}]") if _is_number(x) else traced.array()
+            for key, x in state.items()
+        }
+        self.held = [key for key, x in new.items() if isinstance(x, Value)]
+        symbols = {key: _stand_in(key, x) for key, x in options.items()}
+        with tracing():
+            result = rule(traced, *inputs, new, **symbols)
+        self.arrays = [key for key, x in new.items() if isinstance(x, Value)]
+        self.texts = [
+            *(text for text, _ in traced.numbers),
+            *(self._new_number(key, x) for key, x in new.items()),
+        ]
+        self.keys = list(new)
+        self.zeros = len(traced.arrays) - 2 - len(self.held)
+        self.program = _program(traced, [result, *(new[key] for key in self.arrays)], p.shape)
+
+    def _new_number(self, key: str, x: Any) -> str:
+        """The text of a running value that is a number; nothing for one that is an array."""
+        text = "None" if key in self.arrays else text_of(x)
+        if text is None:
+            raise Untraceable(f"its running value {key!r} is a {type(x).__name__}")
+        return text
+
+
+class UpdatePlan:
+    """A rule traced for a parameter of given shape and dtype, with its kernel."""
+
+    def __init__(
+        self, rule: Rule, p: Any, state: Settings, options: Settings, xp: Any, outside: Read
+    ) -> None:
+        for key, x in state.items():
+            if not _is_number(x) and getattr(x, "shape", None) != p.shape:
+                raise Untraceable(f"its running value {key!r} is {_described(x)}")
+        traces: list[_RuleTrace] = []
+
+        def run(_: bool) -> Program:
+            traces.append(_RuleTrace(rule, p, state, options))
+            return traces[-1].program
+
+        program = settled(run, outside)
+        assert program is not None
+        trace = next(each for each in traces if each.program is program)
+        if trace.texts != traces[-1].texts:
+            raise Unsettled("two traces of it differ: its numbers change between calls")
+        self._held, self._arrays, self._keys = trace.held, trace.arrays, trace.keys
+        self._numbers = evaluator(trace.texts, "state, options")
+        self._xp, self._zeros = xp, trace.zeros
+        plan = RowPlan(program, [False] * len(program.xs), xp)
+        self.work = p.size * len(plan.laid.loop.body)
+        lead = (p.size // program.sizes["I"],)
+        self._call = RowCall(plan, range(len(plan.inputs)), lead, p.shape)
+
+    def run(self, p: Any, g: Any, state: Settings, options: Settings) -> Any:
+        """The parameter's new array; `state` takes on its new values."""
+        xp, program = self._xp, self._call.plan.program
+        count = len(program.numbers)
+        numbers = self._numbers(state, options)
+        scalars = program.as_scalars(numbers[:count])
+        inputs = [p, g, *(state[key] for key in self._held)]
+        inputs += [xp.zeros(p.shape, p.dtype) for _ in range(self._zeros)]
+        (result, *arrays), _ = self._call.forward(inputs, scalars)
+        new = dict(zip(self._keys, numbers[count:], strict=True))
+        new.update(zip(self._arrays, arrays, strict=True))
+        state.clear()
+        state.update(new)
+        return result
+
+
+def fused_update(
+    rule: Rule, p: Any, g: Any, state: Settings, options: Settings, xp: Any, required: bool
+) -> Any:
+    """The parameter's new array by a kernel, or the reason why there is none."""
+    if reason := why_composed():
+        return reason
+
+    def outside() -> Any:
+        return identity(rule), *((key, _kind(x)) for key, x in options.items())
+
+    held = tuple((key, getattr(x, "shape", x.__class__)) for key, x in state.items())
+    facts = p.shape, p.dtype, held, xp
+    try:
+        read = outside()
+    except Untraceable as unknown:
+        return str(unknown)  # as it is now: what it reads may be another thing at the next step
+    plan = _plans.get((read, facts))
+    if plan is None:
+        plan = _planned(rule, p, state, options, xp, facts, outside)
+    if isinstance(plan, str):
+        return plan
+    if not required and xp.is_host and plan.work < _LEAST_WORK:
+        return TOO_LITTLE
+    return plan.run(p, g, state, options)
+
+
+def _planned(
+    rule: Rule,
+    p: Any,
+    state: Settings,
+    options: Settings,
+    xp: Any,
+    facts: Any,
+    outside: Read,
+) -> UpdatePlan | str:
+    """A plan, made now; or why there is none."""
+
+    def make() -> UpdatePlan:
+        return UpdatePlan(rule, p, state, options, xp, outside)
+
+    def keep(made: UpdatePlan | str) -> None:
+        remember(_plans, (outside(), facts), made)
+
+    name = getattr(rule, "__name__", type(rule).__name__)
+    return _refusals.plan((code_of(rule), facts), f"an update by {name}", make, keep)
+
+
+def _described(x: Any) -> str:
+    shape = getattr(x, "shape", None)
+    if shape is None:
+        return f"a {type(x).__name__}"
+    return f"of shape {shape}, which is not the parameter's"
+
+
+def _is_number(x: Any) -> bool:
+    return isinstance(x, (int, float)) and not isinstance(x, bool)
+
+
+def _kind(x: Any) -> Any:
+    """All of an option, but of a float only whether it is zero."""
+    if isinstance(x, float):
+        return float, x != 0
+    if isinstance(x, tuple):
+        return tuple(map(_kind, x))
+    return identity(x)
+
+
+def _stand_in(name: str, option: Any) -> Any:
+    """What a rule is given in place of an option."""
+    if isinstance(option, tuple):
+        return tuple(_symbolic(f"options[{name!r}][{i}]", x) for i, x in enumerate(option))
+    return _symbolic(f"options[{name!r}]", option)
+
+
+def _symbolic(text: str, x: Any) -> Any:
+    return Number(text, is_true=True) if isinstance(x, float) and x != 0 else x
+
+
+def _program(traced: _RuleBackend, ys: list[Any], shape: Shape) -> Program:
+    """The rule's program on a parameter's numbers in rows of any length."""
+    traced.close()
+    size = math.prod(shape)
+    width = even_rows(size) or (shape[-1] if shape[-1:] > (_NARROW,) else size)
+    rows = Dim(size // width, "N"), Dim(width, "I")
+    arrays = depends(traced.values, traced.arrays)
+    for value in traced.values:
+        if value.op not in ELEMENTWISE | {"input", "full", "astype"}:
+            raise Untraceable(f"{value.op} lets the numbers of a parameter meet")
+        if value in arrays or value.shape:
+            if value.shape != shape:
+                raise Untraceable(f"it makes an array {value.shape} for a parameter {shape}")
+            value.shape = rows
+    for y in ys:
+        if not isinstance(y, Value) or y not in arrays or y.dtype != traced.arrays[0].dtype:
+            raise Untraceable("its results are not of the parameter's shape and dtype")
+    sizes = {"N": int(rows[0]), "I": width}
+    none = [set[Value]() for _ in ys]
+    program = Program([], traced.arrays, [], ys, [], [], [], {}, none, ys, {}, sizes)
+    program.numbers = list(traced.numbers.values())
+    return program

@@ -1,0 +1,286 @@
+"""What runs around a kernel, as Python text: products before and after the loop, and its arrays.
+
+The forward function of a cell that computes `h = tanh(x @ p.w.T + h @ p.u.T)` is
+
+    def forward(T, N, descending, p0, p1, x0, h0):
+        rows = T * N
+        v0 = transpose(p1, (1, 0))  # cell:2
+        v1 = transpose(p0, (1, 0))  # cell:2
+        x0_rows = x0.reshape(rows, 3)
+        v2 = matmul(x0_rows, v1)  # cell:2
+        first, last = (T, 0) if descending else (0, T)
+        s0 = empty((T + 1, N, 4), float32)  # state
+        s0[first] = h0
+        v2_steps = v2.reshape(T, N, 4)
+        kernel(T, N, descending, True, (True,), (v0,), (v2_steps,), (s0,), ())
+        s0_old, s0_new = (s0[1:], s0[:-1]) if descending else (s0[:-1], s0[1:])
+        return (s0_new,), (copy(s0[last]),), (p1, s0_new, x0_rows, s0_old, p0)
+
+Outside of the loop the steps are rows, T*N of them; a kernel takes the same memory step by step.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+from .ir import Value
+from .program import Program
+from .schedule import Backward, Loop, Schedule
+from .source import Text, listed
+
+# kernel(T, N, descending, keep, whole, once, steps, carries, kept); see `_HostText.loop`.
+Kernel = Callable[..., None]
+
+# The forms that an array comes in: the same for all steps, (T, N, ...), and (T * N, ...). What has
+# no row per sequence and is computed of things that have, as a weight's gradient, counts as ROWS.
+ONCE, STEPS, ROWS = "once", "steps", "rows"
+
+
+class _HostText(Text):
+    """The text of one direction, and the names of the values in it, by their form."""
+
+    prefix = ""  # of names: those of both directions differ
+
+    def __init__(self, program: Program, xp: Any) -> None:
+        super().__init__(xp)
+        self.program = program
+        self.names: dict[tuple[str, Value], str] = {}
+        self._numbers = itertools.count()
+        self.lines.append("rows = T * N")
+
+    # --- names -----------------------------------------------------------------------------
+
+    def known(self, form: str, value: Value) -> str | None:
+        """The name of a value in one of its forms, if it has one."""
+        return self.names.get((form, value))
+
+    def named(self, form: str, value: Value, name: str, text: str, comment: str = "") -> str:
+        """Write down what a name stands for."""
+        self.names[form, value] = name
+        self.lines.append(f"{name} = {text}" + (f"  # {comment}" if comment else ""))
+        return name
+
+    def once(self, value: Value) -> str:
+        """A value that is the same for all steps."""
+        name = self.known(ONCE, value)
+        assert name is not None, value
+        return name
+
+    def steps(self, value: Value) -> str:
+        """A value of all steps, (T, N, ...)."""
+        name = self.known(STEPS, value)
+        if name is not None:
+            return name
+        rows = self.known(ROWS, value)
+        assert rows is not None, value
+        return self.named(STEPS, value, f"{rows}_steps", f"{rows}.reshape{_shape('T', value)}")
+
+    def rows(self, value: Value) -> str:
+        """A value as the ops outside of the loop take it: (T * N, ...) if it has rows."""
+        name = self.known(ROWS, value)
+        if name is not None:
+            return name
+        shape = listed(["rows", *_widths(value)])
+        name = self.known(STEPS, value)
+        if name is not None:
+            return self.named(ROWS, value, f"{name}_rows", f"{name}.reshape{shape}")
+        name = self.once(value)
+        if value.has_rows:  # a parameter with a row per sequence
+            made = f"{self.op('broadcast_to')}({name}, {_shape('T', value)}).reshape{shape}"
+        elif value.counts_rows:  # transposed, of one step
+            made = f"{self.op('concatenate')}([{name}] * T, axis=1)"
+        else:
+            return name
+        return self.named(ROWS, value, f"{name}_rows", made)
+
+    # --- parts of the text -----------------------------------------------------------------
+
+    def batch(self, form: str, values: Iterable[Value]) -> None:
+        """Compute values once, or as rows of all steps."""
+        find, rows = (self.once, "N") if form == ONCE else (self.rows, "rows")
+        for value in values:
+            text = self.call(value, [find(x) for x in value.inputs], rows)
+            name = f"{self.prefix}v{next(self._numbers)}"
+            self.named(form, value, name, text, value.line)
+
+    def loop(
+        self, kernel: Kernel, loop: Loop, starts: Sequence[str], whole: Sequence[bool], keep: bool
+    ) -> list[str]:
+        """Run a kernel; what the last step that ran leaves in each carry.
+
+        A kernel takes T, N, and whether the loop is `descending`; whether to `keep` every step's
+        values of `loop.kept`; which carries are `whole`; then the arrays: of `loop.once` and
+        `loop.steps`, to be read; the carries; those of `loop.kept`, to be written.
+
+        A carry that is whole has room for every step's value and the first one's, (T + 1, N, ...)
+        in the order of time, so that a step reads one row and writes the next, or the other way
+        round if the loop is descending. Any other has two rows, used in turn.
+        """
+        self.scope["kernel"] = kernel
+        if any(whole):
+            self.lines.append("first, last = (T, 0) if descending else (0, T)")
+        carries: list[str] = []
+        kept: list[str] = []
+        for value, start, full in zip(loop.carry_in, starts, whole, strict=True):
+            name = self._empty(f"s{len(carries)}", "T + 1" if full else "2", value)
+            self.lines.append(f"{name}[{'first' if full else 0}] = {start}")
+            carries.append(name)
+        for value in loop.kept:
+            kept.append(self._empty(f"k{len(kept)}", "T" if keep else "1", value))
+        if loop.body or carries:
+            once = listed(self.once(v) for v in loop.once)
+            steps = listed(self.steps(v) for v in loop.steps)
+            arrays = f"{once}, {steps}, {listed(carries)}, {listed(kept)}"
+            self.lines.append(f"kernel(T, N, descending, {keep}, {tuple(whole)}, {arrays})")
+        if keep:
+            self.names |= {(STEPS, v): name for v, name in zip(loop.kept, kept, strict=True)}
+        ends = ["last" if full else "T % 2" for full in whole]
+        return [f"{carry}[{end}]" for carry, end in zip(carries, ends, strict=True)]
+
+    def _empty(self, name: str, count: str, value: Value) -> str:
+        name, comment = self.prefix + name, value.name or value.line or value.op
+        made = f"{self.op('empty')}({_shape(count, value)}, {self.dtype(value)})"
+        self.lines.append(f"{name} = {made}  # {comment}")
+        return name
+
+
+class ForwardText(_HostText):
+    """The function `forward(T, N, descending, *inputs, *numbers)`, which gives (ys, last, saved).
+
+    ys : the outputs, (T, N, ...) each.
+    last : the final state's parts, (N, ...) each.
+    saved : what the backward function reads.
+    """
+
+    def __init__(
+        self, program: Program, laid: Schedule, kernel: Kernel, xp: Any, keep: bool
+    ) -> None:
+        super().__init__(program, xp)
+        self.names |= {(ONCE, v): f"p{i}" for i, v in enumerate(program.params)}
+        self.names |= {(STEPS, v): f"x{i}" for i, v in enumerate(program.xs)}
+        starts = [f"h{i}" for i in range(len(program.state))]
+        self._inputs = [*self.names.values(), *starts]
+        self._inputs += [self.names.setdefault((ONCE, v), n) for v, n in _numbers(program)]
+
+        self.batch(ONCE, laid.once)
+        self.batch(ROWS, laid.before)
+        needed = laid.told | laid.back.read if keep and laid.back is not None else laid.told
+        pairs = list(zip(program.state, program.new_state, strict=True))
+        whole = [old in needed or new in needed for old, new in pairs]
+        keep = keep or any(v in laid.told for v in laid.loop.kept)
+        ends = self.loop(kernel, laid.loop, starts, whole, keep)
+        for i, ((old, new), full) in enumerate(zip(pairs, whole, strict=True)):
+            if full:
+                cut = f"(s{i}[1:], s{i}[:-1]) if descending else (s{i}[:-1], s{i}[1:])"
+                self.lines.append(f"s{i}_old, s{i}_new = {cut}")
+                self.names[STEPS, old] = f"s{i}_old"
+                self.names.setdefault((STEPS, new), f"s{i}_new")
+        self.batch(ROWS, laid.after)
+        self._ys = [self._output(y, program.ys[:i]) for i, y in enumerate(program.ys)]
+        # A whole carry may be an output, too; what the user does to one must not change the other.
+        self._last = [f"{self.op('copy')}({end})" for end in ends]
+
+    def _output(self, y: Value, others: Sequence[Value]) -> str:
+        """An output, in memory of its own."""
+        once = self.known(ONCE, y)
+        if once is not None:
+            return f"{self.op('copy')}({self.op('broadcast_to')}({once}, {_shape('T', y)}))"
+        if y.op == "input" or y in others:
+            return f"{self.op('copy')}({self.steps(y)})"
+        return self.steps(y)
+
+    def made(self, saved: Iterable[str]) -> Callable[..., Any]:
+        """The function; `saved` are the names that the backward function asks for."""
+        parts = listed(self._ys), listed(self._last), listed(saved)
+        self.lines.append(f"return {', '.join(parts)}")
+        return self.function("forward", ["T", "N", "descending", *self._inputs])
+
+
+class BackwardText(_HostText):
+    """The function `backward(T, N, descending, saved, numbers, *g)`, of the inputs' gradients.
+
+    g : the cotangents of the outputs and of the last state's parts; None stands for zeros.
+
+    There is None for an input whose gradient isn't asked for, or doesn't exist. `saved` fills up
+    with the names in the forward text that this one reads.
+    """
+
+    prefix = "d"
+
+    def __init__(
+        self,
+        program: Program,
+        back: Backward,
+        kernel: Kernel,
+        xp: Any,
+        forward: ForwardText,
+        asked: Collection[Value],
+    ) -> None:
+        super().__init__(program, xp)
+        self.saved: dict[str, None] = {}
+        self._forward = forward
+        self.names |= {(ONCE, v): name for v, name in _numbers(program)}
+        self._g = [f"g{i}" for i in range(len(program.g_ys) + len(program.g_state))]
+        for value, name in zip(program.g_ys, self._g, strict=False):
+            zeros = f"{self.op('zeros')}({_shape('T', value)}, {self.dtype(value)})"
+            given = f"{self.op('contiguous')}({name})"
+            self.named(STEPS, value, name, f"{zeros} if {name} is None else {given}")
+        ends = dict(zip(program.g_state, self._g[len(program.g_ys) :], strict=True))
+
+        self.batch(ONCE, back.once)
+        self.batch(ROWS, back.before)
+        starts = [f"0 if {ends[g]} is None else {ends[g]}" for g in back.loop.carry_in]
+        whole = [g in back.told for g in back.loop.carry_in]
+        last = self.loop(kernel, back.loop, starts, whole, keep=True)
+        for i, (g, full) in enumerate(zip(back.loop.carry_in, whole, strict=True)):
+            if full:
+                self.named(STEPS, g, f"ds{i}_old", f"ds{i}[1:] if descending else ds{i}[:-1]")
+        grads = {x: g for x, g in back.grads.items() if x in asked}
+        needed = set(program.order(*grads.values()))
+        self.batch(ROWS, [v for v in back.after if v in needed])
+        found = dict(zip(back.state, last, strict=True))
+        found |= {x: self._gradient(x, g) for x, g in grads.items() if x not in found}
+        inputs = [*program.params, *program.xs, *program.state]
+        self._found = [found[x] if x in grads else "None" for x in inputs]
+
+    def known(self, form: str, value: Value) -> str | None:
+        """As above; what the forward function knows is known, too, but has to be saved."""
+        name = super().known(form, value)
+        if name is None:
+            name = self._forward.known(form, value)
+            if name is not None:
+                self.saved[name] = None
+        return name
+
+    def _gradient(self, x: Value, g: Value) -> str:
+        if not g.has_rows:
+            return self.rows(g)
+        if x in self.program.params:  # with a row per sequence
+            return f"{self.op('sum')}({self.steps(g)}, axis=0)"
+        return self.steps(g)
+
+    def made(self, saved: Iterable[str]) -> Callable[..., Any]:
+        """The function; `saved` are the names of what it is given."""
+        numbers = [name for _, name in _numbers(self.program)]
+        if numbers:
+            self.lines.insert(0, f"{listed(numbers)} = numbers")
+        self.lines.insert(0, f"{listed(saved)} = saved")
+        self.lines.append(f"return {listed(self._found)}")
+        return self.function("backward", ["T", "N", "descending", "saved", "numbers", *self._g])
+
+
+def _widths(value: Value) -> list[str]:
+    """The sizes of a value's axes but the first, which is N."""
+    return [str(int(n)) for n in value.shape[1:]]
+
+
+def _shape(count: str, value: Value) -> str:
+    """The shape of so many steps of a value."""
+    return listed([count, "N", *_widths(value)])
+
+
+def _numbers(program: Program) -> list[tuple[Value, str]]:
+    """The numbers that a program takes, with their names."""
+    return [(value, f"n{i}") for i, value in enumerate(program.numbers)]

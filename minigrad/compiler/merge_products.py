@@ -1,0 +1,180 @@
+"""Products that share an operand become one: x @ W and x @ U are the two parts of x @ [W U].
+
+Gates are often written one by one, each with weights of its own. Every step would then start as
+many products as there are gates, and each would read x or h anew. Put side by side, the weights
+give all gates at once; their gradients are then one product of the inputs and the gates'
+cotangents side by side; and the sum of what the gates hand down, g @ W.T + k @ U.T, is one product
+of [g k] and the weights on top of each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from .ir import Value
+from .program import Program
+from .schedule import carried, depends, readers
+
+
+def join_siblings(program: Program, wanted: Collection[Value]) -> None:
+    """Join the products of a program; `wanted` are the inputs whose gradients are asked for."""
+    joiner = _Joiner(program, wanted)
+    groups = joiner.sharing()
+    for total, products, rest in joiner.added():
+        joiner.sum_of_products(total, products, rest)
+    for products in groups:
+        joiner.side_by_side(products)
+    joiner.sums_over_rows()
+
+
+class _Joiner:
+    """What there is in a program, and when it is computed."""
+
+    def __init__(self, program: Program, wanted: Collection[Value]) -> None:
+        handed_on = [program.grads[x] for x in program.state if x in program.grads]
+        asked = [g for x, g in program.grads.items() if x in wanted]
+        self.outputs = {*program.ys, *program.new_state, *program.grads.values()}
+        self.values = program.order(*program.ys, *program.new_state, *handed_on, *asked)
+        inputs = [*program.xs, *program.state, *program.g_ys, *program.g_state]
+        self.per_step = depends(self.values, inputs)
+        self.carried = carried(program, self.values)
+        # What the next step waits for; the rest can come after the loop.
+        self.awaited = set(program.order(*program.new_state, *handed_on))
+        self._places = {v: i for i, v in enumerate(self.values)}
+        self._joined: dict[Any, Value] = {}
+        self._within: dict[Value, tuple[Value, Any]] = {}  # what each is in now, and where
+
+    # --- x @ W and x @ U -----------------------------------------------------------------------
+
+    def sharing(self) -> list[list[Value]]:
+        """Products of the same rows and weights; or of the same inputs and gates' cotangents."""
+        groups: dict[Any, list[Value]] = {}
+        for v in self.values:
+            if v.op != "matmul" or (v.has_rows and v in self.outputs):
+                continue
+            a, b = v.args
+            weighs = a.has_rows and b not in self.per_step
+            if weighs or (b.has_rows and b in self.carried):
+                groups.setdefault((a, weighs, v in self.awaited, v.dtype), []).append(v)
+        return [products for products in groups.values() if len(products) > 1]
+
+    def side_by_side(self, products: list[Value]) -> None:
+        """Make each the part of one product."""
+        products = sorted(products, key=lambda v: self._order(v.args[1]))
+        a = products[0].args[0]
+        joined = self._columns([v.args[1] for v in products])
+        whole = _made("matmul", (a, joined), (a.shape[0], joined.shape[1]), like=products[0])
+        start: Any = 0
+        for v in products:
+            _become_part(v, whole, start)
+            start = start + v.shape[1]
+
+    # --- g @ W.T + k @ U.T ---------------------------------------------------------------------
+
+    def added(self) -> list[tuple[Value, list[Value], list[Value]]]:
+        """Sums with several products of what is computed in the loop; and their other terms."""
+        users = readers(self.values)
+        found, inner = [], set()
+        for total in reversed(self.values):
+            if total.op != "add" or total in inner:
+                continue
+            terms, sums = [], [total]
+            while sums:
+                for x in sums.pop().args:
+                    alone = isinstance(x, Value) and len(users[x]) == 1 and x not in self.outputs
+                    if alone and x.op == "add" and _same_shape(x, total):
+                        sums.append(x)
+                        inner.add(x)
+                    else:
+                        terms.append((x, alone))
+            products = [x for x, alone in terms if alone and self._in_the_loop(x, total)]
+            if len(products) > 1:
+                found.append((total, products, [x for x, _ in terms if x not in products]))
+        return found
+
+    def _in_the_loop(self, x: Value, total: Value) -> bool:
+        """Whether a term is a product whose left operand the loop computes."""
+        if x.op != "matmul" or x.dtype != total.dtype:
+            return False
+        a, b = x.args
+        return a.has_rows and a in self.carried and b not in self.per_step
+
+    def sum_of_products(self, total: Value, products: list[Value], rest: list[Any]) -> None:
+        """Make them one product; what else is in the sum is added to it."""
+        products = sorted(products, key=lambda v: self._order(v.args[1]))
+        left = self._columns([v.args[0] for v in products])
+        right = self._rows([v.args[1] for v in products])
+        last = _made("matmul", (left, right), total.shape, like=products[0])
+        for x in reversed(rest):
+            last = _made("add", (x, last), total.shape, like=total)
+        total.op, total.args, total.settings = last.op, last.args, last.settings
+
+    def sums_over_rows(self) -> None:
+        """Sums of what lies side by side with others now, as biases' gradients, are one sum."""
+        sums: dict[Value, Value] = {}
+        for v in self.values:
+            if v.op != "sum" or v.settings["axes"] != (0,) or v.args[0] not in self._within:
+                continue
+            joined, start = self._within[v.args[0]]
+            if joined not in sums:
+                shape = (v.shape[0], joined.shape[1])
+                sums[joined] = _made("sum", (joined,), shape, v, axes=(0,))
+            _become_part(v, sums[joined], start)
+
+    def _order(self, operand: Value) -> int:
+        """Where an operand comes among others: the same for a weight and its transpose."""
+        if operand.op == "transpose":
+            operand = operand.args[0]
+        return self._places[operand]
+
+    # --- matrices side by side, or on top of each other ----------------------------------------
+
+    def _columns(self, parts: list[Value]) -> Value:
+        if all(x.op == "transpose" for x in parts):  # as the backward step needs them
+            return self._transposed(self._concatenated([x.args[0] for x in parts], 0))
+        return self._concatenated(parts, 1)
+
+    def _rows(self, parts: list[Value]) -> Value:
+        if all(x.op == "transpose" for x in parts):
+            return self._transposed(self._concatenated([x.args[0] for x in parts], 1))
+        return self._concatenated(parts, 0)
+
+    def _concatenated(self, parts: list[Value], axis: int) -> Value:
+        key = (axis, *parts)
+        if key not in self._joined:
+            shape = list(parts[0].shape)
+            shape[axis] = sum((x.shape[axis] for x in parts[1:]), shape[axis])
+            joined = _made("concatenate", tuple(parts), shape, parts[0], axis=axis)
+            self._joined[key] = joined
+            start: Any = 0
+            for i, x in enumerate(parts if joined.has_rows else ()):
+                self._within[x] = joined, start
+                self._places[x] = i - len(parts)
+                start = start + x.shape[1]
+        return self._joined[key]
+
+    def _transposed(self, x: Value) -> Value:
+        key = ("transpose", x)
+        if key not in self._joined:
+            self._joined[key] = _made("transpose", (x,), x.shape[::-1], x, axes=(1, 0))
+        return self._joined[key]
+
+
+def _made(
+    op: str, args: tuple[Any, ...], shape: Sequence[int], like: Value, **settings: Any
+) -> Value:
+    """A value of the dtype, and from the line, of another one."""
+    value = Value(like.backend, op, args, settings, shape, like.dtype)
+    value.line = like.line
+    return value
+
+
+def _become_part(value: Value, whole: Value, start: int) -> None:
+    """Make a value some columns of another one."""
+    value.op, value.args = "part", (whole,)
+    value.settings = {"axis": 1, "start": start, "size": value.shape[1]}
+
+
+def _same_shape(x: Value, y: Value) -> bool:
+    return x.dtype == y.dtype and [*map(repr, x.shape)] == [*map(repr, y.shape)]

@@ -1,0 +1,125 @@
+"""A traced step as a program of values, and its listing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from .ir import Value
+from .scalars import evaluator
+from .sizes import Dim, Polynomial, form_of, form_text, substituted
+
+
+@dataclass(repr=False)
+class Program:
+    """One time step of a cell, forwards and backwards, as values.
+
+    `params`, `xs`, `state` are its inputs; `ys`, `new_state` its outputs; `g_ys`, `g_state` the
+    cotangents of the outputs; `grads` maps each input that has a gradient to its value. A
+    gradient of a parameter is that of this step alone; the sum over the steps is the scan's.
+    """
+
+    params: list[Value]
+    xs: list[Value]
+    state: list[Value]
+    ys: list[Value]
+    new_state: list[Value]
+    g_ys: list[Value]
+    g_state: list[Value]
+    grads: dict[Value, Value]
+    sources: list[set[Value]]  # of each part of ys and new_state: to what gradients flow from it
+    ys_like: Any  # what the cell returned as its output
+    names: dict[str, Polynomial]  # what the equations between sizes say of their names
+    sizes: dict[str, int]  # those that were traced, by name; N stands for any number
+    # Inputs, too: numbers that may be others at the next call; what stood for each of those in the
+    # parameters, a `Number` or itself; and which of them had to be constants.
+    numbers: list[Value] = field(default_factory=list)
+    symbols: list[Any] = field(default_factory=list)
+    pinned: frozenset[int] = frozenset()
+
+    def scalars(self, numbers: Sequence[float]) -> list[Any]:
+        """The values of its `numbers`, as NumPy's, from the numbers in the parameters."""
+        return self.as_scalars(self._computed(numbers)) if self.numbers else []
+
+    def as_scalars(self, numbers: Sequence[float]) -> list[Any]:
+        """The values of its `numbers` in their dtypes."""
+        return [v.dtype.type(x) for v, x in zip(self.numbers, numbers, strict=True)]
+
+    @cached_property
+    def _computed(self) -> Callable[..., list[Any]]:
+        return evaluator([value.settings["number"] for value in self.numbers])
+
+    def size_text(self, size: int) -> str:
+        """A size in the names that say most: H rather than the width of some weight by 4."""
+        return form_text(self.form(size))
+
+    def form(self, size: int) -> Polynomial:
+        """A size as a polynomial in the base names."""
+        return substituted(form_of(size), self.names)
+
+    def differentiable(self, wanted: Iterable[Value]) -> list[bool]:
+        """Which outputs of a scan, ys and final states, have a gradient if these inputs do."""
+        found = set(wanted)
+        while True:
+            flags = [bool(sources & found) for sources in self.sources]
+            carried = flags[len(self.ys) :]
+            more = {x for x, flag in zip(self.state, carried, strict=True) if flag}
+            if more <= found:
+                return flags
+            found |= more
+
+    def order(self, *roots: Value) -> list[Value]:
+        """All values that the roots need, each after what it is made from."""
+        return ordered(roots)
+
+    def __repr__(self) -> str:
+        return str(self)  # what a prompt shows
+
+    def __str__(self) -> str:
+        forward = self.order(*self.ys, *self.new_state)
+        backward = [v for v in self.order(*self.grads.values()) if v not in set(forward)]
+        numbers: dict[Value, str] = {}
+        lines = []
+        for title, values in (("forward", forward), ("backward", backward)):
+            lines.append(f"{title}:")
+            for value in values:
+                if value.op == "input":
+                    numbers[value] = value.name
+                    continue
+                numbers[value] = f"v{len(numbers)}"
+                lines.append("  " + self._line(value, numbers))
+            if title == "forward":
+                outputs = {"y": self.ys, "state": self.new_state}
+            else:
+                outputs = {f"d {x.name}": [g] for x, g in self.grads.items()}
+            for name, found in outputs.items():
+                lines.append(f"  -> {name}: {', '.join(numbers[value] for value in found)}")
+        return "\n".join(lines)
+
+    def _line(self, value: Value, numbers: dict[Value, str]) -> str:
+        args = [numbers.get(a, "?") if isinstance(a, Value) else repr(a) for a in value.args]
+        for key, setting in value.settings.items():
+            if key != "shape":
+                text = self.size_text(setting) if isinstance(setting, Dim) else repr(setting)
+                args.append(f"{key}={text}")
+        shape = ", ".join(self.size_text(n) for n in value.shape)
+        text = f"{numbers[value]:4} = {value.op}({', '.join(args)})"
+        return f"{text:52} ({shape}){'   ' + value.line if value.line else ''}"
+
+
+def ordered(roots: Iterable[Value]) -> list[Value]:
+    """All values that the roots need, each after what it is made from."""
+    seen: set[Value] = set()
+    out: list[Value] = []
+    stack: list[tuple[Value, bool]] = [(root, False) for root in reversed([*roots])]
+    while stack:
+        value, ready = stack.pop()
+        if ready:
+            out.append(value)
+        elif value not in seen:
+            seen.add(value)
+            stack.append((value, True))
+            stack.extend((x, False) for x in reversed(value.inputs))
+    return out

@@ -1,0 +1,88 @@
+"""Plans: a cell traced, scheduled and compiled, ready to run forwards and backwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from ..errors import Untraceable
+from .accumulate import regroup
+from .host_code import BackwardText, ForwardText
+from .merge_products import join_siblings
+from .purity import Read
+from .schedule import schedule
+from .trace import trace
+
+
+class Plan:
+    """A cell traced and scheduled for given shapes and dtypes, with its kernels.
+
+    `xs` is one step's input. `wanted` says which tensors of params, xs and state, in order, need
+    a gradient. Raises `Untraceable`.
+    """
+
+    reads: Any = None  # what the cell read from outside, as something to compare
+
+    def __init__(
+        self,
+        cell: Callable[..., Any],
+        params: Any,
+        xs: Any,
+        state: Any,
+        backend: Any,
+        wanted: Sequence[bool],
+        outside: Read | None = None,
+        pinned: Collection[int] | None = None,
+    ) -> None:
+        self.program = program = trace(cell, params, xs, state, outside, pinned)
+        self.inputs = [*program.params, *program.xs, *program.state]
+        dtypes = sorted({v.dtype.name for v in self.inputs if v.dtype.kind == "f"})
+        if len(dtypes) != 1:
+            raise Untraceable(f"its tensors are of {' and '.join(dtypes) or 'no float dtype'}")
+        if not all(v.dtype.isnative for v in self.inputs):
+            raise Untraceable("its numbers are in another machine's byte order")
+        asked = [value for value, want in zip(self.inputs, wanted, strict=True) if want]
+        join_siblings(program, asked)
+        if getattr(backend, "product_starts", False):  # its products take a third argument
+            regroup(program)
+        self.xp, self._laid = backend, schedule(program, asked)
+        self.differentiable = program.differentiable(asked)
+        outputs = zip((*program.ys, *program.new_state), self.differentiable, strict=True)
+        # The dtype of the outputs that have a gradient; None if there are none.
+        self.dtype = next((v.dtype for v, flag in outputs if flag), None)
+        self._kernel = backend.compile_loop(self._laid.loop, dtypes[0])
+        self._forward: dict[bool, Callable[..., Any]] = {}
+        self._backward: dict[tuple[bool, ...], Callable[..., Any]] = {}
+        if self._laid.back is not None:
+            self._back_kernel = backend.compile_loop(self._laid.back.loop, dtypes[0])
+            self._text = self._forward_text(keep=True)
+            self._saved = list(self._backward_text(wanted).saved)
+            self._forward[True] = self._text.made(self._saved)
+
+    def forward(self, keep: bool) -> Callable[..., Any]:
+        """What runs it: (T, N, reverse, *inputs, *numbers) gives (ys, last, saved).
+
+        See `ForwardText`. Without `keep` it saves nothing for a backward pass.
+        """
+        if keep not in self._forward:
+            self._forward[keep] = self._forward_text(keep).made([])
+        return self._forward[keep]
+
+    def backward(self, wanted: tuple[bool, ...]) -> Callable[..., Any]:
+        """What gives the gradients of the inputs that are `wanted`; see `BackwardText`.
+
+        It is called with (T, N, not reverse, saved, numbers, *g).
+        """
+        if wanted not in self._backward:
+            self._backward[wanted] = self._backward_text(wanted).made(self._saved)
+        return self._backward[wanted]
+
+    def _forward_text(self, keep: bool) -> ForwardText:
+        return ForwardText(self.program, self._laid, self._kernel, self.xp, keep)
+
+    def _backward_text(self, wanted: Sequence[bool]) -> BackwardText:
+        assert self._laid.back is not None
+        asked = [value for value, want in zip(self.inputs, wanted, strict=True) if want]
+        return BackwardText(
+            self.program, self._laid.back, self._back_kernel, self.xp, self._text, asked
+        )

@@ -1,0 +1,1 @@
+"""The core: tensors, ops, the graph and the sweep over it."""

@@ -1,0 +1,410 @@
+"""The in-place guard: editing an array that a graph has saved is an error, not a wrong gradient.
+
+Arrays leave minigrad's hands only through `tensor.data`, DLPack and the like, and come into them by
+assignment to `tensor.data`. As long as the user can write to one, it is *exposed*: an op that saves
+it notes its contents, and a backward pass that reads it compares. What a graph had saved before is
+noted when the array becomes exposed. Code that hands out nothing pays nothing, and `p.data -= ...`
+between two steps next to nothing: the array is exposed during this line, and no graph has it then.
+
+A device computes and compares checksums in place of contents, and nothing waits for them: an edit
+is reported when numbers come to the host, see `late.py`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+import zlib
+from collections.abc import Callable, Iterable, Sized
+from typing import Any
+
+import numpy as np
+
+from . import deferred, lending
+from .graph import Node, Occasion, on_call, on_read, tick
+
+MOST_KEPT = 16  # contents of one array, from the last times when it became exposed
+MOST_LOANS = 64  # arrays that were lent since the last op call, before it is seen which are over
+
+
+class _Memory:
+    """What is known of an array that owns its memory and is, or was, exposed.
+
+    Attributes
+    ----------
+    doors : the ways in which the user can write to it, by number.
+    before : what its contents were when it became exposed, with the tick of that moment. A node
+        that is older and noted nothing saved these, as nothing was written in between.
+    latest : its contents when an op last saved it, while it is exposed.
+    owner : the array, weakly, if this is to be forgotten with it and not with the last door.
+    """
+
+    __slots__ = ("before", "doors", "key", "latest", "owner")
+
+    def __init__(self, key: int) -> None:
+        self.key = key
+        self.doors: dict[int, Any] = {}
+        self.before: list[tuple[int, Any]] = []
+        self.latest: Any = None
+        self.owner: weakref.ref[Any] | None = None
+
+    def open(self, number: int, door: Any) -> None:
+        """Another way to write to it."""
+        self.doors[number] = door
+        _memories[self.key] = self
+        _exposed.add(self.key)
+        _calls.listen()
+
+    def forget_with(self, owner: Any) -> None:
+        """Know of it for as long as its owner lives."""
+        if self.owner is None:
+            key = self.key
+
+            def forget(_: Any) -> None:
+                _memories.pop(key, None)
+                _exposed.discard(key)
+                _noted.discard(key)
+
+            self.owner = weakref.ref(owner, forget)
+
+    def note_before(self, owner: Any, backend: Any) -> None:
+        """It is about to become exposed, and a graph may have saved it."""
+        then = self.before[-1][1] if self.before else None
+        if _is_known(then, owner, backend):
+            self.before[-1] = tick(), then
+            return
+        self.before.append((tick(), _contents(owner, backend)))
+        self.forget_with(owner)
+        _memories[self.key] = self
+        _noted.add(self.key)
+        _reads.listen()
+        if len(self.before) <= MOST_KEPT:
+            return
+        pairs = itertools.pairwise(self.before)  # of a device it hasn't been asked yet
+        changed = [one for one, after in pairs if not _equal(one[1], after[1], backend)]
+        self.before = [*changed, self.before[-1]]
+        if len(self.before) > MOST_KEPT:  # what older nodes saved has been written to ever since
+            _, (when, _), *rest = self.before
+            self.before = [(when, None), *rest]
+
+    def drop_before(self) -> None:
+        """No graph has it."""
+        self.before.clear()
+        _noted.discard(self.key)
+
+    def shut(self, number: int) -> None:
+        """A way to write to it is gone."""
+        self.doors.pop(number, None)
+        if self.doors or _memories.get(self.key) is not self:
+            return
+        self.latest = None
+        _exposed.discard(self.key)
+        if not self.before:
+            del _memories[self.key]
+
+    def is_exposed(self) -> bool:
+        """Whether the user can write to it still."""
+        for number, door in tuple(self.doors.items()):
+            if isinstance(door, _Borrowed) and not door.is_held():
+                self.shut(number)
+        return bool(self.doors)
+
+    def now(self, owner: Any, backend: Any) -> Any:
+        """Its contents; those of last time if they are the same, so that there is one copy."""
+        if not _is_known(self.latest, owner, backend):
+            self.latest = _contents(owner, backend)
+        return self.latest
+
+
+class _Lent(weakref.ref):
+    """The door of an array that was lent: open for as long as a view of it lives.
+
+    It refers to the link behind these views, see `lending.py`.
+    """
+
+    __slots__ = ("memory",)
+
+    memory: _Memory
+
+    def shut(self) -> None:
+        """Called when the link has gone."""
+        self.memory.shut(id(self))
+
+
+class _Borrowed:
+    """The door of an array that the user assigned: open for as long as the user has it."""
+
+    def __init__(self, link: Any, backend: Any) -> None:
+        self.link = weakref.ref(link)
+        self.held = getattr(backend, "held", lending.held)
+
+    def is_held(self) -> bool:
+        """Whether the user has it."""
+        link = self.link()
+        return link is not None and self.held(link)
+
+
+_FOREVER = "a door that nothing shuts"
+
+_memories: dict[int, _Memory] = {}  # by id of the owner
+_exposed: set[int] = set()  # the keys of those that have doors
+_noted: set[int] = set()  # the keys of those of which it is noted what they were before
+# By node, then by id of the owner: what it was when the node saved it, of those exposed then.
+_stamps: weakref.WeakKeyDictionary[Node, dict[int, Any]] = weakref.WeakKeyDictionary()
+
+
+# --- in and out ----------------------------------------------------------------------------
+
+
+class _Loan:
+    """An array that was lent or borrowed: weakly, what was made of it, and the link behind that."""
+
+    __slots__ = ("array", "backend", "borrowed", "link", "view")
+
+    def __init__(self, array: Any, view: Any, link: Any, backend: Any, borrowed: bool) -> None:
+        ref = weakref.ref
+        self.array, self.view, self.link = ref(array), ref(view), ref(link)
+        self.backend, self.borrowed = backend, borrowed
+
+    def settle(self) -> None:
+        """Open a door if it isn't over."""
+        link, ours = self.link(), self.view() if self.borrowed else self.array()
+        if link is None or ours is None:
+            return
+        owner, memory = _memory(ours)
+        if not self.borrowed:
+            door = _Lent(link, _Lent.shut)
+            door.memory = memory
+            memory.open(id(door), door)
+        elif (held := _Borrowed(link, self.backend)).is_held():
+            memory.forget_with(owner)
+            memory.open(id(held), held)
+
+
+# Those since the last op call. Most are over by then, and nothing can be saved before.
+_loans: list[_Loan] = []
+
+
+def lend(tensor: Any) -> Any:
+    """The tensor's array for the user to read and write, and what is needed to notice that."""
+    alone = lending.is_alone(tensor)  # before this function refers to the array
+    array, backend = tensor._data, tensor.backend
+    make = _lender(array, backend)
+    if make is None:
+        expose(array, backend, alone)
+        return array
+    if not alone:
+        _settle()
+        owner, memory = _memory(array)
+        if not memory.doors:
+            memory.note_before(owner, backend)
+    elif _noted:
+        _memory(array)[1].drop_before()
+    view, link = make(array)
+    _note_loan(_Loan(array, view, link, backend, False))
+    return view
+
+
+def borrow(array: Any, backend: Any) -> Any:
+    """What a tensor holds if the user assigns this array: another one over the same memory."""
+    for loan in reversed(_loans):  # what was lent comes back, as in x.data += 1
+        if loan.view() is array and not loan.borrowed:
+            ours = loan.array()
+            if ours is not None and _layout(ours) == _layout(array):
+                return ours
+    make = _lender(array, backend)
+    if make is None:
+        expose(array, backend)
+        return array
+    view, link = make(array)
+    _note_loan(_Loan(array, view, link, backend, True))  # it is seen later who keeps it
+    return view
+
+
+def expose(array: Any, backend: Any, alone: bool = False) -> None:
+    """From now on this array may be written to for as long as it lives."""
+    owner, memory = _memory(array)
+    if not memory.doors and not alone:
+        memory.note_before(owner, backend)
+    memory.forget_with(owner)
+    memory.open(0, _FOREVER)
+
+
+def _note_loan(loan: _Loan) -> None:
+    _loans.append(loan)
+    _calls.listen()
+    if len(_loans) >= MOST_LOANS:
+        _settle()
+
+
+def _settle() -> None:
+    """See which loans are over."""
+    for loan in tuple(_loans):
+        if loan.link() is not None:
+            loan.settle()
+        try:  # after it is settled: another thread may ask meanwhile
+            _loans.remove(loan)
+        except ValueError:
+            continue  # and has been faster
+
+
+def _lender(array: Any, backend: Any) -> Any:
+    return lending.lend if isinstance(array, np.ndarray) else getattr(backend, "lend", None)
+
+
+def _memory(array: Any) -> tuple[Any, _Memory]:
+    owner = _owner(array)
+    return owner, _memories.get(id(owner)) or _Memory(id(owner))
+
+
+def _owner(array: Any) -> Any:
+    """The array whose memory this is a view of."""
+    kind, base = type(array), getattr(array, "base", None)
+    while base is not None:
+        if isinstance(base, kind):
+            array = base
+        base = getattr(base, "base", None)
+    return array
+
+
+def _layout(array: Any) -> Any:
+    return array.shape, array.strides, array.dtype
+
+
+# --- contents ------------------------------------------------------------------------------
+
+
+def _contents(owner: Any, backend: Any) -> Any:
+    """A copy of the bytes, or a checksum of them that stays on the device."""
+    on_device = getattr(backend, "fingerprint", None)
+    return _bytes(owner, backend).copy() if on_device is None else on_device(owner)
+
+
+def fingerprint(array: Any, backend: Any) -> Any:
+    """A checksum: an int, or a number that stays on the device if the backend can compute it."""
+    on_device = getattr(backend, "fingerprint", None)
+    return zlib.crc32(_bytes(array, backend).data) if on_device is None else on_device(array)
+
+
+def _differs(owner: Any, then: Any, backend: Any) -> Any:
+    """Whether the contents are others than then: a bool, or a truth value on the device."""
+    on_device = getattr(backend, "fingerprint", None)
+    if on_device is None:
+        return not np.array_equal(_bytes(owner, backend), then)
+    return on_device(owner) != then
+
+
+def _is_known(then: Any, owner: Any, backend: Any) -> bool:
+    """Whether the contents are known to be those of then; a device is not asked."""
+    on_device = getattr(backend, "fingerprint", None) is not None
+    return then is not None and not on_device and not _differs(owner, then, backend)
+
+
+def _equal(a: Any, b: Any, backend: Any) -> bool:
+    """Whether two contents are the same; a device is waited for."""
+    if a is None or b is None:
+        return False
+    if getattr(backend, "fingerprint", None) is None:
+        return np.array_equal(a, b)
+    return bool(backend.to_host(a == b))
+
+
+def _bytes(owner: Any, backend: Any) -> np.ndarray:
+    """The bytes of an array in some order that is always the same, as words if possible."""
+    host = owner if isinstance(owner, np.ndarray) else backend.to_host(owner)
+    flat = (host.T if host.flags.f_contiguous else host).ravel()
+    return flat.view(np.uint64 if flat.nbytes % 8 == 0 else np.uint8)
+
+
+# --- what graphs save ------------------------------------------------------------------------
+
+
+def _note_saved(
+    op: Any, node: Node | None, inputs: Any, output: Any, backend: Any, settings: Any
+) -> None:
+    """An op call saved arrays: note the contents of the exposed ones among them."""
+    if _loans:
+        _settle()
+    if not _exposed:
+        _calls.rest()
+    if node is None or not node.saved:
+        return
+    if not any(id(_owner(array)) in _exposed for array in node.saved):
+        return
+    stamps = {
+        id(owner): memory.now(owner, backend)
+        for _, owner in _owners(node.saved)
+        if (memory := _memories.get(id(owner))) is not None and memory.is_exposed()
+    }
+    if stamps:
+        _stamps[node] = stamps
+        _reads.listen()
+
+
+def _owners(saved: Iterable[Any]) -> Iterable[tuple[int, Any]]:
+    """The owners of saved arrays, each once, with the position of the first array of it.
+
+    A scan saves several views of the same memory, and each look is a pass over all of it.
+    """
+    found: dict[int, tuple[int, Any]] = {}
+    for i, array in enumerate(saved):
+        owner = _owner(array)
+        found.setdefault(id(owner), (i, owner))
+    return found.values()
+
+
+def _verify(node: Node) -> None:
+    """Raise if an array that `node` saved has other contents now."""
+    stamps = _stamps.get(node, {})
+    if not _noted and not stamps:
+        if not _stamps:
+            _reads.rest()
+        return
+    saved = node.saved or ()
+    for i, owner in _owners(saved):
+        if id(owner) in stamps:
+            then = stamps[id(owner)]
+        elif (memory := _memories.get(id(owner))) is not None:
+            notes = [note for note in memory.before if note[0] > node.birth]
+            if not notes:
+                continue
+            then = notes[0][1]
+        else:
+            continue
+        # Of a scan, views of an input stand among what its kernel kept, too.
+        places = [j for j, array in enumerate(saved) if j == i or _owner(array) is owner]
+        named = ((name, j) for j in places if (name := node.op.saved_name(node, j)))
+        what, place = next(named, (f"input number {i}", i))
+        text = (
+            f"an array was edited in place after {node.op.name} saved it for the backward "
+            f"pass: its {what}, shape {saved[place].shape}. The gradient would be wrong. Make the "
+            "edit before the forward pass or after backward(), or edit a copy "
+            "(x.numpy(), or x.data.copy())."
+        )
+        differs = then is None or _differs(owner, then, node.backend)
+        deferred.note(differs, node.backend, RuntimeError(text))  # in no variable: see `late.note`
+
+
+class _Ear:
+    """Listens to an occasion, unless there is nothing to listen for."""
+
+    def __init__(self, occasion: Occasion, hear: Callable[..., None], *reasons: Sized) -> None:
+        self.occasion, self.hear, self.reasons = occasion, hear, reasons
+        self.listens = False
+
+    def listen(self) -> None:
+        """There is something; this is called often."""
+        if not self.listens:
+            self.listens = True
+            self.occasion.add(self.hear)
+
+    def rest(self) -> None:
+        """There seems to be nothing any more."""
+        self.listens = False
+        self.occasion.discard(self.hear)
+        if any(map(len, self.reasons)):  # another thread may have had one meanwhile
+            self.listen()
+
+
+_calls = _Ear(on_call, _note_saved, _exposed, _loans)
+_reads = _Ear(on_read, _verify, _noted, _stamps)

@@ -1,0 +1,380 @@
+"""Ops: declared once, forward and derivatives, and specialised into plain Python text.
+
+    @op
+    def multiply(xp, a, b):
+        return xp.multiply(a, b)
+
+    multiply.vjp(a=lambda g, b: g * b, b=lambda g, a: g * a)
+
+The forward takes a backend's namespace, then raw arrays by position, then settings by keyword.
+There is one derivative per array input, written in operators and ops only, so that the same text
+runs on raw arrays (fast) and on tensors (any order). The *names* of a derivative's parameters say
+what it needs, and only that is saved:
+
+    g         the cotangent of the output (a list of them for an op of several outputs)
+    y         the output
+    x, a, ... an input, by its name
+    axis, ... a setting, by its name
+    like      shape and dtype of the input that the gradient is for
+    shapes    for an op of any number of inputs: their shapes
+
+An input that no gradient flows to has None in place of a derivative. An op of which nothing is
+declared can't be called with inputs that require a gradient.
+
+What a forward computes on the way may be kept for the derivative, if another op of the same inputs
+gives the same: `@op(keeps=("logs", log_softmax_along, {"axis": -1}))`. The forward then returns it
+after the output, and derivatives ask for it by its name. That op's derivative may read its output
+only.
+
+A last setting called `shape` may be given as separate sizes, too: `x.reshape(2, 3)`.
+
+At its first call an op writes two functions for its own arity and saved slots, the call and the
+backward step, as a dataclass writes its `__init__`. They are short and worth reading:
+`print(mg.multiply.source)`.
+"""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..errors import DeclarationError
+from . import op_calls
+from .explain import explain
+from .graph import Node, Output, grad_enabled, on_call, raw_backend, tick
+from .op_text import REQUIRED, parameters, write
+from .registry import get_backend
+from .tensor import Tensor, as_view, same_backend
+from .to_numpy import check_gradient
+
+OPS: dict[str, Op] = {}
+"""Every op by its name."""
+
+# What derivatives and the written text call things; no input or setting may have such a name.
+_TAKEN = {"g", "y", "like", "shapes", "op", "node", "backend", "data", "edge", "edges", "error"}
+_TAKEN |= {"forward", "grads", "keeping", "more", "number", "out", "part", "parts", "saved", "work"}
+
+NUMBERS = frozenset({int, float, bool})  # stay Python numbers: they never change an array's dtype
+
+
+class Op:
+    """One operation on tensors; calling it runs it. Made by the decorator `op`.
+
+    >>> mg.tanh
+    <op tanh>
+    >>> print(mg.negative.source)
+    def negative(x):
+    ...
+    """
+
+    call: Callable[..., Any]
+    """The written function: tensors in, tensors out."""
+
+    backward: Callable[[Node, Any, Any, Any], None]
+    """The written backward step: from the cotangent of the output to those of the inputs."""
+
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        many: bool,
+        view: bool = False,
+        keeps: tuple[str, Op, dict[str, Any]] | None = None,
+    ) -> None:
+        code = forward.__code__
+        self.keeps = keeps
+        self.name = self.__name__ = forward.__name__
+        self.__module__ = forward.__module__
+        self.keeping = self.forward = forward
+        if keeps is not None:
+            self.forward = lambda *args, **settings: forward(*args, **settings)[0]
+        self.many = many  # whether it has several outputs
+        self.view = view  # whether its output may be a view of its input, as in PyTorch
+        self.variadic = bool(code.co_flags & 0x04)
+        names = code.co_varnames
+        count = code.co_argcount
+        if self.variadic:
+            self.inputs: tuple[str, ...] = (names[count + code.co_kwonlyargcount],)
+        else:
+            self.inputs = names[1:count]
+        settings = names[count : count + code.co_kwonlyargcount]
+        defaults = forward.__kwdefaults__ or {}
+        self.settings = {name: defaults.get(name, REQUIRED) for name in settings}
+        self.trusted = (forward.__module__ or "").startswith("minigrad.")  # its tests prove it
+        if count < 1 or not self.inputs or code.co_flags & 0x08:
+            raise DeclarationError(
+                f"op {self.name}: the forward must take a namespace, at least one array, and "
+                f"settings by name, as in def {self.name}(xp, x, *, axis=None)"
+            )
+        if not self.name.isidentifier():
+            raise DeclarationError(f"op {self.name}: an op needs a name; declare it with def")
+        if self.name in _SCOPE:
+            raise DeclarationError(
+                f"op {self.name}: the text of ops uses this name; choose another one"
+            )
+        if keeps is not None:
+            self._check_keeps(*keeps)
+        for name in (_TAKEN | _SCOPE.keys()).intersection((*self.inputs, *settings, *self._kept)):
+            raise DeclarationError(
+                f"op {self.name}: an input or setting can't be called {name!r}, which has a "
+                "meaning of its own in derivatives; choose another name"
+            )
+        self._aliases: list[tuple[type, str]] = []
+        self.declared = False  # whether it has been said what its derivatives are
+        self.declare({})
+
+    def __call__(self, *args: Any, **settings: Any) -> Any:
+        """Run the op; each op's class gets the written function in this place."""
+        return self.call(*args, **settings)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+    def __reduce__(self) -> str:
+        return self.name  # copied and pickled by reference, as functions are
+
+    # --- declaration -----------------------------------------------------------------------
+
+    def vjp(self, **derivatives: Callable[..., Any] | None) -> Op:
+        """Declare one derivative per array input; None says that no gradient flows to it."""
+        if self.variadic or self.shared is not None:
+            raise DeclarationError(
+                f"op {self.name}: its derivatives come from one function, declared by vjp_all"
+                + (", as it takes any number of arrays" if self.variadic else "")
+            )
+        for name in derivatives:
+            if name not in self.inputs:
+                raise DeclarationError(
+                    f"op {self.name}: a derivative is declared for {name!r}, but its array "
+                    f"inputs are {', '.join(self.inputs)}"
+                )
+        missing = [name for name in self.inputs if name not in derivatives]
+        if missing:
+            raise DeclarationError(
+                f"op {self.name}: no derivative is declared for {', '.join(missing)}; "
+                f"declare {missing[0]}=None if no gradient flows there"
+            )
+        for fn in derivatives.values():
+            if fn is not None:
+                self._check(fn, {"y", "like", *self.inputs, *self._kept})
+        self.declared = True
+        return self.declare(dict(derivatives))
+
+    def vjp_all(self, derivative: Callable[..., Sequence[Any]] | None) -> Op:
+        """Declare one function that returns the gradients of all inputs, where they share work.
+
+        None says that no gradient flows to any of them.
+        """
+        if self.derivatives:
+            raise DeclarationError(f"op {self.name}: vjp has declared its derivatives already")
+        self.declared = True
+        if derivative is None:
+            return self.declare({})
+        self._check(derivative, {"shapes" if self.variadic else "y", *self.inputs})
+        if self.variadic and {"shapes", *self.inputs} <= {*parameters(derivative)}:
+            raise DeclarationError(
+                f"op {self.name}: a derivative asks for the arrays or for their shapes, not both"
+            )
+        return self.declare({}, derivative)
+
+    def declare(
+        self,
+        derivatives: dict[str, Callable[..., Any] | None],
+        shared: Callable[..., Any] | None = None,
+    ) -> Op:
+        """Take on derivatives that have been checked."""
+        self.derivatives, self.shared = derivatives, shared
+        readers = [fn for fn in (*derivatives.values(), shared) if fn is not None]
+        slots = (name for fn in readers for name in parameters(fn))
+        arrays = ("y", "shapes", *self.inputs, *self._kept)
+        self.saved_names = tuple(dict.fromkeys(name for name in slots if name in arrays))
+        # Graphs from before have saved other arrays: this tells them apart.
+        self.since = tick() if hasattr(self, "backward") else 0
+
+        def call(*args: Any, **settings: Any) -> Any:
+            """Specialise at the first call, so that importing minigrad stays quick."""
+            self._specialise()
+            return self.call(*args, **settings)
+
+        self._install(call)
+        return self
+
+    def attach(self, cls: type, name: str) -> None:
+        """Make the op a method (or an operator) of `cls`."""
+        self._aliases.append((cls, name))
+        setattr(cls, name, self.call)
+
+    def _check(self, fn: Any, offered: set[str]) -> None:
+        """Raise unless `fn` is a function whose parameters are all among what it can have."""
+        known = {"g", *offered, *self.settings} - ({"y"} if self.many else set())
+        code = getattr(fn, "__code__", None)
+        if code is None or code.co_flags & 0x0C or code.co_kwonlyargcount:
+            raise DeclarationError(
+                f"op {self.name}: a derivative must be a function of named parameters, as in "
+                f"lambda g, {self.inputs[0]}: ...; got {fn!r}"
+            )
+        for name in parameters(fn):
+            if name not in known:
+                raise DeclarationError(
+                    f"op {self.name}: a derivative asks for {name!r}; it can have "
+                    f"{', '.join(sorted(known))}"
+                )
+
+    def _check_keeps(self, name: str, op: Op, settings: dict[str, Any]) -> None:
+        """Raise unless it can be kept, and `op` can stand for where it came from."""
+        if self.many or self.variadic or len(op.inputs) != len(self.inputs):
+            raise DeclarationError(
+                f"op {self.name}: {name} can be kept by an op of one output and so many inputs as "
+                f"{op.name} has, {len(op.inputs)}"
+            )
+        if set(op.saved_names) - {"y"} or not op.declared or settings.keys() - op.settings.keys():
+            raise DeclarationError(
+                f"op {self.name}: {name} can't be what {op.name} gives, whose derivatives read "
+                f"{', '.join(op.saved_names) or 'nothing'} and whose settings are "
+                f"{', '.join(op.settings) or 'none'}; they may read y only"
+            )
+
+    def saved_sources(self, node: Node) -> list[Node | None]:
+        """Per saved slot the node that its array came from: what lifts it into a tensor."""
+        if node.birth < self.since:
+            op_calls.outdated(self)
+        if self.variadic:
+            return list(node.edges) if node.saved else []
+        return [
+            node
+            if name == "y"
+            else self._source(node, i)
+            if name in self._kept
+            else node.edges[self.inputs.index(name)]
+            for i, name in enumerate(self.saved_names)
+        ]
+
+    @property
+    def _kept(self) -> tuple[str, ...]:
+        """The name of what it keeps, if it does."""
+        return () if self.keeps is None else self.keeps[:1]
+
+    def _source(self, node: Node, slot: int) -> Node:
+        """The node of the op that would have given what was kept."""
+        assert self.keeps is not None and node.saved is not None
+        _, op, settings = self.keeps
+        if not hasattr(op, "backward"):
+            op._specialise()
+        made, array = Node(), node.saved[slot]
+        made.op, made.birth, made.edges, made.saved = op, tick(), node.edges, (array,)
+        made.settings = tuple({**op.settings, **settings}.values())
+        made.shape, made.dtype, made.backend = array.shape, array.dtype, node.backend
+        made.hooks = None
+        return made
+
+    def saved_name(self, node: Node, i: int) -> str:
+        """What the user knows a saved array as: "output", "input x" or "input arrays[1]"."""
+        if self.variadic:
+            return f"input {self.inputs[0]}[{i}]"
+        name = self.saved_names[i]
+        return "output" if name == "y" or name in self._kept else f"input {name}"
+
+    # --- specialisation --------------------------------------------------------------------
+
+    def _install(self, call: Callable[..., Any]) -> None:
+        self.call = call
+        type(self).__call__ = staticmethod(call)  # type: ignore[method-assign]
+        for cls, name in self._aliases:
+            setattr(cls, name, call)
+
+    @property
+    def source(self) -> str:
+        """The text of the two functions that run this op."""
+        return write(self)
+
+    @property
+    def __signature__(self) -> Any:
+        import inspect
+
+        if self.call.__name__ != self.name:
+            self._specialise()
+        return inspect.signature(self.call)
+
+    def _specialise(self) -> None:
+        filename = f"<minigrad op {self.name}>"
+        source = self.source
+        linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+        scope = self._scope()
+        exec(compile(source, filename, "exec"), scope)
+        call = scope[self.name]
+        call.__doc__, call.__module__ = self.__doc__, self.__module__
+        self.backward = scope[f"{self.name}_backward"]
+        self._install(call)
+
+    def _scope(self) -> dict[str, Any]:
+        """What the names in the text mean."""
+        return {
+            "op": self,
+            "forward": self.forward,
+            "keeping": self.keeping,
+            "since": self.since,
+            "vjp_all": self.shared,
+            **{f"vjp_{name}": fn for name, fn in self.derivatives.items()},
+            **{f"{name}_default": value for name, value in self.settings.items()},
+            **_SCOPE,
+        }
+
+
+def op(
+    forward: Callable[..., Any] | None = None,
+    *,
+    many: bool = False,
+    view: bool = False,
+    keeps: tuple[str, Op, dict[str, Any]] | None = None,
+) -> Any:
+    """Declare an op from its forward; see the module's text.
+
+    `many` says that it returns several arrays, `view` that these are parts of its input's memory.
+
+    >>> import minigrad as mg
+    >>> @mg.op
+    ... def cube(xp, x):
+    ...     return x * x * x
+    >>> _ = cube.vjp(x=lambda g, x: 3 * g * x * x)
+    >>> x = mg.tensor(2.0, requires_grad=True)
+    >>> mg.grad(cube(x), x).item()
+    12.0
+    """
+
+    def declare(forward: Callable[..., Any]) -> Op:
+        kind = type("Op", (Op,), {"__doc__": forward.__doc__})
+        made = kind(forward, many, view, keeps)
+        OPS[made.name] = made
+        return made
+
+    return declare if forward is None else declare(forward)
+
+
+_SCOPE: dict[str, Any] = {
+    "NUMBERS": NUMBERS,
+    "Node": Node,
+    "Output": Output,
+    "Tensor": Tensor,
+    "check_gradient": check_gradient,
+    "explain": explain,
+    "grad_enabled": grad_enabled.get,
+    "checked_gradient": op_calls.checked_gradient,
+    "checked_gradients": op_calls.checked_gradients,
+    "checked_result": op_calls.checked_result,
+    "checked_results": op_calls.checked_results,
+    "as_tensor": op_calls.as_tensor,
+    "as_view": as_view,
+    "instead": "A setting is no input: declare it as one",
+    "mixed": lambda name, *args: same_backend(name, *(x for x in args if isinstance(x, Tensor))),
+    "new": object.__new__,
+    "no_derivative": op_calls.no_derivative,
+    "on_call": on_call,
+    "operand": op_calls.operand,
+    "operands": op_calls.operands,
+    "outdated": op_calls.outdated,
+    "raw_backend": raw_backend.get,
+    "tell": on_call.tell,
+    "tick": tick,
+}
+
+__all__ = ["OPS", "DeclarationError", "Op", "get_backend", "op"]

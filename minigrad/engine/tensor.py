@@ -1,0 +1,408 @@
+"""Tensor: an array, the backend that computes with it, and its place in the graph.
+
+Operators and methods are ops; `minigrad.ops` attaches them at import (see `methods.py` there),
+so that each op has one definition.
+"""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Callable
+from typing import Any, Self
+
+import numpy as np
+
+from ..errors import BackendError, Untraceable, refusals
+from . import deferred, inplace
+from .graph import HookHandle, Node, PlainOp, tick
+from .methods import Methods
+from .registry import get_backend
+
+
+class Tensor(Methods["Tensor"]):
+    """An array with a memory of how it was computed; made by `mg.tensor`, `mg.zeros` and so on.
+
+    Attributes
+    ----------
+    data : the backend's own array. Edit it freely as long as no graph needs it; a backward pass
+        that meets an edited array says so.
+    grad : Tensor or None, filled by `backward()`; of the shape and dtype of the tensor.
+    backend : the backend that computes with it.
+    requires_grad : whether gradients flow to it. Can be set on leaves of a float dtype; a leaf that
+        is frozen (False) when a backward pass reaches it gets no `.grad`.
+    shape, dtype, ndim, size : as NumPy has them.
+
+    Within `no_grad()`, `x += y` edits x in place if it was made by hand (a parameter, a buffer, a
+    gradient, or by `mg.zeros` and the like), so in a function write x = x + y for what it was
+    given. In all other cases `x += y` makes a new tensor; with gradients on it is an error for a
+    leaf that requires one. `x[index] = y` edits a leaf. No edit reaches arrays that a graph saved,
+    nor other tensors: `x.detach()` and `x[0]` keep their numbers. The other way round, a view of x
+    (`x[0]`, `x.T`, `x.reshape(...)`) can't be edited so while x lives: write `x[0, 1] = y` in place
+    of `x[0][1] = y`. In cells and fused functions `x += y` is a new tensor in all cases.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> y = (x * x).sum()
+    >>> y.backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+
+    __slots__ = ("__weakref__", "_data", "_leaf", "_node", "_shared", "backend", "grad")
+
+    _data: Any
+    _node: Node | None
+    _leaf: Leaf | None  # its node as a leaf, if it had one; unset for the results of ops
+    _shared: bool  # set for results of ops that may be views of another tensor's memory
+    backend: Any
+    grad: Tensor | None
+
+    __array_priority__ = 1000  # `array * tensor` is a tensor, for arrays of CuPy, too
+
+    def __init__(self, data: Any = None, backend: Any = None, node: Node | None = None) -> None:
+        """Wraps an array of `backend`; use `mg.tensor(...)` to make one from anything else."""
+        if data.__class__ is not getattr(backend, "array_type", None):
+            _check_array(data, backend)
+        self._data = data
+        self.backend = backend
+        self.grad = None
+        self._node = node
+
+    # --- what it is ------------------------------------------------------------------------
+
+    @property
+    def data(self) -> Any:
+        """The backend's own array, not a copy."""
+        return inplace.lend(self)
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        array = value._data if isinstance(value, Tensor) else value
+        if not isinstance(array, self.backend.array_type):
+            array = self.backend.asarray(array, dtype=self.dtype)
+        if array.shape != self.shape or array.dtype != self.dtype:
+            raise ValueError(
+                f"data of a tensor of shape {self.shape} and dtype {self.dtype} can't become an "
+                f"array of shape {array.shape} and dtype {array.dtype}; make a new tensor instead"
+            )
+        # A tensor's array is minigrad's already; any other is the user's, who may write to it.
+        self._data = array if isinstance(value, Tensor) else inplace.borrow(array, self.backend)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The size of each axis."""
+        return self._data.shape
+
+    @property
+    def dtype(self) -> Any:
+        """The type of its elements, as a NumPy dtype."""
+        return self._data.dtype
+
+    @property
+    def ndim(self) -> int:
+        """How many axes it has."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """How many elements it has."""
+        return math.prod(self._data.shape)
+
+    @property
+    def device(self) -> str:
+        """Where its array lives, as its backend says it."""
+        return self.backend.device
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to it."""
+        _refuse_in_a_trace()
+        return self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if not isinstance(value, (bool, np.bool_)):
+            raise TypeError(
+                f"requires_grad is True or False; got {type(value).__name__} {value!r:.40}. A "
+                "dtype is given by its name: dtype='float64'"
+            )
+        if value == self.requires_grad:
+            return
+        if not self.is_leaf:
+            raise RuntimeError(
+                "requires_grad can't be switched off on the result of an op; "
+                "use x.detach() for a tensor without history"
+            )
+        if value and self.dtype.kind != "f":
+            raise TypeError(
+                f"only float tensors can require a gradient; this one is {self.dtype}. "
+                "Convert it first: x.astype('float32')"
+            )
+        self._node = self._as_leaf() if value else None
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Set `requires_grad`, and return the tensor; False freezes it.
+
+        >>> import minigrad as mg
+        >>> w = mg.ones(2).requires_grad_()
+        >>> loss = (w * 3).sum()
+        >>> _ = w.requires_grad_(False)
+        >>> loss.backward()
+        >>> w.grad is None
+        True
+        """
+        self.requires_grad = requires_grad
+        return self
+
+    def _as_made(self) -> Self:
+        """Note that it was made by hand, and is no result of an op: `x += y` may edit it."""
+        if not hasattr(self, "_leaf"):
+            self._leaf = None
+        return self
+
+    def _as_leaf(self) -> Leaf:
+        """Its node as a leaf: the same one after it was frozen, since older graphs have it."""
+        leaf: Leaf | None = getattr(self, "_leaf", None)
+        if leaf is None or (leaf.dtype, leaf.backend) != (self.dtype, self.backend):
+            hooks = None if leaf is None else leaf.hooks
+            leaf = self._leaf = Leaf(self)
+            leaf.hooks = hooks
+        return leaf
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it was given by the user rather than computed by a remembered op."""
+        _refuse_in_a_trace()
+        return self._node is None or isinstance(self._node, Leaf)
+
+    # --- differentiation -------------------------------------------------------------------
+
+    def detach(self) -> Tensor:
+        """The same numbers without history: gradients stop here.
+
+        Both share one array until one of them is edited. An edit (`d += 1`, `d[0] = 1` and the
+        like) gives the tensor that it is made of a new array; the other keeps its numbers, unlike
+        in PyTorch. Only what is written into the array itself (`d.data[0] = 1`) reaches both.
+
+        >>> import minigrad as mg
+        >>> w = mg.ones(2, requires_grad=True)
+        >>> d = w.detach()
+        >>> d[0] = 5
+        >>> w, d
+        (tensor([1., 1.], requires_grad=True), tensor([5., 1.]))
+        """
+        return Tensor(self._data, self.backend)._as_made()
+
+    def register_hook(self, hook: Callable[[Tensor], Any]) -> HookHandle:
+        """Call `hook(gradient)` when this tensor's gradient is complete; it may change it.
+
+        A hook returns the new gradient, a tensor of the same shape, dtype and backend, or edits
+        the one that it is given (`g *= 2`, `g[0] = 0`) and returns nothing. What it is given is its
+        own: it may keep it. Hooks run in the order of their registration, each once per backward
+        pass. The same function may be registered twice.
+
+        Returns
+        -------
+        A handle: `handle.remove()` (or `handle()`) removes this registration, and so does the end
+        of a `with` block of it.
+
+        Raises
+        ------
+        RuntimeError : the tensor requires no gradient; in the backward pass, if the hook edits
+            `g.numpy()`, a copy, and returns nothing.
+        TypeError : in the backward pass, if the hook returns something else.
+
+        >>> import minigrad as mg
+        >>> x = mg.ones(2, requires_grad=True)
+        >>> handle = x.register_hook(lambda g: g * 10)
+        >>> (x * 3).sum().backward()
+        >>> x.grad
+        tensor([30., 30.])
+        >>> handle.remove()
+        """
+        if self._node is None:
+            raise RuntimeError("a hook needs a tensor that requires a gradient")
+        return self._node.hooked().add(hook)
+
+    def retain_grad(self) -> None:
+        """Fill `.grad` of this tensor, too, though it is no leaf.
+
+        It becomes the gradient after all hooks, in memory of its own. Raises RuntimeError if the
+        tensor requires no gradient.
+
+        >>> import minigrad as mg
+        >>> x = mg.ones(2, requires_grad=True)
+        >>> y = x * 3
+        >>> y.retain_grad()
+        >>> (y * y).sum().backward()
+        >>> y.grad
+        tensor([6., 6.])
+        """
+        if self._node is None:
+            raise RuntimeError("retain_grad() needs a tensor that requires a gradient")
+        if not self.is_leaf:
+            self._node.hooked().keep_in(self)
+
+    def zero_grad(self) -> None:
+        """Forget the gradient."""
+        self.grad = None
+
+    # --- out of minigrad -------------------------------------------------------------------
+
+    def numpy(self) -> np.ndarray:
+        """A NumPy copy, from any backend; it is the caller's own to edit.
+
+        On a device this waits until everything is computed, and raises what went wrong meanwhile.
+        """
+        deferred.settle(self.backend)
+        return self.backend.to_host(self._data)
+
+    def item(self) -> Any:
+        """The value of a tensor of one element as a Python number."""
+        if self.size != 1:
+            raise ValueError(f"item() needs one element; this tensor has shape {self.shape}")
+        return self.numpy().item()
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers."""
+        return self.numpy().tolist()
+
+    def __dlpack__(self, **options: Any) -> Any:
+        if self.requires_grad:
+            raise BufferError("a tensor that requires a gradient can't be exported; detach() first")
+        return inplace.lend(self).__dlpack__(**options)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self._data.__dlpack_device__()
+
+    def __reduce__(self) -> Any:
+        if not self.is_leaf:
+            raise TypeError("only leaves can be copied or pickled; use x.detach()")
+        return _rebuild, (type(self), self.numpy(), self.backend.name, self.requires_grad)
+
+    # --- Python's protocols ----------------------------------------------------------------
+
+    def __repr__(self) -> str:
+        text = np.array2string(self.numpy(), separator=", ", prefix="tensor(", threshold=100)
+        extras = "" if self.dtype in (np.float32, np.int64, np.bool_) else f", dtype={self.dtype}"
+        if self.backend.name != "numpy":
+            extras += f", backend={self.backend.name!r}"
+        if isinstance(self._node, Leaf):
+            extras += ", requires_grad=True"
+        elif self._node is not None:
+            extras += f", op={self._node.op.name}"
+        return f"tensor({text}{extras})"
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("a tensor of no dimensions has no length")
+        return self.shape[0]
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(
+                f"the truth of a tensor of shape {self.shape} is ambiguous; use any() or all()"
+            )
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise TypeError(f"only integer tensors can be an index; this one is {self.dtype}")
+        return int(self.item())
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and self.size == 1 else format(repr(self), spec)
+
+    __hash__ = object.__hash__  # by identity, though == compares elements
+
+
+def _check_array(data: Any, backend: Any) -> None:
+    """Raise unless a tensor can wrap `data`: it may be of a subclass of the backend's arrays."""
+    kind = getattr(backend, "array_type", None)
+    if kind is None or not isinstance(data, kind):
+        raise TypeError(
+            "mg.Tensor(array, backend) wraps a backend's own array. Use mg.tensor([3.0, 4.0]) for "
+            "a tensor of given numbers, mg.zeros((3, 4)) for one of a given shape"
+        )
+
+
+def _rebuild(kind: type[Tensor], array: np.ndarray, backend: str, requires_grad: bool) -> Tensor:
+    target = get_backend(backend)
+    made = kind.__new__(kind)
+    Tensor.__init__(made, target.from_host(array), target)
+    made._as_made().requires_grad = requires_grad
+    return made
+
+
+def _refuse_in_a_trace() -> None:
+    """One program serves arguments with and without a graph: what is traced must not ask."""
+    if refusals.get() is not None:
+        raise Untraceable("it asks whether gradients flow to a tensor, or what they are")
+
+
+def wrap(array: Any, backend: Any, node: Node | None = None) -> Tensor:
+    """A tensor around a raw array (or a backend's scalar) with its place in the graph."""
+    if not isinstance(array, backend.array_type):
+        array = backend.asarray(array)
+    return Tensor(array, backend, node)
+
+
+def alias(x: Tensor) -> Tensor:
+    """The same tensor for a function that is not to edit it, and may give it back."""
+    return as_view(x._data, x.backend, x._node)
+
+
+def as_view(array: Any, backend: Any, node: Node | None = None) -> Tensor:
+    """A tensor that may share its memory with another one: what edits it is an error."""
+    out = Tensor(array, backend, node)
+    out._shared = True
+    return out
+
+
+def apart(result: Any) -> Any:
+    """What a function returns, with new tensors in place of those that it was given or made."""
+    if isinstance(result, Tensor):
+        given = hasattr(result, "_leaf") or hasattr(result, "_shared")
+        return Tensor(result._data, result.backend, result._node) if given else result
+    if isinstance(result, tuple):
+        parts = map(apart, result)
+        return type(result)(*parts) if hasattr(result, "_fields") else tuple(parts)
+    return result
+
+
+def same_backend(what: str, *tensors: Tensor) -> Any:
+    """The one backend of all the tensors; an error that says how to convert if there are more."""
+    backend = tensors[0].backend
+    for other in tensors[1:]:
+        if other.backend is not backend:
+            raise BackendError(
+                f"{what}: operands are on different backends, {backend.name!r} and "
+                f"{other.backend.name!r}; convert one, for example with x.to({backend.name!r})"
+            )
+    return backend
+
+
+class Leaf(Node):
+    """Stands in the graph for a tensor that the user asked a gradient for."""
+
+    __slots__ = ("tensor",)
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.op = _LEAF
+        self.birth = tick()
+        self.edges = self.saved = self.settings = ()
+        self.shape, self.dtype, self.backend = tensor.shape, tensor.dtype, tensor.backend
+        self.hooks = None
+        self.tensor = weakref.ref(tensor)
+
+
+_LEAF = PlainOp("leaf")

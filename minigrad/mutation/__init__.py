@@ -1,0 +1,1 @@
+"""Mutation testing: break each derivative in many ways and count which breaks the checks notice."""

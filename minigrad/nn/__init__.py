@@ -1,0 +1,7 @@
+"""`mg.nn`: modules, and the layers that most models begin with."""
+
+from . import init as init
+from .layers import *
+from .module import Buffer as Buffer
+from .module import Module as Module
+from .module import Parameter as Parameter

@@ -1,0 +1,147 @@
+"""The optimisers: each names its rule and its options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from .optimizer import Optimizer
+from .rules import adam, adamw, rmsprop, sgd
+
+__all__ = ["Adam", "AdamW", "RMSprop", "SGD"]
+
+
+class SGD(Optimizer):
+    """Stochastic gradient descent: p - lr * g, or with momentum p - lr * b.
+
+    Parameters
+    ----------
+    momentum : how much of b stays: b becomes momentum * b + (1 - dampening) * g; at first g.
+    dampening : how much of a new gradient is left out of b.
+    weight_decay : this times p is added to g.
+    nesterov : look ahead: g + momentum * b in place of b.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> w = mg.tensor(1.0, requires_grad=True)
+    >>> optimizer = mg.optim.SGD([w], lr=0.1)
+    >>> (w * w).backward()
+    >>> optimizer.step()
+    >>> w
+    tensor(0.8, requires_grad=True)
+    """
+
+    rule = staticmethod(sgd)
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
+    ) -> None:
+        options = {"momentum": momentum, "dampening": dampening, "weight_decay": weight_decay}
+        super().__init__(params, lr=lr, **options, nesterov=nesterov)
+        for group in self.param_groups:
+            if group["nesterov"] and (group["momentum"] == 0 or group["dampening"] != 0):
+                raise ValueError(
+                    "SGD: nesterov needs a momentum above 0 and no dampening; got "
+                    f"momentum={group['momentum']}, dampening={group['dampening']}"
+                )
+
+
+class Adam(Optimizer):
+    """Adam: steps of the gradient's running mean over the root of its square's.
+
+    Parameters
+    ----------
+    betas : how much of the running means of g and of g * g stays at each step.
+    eps : added to the root, so that nothing is divided by zero.
+    weight_decay : this times p is added to g.
+    amsgrad : divide by the largest root so far.
+
+    >>> w = mg.tensor(1.0, requires_grad=True)
+    >>> optimizer = mg.optim.Adam([w], lr=0.1)
+    >>> (w * w).backward()
+    >>> optimizer.step()
+    >>> round(w.item(), 4)
+    0.9
+    """
+
+    rule = staticmethod(adam)
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+    ) -> None:
+        super().__init__(
+            params, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, amsgrad=amsgrad
+        )
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: p shrinks by lr * weight_decay * p, besides the step.
+
+    >>> w = mg.tensor(1.0, requires_grad=True)
+    >>> optimizer = mg.optim.AdamW([w], lr=0.1, weight_decay=0.5)
+    >>> (w * w).backward()
+    >>> optimizer.step()
+    >>> round(w.item(), 4)
+    0.85
+    """
+
+    rule = staticmethod(adamw)
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad)
+
+
+class RMSprop(Optimizer):
+    """RMSprop: steps of the gradient over the root of its square's running mean.
+
+    Parameters
+    ----------
+    alpha : how much of the running means stays at each step.
+    eps : added to the root, so that nothing is divided by zero.
+    weight_decay : this times p is added to g.
+    momentum : if above 0, p goes by lr * b, and b becomes momentum * b + the step.
+    centered : divide by the root of the variance instead.
+
+    >>> w = mg.tensor(1.0, requires_grad=True)
+    >>> optimizer = mg.optim.RMSprop([w], lr=0.1, alpha=0)
+    >>> (w * w).backward()
+    >>> optimizer.step()
+    >>> round(w.item(), 4)
+    0.9
+    """
+
+    rule = staticmethod(rmsprop)
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+    ) -> None:
+        options = {"eps": eps, "weight_decay": weight_decay, "momentum": momentum}
+        super().__init__(params, lr=lr, alpha=alpha, **options, centered=centered)

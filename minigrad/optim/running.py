@@ -1,0 +1,84 @@
+"""Running values of update rules: numbers and arrays of each parameter, saved and taken up again.
+
+What a value is says its type: a Python number (or None, or a word) stays as it is, an array goes
+with its parameter's backend and dtype. Lists, tuples and dicts hold either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..engine.tensor import Tensor
+from ..utils.summation import HALF, SINGLE
+
+
+def is_array(value: Any) -> bool:
+    """Whether a running value is an array, of whatever backend; NumPy's numbers are of no axes."""
+    return hasattr(value, "dtype") and hasattr(value, "shape")
+
+
+def arrays_in(values: Any) -> list[Any]:
+    """The arrays among running values."""
+    found: list[Any] = []
+    _mapped(values, found.append)
+    return found
+
+
+def running_dtype(dtype: np.dtype) -> np.dtype:
+    """In which dtype running values of a parameter of this one are: no float16 ones."""
+    return SINGLE if dtype == HALF else dtype
+
+
+def are_of(values: Any, p: Tensor, made_for: Any) -> bool:
+    """Whether arrays that were made for a dtype, `made_for`, are still right for a parameter."""
+    kinds = (p.backend.array_type, np.generic)
+    return not arrays_in(values) or (
+        made_for in (None, p.dtype) and all(isinstance(x, kinds) for x in arrays_in(values))
+    )
+
+
+def to_host(values: dict[str, Any], p: Tensor) -> dict[str, Any]:
+    """Running values with NumPy copies of their arrays."""
+    return _mapped(values, lambda x: p.backend.to_host(p.backend.asarray(x)))
+
+
+def from_host(values: Mapping[str, Any], p: Tensor, saved: Mapping[str, Any]) -> dict[str, Any]:
+    """What `to_host` gave, for a parameter of which `saved` says what it was like.
+
+    Arrays of the parameter's dtype then get that of now. Raises `Misfit` for another shape.
+    """
+
+    def made(x: Any) -> Any:
+        x = np.asarray(x)
+        known = tuple(saved["shape"]) if "shape" in saved else x.shape or p.shape
+        if known != p.shape:
+            raise Misfit(x.shape)
+        then = running_dtype(np.dtype(saved.get("dtype", x.dtype)))
+        is_float = x.dtype.kind == "f" and x.dtype == then
+        dtype = running_dtype(p.dtype) if is_float else x.dtype
+        return p.backend.from_host(np.array(x, dtype, order="C"))
+
+    return _mapped(values, made)
+
+
+class Misfit(ValueError):
+    """A running value is of another shape than the parameter that it is meant for."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        super().__init__(shape)
+        self.shape = shape
+
+
+def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
+    """A value with `change` of each array in it in its place."""
+    if is_array(value):
+        return change(value)
+    if isinstance(value, Mapping):
+        return {key: _mapped(part, change) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        parts = [_mapped(part, change) for part in value]
+        return tuple(parts) if isinstance(value, tuple) else parts
+    return value

@@ -1,0 +1,1 @@
+"""Helpers that know nothing of tensors: files, install lines, arguments, scopes, sums."""

@@ -1,0 +1,162 @@
+"""What modules need to know of a cell, and the parameters that they make after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import FunctionType, SimpleNamespace
+from typing import Any, ClassVar
+
+import numpy as np
+
+import minigrad as mg
+from minigrad import Tensor
+from minigrad.engine.rng import generator
+from minigrad.nested import describe
+from minigrad.nn import Module, Parameter
+from minigrad.utils.arguments import check_flag, check_positive
+
+
+class Declared(Module):
+    """The declaration of a cell, and modules' parameters made after it.
+
+    A subclass sets `cell`, and `gates` or `shapes`, and what else differs from here:
+
+    cell : `cell(p, x, state) -> (y, state)`, a plain function; y is (N, H).
+    states : the names of its states, each (N, H). The cell is given a tensor if there is one, and
+        a tuple of them if there are more, and returns the like.
+    gates : how many blocks of H rows the weights have side by side, as in `minigrad.models.cells`.
+    shapes : for other parameters: their shapes by the names that the cell reads.
+    initial : for other initial values.
+    """
+
+    cell: Any  # mypy would take a Callable for a method
+    states: ClassVar[tuple[str, ...]] = ("h",)
+    gates: ClassVar[int] = 1
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if isinstance(cell := vars(cls).get("cell"), FunctionType):
+            cls.cell = staticmethod(cell)  # a cell takes parameters, not a module, as its first
+
+    def __init__(self, input_size: int, hidden_size: int, bias: bool) -> None:
+        name = type(self).__name__
+        if not hasattr(self, "cell"):
+            raise TypeError(f"{name} declares no cell: set cell = a function (p, x, state)")
+        bias = check_flag(name, "bias", bias)
+        self.input_size = check_positive(name, "input_size", input_size)
+        self.hidden_size = check_positive(name, "hidden_size", hidden_size)
+        self.bias = bias
+        # By suffix of a set of parameters: the module's names by the cell's; see `_weights`.
+        self._names = {
+            suffix: {name: _full(name) + suffix for name in self.shapes(I, self.hidden_size)}
+            for suffix, I in self._copies()
+        }
+        for full, declared, shape in self._declared():
+            if hasattr(self, full):
+                raise ValueError(
+                    f"{name}: the parameter {declared} would be the attribute {full}, which there "
+                    "is already; choose another name"
+                )
+            setattr(self, full, Parameter(mg.zeros(shape)))
+        self.reset_parameters()
+
+    def shapes(self, I: int, H: int) -> dict[str, tuple[int, ...]]:
+        """The parameters' shapes by the names that the cell reads.
+
+        The module calls `w_x` and `b_x` by PyTorch's names, `weight_x` and `bias_x`, and leaves
+        other names alone. Without bias, those that begin with `b_` are None.
+        """
+        rows = self.gates * H
+        return {"w_ih": (rows, I), "w_hh": (rows, H), "b_ih": (rows,), "b_hh": (rows,)}
+
+    def initial(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        """Initial values of a parameter: uniform between ±1/√H, as in PyTorch."""
+        bound = self.hidden_size**-0.5
+        return generator().uniform(-bound, bound, shape)
+
+    def reset_parameters(self) -> None:
+        """Draw new initial values."""
+        values = {full: self.initial(name, shape) for full, name, shape in self._declared()}
+        self.load_state_dict(values, strict=False)
+
+    def _declared(self) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+        """Of each parameter: the module's name for it, the cell's, and its shape."""
+        for suffix, I in self._copies():
+            for name, shape in self.shapes(I, self.hidden_size).items():
+                if self.bias or not name.startswith("b_"):
+                    yield _full(name) + suffix, name, shape
+
+    def _copies(self) -> Iterator[tuple[str, int]]:
+        """The suffix of each set of parameters, with the size of its input."""
+        yield "", self.input_size
+
+    def _weights(self, suffix: str) -> SimpleNamespace:
+        """One set of parameters, by the names that the cell reads."""
+        names = self._names[suffix].items()
+        return SimpleNamespace(**{name: getattr(self, full, None) for name, full in names})
+
+    def _check_input(self, x: Any, layouts: dict[int, str]) -> None:
+        """`layouts` describes the allowed shapes by number of axes."""
+        name, I = type(self).__name__, self.input_size
+        if not isinstance(x, Tensor) or x.ndim not in layouts or x.shape[-1] != I:
+            allowed = f"{' or '.join(layouts.values())} with I = {I}"
+            if not isinstance(x, Tensor):
+                raise TypeError(
+                    f"{name}: x must be a tensor {allowed}; got {describe(x)}. Make one: "
+                    f"mg.tensor(x, dtype={str(self._like(x).dtype)!r})"
+                )
+            raise ValueError(f"{name}: x must be {allowed}; got shape {x.shape}")
+        dtype = self._like(x).dtype
+        if x.dtype != dtype:
+            raise TypeError(
+                f"{name}: x is {x.dtype} and the parameters are {dtype}; convert one of them, for "
+                f"example x.astype({str(dtype)!r})"
+            )
+
+    def _state(self, state: Any, shape: tuple[int, ...], x: Tensor) -> list[Tensor]:
+        """The parts of a given initial state, or zeros."""
+        like = self._like(x)
+        if state is None:
+            xp, dtype = like.backend, like.dtype
+            return [Tensor(xp.zeros(shape, dtype), xp) for _ in self.states]
+        parts = [state] if isinstance(state, Tensor) else state
+        single = len(self.states) == 1
+        if (
+            isinstance(state, Tensor) != single
+            or not isinstance(parts, (list, tuple))
+            or len(parts) != len(self.states)
+            or not all(isinstance(part, Tensor) for part in parts)
+            or any((part.shape, part.dtype) != (shape, like.dtype) for part in parts)
+        ):
+            names = ", ".join(self.states)
+            wanted = f"a tensor {names}" if single else f"a tuple ({names}) of tensors"
+            raise ValueError(
+                f"{type(self).__name__}: the initial state must be {wanted} of shape {shape} and "
+                f"dtype {like.dtype}; got {describe(state)}{_instead(state)}"
+            )
+        return list(parts)
+
+    def _packed(self, parts: Any) -> Any:
+        """The parts of a state as the cell and the user see it."""
+        return parts[0] if len(self.states) == 1 else tuple(parts)
+
+    def _like(self, x: Tensor) -> Tensor:
+        """A tensor of the dtype and on the backend of the parameters; x if there are none."""
+        for full in self._names[next(iter(self._names))].values():
+            if (part := getattr(self, full, None)) is not None:
+                return part
+        return next(self.parameters(), x)
+
+
+def _instead(state: Any) -> str:
+    """What was meant by something that is no state."""
+    if isinstance(state, (list, tuple)) and state and all(isinstance(n, int) for n in state):
+        return ". Lengths are given by name: lengths=[...]"
+    return ""
+
+
+def _full(name: str) -> str:
+    """A module's name for what its cell reads as `name`."""
+    kind, _, rest = name.partition("_")
+    long = {"w": "weight", "b": "bias"}.get(kind)
+    return f"{long}_{rest}" if long and rest else name

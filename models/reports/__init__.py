@@ -1,0 +1,1 @@
+"""Reports on models: explanations, gradient checks, timings."""

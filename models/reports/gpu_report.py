@@ -1,0 +1,430 @@
+"""Is minigrad right and quick on this device? What `minigrad gpu-report` finds out and writes down.
+
+It is made to be sent to somebody who has no such device: one JSON with everything, one short text,
+and neither names people or folders.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+from minigrad.testing import check_backend
+
+from .. import zoo
+from ..recurrent import GRU, LSTM, RNN, Recurrent
+from .gradient_checks import layer_checks, op_checks
+from .timing import CLOSE, disagreement, fusing, in_turns, layer_step, torch_step
+
+__all__ = ["Part", "Report", "gpu_report"]
+
+CELLS: dict[str, type[Recurrent]] = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
+CELLS |= {name: getattr(zoo, name) for name in zoo.__all__ if name[0].isupper()}
+_TOLERANCE = {"float64": 1e-9, "float32": CLOSE}
+
+# T, N, I, H of what is compared: one, several and many columns; and of what is timed.
+_COMPARED = [(6, 5, 3, 17), (3, 33, 5, 130), (1, 1, 1, 1)]
+_TIMED = [(50, 32, 64, 128), (100, 64, 128, 256), (35, 20, 650, 650), (100, 128, 512, 512)]
+_QUICK_COMPARED, _QUICK_TIMED = _COMPARED[:1], [(6, 5, 3, 17)]
+_ROUNDS, _QUICK_ROUNDS = 15, 3
+_QUICK_OPS = ("matmul", "tanh", "sum", "softmax")
+_QUICK_LAYERS = ("LSTM", "GRU")
+_QUICK_CELLS = ("GRU", "LayerNormLSTM")
+
+# What a step of these costs at most: products and kernels, forwards and backwards.
+_MOST = {"forward": (1, 1), "backward": (1, 2)}
+
+Watch = Callable[[str, int, int], None]  # a part's name, how much of it is done, of how much
+
+
+@dataclass
+class Part:
+    """One part of the report.
+
+    Attributes
+    ----------
+    name : of the part.
+    summary : what was done, in a few words.
+    failures : what was wrong, a line each.
+    skipped : why it was not done; empty if it was.
+    notes : lines for the text, such as a table.
+    details : all that was found.
+    seconds : how long it took.
+    """
+
+    name: str
+    summary: str = ""
+    failures: list[str] = field(default_factory=list)
+    skipped: str = ""
+    notes: list[str] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def verdict(self) -> str:
+        """FAIL, ok or skipped."""
+        return "FAIL" if self.failures else "skipped" if self.skipped else "ok"
+
+
+@dataclass(repr=False)
+class Report:
+    """All parts, for a backend on a machine."""
+
+    backend: str
+    quick: bool
+    environment: dict[str, str]
+    parts: list[Part]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing failed."""
+        return not any(part.failures for part in self.parts)
+
+    def to_json(self) -> str:
+        """Everything."""
+        parts = [{"verdict": part.verdict, **asdict(part)} for part in self.parts]
+        found = {
+            "verdict": "PASS" if self.ok else "FAIL",
+            "backend": self.backend,
+            "quick": self.quick,
+            "environment": self.environment,
+            "parts": parts,
+        }
+        return json.dumps(_told(found), indent=1, allow_nan=False) + "\n"
+
+    def __repr__(self) -> str:
+        return str(self)  # what a prompt shows
+
+    def __str__(self) -> str:
+        failed = [part.name for part in self.parts if part.failures]
+        where = self.environment.get("GPU", self.environment.get("device", ""))
+        verdict = f"FAIL ({', '.join(failed)})" if failed else "PASS"
+        lines = [f"{verdict}: minigrad {mg.__version__} on {self.backend}, {where}", ""]
+        for part in self.parts:
+            said = part.summary or part.skipped
+            lines.append(f"{part.name:12}{part.verdict:9}{said}  ({part.seconds:.0f} s)")
+            lines += [f"    {failure}" for failure in part.failures[:10]]
+            if len(part.failures) > 10:
+                lines.append(f"    and {len(part.failures) - 10} more")
+        for part in self.parts:
+            if part.notes:
+                lines += ["", *part.notes]
+        lines += ["", *(f"{key}: {value}" for key, value in self.environment.items())]
+        return str(_told("\n".join(lines)))
+
+
+def gpu_report(backend: Any, quick: bool = False, watch: Watch = lambda *_: None) -> Report:
+    """Check and time a backend. Whatever goes wrong is told in the report, and stops no other part.
+
+    Parts: conformance, gradients, fused (against composed), launches, benchmark. If `quick`, each
+    does little of what there is to do.
+    """
+    parts = []
+    for make in (_conformance, _gradients, _fused, _launches, _benchmark):
+        part, start = Part(make.__name__.strip("_")), time.perf_counter()
+        watch(part.name, 0, 1)
+        try:
+            make(part, backend, quick, watch)
+            backend.synchronize()
+        except Exception as error:  # a backend's own errors are what is looked for
+            part.failures.append(f"it broke off: {_brief(error)}")
+        part.seconds = time.perf_counter() - start
+        parts.append(part)
+    return Report(backend.name, quick, _environment(backend), parts)
+
+
+# --- the parts -----------------------------------------------------------------------------------
+
+
+def _conformance(part: Part, backend: Any, quick: bool, watch: Watch) -> None:
+    """Every name of the backend's protocol against NumPy."""
+    found = check_backend(backend, raise_exception=False)
+    calls = sum(line.calls for line in found.lines)
+    part.summary = f"{len(found.lines)} functions and checks, {calls} calls"
+    part.failures = [f"{line.name}: {why}" for line in found.lines for why in line.failures]
+    part.details = {line.name: line.calls for line in found.lines}
+
+
+def _gradients(part: Part, backend: Any, quick: bool, watch: Watch) -> None:
+    """Gradients of ops, layers and models against finite differences."""
+    ops, layers = op_checks(), layer_checks()
+    if quick:
+        ops = {name: ops[name] for name in _QUICK_OPS}
+        layers = {name: layers[name] for name in _QUICK_LAYERS}
+    verdicts: dict[str, str] = {}
+    reports = 0
+    targets = ops | layers
+    for i, (name, check) in enumerate(targets.items()):
+        watch(part.name, i, len(targets))
+        try:
+            found = check(backend.name, 1, 0)
+        except Exception as error:  # as above
+            part.failures.append(f"{name}: {_brief(error)}")
+            continue
+        reports += len(found)
+        wrong = [report for report in found if report.verdict == "FAIL"]
+        part.failures += [f"{name}: {_first(str(report))}" for report in wrong]
+        verdicts[name] = max((r.verdict for r in found), key=_SEVERITY.index, default="no gradient")
+    of = f"{len(ops)} ops and {len(layers)} layers and models"
+    part.summary = f"{reports} cases of {of}, in float64"
+    part.details = verdicts
+    unclear = [name for name, verdict in verdicts.items() if verdict == "INCONCLUSIVE"]
+    if unclear:
+        part.summary += f"; {len(unclear)} can't be told"
+        part.notes = [f"gradients that can't be told: {', '.join(unclear)}"]
+
+
+_SEVERITY = ["no gradient", "PASS", "INCONCLUSIVE", "FAIL"]
+
+
+def _fused(part: Part, backend: Any, quick: bool, watch: Watch) -> None:
+    """Values and gradients of all cells and some functions by kernels, and by composed ops."""
+    if getattr(backend, "compile_loop", None) is None:
+        part.skipped = "the backend has no compiler"
+        return
+    cells = _QUICK_CELLS if quick else tuple(CELLS)
+    uses = list(_uses(cells, _QUICK_COMPARED if quick else _COMPARED))
+    for i, (name, dtype, run) in enumerate(uses):
+        watch(part.name, i, len(uses))
+        try:
+            with fusing("require"):
+                found = run(backend)
+            with fusing("0"):
+                right = run(backend)
+            difference = disagreement(found, right)
+        except Exception as error:  # as above
+            part.failures.append(f"{name}: {_brief(error)}")
+            continue
+        part.details[name] = difference
+        if not difference <= _TOLERANCE[dtype]:
+            part.failures.append(f"{name}: differs by {difference:.1g} of the largest number")
+    part.summary = f"{len(uses)} uses of {len(cells)} cells and {len(_FUNCTIONS)} functions"
+
+
+def _uses(
+    cells: Iterable[str], sizes: Iterable[tuple[int, int, int, int]]
+) -> Iterator[tuple[str, str, Callable[[Any], Any]]]:
+    """What is run both ways: a name, the dtype, and what gives its values and gradients."""
+    for T, N, I, H in sizes:
+        for dtype in _TOLERANCE:
+            for name in cells:
+                for padded in (False, True):
+                    label = f"{name} T={T} N={N} I={I} H={H} {dtype}" + " padded" * padded
+                    yield label, dtype, _run_cell(name, (T, N, I, H), dtype, padded)
+            for name in _FUNCTIONS:
+                label = f"{name} of {N} rows of {H} {dtype}"
+                yield label, dtype, _run_function(name, (N, H), dtype)
+
+
+def _run_cell(
+    name: str, sizes: tuple[int, int, int, int], dtype: str, padded: bool
+) -> Callable[[Any], list[Any]]:
+    T, N, I, H = sizes
+
+    def run(backend: Any) -> list[Any]:
+        rng = np.random.default_rng(0)
+        mg.manual_seed(0)  # of weights, and of zoneout's masks
+        layer = CELLS[name](I, H, bidirectional=padded).astype(dtype).to(backend)
+        x = mg.tensor(rng.normal(size=(T, N, I)), dtype=dtype, requires_grad=True, backend=backend)
+        lengths = rng.integers(0, T + 1, N).tolist() if padded else None
+        y, state = layer(x, lengths=lengths)
+        ys = [y, *(state if isinstance(state, tuple) else (state,))]
+        gs = [mg.tensor(rng.normal(size=out.shape), dtype=dtype, backend=backend) for out in ys]
+        return [*ys, *mg.grad(ys, [x, *layer.parameters()], gs)]
+
+    return run
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "gelu": lambda x, w, labels: mg.gelu(x * w),
+    "softmax": lambda x, w, labels: mg.softmax(x * w),
+    "log_softmax": lambda x, w, labels: mg.log_softmax(x * w),
+    "layer_norm": lambda x, w, labels: mg.layer_norm(x, w.shape[0], w, w),
+    "cross_entropy": lambda x, w, labels: mg.cross_entropy(x * w, labels),
+}
+
+
+def _run_function(name: str, shape: tuple[int, int], dtype: str) -> Callable[[Any], list[Any]]:
+    def run(backend: Any) -> list[Any]:
+        rng = np.random.default_rng(0)
+        x, w = (
+            mg.tensor(rng.normal(size=size), dtype=dtype, requires_grad=True, backend=backend)
+            for size in (shape, shape[1:])
+        )
+        y = _FUNCTIONS[name](x, w, rng.integers(0, shape[1], shape[0]))
+        g = mg.tensor(rng.normal(size=y.shape), dtype=dtype, backend=backend)
+        return [y, *mg.grad(y, [x, w], g)]
+
+    return run
+
+
+def _launches(part: Part, backend: Any, quick: bool, watch: Watch) -> None:
+    """Products and generated kernels per time step, as the backend counts them."""
+    launched = getattr(backend, "launched", None)
+    if launched is None:
+        part.skipped = "the backend doesn't count them"
+        return
+    T, N, I, H = 10, 3, 4, 5
+    part.notes = ["launches per time step: matrix products, generated kernels (others, such as"]
+    part.notes += ["  those before and after the loop, are not counted)"]
+    for i, (name, kind) in enumerate(CELLS.items()):
+        watch(part.name, i, len(CELLS))
+        layer = kind(I, H).to(backend)
+        x = mg.ones((T, N, I), dtype="float32", requires_grad=True, backend=backend)
+        costs: dict[str, tuple[float, float]] = {}
+        with fusing("require"):
+            launched.clear()
+            y, _ = layer(x)
+            costs["forward"] = (launched["products"] / T, launched["kernels"] / T)
+            launched.clear()
+            mg.grad(y.sum(), [x, *layer.parameters()])
+            costs["backward"] = (launched["products"] / T, launched["kernels"] / T)
+        part.details[name] = costs
+        line = ", ".join(f"{way} {p:g} + {k:g}" for way, (p, k) in costs.items())
+        part.notes.append(f"  {name:16}{line}")
+        for way, most in _MOST.items():
+            if kind in (RNN, LSTM, GRU) and any(
+                a > b for a, b in zip(costs[way], most, strict=True)
+            ):
+                part.failures.append(f"{name}: {way} a step costs {costs[way]}, more than {most}")
+    part.summary = f"{len(CELLS)} cells"
+
+
+def _benchmark(part: Part, backend: Any, quick: bool, watch: Watch) -> None:
+    """A training step of all cells: fused, composed, and by torch.nn on the same device."""
+    device, why_not = _torch_device(backend)
+    part.notes = ["training step of one layer in float32: median milliseconds"]
+    if why_not:
+        part.notes.append(f"  torch.nn is not compared: {why_not}")
+    shapes = _QUICK_TIMED if quick else _TIMED
+    rounds = _QUICK_ROUNDS if quick else _ROUNDS
+    has_kernels = getattr(backend, "compile_loop", None) is not None
+    rows: list[tuple[str, dict[str, float]]] = []
+    cases = [(name, shape) for shape in shapes for name in (_QUICK_CELLS if quick else CELLS)]
+    for i, (name, shape) in enumerate(cases):
+        watch(part.name, i, len(cases))
+        try:
+            rows.append((f"{name} {shape}", _timed(name, shape, backend, device, rounds)))
+        except Exception as error:  # as above
+            part.failures.append(f"{name} {shape}: {_brief(error)}")
+    part.details = {"seconds": dict(rows), "rounds": rounds}
+    part.summary = f"{len(rows)} training steps" + ("" if has_kernels else ", composed only")
+    columns = ["fused", "composed", "torch.nn"]
+    part.notes.append(f"  {'cell (T, N, I, H)':38}" + "".join(f"{c:>12}" for c in columns))
+    for label, seconds in rows:
+        numbers = (f"{seconds[c] * 1e3:.3f}" if c in seconds else "-" for c in columns)
+        part.notes.append(f"  {label:38}" + "".join(f"{text:>12}" for text in numbers))
+
+
+def _timed(
+    name: str, shape: tuple[int, int, int, int], backend: Any, device: str, rounds: int
+) -> dict[str, float]:
+    """Seconds per contender; each waits for its device before the clock is read."""
+    T, N, I, H = shape
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((T, N, I), np.float32)
+    g = rng.standard_normal((T, N, H), np.float32)
+    mg.manual_seed(0)
+    layer = CELLS[name](I, H).astype("float32").to(backend)
+    plain = layer_step(layer, x, g)
+
+    def chosen(choice: str) -> Callable[[], list[Any]]:
+        def step() -> list[Any]:
+            with fusing(choice):
+                return plain()
+
+        return step
+
+    steps = {"composed": chosen("0")}
+    if getattr(backend, "compile_loop", None) is not None:
+        steps = {"fused": chosen("require"), **steps}
+    if device and name in ("RNN", "LSTM", "GRU"):
+        weights = {key: p.numpy() for key, p in layer.named_parameters()}
+        steps["torch.nn"] = torch_step(name.lower(), weights, x, g, device)
+    mg.manual_seed(0)
+    right = steps["composed"]()
+    for contender, step in steps.items():  # which compiles what has to be compiled
+        mg.manual_seed(0)  # of zoneout's masks
+        difference = disagreement(step(), right)
+        if not difference <= CLOSE:
+            raise ArithmeticError(
+                f"{contender} and composed differ by {difference:.1g} of the largest number"
+            )
+    return in_turns(steps, rounds)
+
+
+def _torch_device(backend: Any) -> tuple[str, str]:
+    """PyTorch's name for the backend's device; or an empty one, and why."""
+    if find_spec("torch") is None:
+        return "", "PyTorch is not installed"
+    kind, _, index = backend.device.partition(":")
+    if kind == "cpu":
+        return "cpu", ""
+    import torch
+
+    if not torch.cuda.is_available():
+        return "", f"PyTorch {torch.__version__} finds no GPU"
+    return f"cuda:{index or backend.xp.cuda.Device().id}", ""
+
+
+# --- what is said --------------------------------------------------------------------------------
+
+
+def _environment(backend: Any) -> dict[str, str]:
+    """Versions and the device; no names of people, machines or folders."""
+    found = {
+        "minigrad": mg.__version__,
+        "Python": platform.python_version(),
+        "NumPy": np.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "device": backend.device,
+    }
+    try:
+        if hasattr(backend, "about"):
+            found |= backend.about()
+        if find_spec("torch") is not None:
+            import torch
+
+            found["PyTorch"] = str(torch.__version__)
+            if torch.cuda.is_available():
+                found["PyTorch's CUDA"] = str(torch.version.cuda)
+                found["cuDNN"] = str(torch.backends.cudnn.version())
+    except Exception as error:  # a driver that has had enough
+        found["not known"] = _brief(error)
+    return found
+
+
+def _brief(error: BaseException) -> str:
+    return f"{type(error).__name__}: {_first(str(error))}"
+
+
+def _first(text: str) -> str:
+    """The first line that says something."""
+    lines = (line.strip() for line in text.splitlines())
+    return next((line for line in lines if line), "")[:300]
+
+
+_FOLDERS = re.compile(r"(?<![\w./~])(?:~?|[A-Za-z]:)[\\/](?:[\w.+@-][\w.+@ -]*[\\/])+|~[\\/]")
+
+
+def _told(found: Any) -> Any:
+    """What was found as JSON takes it: no folders in texts, and NaN and infinities as text."""
+    if isinstance(found, dict):
+        return {key: _told(value) for key, value in found.items()}
+    if isinstance(found, (list, tuple)):
+        return [_told(value) for value in found]
+    if isinstance(found, str):
+        return _FOLDERS.sub("", found.replace(str(Path.home()), "~"))
+    if isinstance(found, float) and not np.isfinite(found):
+        return str(found)
+    return found

@@ -1,0 +1,130 @@
+"""Every layer and model on small inputs: what gradient checks and the mutation score run on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+from minigrad import nn
+from minigrad.testing.cases import Case, Values, real
+
+from ..recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
+from ..training.classifier import SequenceClassifier
+from ..zoo import MGU, IndRNN, LayerNormLSTM, PeepholeLSTM, ZoneoutLSTM
+
+__all__ = ["LAYERS", "RECURRENT", "as_case", "layer"]
+
+T, N, I, H = 3, 3, 2, 2
+LENGTHS = [3, 1, 2]  # so that sequences end at several steps
+
+Inputs = tuple[Any, ...]  # arrays, tuples of them, and what is no array
+
+
+def _over_time(runs: int = 1, states: int = 1, lengths: Any = None) -> Callable[..., Inputs]:
+    """x (T, N, I), an initial state (runs, N, H), or a tuple of them, and lengths."""
+
+    def draw(rng: np.random.Generator) -> Inputs:
+        state = tuple(rng.standard_normal((runs, N, H)) for _ in range(states))
+        return rng.standard_normal((T, N, I)), state if states > 1 else state[0], lengths
+
+    return draw
+
+
+def _one_step(states: int = 1) -> Callable[..., Inputs]:
+    def draw(rng: np.random.Generator) -> Inputs:
+        state = tuple(rng.standard_normal((N, H)) for _ in range(states))
+        return rng.standard_normal((N, I)), state if states > 1 else state[0]
+
+    return draw
+
+
+def _batch_first(rng: np.random.Generator) -> Inputs:
+    return rng.standard_normal((N, T, I)), None, LENGTHS
+
+
+def _rows(*shape: int) -> Callable[..., Inputs]:
+    return lambda rng: (rng.standard_normal(shape),)
+
+
+def _words(rng: np.random.Generator) -> Inputs:
+    return np.array([[3, 4, 2], [2, 0, 3], [4, 0, 0]]), LENGTHS
+
+
+LAYERS: dict[str, tuple[Callable[[], nn.Module], Callable[..., Inputs]]] = {
+    "Linear": (lambda: nn.Linear(3, 2), _rows(4, 3)),
+    "Embedding": (lambda: nn.Embedding(5, 2, padding_idx=0), lambda rng: ([[1, 3], [3, 2]],)),
+    "LayerNorm": (lambda: nn.LayerNorm(4), _rows(3, 4)),
+    "Dropout": (lambda: nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.3)), _rows(2, 3)),
+    "Sequential": (lambda: nn.Sequential(nn.Linear(2, 3), mg.tanh, nn.Linear(3, 1)), _rows(4, 2)),
+    "RNN": (lambda: RNN(I, H), _over_time(lengths=LENGTHS)),
+    "RNN relu": (lambda: RNN(I, H, nonlinearity="relu"), _over_time(lengths=LENGTHS)),
+    "LSTM": (lambda: LSTM(I, H), _over_time(states=2, lengths=LENGTHS)),
+    "GRU": (lambda: GRU(I, H), _over_time(lengths=LENGTHS)),
+    "RNN both ways": (lambda: RNN(I, H, bidirectional=True), _over_time(2, lengths=LENGTHS)),
+    "RNN of 2 layers": (lambda: RNN(I, H, 2, bias=False), _over_time(2)),
+    "LSTM both ways": (lambda: LSTM(I, H, bidirectional=True), _over_time(2, 2, LENGTHS)),
+    "GRU of 2 layers both ways": (lambda: GRU(I, H, 2, bidirectional=True), _over_time(4)),
+    "GRU batch first": (lambda: GRU(I, H, batch_first=True), _batch_first),
+    "MGU": (lambda: MGU(I, H), _over_time(lengths=LENGTHS)),
+    "IndRNN": (lambda: IndRNN(I, H), _over_time(lengths=LENGTHS)),
+    "PeepholeLSTM": (lambda: PeepholeLSTM(I, H), _over_time(states=2, lengths=LENGTHS)),
+    "LayerNormLSTM": (lambda: LayerNormLSTM(I, H), _over_time(states=2, lengths=LENGTHS)),
+    "ZoneoutLSTM": (lambda: ZoneoutLSTM(I, H), _over_time(states=2, lengths=LENGTHS)),
+    "RNNCell": (lambda: RNNCell(I, H), _one_step()),
+    "LSTMCell": (lambda: LSTMCell(I, H), _one_step(2)),
+    "GRUCell": (lambda: GRUCell(I, H), _one_step()),
+    **{
+        f"SequenceClassifier {cell}": (partial(SequenceClassifier, cell, 5, I, H), _words)
+        for cell in ("rnn", "lstm", "gru")
+    },
+}
+
+# Those whose steps of time are broken one by one.
+RECURRENT = ("RNN", "LSTM", "GRU", "RNN both ways")
+
+
+def layer(name: str) -> tuple[nn.Module, Inputs]:
+    """A layer in float64 with random parameters, and inputs for it; always the same."""
+    make, draw = LAYERS[name]
+    rng = np.random.default_rng(1)  # with 0, all units of the RNN with relu are dead
+    module = make().double()
+    module.load_state_dict({n: rng.standard_normal(p.shape) for n, p in module.named_parameters()})
+    return module, draw(rng)
+
+
+def as_case(name: str) -> Case:
+    """A layer as a function of its parameters and its float inputs, for the checks of ops."""
+    module, inputs = layer(name)
+    parameters = {n: p.shape for n, p in module.named_parameters()}
+    x, *rest = inputs
+    state = rest[0] if rest else ()
+    parts = state if isinstance(state, tuple) else (state,)
+
+    def f(*tensors: mg.Tensor) -> list[mg.Tensor]:
+        called = layer(name)[0]
+        for path, tensor in zip(parameters, tensors, strict=False):
+            *way, last = path.split(".")
+            holder: Any = called
+            for step in way:
+                holder = getattr(holder, step)
+            vars(holder)[last] = tensor  # not a parameter any more, but where one is read
+        given, *states = tensors[len(parameters) :]
+        if not states:
+            return _flat(called(given, *rest))
+        return _flat(called(given, tuple(states) if len(states) > 1 else states[0], *rest[1:]))
+
+    def reference(*arrays: np.ndarray) -> list[np.ndarray]:
+        return [y.numpy() for y in f(*(mg.tensor(array) for array in arrays))]
+
+    shapes = [*parameters.values(), x.shape, *(part.shape for part in parts)]
+    return Case(f, reference, tuple(Values(real, shape) for shape in shapes))
+
+
+def _flat(value: Any) -> list[mg.Tensor]:
+    if isinstance(value, mg.Tensor):
+        return [value]
+    return [part for inner in value for part in _flat(inner)]

@@ -1,0 +1,136 @@
+"""Training steps to be timed, side by side: what the benchmarks and `minigrad bench` share.
+
+A step is a function that takes nothing and returns arrays. Here it is the training step of one
+layer without what surrounds it: the outputs, then, for a given cotangent, the gradients of the
+input and of all parameters.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+
+from ..recurrent import Recurrent
+
+__all__ = ["CLOSE", "Step", "disagreement", "fusing", "in_turns", "layer_step", "torch_step"]
+
+Step = Callable[[], list[Any]]
+
+CLOSE = 2e-4  # what steps in float32 may disagree by; see `disagreement`
+
+
+def layer_step(layer: Recurrent, x: np.ndarray, g: np.ndarray) -> Step:
+    """The training step of a layer, on the backend that its parameters are on.
+
+    x is (T, N, I) and g, the cotangent, (T, N, H); the step returns tensors.
+    """
+    backend = next(layer.parameters()).backend
+    inputs = mg.tensor(x, requires_grad=True, backend=backend)
+    cotangent = mg.tensor(g, backend=backend)
+    leaves = [inputs, *layer.parameters()]
+
+    def step() -> list[Any]:
+        y, _ = layer(inputs)
+        found = mg.grad(y, leaves, cotangent)
+        backend.synchronize()
+        return list(found)
+
+    return step
+
+
+def torch_step(
+    kind: str, weights: Mapping[str, Any], x: np.ndarray, g: np.ndarray, device: str = "cpu"
+) -> Step:
+    """The training step of a layer of `torch.nn` ("lstm", ...) on a device, with these weights.
+
+    On the CPU with MINIGRAD_THREADS threads, or as many as PyTorch likes; on a GPU in float32
+    throughout, as minigrad's, and not in TF32. Raises ImportError without PyTorch.
+    """
+    import torch
+
+    if threads := os.environ.get("MINIGRAD_THREADS"):
+        torch.set_num_threads(int(threads))
+    layer = getattr(torch.nn, kind.upper())(x.shape[2], g.shape[2])
+    layer.load_state_dict({name: torch.from_numpy(np.array(w)) for name, w in weights.items()})
+    layer.to(device)
+    inputs = torch.from_numpy(x).to(device).requires_grad_()
+    cotangent = torch.from_numpy(g).to(device)
+    on_gpu = inputs.is_cuda
+    if on_gpu:
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    leaves = [inputs, *layer.parameters()]
+
+    def step() -> list[Any]:
+        y, _ = layer(inputs)
+        found = list(torch.autograd.grad(y, leaves, cotangent))
+        if on_gpu:
+            torch.cuda.synchronize(inputs.device)
+        return found
+
+    return step
+
+
+@contextlib.contextmanager
+def fusing(choice: str) -> Iterator[None]:
+    """Within, MINIGRAD_FUSED is this."""
+    before = os.environ.get("MINIGRAD_FUSED")
+    os.environ["MINIGRAD_FUSED"] = choice
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["MINIGRAD_FUSED"]
+        else:
+            os.environ["MINIGRAD_FUSED"] = before
+
+
+def disagreement(found: Iterable[Any], right: Iterable[Any]) -> float:
+    """The largest difference of two steps' arrays, each relative to its largest number.
+
+    NaN if there is one, so ask `disagreement(a, b) <= CLOSE`.
+    """
+    worst = [0.0]
+    for a, b in zip(map(_host, found), map(_host, right), strict=True):
+        if a.shape != b.shape:
+            raise ValueError(f"one step gives shape {a.shape} where the other gives {b.shape}")
+        largest = np.abs(b).max(initial=0)
+        worst.append(np.abs(a - b).max(initial=0) / (largest or 1))
+    return float(np.max(worst))
+
+
+def _host(array: Any) -> np.ndarray:
+    if hasattr(array, "cpu"):  # PyTorch's
+        array = array.cpu()
+    return array.numpy() if hasattr(array, "numpy") else np.asarray(array)
+
+
+def in_turns(
+    steps: Mapping[str, Step], rounds: int, pause: float | None = None
+) -> dict[str, float]:
+    """Median seconds per step. They take turns, so that a machine that slows down slows them all.
+
+    Before each there are `pause` seconds, by default 0.15 where there may be several threads: a
+    library's threads wait busily for more work (OpenBLAS's for 2**28 ticks of the clock, 0.1 s),
+    and for so long take a core from whoever comes next.
+
+    >>> sorted(in_turns({"a": lambda: [], "b": lambda: []}, rounds=3))
+    ['a', 'b']
+    """
+    if pause is None:
+        pause = 0.0 if os.environ.get("MINIGRAD_THREADS") == "1" else 0.15
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            time.sleep(pause)
+            start = time.perf_counter()
+            step()
+            times[name].append(time.perf_counter() - start)
+    return {name: statistics.median(values) for name, values in times.items()}

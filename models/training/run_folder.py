@@ -1,0 +1,286 @@
+"""Runs on disk: a folder with a trained model, its vocabulary, and the figures of its training.
+
+What makes a folder a run is `metrics.json`: it has the figures, and it names the files of the
+weights and the words with their sizes and hashes, which are part of those files' names. So a new
+run is written beside the old one, and takes its place in the one moment in which `metrics.json`
+is replaced. A process that is killed at any time leaves the old run or the new one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shlex
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+from minigrad.saving import as_bytes, safetensors_or_error
+from minigrad.utils.files import is_draft, locked_folder, remove_drafts, replace_file
+
+from ..tasks.reviews import Vocabulary
+from .classifier import SequenceClassifier
+from .train import Run
+
+__all__ = ["SavedRunError", "load_run", "prepare", "save_run"]
+
+METRICS = "metrics.json"
+_CONTENT = re.compile(r"(model-[0-9a-f]{16}\.safetensors|vocabulary-[0-9a-f]{16}\.json)")
+_SEAL = ("files", "sha256")  # of METRICS: what it has besides the figures
+LARGEST = 2**26  # bytes of a METRICS that is read: some hundred thousand epochs
+
+
+class SavedRunError(Exception):
+    """A folder holds no run, or a damaged one; the text says what is wrong and what to do."""
+
+
+# --- before a training -----------------------------------------------------------------------
+
+
+def prepare(folder: str | os.PathLike[str]) -> bool:
+    """See that a run can be written to a folder: better before a long training than after it.
+
+    Returns whether a run of minigrad is there already, which `save_run` replaces. Nothing is
+    written.
+
+    Raises SavedRunError if the folder can't be written to, if it holds anything else than a run,
+    or if it is one that holds other things by its nature: the current or the home folder.
+    """
+    safetensors_or_error()
+    if not os.fspath(folder):
+        raise SavedRunError("the folder for the run has an empty name; take one like reviews-lstm")
+    try:
+        target = Path(os.path.realpath(folder))
+        for place, what in ((os.getcwd(), "the current folder"), (_home(), "the home folder")):
+            if place is not None and target == Path(os.path.realpath(place)):
+                raise SavedRunError(
+                    f"a run has a folder of its own, and {folder} is {what}; name a new one, for "
+                    f"example {Path(folder, 'reviews-lstm')}"
+                )
+        held = os.listdir(target) if target.is_dir() else []
+        _probe(target)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise SavedRunError(f"nothing can be written to {folder}: {why}") from error
+    if METRICS in held and _is_run(target / METRICS):
+        if not os.access(target / METRICS, os.W_OK):
+            raise SavedRunError(f"the run in {folder} is write-protected, see {METRICS} there")
+        return True
+    strangers = sorted(name for name in held if not _CONTENT.fullmatch(name) and not is_draft(name))
+    if strangers:
+        named = ", ".join(strangers[:3]) + (", ..." if len(strangers) > 3 else "")
+        raise SavedRunError(
+            f"{folder} holds files that are no run of minigrad's ({named}); name a new folder, or "
+            "one with an older run"
+        )
+    return False
+
+
+def _home() -> Path | None:
+    try:
+        return Path.home()
+    except RuntimeError:  # the system knows of none
+        return None
+
+
+def _probe(folder: Path) -> None:
+    """Write a file to a folder, or to the nearest above it that exists; it is gone at once."""
+    while not os.path.lexists(folder):
+        folder = folder.parent
+    tempfile.TemporaryFile(dir=folder).close()
+
+
+def _is_run(path: Path) -> bool:
+    """Whether minigrad has written these metrics, be they damaged since or not."""
+    try:
+        found = json.loads(_read(path, LARGEST))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and found.keys() >= {"minigrad", "task", "cell"}
+
+
+# --- writing ---------------------------------------------------------------------------------
+
+
+def save_run(folder: str | os.PathLike[str], run: Run) -> None:
+    """Write a run to a folder that `prepare` has seen; one that is there is replaced.
+
+    Until all of the new run is on the disk, the old one is whole. Raises OSError if it can't be
+    written; the old run is as it was.
+    """
+    folder = Path(os.path.realpath(folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked_folder(folder):  # of two trainings, the second waits
+        remove_drafts(folder)
+        weights = as_bytes(run.model.state_dict())
+        words = f"{run.vocabulary.to_json()}\n".encode()
+        files = {}
+        for kind, ending, content in (
+            ("model", "safetensors", weights),
+            ("vocabulary", "json", words),
+        ):
+            digest = hashlib.sha256(content).hexdigest()
+            name = f"{kind}-{digest[:16]}.{ending}"
+            files[kind] = {"name": name, "bytes": len(content), "sha256": digest}
+            replace_file(folder / name, content)
+        replace_file(folder / METRICS, _sealed(run.metrics, files))
+        in_use = {file["name"] for file in files.values()}
+        for name in os.listdir(folder):
+            if _CONTENT.fullmatch(name) and name not in in_use:
+                (folder / name).unlink(missing_ok=True)
+
+
+def _sealed(metrics: dict[str, Any], files: Any) -> bytes:
+    """The content of METRICS: the figures, the files that belong to them, a hash of both."""
+    whole = {**metrics, "files": files}
+    digest = hashlib.sha256(json.dumps(whole, indent=2).encode()).hexdigest()
+    return f"{json.dumps({**whole, 'sha256': digest}, indent=2)}\n".encode()
+
+
+# --- reading ---------------------------------------------------------------------------------
+
+
+def load_run(folder: str | os.PathLike[str]) -> Run:
+    """Read what `save_run` wrote; the model is in evaluation mode.
+
+    Raises SavedRunError if a file is missing, damaged or can't be read, if they don't belong
+    together, or if the weights are no finite numbers.
+    """
+    folder = Path(folder)
+    while True:
+        sealed = _content(folder, METRICS, LARGEST)
+        try:
+            return _load(folder, sealed)
+        except SavedRunError:
+            if _content(folder, METRICS, LARGEST) == sealed:
+                raise  # else it was replaced meanwhile, and is read again
+
+
+def _load(folder: Path, sealed: bytes) -> Run:
+    metrics, files = _parsed(folder / METRICS, sealed, _opened)
+    words = _checked(folder, files["vocabulary"])
+    vocabulary = _parsed(folder / files["vocabulary"]["name"], words, Vocabulary.from_json)
+    _checked(folder, files["model"])
+    path = folder / files["model"]["name"]
+    try:
+        state = mg.load(path)
+    except (ValueError, OSError) as error:
+        raise SavedRunError(str(error).removeprefix("load: ")) from error
+    strange = [name for name, array in state.items() if not isinstance(array, np.ndarray)]
+    if strange:
+        raise SavedRunError(
+            f"{path} is no model: {', '.join(strange)} is no array. {_anew(folder)}"
+        )
+    broken = [name for name, array in state.items() if not np.isfinite(array).all()]
+    if broken:
+        raise SavedRunError(
+            f"the model in {folder} is broken: {', '.join(broken)} has weights that are no finite "
+            f"numbers. {_anew(folder)}"
+        )
+    try:
+        _check_sizes(state, len(vocabulary), metrics["embedding"], metrics["hidden"])
+        model = SequenceClassifier(
+            metrics["cell"], len(vocabulary), metrics["embedding"], metrics["hidden"]
+        )
+        model.load_state_dict(state)
+    except (ValueError, TypeError) as error:
+        raise SavedRunError(f"the files in {folder} don't belong together: {error}") from error
+    return Run(model.eval(), vocabulary, metrics)
+
+
+def _check_sizes(state: dict[str, Any], words: int, embedding: int, hidden: int) -> None:
+    """Compare a model's sizes with its weights, before it takes memory for them."""
+    shapes = [
+        np.shape(state.get(name, 0))
+        for name in ("embedding.weight", "recurrent.weight_ih_l0", "recurrent.weight_hh_l0")
+    ]
+    rows = shapes[2][0] if shapes[2] else 0
+    wanted = [(words, embedding), (rows, embedding), (rows, hidden)]
+    if shapes != wanted or rows < hidden:
+        raise ValueError(
+            f"{words} words, embedding {embedding} and hidden {hidden} don't fit weights of the "
+            f"shapes {', '.join(map(str, shapes))}"
+        )
+
+
+def _checked(folder: Path, file: dict[str, Any]) -> bytes:
+    """The content of one of a run's files, which is what was written."""
+    content = _content(folder, file["name"], file["bytes"])
+    if hashlib.sha256(content).hexdigest() != file["sha256"]:
+        raise SavedRunError(
+            f"{folder / file['name']} is damaged: it is not what was written. {_anew(folder)}"
+        )
+    return content
+
+
+def _content(folder: Path, name: str, most: int) -> bytes:
+    """The bytes of one of a run's files."""
+    try:
+        return _read(folder / name, most)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SavedRunError(
+            f"{folder} holds no trained model: {name} missing. {_anew(folder, 'makes one there')}"
+        ) from error
+    except OSError as error:
+        raise SavedRunError(f"{folder / name} can't be read: {error.strerror}") from error
+    except ValueError as error:
+        raise SavedRunError(f"{folder / name} is damaged: {error}. {_anew(folder)}") from error
+
+
+def _read(path: Path, most: int) -> bytes:
+    """The bytes of a file of a size that is looked at first."""
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("it is no file")
+    if found.st_size > most:
+        raise ValueError(f"it has {found.st_size:,} bytes, and at most {most:,} were expected")
+    return path.read_bytes()
+
+
+def _anew(folder: Path, what: str = "trains it anew") -> str:
+    """The line that trains a model: in this folder, or in one within if this can't take a run."""
+    try:
+        prepare(folder)
+    except SavedRunError:
+        folder, what = folder / "reviews-lstm", "trains a new one"
+    return f"This {what}: minigrad train reviews --out {shlex.quote(str(folder))}"
+
+
+def _parsed(path: Path, content: bytes, parse: Callable[[str], Any]) -> Any:
+    try:
+        return parse(content.decode("utf-8"))
+    except RecursionError as error:
+        raise SavedRunError(f"{path} is damaged: it is nested too deep") from error
+    except ValueError as error:
+        raise SavedRunError(f"{path} is damaged: {error}. {_anew(path.parent)}") from error
+
+
+def _opened(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The figures in METRICS, and the files that belong to them, by kind."""
+    found = json.loads(text)
+    wanted = ("cell", "embedding", "hidden")
+    if not isinstance(found, dict) or not found.keys() >= {*wanted, *_SEAL}:
+        raise ValueError(f"it must be a JSON object with {', '.join((*wanted, *_SEAL))}")
+    metrics = {name: value for name, value in found.items() if name not in _SEAL}
+    files = found["files"]
+    if _sealed(metrics, files) != text.encode():
+        raise ValueError("it is not what was written")
+    for kind in ("model", "vocabulary"):
+        file = files.get(kind) if isinstance(files, dict) else None
+        if (
+            not isinstance(file, dict)
+            or not (isinstance(file.get("name"), str) and _CONTENT.fullmatch(file["name"]))
+            or not isinstance(file.get("bytes"), int)
+        ):
+            raise ValueError(f"it names no file of the {kind}")
+    for name in ("embedding", "hidden"):
+        if type(metrics[name]) is not int or metrics[name] < 1:
+            raise ValueError(f"{name} is a positive integer; got {metrics[name]!r}")
+    return metrics, files

@@ -1,0 +1,175 @@
+"""The benchmarks measure what they say; how much that is, is not tested."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from places import ROOT
+from scans import fusing
+
+import minigrad as mg
+
+FOLDER = ROOT / "benchmarks"
+
+try:
+    mg.get_backend("numba")
+except mg.BackendError as missing:
+    pytest.skip(str(missing), allow_module_level=True)
+
+
+def loaded(name):
+    spec = importlib.util.spec_from_file_location(f"{name}_benchmark", FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def program(name, *arguments):
+    command = [sys.executable, FOLDER / f"{name}.py", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+# --- memory ------------------------------------------------------------------------------------
+
+on_linux = pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc, which is Linux's")
+
+
+@on_linux
+def test_the_peak_is_what_was_touched(monkeypatch):
+    memory = loaded("memory")
+    steps = []
+
+    def touches(kind, x, g):
+        def step():
+            steps.append(x.shape)
+            np.ones(len(x) << 20, np.uint8)
+            np.empty(1 << 30, np.uint8)  # and not touched
+
+        return step
+
+    monkeypatch.setitem(memory.PEERS, "touches", touches)
+    np.ones(96 << 20, np.uint8)  # an earlier peak doesn't count
+    found = memory.peak("touches", "any", (48, 1, 1, 1), steps=3)
+    assert 47 << 20 < found < 56 << 20
+    assert [shape[0] for shape in steps] == [2, 48, 48, 48]
+
+
+@on_linux
+def test_memory_of_a_layer(tmp_path):
+    said = program(
+        *("memory", "--cells", "rnn", "--shape", 400, 64, 16, 128, "--json", tmp_path / "m.json")
+    )
+    assert said.startswith("MB at (T, N, I, H) = (400, 64, 16, 128), 3 steps\n")
+    found = json.loads((tmp_path / "m.json").read_text())["rnn"]
+    assert set(found) == {"minigrad", "PyTorch"}
+    # At least the outputs, and the gradients of z: much more than what a process has free.
+    assert found["minigrad"] > 2 * 4 * 400 * 64 * 128
+
+
+# --- first use ---------------------------------------------------------------------------------
+
+
+def test_first_use():
+    first_use = loaded("first_use")
+    assert 0 < first_use.seconds(first_use.IMPORT) < 60
+    cache = Path(os.environ["MINIGRAD_CACHE"])
+    assert 0 < first_use.seconds(first_use.FIRST_USE, "RNN", cache=cache) < 60
+    with pytest.raises(subprocess.CalledProcessError):
+        first_use.seconds(first_use.FIRST_USE, "NoSuchCell", cache=cache)
+
+
+def test_an_import_that_loads_numba_is_noticed(capfd):
+    first_use = loaded("first_use")
+    with pytest.raises(subprocess.CalledProcessError):
+        first_use.seconds("import numba\n" + first_use.IMPORT)
+    assert "import minigrad loads {'numba'}" in capfd.readouterr().err
+
+
+def test_cold_and_warm_are_told_apart(monkeypatch):
+    """A cold one finds an empty folder, a warm one what the cold one has left."""
+    first_use = loaded("first_use")
+    writes = """
+import os, pathlib, sys
+kernel = pathlib.Path(os.environ["MINIGRAD_CACHE"], "kernel.py")
+print(1 if kernel.exists() else 10)
+kernel.touch()
+"""
+    monkeypatch.setattr(first_use, "FIRST_USE", writes)
+    assert first_use.first_use("any", rounds=3) == {"cold": 10, "warm": 1}
+
+
+# --- recurrent layers --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def recurrent(monkeypatch):
+    module = loaded("recurrent")
+    monkeypatch.delitem(module.PEERS, "JAX")  # slow to compile
+    monkeypatch.setenv("MINIGRAD_THREADS", "1")
+    with fusing("require"):
+        yield module
+
+
+def test_recurrent_layers(recurrent):
+    found = recurrent.measure("gru", (3, 2, 4, 5), rounds=2)
+    assert {"minigrad", "floor"} <= set(found)
+    assert all(0 < seconds < 60 for seconds in found.values())
+
+
+def test_a_wrong_gradient_is_not_timed(recurrent, monkeypatch):
+    def wrong(*arguments):
+        step = recurrent.minigrad_step(*arguments)
+        return lambda: [1.01 * t for t in step()]
+
+    monkeypatch.setitem(recurrent.PEERS, "wrong", wrong)
+    with pytest.raises(AssertionError, match="wrong"):
+        recurrent.measure("rnn", (3, 2, 4, 5), rounds=1)
+
+
+# --- updates by hand -----------------------------------------------------------------------------
+
+
+def test_updates_by_hand_give_the_weights_of_sgd():
+    benchmark = loaded("manual_update")
+    for make in (lambda: benchmark.mlp((3, 4, 2), 5), lambda: benchmark.lstm(2, 3, 4, 2)):
+        benchmark.agree(make)
+    said = program("manual_update", "--rounds", 1)
+    assert len(said.splitlines()) == 1 + len(benchmark.MODELS) * len(benchmark.UPDATES)
+
+
+# --- threads -----------------------------------------------------------------------------------
+
+
+def test_trainings_take_turns_while_others_count(monkeypatch, tmp_path, capsys):
+    threads = loaded("threads")
+    calls, running = [], []
+
+    def seconds(cell, epochs, count):
+        calls.append((cell, epochs, count is None, len(running)))
+        return 1.0 if count is None else 3.0
+
+    class Program(subprocess.Popen):
+        def __init__(self, command):
+            super().__init__([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+            running.append(self)
+
+        def wait(self):
+            running.remove(self)
+            self.stdin.close()
+            return super().wait()
+
+    monkeypatch.setattr(threads, "seconds", seconds)
+    monkeypatch.setattr(threads.subprocess, "Popen", Program)
+    options = ["--busy", "2", "--epochs", "5", "--rounds", "2", "--json", str(tmp_path / "found")]
+    monkeypatch.setattr(sys, "argv", ["threads.py", *options])
+    threads.main()
+    assert calls == [("lstm", 5, own, busy) for busy in (0, 2) for own in (True, False) * 2]
+    assert not running
+    assert "lstm, 2 busy: minigrad train 1.0 s, " in (said := capsys.readouterr().out)
+    assert said.count("ratio 3.0") == 2
+    assert [row["busy"] for row in json.loads((tmp_path / "found").read_text())] == [0, 2]

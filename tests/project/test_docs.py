@@ -1,0 +1,104 @@
+"""Every example in a docstring or in a document of the project runs and prints what it says."""
+
+import doctest
+import importlib
+import pkgutil
+import re
+
+import numpy as np
+import pytest
+from places import ROOT
+
+import minigrad as mg
+import minigrad.models
+import minigrad.testing
+from minigrad.engine.registry import backend_loaders, loaded_backends, process_default
+from minigrad.utils.install import install_line
+
+OPTIONS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def modules():
+    """Names of all modules, in the mapped folders too (they lie outside minigrad/ on disk)."""
+    found = set()
+    for package in ("minigrad", "minigrad.backends", "minigrad.models"):
+        paths = importlib.import_module(package).__path__
+        found |= {package, *(m.name for m in pkgutil.walk_packages(paths, f"{package}."))}
+    return sorted(found)
+
+
+def in_module(name):
+    """All its docstrings with examples; those of its ops too, which doctest passes over."""
+    module = importlib.import_module(name)
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    # An example may leave these two imports to its reader.
+    scope = {"mg": mg, "np": np, **vars(module)}
+    yield from finder.find(module, globs=scope)
+    for value in vars(module).values():
+        if isinstance(value, mg.Op) and value.__module__ == name:
+            yield from finder.find(value, f"{name}.{value.name}", module, scope)
+
+
+def in_document(path):
+    """Its code blocks as one text: they share their names, as a reader who types them expects."""
+    text = path.read_text(encoding="utf-8")
+    # Everything but the code is blanked out, not cut, so that failures name the right line.
+    code = [""] * text.count("\n")
+    for block in re.finditer(r"^```(?:python|pycon)\n(.*?)^```$", text, re.M | re.S):
+        first = text.count("\n", 0, block.start(1))
+        code[first : first + block[1].count("\n")] = block[1].splitlines()
+    return doctest.DocTestParser().get_doctest("\n".join(code), {}, path.name, str(path), 0)
+
+
+def check(*examples):
+    """Run examples; what one declares, registers or chooses is gone afterwards."""
+    runner = doctest.DocTestRunner(optionflags=OPTIONS)
+    before = [
+        (kept, kept.copy()) for kept in (mg.OPS, backend_loaders, loaded_backends, process_default)
+    ]
+    for example in examples:
+        runner.run(example)
+    for kept, content in before:
+        kept.clear()
+        kept.extend(content) if isinstance(kept, list) else kept.update(content)
+    assert runner.failures == 0
+
+
+@pytest.mark.usefixtures("on_numpy")
+@pytest.mark.parametrize("name", modules())
+def test_docstrings(name):
+    check(*in_module(name))
+
+
+PUBLIC = (mg, mg.functional, mg.nn, mg.nn.init, mg.optim, minigrad.models, minigrad.testing)
+
+
+@pytest.mark.parametrize("module", PUBLIC, ids=lambda module: module.__name__)
+def test_every_public_name_has_an_example(module):
+    """Every function, op and class; `test_docstrings` runs the examples."""
+    names = getattr(module, "__all__", None) or [n for n in vars(module) if n[0] != "_"]
+    documented = {n: getattr(module, n) for n in names}
+    documented = {
+        name: value
+        for name, value in documented.items()
+        if callable(value) and getattr(value, "__module__", "").startswith("minigrad")
+    }
+    assert documented
+    assert [name for name, value in documented.items() if ">>> " not in (value.__doc__ or "")] == []
+
+
+@pytest.mark.usefixtures("on_numpy")
+@pytest.mark.parametrize("path", sorted(ROOT.glob("*.md")), ids=lambda path: path.name)
+def test_documents(path):
+    check(in_document(path))
+
+
+def test_the_pytorch_example_of_the_readme(tmp_path, monkeypatch):
+    pytest.importorskip("torch", reason=f"PyTorch is not installed here; {install_line('oracle')}")
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
+    (code,) = (block for block in blocks if "import torch" in block)
+    monkeypatch.chdir(tmp_path)
+    scope = {}
+    exec(code, scope)
+    assert scope["report"] and (tmp_path / "gelu.svg").exists()

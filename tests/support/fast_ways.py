@@ -1,0 +1,104 @@
+"""Ways that only large inputs take, for small ones: every constant that decides, lowered.
+
+Within `forced_fast_ways()`, or in a test that takes the fixture `fast_ways`, small random programs
+go through all that is there to make large ones fast: kernels, products of our own, chunks, threads
+and the pool of arrays.
+"""
+
+import contextlib
+import sys
+from importlib import import_module
+
+import pytest
+
+# By module: what each constant is lowered (or raised) to, so that the smallest input is large.
+LOWERED = {
+    "minigrad.fusion": {"SMALLEST": 0},
+    "minigrad.functional": {"_FEW": 0},
+    "minigrad.utils.summation": {
+        **{"FEW": 2, "BLOCK": 2, "SUMS": 2, "WIDTH": 4, "DEVICE_FEW": 3, "DEVICE_BLOCK": 2},
+        **{"LONG": 3, "TERMS": 2, "SMALLER": 1},
+    },
+    "minigrad.compiler.fused_scan": {"_CHUNK": 2},
+    "minigrad.compiler.fused_function": {"_NARROW": 1, "_WIDE": 0},
+    "minigrad.compiler.row_plan": {"_NARROWEST": 1, "_WIDEST": 4},
+    "minigrad.compiler.fused_update": {"_LEAST_WORK": 0, "_NARROW": 0},
+    "minigrad.backends.numba_kernels.array_pool": {"_SMALLEST": 1, "_LARGEST": 1 << 14},
+    "minigrad.backends.numpy_backend": {"_FEW": 0},
+    "minigrad.backends.numba_backend": {"_NARROW": 1, "_SMALL": 0, "_FEW": 0},
+    "minigrad.backends.numba_kernels.gemm": {"_TERMS_PER_NUMBER": 1},
+    "minigrad.backends.numba_kernels.scatter": {"_BLOCK": 1},
+    "minigrad.backends.numba_kernels.threads": {"SMALLEST": 1},
+    "minigrad.backends.cupy_kernels.loop": {"_LARGE": 1},
+}
+
+# Constants that stay as they are, and why.
+AS_THEY_ARE = {
+    "minigrad.compiler.comparing": {"MOST_BYTES": "a refusal beyond it, and no other way"},
+    "minigrad.compiler.purity": {"MOST": "forgets plans, which are then made again"},
+    "minigrad.engine.deferred": {
+        "_MOST": "how long answers may wait, whatever the sizes; test_late lowers it"
+    },
+    "minigrad.engine.inplace": {
+        "MOST_KEPT": "how many contents are kept, whatever the sizes; test_guard lowers it",
+        "MOST_LOANS": "how many loans may wait, whatever the sizes; test_guard lowers it",
+    },
+    "minigrad.checkpoint": {"_OURS": "counts references, and no numbers"},
+    "minigrad.functional": {"_LOWEST": "changes no result: what is computed there is 0"},
+    "minigrad.engine.graph": {"ALL_STEPS": "stands for no number"},
+    "minigrad.engine.creation": {"_HOST_KINDS": "DLPack's numbers of devices"},
+    "minigrad.backends.numba_kernels.gemm": {
+        "MR": "rows of a block, in compiled code; test_numba_gemm has sizes on both sides",
+        "_BLOCKS": "in compiled code; test_numba_gemm has sizes on both sides",
+        "_TERMS": "in compiled code; test_numba_gemm has sizes on both sides",
+        "_COLUMN_TERMS": "in compiled code; test_numba_gemm has sizes on both sides",
+        "_BYTES": "of the processor's registers; test_numba_gemm has the other size, too",
+        "_VECTORS": "of the processor's registers; test_numba_gemm has the other size, too",
+        "_AHEAD": "says what is asked for early, and changes no result",
+    },
+    "minigrad.backends.numba_kernels.codegen": {
+        "SUM_BLOCK": "in compiled code; longer rows are tested"
+    },
+    "minigrad.backends.cupy_kernels.codegen": {
+        "MOST_THREADS": "in compiled code; rows wider are tested"
+    },
+    "minigrad.backends.cupy_kernels.loop": {"_THREADS": "of a block, whatever the sizes"},
+    "minigrad.backends.cupy_kernels.row_sums": {
+        "_THREADS": "in compiled code; more rows are tested",
+        "_COLUMNS": "of a block; more columns are tested",
+    },
+}
+
+
+@contextlib.contextmanager
+def forced_fast_ways():
+    """Lower all of `LOWERED` for a while; three threads share what there is to do."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, values in LOWERED.items():
+            for constant, value in values.items():
+                if (module := _module(name)) is not None:
+                    patch.setattr(module, constant, value)
+        patch.setenv("MINIGRAD_THREADS", "3")
+        _forget()
+        try:
+            yield
+        finally:
+            _forget()
+
+
+def _module(name):
+    """A module; None if what it is built on is not installed."""
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name.split(".")[0] == "minigrad":
+            raise
+        return None
+
+
+def _forget():
+    """Plans remember how rows were cut."""
+    for name in ("fused_function", "fused_update"):
+        module = sys.modules[f"minigrad.compiler.{name}"]
+        module._plans.clear()
+    sys.modules["minigrad.compiler.fused_function"]._calls.clear()
