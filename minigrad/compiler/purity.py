@@ -1,6 +1,6 @@
 """Whether a function does the same at each call: only then its program stands for all of them.
 
-What it reads from outside is compared (see identity.py); and because not everything can be seen
+What it reads from outside is compared (see cache_key.py); and because not everything can be seen
 there, it is traced twice, and the two programs are compared.
 """
 

@@ -7,7 +7,7 @@ noted when the array becomes exposed. Code that hands out nothing pays nothing, 
 between two steps next to nothing: the array is exposed during this line, and no graph has it then.
 
 A device computes and compares checksums in place of contents, and nothing waits for them: an edit
-is reported when numbers come to the host, see `late.py`.
+is reported when numbers come to the host, see `deferred.py`.
 """
 
 from __future__ import annotations

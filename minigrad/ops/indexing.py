@@ -49,7 +49,7 @@ def index_of(index: Any, x: Tensor) -> Any:
 
     Raises IndexError for positions that x doesn't have. NumPy finds them by itself; for a device
     they are looked for here, as its libraries take them from the other end, or read what lies
-    there. Positions that are on a device already are looked at there: see `late.py`.
+    there. Positions that are on a device already are looked at there: see `deferred.py`.
     """
     whole = isinstance(index, tuple)
     parts = [_part(part, x.backend) for part in (index if whole else (index,))]

@@ -191,5 +191,5 @@ def test_a_small_step_takes_few_calls():
         step()
     finally:
         sys.setprofile(None)
-    own = [code for code in calls if not code.co_filename.endswith("guard.py")]  # if on guard
+    own = [code for code in calls if not code.co_filename.endswith("inplace.py")]  # if on guard
     assert 20 < len(own) < 230
