@@ -42,6 +42,7 @@ def frame_outside(package: str) -> FrameType:
     return frame
 
 
+_FUNCTIONS = ("ops", "functional", "losses")
 _BETWEEN = ("engine", "fuse")  # the user's call and the place of the error
 
 
@@ -57,7 +58,7 @@ def asked_for(default: str = "") -> str:
         is_op = code.co_filename.startswith("<minigrad op")
         if is_op and code.co_name.endswith("_backward"):
             break
-        if is_op or any(is_within(frame, f"minigrad.{part}") for part in ("ops", "functional")):
+        if is_op or any(is_within(frame, f"minigrad.{part}") for part in _FUNCTIONS):
             own = code.co_name.startswith(("_", "<")) or code.co_name == "index"  # x[i] is getitem
             name = name if own else code.co_name
         elif not any(is_within(frame, f"minigrad.{part}") for part in _BETWEEN):
