@@ -62,14 +62,14 @@ def two_digits(x: float) -> str:
 def reviews() -> Iterator[Claim]:
     """Accuracies on held-out film reviews: of the layers, of naive Bayes, of one answer for all."""
     from minigrad.models.tasks.reviews import load_reviews, split_reviews, tokenize
-    from minigrad.models.training.train import Recipe, train_reviews
+    from minigrad.models.training.train import Settings, train_reviews
 
     splits = split_reviews(load_reviews("movie"))
     n = len(splits.test)
     for name, cells in table_rows("accuracy").items():
         figures = []
         for seed in range(5):
-            metrics = train_reviews(splits, Recipe(cell=name.lower(), seed=seed)).metrics
+            metrics = train_reviews(splits, Settings(cell=name.lower(), seed=seed)).metrics
             figures.append(metrics["held_out_accuracy"])
         mean, low, high = statistics.mean(figures), min(figures), max(figures)
         found = f"{two_digits(mean)} ({two_digits(low)} to {two_digits(high)})"

@@ -16,7 +16,7 @@ from minigrad.nn import Module, Parameter
 from minigrad.utils.arguments import check_flag, check_positive
 
 
-class Declared(Module):
+class CellModule(Module):
     """The declaration of a cell, and modules' parameters made after it.
 
     A subclass sets `cell`, and `gates` or `shapes`, and what else differs from here:

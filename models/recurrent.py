@@ -34,7 +34,7 @@ from minigrad.recording import placed
 from minigrad.scan import ValidSteps
 from minigrad.utils.arguments import check_flag, check_positive, check_probability
 
-from .cell_module import Declared
+from .cell_module import CellModule
 from .cells import gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 
-class Recurrent(Declared):
+class Recurrent(CellModule):
     """A cell over whole sequences: one or more layers, one or both directions.
 
     The base of `RNN`, `LSTM`, `GRU` and of layers of one's own (see the module's text).
@@ -203,7 +203,7 @@ class Recurrent(Declared):
         return _shown(self, defaults)
 
 
-class RecurrentCell(Declared):
+class RecurrentCell(CellModule):
     """A cell over one step, for loops of one's own: the base of `RNNCell`, `LSTMCell`, `GRUCell`.
 
     Its parameters have the names of a layer's without a suffix: `weight_ih`, `bias_hh`.
@@ -239,7 +239,7 @@ class RecurrentCell(Declared):
         return _shown(self, {"bias": True})
 
 
-def _shown(module: Declared, defaults: dict[str, Any]) -> str:
+def _shown(module: CellModule, defaults: dict[str, Any]) -> str:
     options = ((name, getattr(module, name)) for name in defaults)
     changed = [f"{name}={value}" for name, value in options if value != defaults[name]]
     return ", ".join([str(module.input_size), str(module.hidden_size), *changed])
@@ -248,7 +248,7 @@ def _shown(module: Declared, defaults: dict[str, Any]) -> str:
 # --- the three that everybody knows ----------------------------------------------------------
 
 
-class _RNN(Declared):
+class _RNN(CellModule):
     def __init__(self, *sizes: Any, nonlinearity: str = "tanh", **options: Any) -> None:
         cells = {"tanh": rnn_tanh_cell, "relu": rnn_relu_cell}
         if nonlinearity not in cells:
@@ -259,7 +259,7 @@ class _RNN(Declared):
         super().__init__(*sizes, **options)
 
 
-class _LSTM(Declared):
+class _LSTM(CellModule):
     cell = lstm_cell
     states = ("h", "c")
     gates = 4
@@ -279,7 +279,7 @@ class _LSTM(Declared):
         return values
 
 
-class _GRU(Declared):
+class _GRU(CellModule):
     cell = gru_cell
     gates = 3
 

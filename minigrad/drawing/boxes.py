@@ -11,16 +11,16 @@ import numpy as np
 from ..engine.graph import Node, Output
 from ..engine.op import Op
 from ..engine.tensor import Leaf, Tensor
-from .graph_values import Known, has_parts
+from .graph_values import GraphValues, has_parts
 from .render import Arrow, Box, Row
 
 
-class Sketch:
+class Boxes:
     """Boxes and arrows, node by node; `gaps` says whether a value or a constant is missing."""
 
     def __init__(
         self,
-        known: Known,
+        known: GraphValues,
         gradients: dict[Node, Tensor | None],
         by_node: dict[Node, str],
         by_array: dict[int, str],
@@ -104,7 +104,7 @@ class Sketch:
 
 
 def notes_on(
-    known: Known, differentiated: bool, weighted: bool, hooks: bool, gaps: bool
+    known: GraphValues, differentiated: bool, weighted: bool, hooks: bool, gaps: bool
 ) -> Iterator[str]:
     """What has to be said below the picture."""
     if known.freed:

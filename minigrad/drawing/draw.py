@@ -1,7 +1,7 @@
 """`draw`: the graph behind a tensor as a picture of ops, shapes, values and gradients.
 
-What is known of a graph is found by `known`, put into words and numbers by `sketch`, and drawn
-by `picture`.
+`graph_values` finds what is known of a graph, `boxes` puts it into words and numbers, `render`
+writes the picture.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def draw(out: Tensor, g: Any = None, *, names: Any = None, max_nodes: int = 200)
     }
     """
     # Not before somebody draws: importing minigrad is to stay quick.
-    from .boxes import Sketch, notes_on
-    from .graph_values import Known, gradients_at, nodes_of
+    from .boxes import Boxes, notes_on
+    from .graph_values import GraphValues, gradients_at, nodes_of
     from .render import Drawing
 
     unweighted = isinstance(out, Tensor) and out.requires_grad and out.size != 1 and g is None
@@ -78,19 +78,19 @@ def draw(out: Tensor, g: Any = None, *, names: Any = None, max_nodes: int = 200)
             f"max_nodes={len(nodes)}"
         )
     by_node, by_array = _called(names)
-    known = Known(nodes, out)
+    known = GraphValues(nodes, out)
     gradients: dict[Node, Tensor | None] = {}
     if known.freed:
         leaves = ((n, n.tensor()) for n in nodes if isinstance(n, Leaf))
         gradients = {node: x.grad for node, x in leaves if x is not None}
     elif seed is not None:
         gradients = gradients_at(nodes, seed)
-    sketch = Sketch(known, gradients, by_node, by_array)
+    boxes = Boxes(known, gradients, by_node, by_array)
     for node in nodes:
-        sketch.add(node, node is out._node)
+        boxes.add(node, node is out._node)
     hooks = any(node.hooks for node in nodes)
-    notes = notes_on(known, seed is not None, g is not None, hooks, sketch.gaps)
-    return Drawing(sketch.boxes, sketch.arrows, list(notes))
+    notes = notes_on(known, seed is not None, g is not None, hooks, boxes.gaps)
+    return Drawing(boxes.boxes, boxes.arrows, list(notes))
 
 
 def _called(names: Any) -> tuple[dict[Node, str], dict[int, str]]:

@@ -29,7 +29,7 @@ def nodes_of(root: Node) -> list[Node]:
     return sorted(seen, key=lambda node: node.birth)
 
 
-class Known:
+class GraphValues:
     """The arrays that a graph can still tell.
 
     Attributes

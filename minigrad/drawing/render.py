@@ -161,15 +161,15 @@ class Layout:
     side of its head at `end`, beside the others that end there.
     """
 
-    def __init__(self, picture: Drawing) -> None:
-        self.size = [_size(box) for box in picture.boxes]
-        pairs = [(arrow.tail, arrow.head) for arrow in picture.arrows]
+    def __init__(self, drawing: Drawing) -> None:
+        self.size = [_size(box) for box in drawing.boxes]
+        pairs = [(arrow.tail, arrow.head) for arrow in drawing.arrows]
         self.centre, paths = _placed(self.size, pairs)
         self.path = [paths[pair] for pair in pairs]
-        if self._order(picture.arrows) < 0:
+        if self._order(drawing.arrows) < 0:
             self.centre = [(-x, y) for x, y in self.centre]
             self.path = [[(-x, y) for x, y in path] for path in self.path]
-        self.end = self._ends(picture.arrows)
+        self.end = self._ends(drawing.arrows)
         sides = [x + side * w / 2 for (x, _), (w, _) in self.boxes() for side in (-1, 1)]
         sides += [x for path in self.path for x, _ in path]
         self.left, self.right = min(sides), max(sides)
@@ -249,12 +249,12 @@ def _placed(
 # --- SVG -----------------------------------------------------------------------------------
 
 
-def _svg(picture: Drawing) -> Iterator[str]:
-    layout = Layout(picture)
+def _svg(drawing: Drawing) -> Iterator[str]:
+    layout = Layout(drawing)
     left, top = layout.left - _MARGIN, -_MARGIN
     width = max(layout.right - left + _MARGIN, 360)  # room for the notes
     columns = int((width - 2 * _MARGIN) / (0.52 * _TEXT))
-    notes = [line for note in picture.notes for line in textwrap.wrap(note, columns)]
+    notes = [line for note in drawing.notes for line in textwrap.wrap(note, columns)]
     height = layout.bottom + 2 * _MARGIN + _LEAD * len(notes)
     yield (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
@@ -262,9 +262,9 @@ def _svg(picture: Drawing) -> Iterator[str]:
         f'font-family="{_MONO}" font-size="{_TEXT}">'
     )
     yield f'<rect x="{left:.1f}" y="{top}" width="100%" height="100%" fill="{_PAPER}"/>'
-    for i, arrow in enumerate(picture.arrows):
+    for i, arrow in enumerate(drawing.arrows):
         yield from _svg_arrow(i, arrow, layout)
-    for box, (centre, size) in zip(picture.boxes, layout.boxes(), strict=True):
+    for box, (centre, size) in zip(drawing.boxes, layout.boxes(), strict=True):
         yield from _svg_box(box, size, centre)
     for i, line in enumerate(notes):
         y = layout.bottom + _MARGIN + _LEAD * (i + 0.5)
@@ -335,12 +335,12 @@ def _curve(x: float, y: float, to_x: float, to_y: float) -> str:
 # --- DOT -----------------------------------------------------------------------------------
 
 
-def _dot(picture: Drawing) -> Iterator[str]:
+def _dot(drawing: Drawing) -> Iterator[str]:
     yield "digraph minigrad {"
-    yield f"  graph [label={_quoted(picture.notes)}, labeljust=l, fontname=Helvetica];"
+    yield f"  graph [label={_quoted(drawing.notes)}, labeljust=l, fontname=Helvetica];"
     yield '  node [shape=box, fontname="Courier", fontsize=10, margin="0.1,0.06"];'
     yield f'  edge [color="{_FAINT}", fontname="Courier", fontsize=8, arrowsize=0.7];'
-    for i, box in enumerate(picture.boxes):
+    for i, box in enumerate(drawing.boxes):
         kind = _KINDS[box.kind]
         width = max((len(row.label) for row in box.rows), default=0)
         head = f"{box.title}  {box.detail}".rstrip()
@@ -350,7 +350,7 @@ def _dot(picture: Drawing) -> Iterator[str]:
             f"  n{i} [label={_quoted(lines)}, tooltip={_quoted([box.tip])}, "
             f'style="filled,{style}", fillcolor="{kind.fill}", color="{kind.stroke}"];'
         )
-    for arrow in picture.arrows:
+    for arrow in drawing.arrows:
         label = f" [label={_quoted([arrow.label])}]" if arrow.label else ""
         yield f"  n{arrow.tail} -> n{arrow.head}{label};"
     yield "}"

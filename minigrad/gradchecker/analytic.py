@@ -1,4 +1,4 @@
-"""The gradient of a subject at x, and how much of it is rounding."""
+"""The gradient of a target at x, and how much of it is rounding."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .flattened import Flat, random_weights
+from .flattened import FlattenedFunction, random_weights
 from .report import place
 
 Array = np.ndarray
@@ -17,7 +17,7 @@ MORE = (-1.0, -0.1, -0.01, 0.03, 0.3)  # ... and those of a second look
 A, B = -3.0, 2.0  # linearity: for A v + B w there must be A times this and B times that
 
 
-class Backward:
+class AnalyticGradient:
     """The gradient for the cotangent v.
 
     A right gradient of a smooth function is continuous, and over a very short way a straight
@@ -31,7 +31,9 @@ class Backward:
     largest : per entry (N,) the largest slope of the same input.
     """
 
-    def __init__(self, flat: Flat, v: Array, nearby: Array, rng: np.random.Generator) -> None:
+    def __init__(
+        self, flat: FlattenedFunction, v: Array, nearby: Array, rng: np.random.Generator
+    ) -> None:
         self._flat, self._v = flat, v
         self._reach = 0.4 * flat.eps ** (1 / 3)
         self._nearby, self._rng = nearby, rng
@@ -103,7 +105,7 @@ class Backward:
             if fourfold is None:
                 fourfold = flat.vjp(flat.x, -4.0 * v) / -4
             if (np.abs(fourfold - self.g) > tolerance * self.largest)[part].any():
-                flat.subject.fault(
+                flat.target.fault(
                     f"the backward pass is not linear in its cotangent: the gradient of "
                     f"{place(name)} for -4 v is not -4 times that for v"
                 )

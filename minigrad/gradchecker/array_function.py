@@ -1,4 +1,4 @@
-"""A function and a vjp over NumPy arrays, from any framework, as a subject of gradient checks."""
+"""A function and a vjp over NumPy arrays, from any framework, as a target of gradient checks."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .checked_function import Subject, describe, laid_out, layout, same
+from .checked_function import CheckedFunction, describe, laid_out, layout, same
 
 Array = np.ndarray
 
 
-class ArraySubject(Subject):
+class ArrayFunction(CheckedFunction):
     """A function and a vjp over NumPy arrays, from any framework."""
 
     def __init__(self, f: Callable[..., Any], vjp: Callable[..., Any], inputs: Any) -> None:

@@ -14,7 +14,7 @@ from .report import Name, place
 Array = np.ndarray
 
 
-class Subject:
+class CheckedFunction:
     """A function of NumPy arrays and its vjp.
 
     Attributes
@@ -43,7 +43,7 @@ class Subject:
         raise NotImplementedError
 
     def session(self) -> contextlib.AbstractContextManager[Any]:
-        """What must hold while the subject is called, undone afterwards."""
+        """What must hold while the target is called, undone afterwards."""
         return contextlib.nullcontext()
 
     def aliases(self, gradients: Sequence[Array | None], others: Sequence[Array]) -> list[str]:

@@ -12,11 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from .analytic import Backward, largest
-from .checked_function import Subject
-from .compare import CAUTION, Claim
+from .analytic import AnalyticGradient, largest
+from .checked_function import CheckedFunction
+from .compare import CAUTION, AnalyticSlope
 from .finite_difference import Line, measure
-from .flattened import Flat, random_weights
+from .flattened import FlattenedFunction, random_weights
 from .gate_names import whereabouts
 from .noise import Noise, length
 from .remeasure import look_again, look_closer, moves_in_steps
@@ -37,18 +37,18 @@ WEIGHT = 1e-2  # ... in every entry of at least this size, relative to the input
 Array = np.ndarray
 
 
-def check(subject: Subject, seed: int, budget: int | None, order: int) -> Report:
-    """Check the gradient of `subject` at its arrays."""
+def check(target: CheckedFunction, seed: int, budget: int | None, order: int) -> Report:
+    """Check the gradient of `target` at its arrays."""
     # Steps may leave the domain of the function; that is seen by the values, without warnings.
-    with subject.session(), np.errstate(all="ignore"):
-        return _Check(subject, seed, budget, order).run()
+    with target.session(), np.errstate(all="ignore"):
+        return _Check(target, seed, budget, order).run()
 
 
 class _Check:
-    def __init__(self, subject: Subject, seed: int, budget: int | None, order: int) -> None:
-        self.subject = subject
+    def __init__(self, target: CheckedFunction, seed: int, budget: int | None, order: int) -> None:
+        self.target = target
         self.rng = np.random.default_rng([seed, order])
-        self.flat = flat = Flat(subject)
+        self.flat = flat = FlattenedFunction(target)
         if budget is None:
             budget = BUDGET if TYPICAL * flat.x.size <= BUDGET else SAMPLE
         self.budget = budget
@@ -97,7 +97,7 @@ class _Check:
     def _look_at_backward(self) -> None:
         """The gradient, its rounding error, and whether it is linear in the cotangent."""
         flat, v = self.flat, self.v
-        self.backward = Backward(flat, v, self.nearby, self.rng)
+        self.backward = AnalyticGradient(flat, v, self.nearby, self.rng)
         if self.dead:  # as when equals cancel: what is left of the gradient may be rounding
             self.backward.assume(200 * flat.eps * largest(v) / self.scales)
         blur = CAUTION * (self.report.noise_floor + 50 * flat.eps * largest(v)) / self.scales
@@ -109,7 +109,7 @@ class _Check:
         flat, report = self.flat, self.report
         usable = np.isfinite(flat.x)
         if not usable.all():
-            self.subject.note(
+            self.target.note(
                 f"{int((~usable).sum())} entries of the inputs are not finite and were not checked"
             )
         order = self.rng.permutation(np.flatnonzero(usable))
@@ -159,26 +159,28 @@ class _Check:
         direction = np.where(inside, random_weights(self.rng, inside.size) * self.scales, 0.0)
         parts = np.where(inside, self.backward.g, 0.0) * direction
         size = length(parts)
-        claim = self._claim(float(parts.sum()), size, direction)
+        analytic = self._analytic_slope(float(parts.sum()), size, direction)
         # A kink in one entry of many shows only close up.
         slope = measure(
             self._along(direction),
-            lambda slope: len(slope.levels) >= 6 and claim.is_settled(slope),
-            claim.slope,
+            lambda slope: len(slope.levels) >= 6 and analytic.is_settled(slope),
+            analytic.slope,
             CAUTION,
         )
-        return self._judged(Entry(name, None, claim.slope), claim, slope, direction)
+        return self._judged(Entry(name, None, analytic.slope), analytic, slope, direction)
 
-    def _judged(self, entry: Entry, claim: Claim, slope: Slope, direction: Array) -> Entry:
+    def _judged(
+        self, entry: Entry, analytic: AnalyticSlope, slope: Slope, direction: Array
+    ) -> Entry:
         """The entry with its status; none is called wrong before a second look."""
-        judged = claim.judged(entry, slope)
+        judged = analytic.judged(entry, slope)
         if judged.status == "wrong" and self.backward.look_again():
-            claim = replace(claim, rounding=self._rounding(direction))
-            judged = claim.judged(entry, slope)
+            analytic = replace(analytic, rounding=self._rounding(direction))
+            judged = analytic.judged(entry, slope)
         if judged.status == "wrong" and entry.index is not None:
             closer = look_closer(slope, self._along(int(np.flatnonzero(direction)[0])))
             if closer is not None:
-                judged = claim.judged(entry, closer)
+                judged = analytic.judged(entry, closer)
         return judged
 
     def _search(
@@ -229,30 +231,32 @@ class _Check:
         self.checked[i] = True
         line, name, index = self._along(i), *self.flat.locate(i)
         direction = np.arange(self.checked.size) == i
-        claim = self._claim(float(self.backward.g[i]), float(self.backward.largest[i]), direction)
-        slope = measure(line, claim.is_settled, claim.slope, CAUTION)
+        analytic = self._analytic_slope(
+            float(self.backward.g[i]), float(self.backward.largest[i]), direction
+        )
+        slope = measure(line, analytic.is_settled, analytic.slope, CAUTION)
         if not (slope.flat or slope.kink or slope.edge):
-            if slope.value == slope.levels[-1].bound == 0 and claim.slope:
+            if slope.value == slope.levels[-1].bound == 0 and analytic.slope:
                 slope.stepped = moves_in_steps(slope, line)
-            elif not claim.is_confirmed(slope):
+            elif not analytic.is_confirmed(slope):
                 look_again(slope, line, self.rng)
-            if slope.unseen > slope.error and not claim.agrees(slope.value, slope.error):
+            if slope.unseen > slope.error and not analytic.agrees(slope.value, slope.error):
                 # Outputs that don't move at all blur the picture: take their share out.
                 v = np.zeros_like(self.v)
                 v[slope.touched] = self.v[slope.touched]
-                claim = replace(claim, slope=float(self.flat.vjp(self.flat.x, v)[i]))
+                analytic = replace(analytic, slope=float(self.flat.vjp(self.flat.x, v)[i]))
                 slope.unseen = 0.0
-        entry = self._judged(Entry(name, index, claim.slope), claim, slope, direction)
-        entry.where = whereabouts(name, index, self.shapes, self.subject.batch_first)
+        entry = self._judged(Entry(name, index, analytic.slope), analytic, slope, direction)
+        entry.where = whereabouts(name, index, self.shapes, self.target.batch_first)
         self.found.append(entry)
         if entry.status == "wrong":
             self.wrong.append((entry.severity, i))
         return entry
 
-    def _claim(self, slope: float, size: float, direction: Array) -> Claim:
+    def _analytic_slope(self, slope: float, size: float, direction: Array) -> AnalyticSlope:
         needed = self.resolved * max(abs(slope), WEIGHT * size)
         rounding = self._rounding(direction) + SINGLE * abs(slope)
-        return Claim(slope, rounding, needed, 100 * self.flat.eps * largest(self.v))
+        return AnalyticSlope(slope, rounding, needed, 100 * self.flat.eps * largest(self.v))
 
     def _rounding(self, direction: Array) -> float:
         """How far the analytic slope along a direction may be off."""
@@ -303,13 +307,13 @@ class _Check:
         flat = self.flat
         off = np.abs(flat.function(flat.x) - flat.base)
         if not self.line.noise.allows(off * np.abs(self.v)).all():
-            self.subject.fault(
+            self.target.fault(
                 "the function is not deterministic: the same input gave other outputs at a later "
                 f"call (off by {off.max():.2g}, outputs up to {np.abs(flat.base).max():.2g}). Fix "
                 "its random seed, or reset the state that it keeps"
             )
         if self.backward.is_off(flat.vjp(flat.x, self.v)):
-            self.subject.fault(
+            self.target.fault(
                 "the backward pass is not deterministic: the same input and cotangent gave "
                 "another gradient at a later call. Fix its random seed, or reset the state that "
                 "it keeps"
@@ -331,8 +335,8 @@ class _Check:
         ]
         report.kinks = sorted(kinks, key=lambda kink: (order[kink[0]], kink[1]))
         report.resolution = max((self._resolution(entry) for entry in self.found), default=None)
-        report.notes = self.subject.notes
-        report.reasons = self.subject.faults + self._wrong()
+        report.notes = self.target.notes
+        report.reasons = self.target.faults + self._wrong()
         report.verdict = FAIL
         if not report.reasons:
             report.reasons = self._doubts()

@@ -12,7 +12,7 @@ CAUTION = 20  # a slope is wrong if it is off by so many error bars
 
 
 @dataclass(frozen=True)
-class Claim:
+class AnalyticSlope:
     """What the gradient says about a slope."""
 
     slope: float

@@ -1,4 +1,4 @@
-"""A subject as a function of one vector with one vector of outputs."""
+"""A target as a function of one vector with one vector of outputs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .checked_function import Subject
+from .checked_function import CheckedFunction
 from .noise import Noise
 from .report import Index, Name, place
 
@@ -22,7 +22,7 @@ def random_weights(rng: np.random.Generator, n: int) -> Array:
     return rng.uniform(0.5, 1.5, n) * rng.choice([-1.0, 1.0], n)
 
 
-class Flat:
+class FlattenedFunction:
     """All checked inputs in one vector of N numbers, all float outputs in one of M.
 
     Attributes
@@ -34,14 +34,14 @@ class Flat:
     evaluations : calls so far, of the function and of its vjp.
     """
 
-    def __init__(self, subject: Subject) -> None:
-        self.subject = subject
-        sizes = [array.size for array in subject.arrays]
+    def __init__(self, target: CheckedFunction) -> None:
+        self.target = target
+        sizes = [array.size for array in target.arrays]
         ends = [0, *itertools.accumulate(sizes)]
         slices = itertools.starmap(slice, itertools.pairwise(ends))
-        shapes = [array.shape for array in subject.arrays]
-        self.parts = list(zip(subject.names, slices, shapes, strict=True))
-        self.x = np.concatenate([array.ravel() for array in subject.arrays])
+        shapes = [array.shape for array in target.arrays]
+        self.parts = list(zip(target.names, slices, shapes, strict=True))
+        self.x = np.concatenate([array.ravel() for array in target.arrays])
         self.evaluations = 0
         outputs = self._outputs(self.x)
         self.output_shapes = [y.shape for y in outputs]
@@ -49,7 +49,7 @@ class Flat:
         self.grid = max(dtypes, key=lambda dtype: np.finfo(dtype).eps)
         self.eps = float(np.finfo(self.grid).eps)
         if self.eps > np.finfo(np.float64).eps:
-            subject.note(f"the outputs are {self.grid}: checked in that precision")
+            target.note(f"the outputs are {self.grid}: checked in that precision")
             self.x = self.rounded(self.x)
             outputs = self._outputs(self.x)
         self.base = _joined(outputs)
@@ -75,19 +75,19 @@ class Flat:
         cotangents = [
             v[part].reshape(shape).astype(self.grid) for part, shape in self.output_parts()
         ]
-        found = self.subject.gradients(self._split(x), cotangents)
+        found = self.target.gradients(self._split(x), cotangents)
         flat = np.zeros(x.size)
         for (name, part, shape), g in zip(self.parts, found, strict=True):
             if g is None:
                 continue
             if g.shape != shape:
-                self.subject.fault(
+                self.target.fault(
                     f"the gradient of {place(name)} must have its shape {shape}; got {g.shape}"
                 )
                 flat[part] = np.nan
                 continue
             if g.dtype not in (np.float64, self.grid):
-                self.subject.fault(
+                self.target.fault(
                     f"the gradient of {place(name)} must be float64, as the input is while it is "
                     f"checked; got {g.dtype}"
                 )
@@ -96,7 +96,7 @@ class Flat:
 
     def _outputs(self, x: Array) -> list[Array]:
         self.evaluations += 1
-        return self.subject.outputs(self._split(x))
+        return self.target.outputs(self._split(x))
 
     def _split(self, x: Array) -> list[Array]:
         return [x[part].reshape(shape) for _, part, shape in self.parts]

@@ -37,12 +37,12 @@ from typing import Any
 import numpy as np
 
 from ..engine.graph import is_grad_enabled
-from .array_function import ArraySubject
+from .array_function import ArrayFunction
 from .checked_function import describe
 from .checker import LEAST, check
 from .flattened import random_weights
 from .report import FAIL, INCONCLUSIVE, PASS, GradcheckError, Report, place
-from .tensor_function import SecondOrder, TensorSubject
+from .tensor_function import SecondOrder, TensorFunction
 
 __all__ = ["GradcheckError", "Report", "gradcheck", "gradcheck_numpy", "gradgradcheck"]
 
@@ -104,10 +104,10 @@ def gradcheck(
     if order not in (1, 2):
         raise ValueError(f"order must be 1 or 2; got {order!r}")
     _checked("gradcheck", f, seed, budget)
-    subject = TensorSubject(f, inputs, backend, seed)
-    report = check(subject, seed, budget, order=1)
+    target = TensorFunction(f, inputs, backend, seed)
+    report = check(target, seed, budget, order=1)
     if order == 2 and report.verdict != FAIL:
-        report = _merged(report, _second(subject, seed, budget))
+        report = _merged(report, _second(target, seed, budget))
     return _finish(report, raise_exception)
 
 
@@ -130,7 +130,7 @@ def gradgradcheck(
     'PASS'
     """
     _checked("gradgradcheck", f, seed, budget)
-    report = _second(TensorSubject(f, inputs, backend, seed), seed, budget)
+    report = _second(TensorFunction(f, inputs, backend, seed), seed, budget)
     return _finish(report, raise_exception)
 
 
@@ -178,7 +178,7 @@ def gradcheck_numpy(
     """
     _checked("gradcheck_numpy", f, seed, budget)
     _checked("gradcheck_numpy", vjp, seed, budget)
-    report = check(ArraySubject(f, vjp, inputs), seed, budget, order=1)
+    report = check(ArrayFunction(f, vjp, inputs), seed, budget, order=1)
     return _finish(report, raise_exception)
 
 
@@ -199,12 +199,12 @@ def _checked(name: str, f: Any, seed: Any, budget: Any) -> None:
         )
 
 
-def _second(subject: TensorSubject, seed: int, budget: int | None) -> Report:
+def _second(target: TensorFunction, seed: int, budget: int | None) -> Report:
     rng = np.random.default_rng([seed, 0])
-    with subject.session():
-        shapes = [y.shape for y in subject.outputs(subject.arrays)]
+    with target.session():
+        shapes = [y.shape for y in target.outputs(target.arrays)]
     cotangents = [random_weights(rng, math.prod(shape)).reshape(shape) for shape in shapes]
-    return check(SecondOrder(subject, cotangents), seed, budget, order=2)
+    return check(SecondOrder(target, cotangents), seed, budget, order=2)
 
 
 def _merged(first: Report, second: Report) -> Report:

@@ -13,13 +13,13 @@ from ..engine.gradients import grad
 from ..engine.registry import current_backend, get_backend, use_backend
 from ..engine.tensor import Tensor, wrap
 from ..nn.module import Buffer, Module
-from .checked_function import Subject, describe, laid_out, layout, same
+from .checked_function import CheckedFunction, describe, laid_out, layout, same
 from .report import Name, place
 
 Array = np.ndarray
 
 
-class GraphSubject(Subject):
+class GraphFunction(CheckedFunction):
     """What the engine differentiates; a subclass says how to `call` it."""
 
     backend: Any
@@ -80,7 +80,7 @@ class GraphSubject(Subject):
         return leaf
 
 
-class TensorSubject(GraphSubject):
+class TensorFunction(GraphFunction):
     """A function of tensors, or a module with parameters."""
 
     def __init__(self, f: Callable[..., Any], inputs: Any, backend: Any, seed: int) -> None:
@@ -196,10 +196,10 @@ class TensorSubject(GraphSubject):
             )
 
 
-class SecondOrder(GraphSubject):
+class SecondOrder(GraphFunction):
     """The gradient of a function of tensors: a function of its inputs and its cotangents."""
 
-    def __init__(self, first: TensorSubject, cotangents: list[Array]) -> None:
+    def __init__(self, first: TensorFunction, cotangents: list[Array]) -> None:
         super().__init__()
         self.first, self.backend = first, first.backend
         self.notes, self.faults = first.notes, first.faults

@@ -3,7 +3,7 @@
 Works on the text of the kernels that a backend has written for a scan, which is plain Python: the
 wrong text is not compiled but run as it is, slowly and with the same result. Memory that nothing
 has been written to yet is full of NaN meanwhile, so that a kernel that leaves something out can't
-find the right numbers of an earlier run there. What the kinds mean, besides those of `rewrites`:
+find the right numbers of an earlier run there. What the kinds mean, besides those of `slips.py`:
 
 zero, sign, factor 1.001   what a loop over the features writes, times 0, -1, 1.001
 last sample dropped        the loop over the rows of the batch ends one row early
@@ -26,7 +26,7 @@ from ..engine.registry import get_backend
 from ..testing import checks
 from ..testing.cases import Case
 from .operators import Mutant
-from .slips import Choice, compiled, in_text, shown, slips
+from .slips import Choice, compiled, in_text, shown, variants
 
 __all__ = ["collecting", "of_kernels"]
 
@@ -46,7 +46,7 @@ def of_kernels(
 ) -> Iterator[Mutant]:
     """The mutants of every kernel that a case runs on a backend; none if it runs none.
 
-    `choose` says what goes wrong, if it is to be something else; see `rewrites.slips`.
+    `choose` says what goes wrong, if it is to be something else; see `slips.variants`.
     """
     owner = get_backend(backend)
     for number, (text, kernel) in enumerate(_kernels_of(case, owner).items()):
@@ -54,7 +54,7 @@ def of_kernels(
         (tree,) = ast.parse(text).body
         assert isinstance(tree, ast.FunctionDef)
         scope = {**kernel.compiled.py_func.__globals__, **_PLAIN, "np": _NUMPY}
-        for kind, slip, changed in slips(tree, choose or _in_kernel):
+        for kind, slip, changed in variants(tree, choose or _in_kernel):
             wrong = _Wrong(compiled(changed, scope, []))
             yield Mutant(target, place, kind, _putting(owner, text, wrong), slip)
 
@@ -119,7 +119,7 @@ def _in_kernel(node: ast.AST) -> Iterator[tuple[str, str, ast.AST]]:
             for kind, factor in (("zero", 0.0), ("sign", -1.0), ("factor 1.001", 1.001)):
                 scaled = ast.BinOp(value, ast.Mult(), ast.Constant(factor))
                 yield kind, shown(node), ast.Assign([target], scaled)
-            for kind, text, wrong in slips(node, lambda inner: in_text(inner, _FUNCTIONS)):
+            for kind, text, wrong in variants(node, lambda inner: in_text(inner, _FUNCTIONS)):
                 yield "missing mask" if kind == "condition ignored" else kind, text, wrong
         case ast.For(ast.Name("n" | "step" as name), ast.Call(function, [*start, stop])):
             kind = "last sample dropped" if name == "n" else "last step dropped"

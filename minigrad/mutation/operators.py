@@ -18,7 +18,7 @@ stale state                   the arrays are those of a later call of the op, of
 missing unbroadcast           what was broadcast is not summed
 unbroadcast by the mean       what was broadcast is averaged in place of summed
 dropped term, factor, call; transposed operand; missing mask; condition ignored; sign
-                              a slip in the text of the derivative; see `rewrites`
+                              a slip in the text of the derivative; see `slips.py`
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from ..engine.graph import Node, PlainOp, on_call, time_step
 from ..engine.op import Op
 from ..engine.tensor import Tensor
 from ..ops import concatenate, mean, split, swapaxes
-from .slips import rewrites
+from .slips import slips_of
 
 __all__ = ["Mutant", "in_time", "of_op", "of_plain_op", "through"]
 
@@ -164,7 +164,7 @@ def of_op(op: Op) -> Iterator[Mutant]:
             continue
         for kind, wrong in _wrong_derivatives(op, fn):
             yield Mutant(op.name, name, kind, _put(with_derivative, op, name, wrong))
-        for slip in rewrites(fn):
+        for slip in slips_of(fn):
             apply = _put(with_derivative, op, name, slip.function)
             yield Mutant(op.name, name, slip.kind, apply, slip.text, slip.reached)
     if any(derivatives.values()) and len(op.inputs) > 1:

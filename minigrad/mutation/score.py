@@ -26,7 +26,7 @@ from ..ops import tanh
 from ..ops.convert import TRANSFER, transfer
 from ..testing import checks
 from ..testing.cases import Case, real
-from ..testing.conventions import POINTS
+from ..testing.conventions import CONVENTIONS
 from ..testing.op_cases import OP_CASES
 from .kernel_mutants import of_kernels
 from .operators import Mutant, in_time, of_op, of_plain_op, through
@@ -137,8 +137,8 @@ class _Judge:
             for i, case in enumerate(self.cases)
             if line.backend != "numpy" or name != "equality across backends"
         }
-        for i, point in enumerate(POINTS.get(line.name, ())):
-            self.checks["special points", i] = point.check
+        for i, convention in enumerate(CONVENTIONS.get(line.name, ())):
+            self.checks["conventions", i] = convention.check
         self._right: dict[tuple[int, int], _Gradients] = {}
         self._sound: set[tuple[str, int]] = set()
 

@@ -18,13 +18,13 @@ from typing import Any, TypeVar
 from .. import functional, ops
 from ..engine.op import Op
 
-__all__ = ["Choice", "Rewrite", "compiled", "in_text", "rewrites", "shown", "slips"]
+__all__ = ["Choice", "Slip", "compiled", "in_text", "shown", "slips_of", "variants"]
 
 Function = Callable[..., Any]
 
 
 @dataclass
-class Rewrite:
+class Slip:
     """A function with one slip.
 
     Attributes
@@ -41,7 +41,7 @@ class Rewrite:
     reached: list[bool] = field(default_factory=list)
 
 
-def rewrites(fn: Function) -> Iterator[Rewrite]:
+def slips_of(fn: Function) -> Iterator[Slip]:
     """Every slip in the text of `fn`, and in the private functions of its module that it calls.
 
     None at all if its text can't be found, as for a function typed at a prompt.
@@ -50,14 +50,14 @@ def rewrites(fn: Function) -> Iterator[Rewrite]:
     if tree is None or fn.__closure__:
         return
     arrays = _array_functions(fn, tree)
-    for kind, text, changed in slips(tree, lambda node: in_text(node, arrays)):
+    for kind, text, changed in variants(tree, lambda node: in_text(node, arrays)):
         reached: list[bool] = []
-        yield Rewrite(kind, text, compiled(changed, fn.__globals__, reached), reached)
+        yield Slip(kind, text, compiled(changed, fn.__globals__, reached), reached)
     for name, helper in _helpers(fn):
-        for inner in rewrites(helper):
+        for inner in slips_of(helper):
             scope = {**fn.__globals__, name: inner.function}
             outer = FunctionType(fn.__code__, scope, fn.__name__, fn.__defaults__)
-            yield Rewrite(inner.kind, f"in {name}: {inner.text}", outer, inner.reached)
+            yield Slip(inner.kind, f"in {name}: {inner.text}", outer, inner.reached)
 
 
 # --- slips ---------------------------------------------------------------------------------------
@@ -66,7 +66,7 @@ Choice = Callable[[ast.AST], Iterator[tuple[str, str, ast.AST]]]
 Tree = TypeVar("Tree", bound=ast.AST)
 
 
-def slips(tree: Tree, choose: Choice) -> Iterator[tuple[str, str, Tree]]:
+def variants(tree: Tree, choose: Choice) -> Iterator[tuple[str, str, Tree]]:
     """Copies of a syntax tree with one slip each: its kind, its text, and the copy.
 
     `choose` gives what may stand in the place of a node: the kind of slip, its text, the new node.
@@ -200,11 +200,11 @@ def compiled(tree: Any, scope: dict[str, Any], reached: list[bool]) -> Any:
     scope = {**scope, "_reached": mark, "_taken": take}
     ast.fix_missing_locations(tree)
     if isinstance(tree, ast.Lambda):
-        return eval(compile(ast.Expression(tree), "<rewritten>", "eval"), scope)
+        return eval(compile(ast.Expression(tree), "<slip>", "eval"), scope)
     tree.returns = None
     for argument in tree.args.args:
         argument.annotation = None
-    exec(compile(ast.Module([tree], []), "<rewritten>", "exec"), scope)
+    exec(compile(ast.Module([tree], []), "<slip>", "exec"), scope)
     return scope[tree.name]
 
 

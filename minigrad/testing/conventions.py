@@ -1,7 +1,7 @@
 """Points at which only one gradient is right, though no finite difference can tell: conventions.
 
-Kinks, ties, ends of an interval, zeros to the power of zero, overflow. `POINTS` lists them by the
-lines of the op table.
+Kinks, ties, ends of an interval, zeros to the power of zero, overflow. `CONVENTIONS` lists them by
+the lines of the op table.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 
 import minigrad as mg
 
-__all__ = ["POINTS", "Point"]
+__all__ = ["CONVENTIONS", "Convention"]
 
 inf, nan, e = math.inf, math.nan, math.e
 
 
 @dataclass(frozen=True)
-class Point:
+class Convention:
     """A function, its inputs, and the gradient of the sum of its output by each of them."""
 
     f: Callable[..., Any]
@@ -38,8 +38,8 @@ class Point:
             np.testing.assert_allclose(g.numpy(), right, rtol=1e-12, atol=1e-300, err_msg=f"at {x}")
 
 
-def _point(f: Callable[..., Any], x: list[float], gradient: list[float]) -> Point:
-    return Point(f, (x,), (gradient,))
+def _point(f: Callable[..., Any], x: list[float], gradient: list[float]) -> Convention:
+    return Convention(f, (x,), (gradient,))
 
 
 def _slope(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -57,7 +57,7 @@ def _base_slope(a: Any, b: Any) -> Any:
     return mg.grad((a**b).sum(), a, create_graph=True)
 
 
-POINTS: dict[str, list[Point]] = {
+CONVENTIONS: dict[str, list[Convention]] = {
     "abs": [
         _point(mg.abs, [0.0, -2.0, nan, inf, -inf], [0.0, -1.0, nan, 1.0, -1.0]),
         _point(_slope(mg.abs), [0.0, -2.0, nan], [0.0, 0.0, nan]),
@@ -123,15 +123,15 @@ POINTS: dict[str, list[Point]] = {
         _point(lambda x: mg.clip(x, None, None), [-inf, inf, nan], [1.0, 1.0, nan]),
     ],
     "maximum": [
-        Point(mg.maximum, ([nan, 1.0, nan], [0.0, nan, nan]), ([nan] * 3, [nan] * 3)),
-        Point(mg.maximum, ([inf, -inf], [1.0, inf]), ([1.0, 0.0], [0.0, 1.0])),
-        Point(mg.maximum, ([0.0, 1.0], [0.0, 0.0]), ([0.5, 1.0], [0.5, 0.0])),
+        Convention(mg.maximum, ([nan, 1.0, nan], [0.0, nan, nan]), ([nan] * 3, [nan] * 3)),
+        Convention(mg.maximum, ([inf, -inf], [1.0, inf]), ([1.0, 0.0], [0.0, 1.0])),
+        Convention(mg.maximum, ([0.0, 1.0], [0.0, 0.0]), ([0.5, 1.0], [0.5, 0.0])),
         _point(lambda x: mg.maximum(x, x), [4.0], [1.0]),
     ],
     "minimum": [
-        Point(mg.minimum, ([nan, 1.0, nan], [0.0, nan, nan]), ([nan] * 3, [nan] * 3)),
-        Point(mg.minimum, ([inf, -inf], [1.0, inf]), ([0.0, 1.0], [1.0, 0.0])),
-        Point(mg.minimum, ([0.0, 1.0], [0.0, 0.0]), ([0.5, 0.0], [0.5, 1.0])),
+        Convention(mg.minimum, ([nan, 1.0, nan], [0.0, nan, nan]), ([nan] * 3, [nan] * 3)),
+        Convention(mg.minimum, ([inf, -inf], [1.0, inf]), ([0.0, 1.0], [1.0, 0.0])),
+        Convention(mg.minimum, ([0.0, 1.0], [0.0, 0.0]), ([0.5, 0.0], [0.5, 1.0])),
         _point(lambda x: mg.minimum(x, x), [4.0], [1.0]),
     ],
     "power": [
@@ -141,10 +141,10 @@ POINTS: dict[str, list[Point]] = {
         _point(lambda x: 0.0**x, [1.0, 2.0], [0.0, 0.0]),
         _point(lambda x: 2.0**x, [1.0, 3.0], [2 * math.log(2), 8 * math.log(2)]),
         _point(lambda x: (-1.0) ** x, [1.0, 2.0], [math.nan, math.nan]),
-        Point(mg.power, ([0.0, 2.0], [0.0, 3.0]), ([0.0, 12.0], [0.0, 8 * math.log(2)])),
-        Point(mg.power, ([0.0, 0.0], [-1.0, 0.5]), ([-inf, inf], [-inf, 0.0])),
-        Point(mg.power, ([-2.0, -2.0], [3.0, 0.5]), ([12.0, nan], [nan, nan])),
-        Point(mg.power, ([inf, inf], [1.0, -1.0]), ([1.0, 0.0], [inf, nan])),
+        Convention(mg.power, ([0.0, 2.0], [0.0, 3.0]), ([0.0, 12.0], [0.0, 8 * math.log(2)])),
+        Convention(mg.power, ([0.0, 0.0], [-1.0, 0.5]), ([-inf, inf], [-inf, 0.0])),
+        Convention(mg.power, ([-2.0, -2.0], [3.0, 0.5]), ([12.0, nan], [nan, nan])),
+        Convention(mg.power, ([inf, inf], [1.0, -1.0]), ([1.0, 0.0], [inf, nan])),
         _point(lambda x: 0.0**x, [0.0, -1.0, 2.0], [0.0, -inf, 0.0]),
         _point(lambda x: x**1.5, [0.0, 4.0], [0.0, 3.0]),
         _point(lambda x: x**0.5, [0.0, 4.0], [inf, 0.25]),
@@ -154,12 +154,12 @@ POINTS: dict[str, list[Point]] = {
         _point(_slope(lambda x: x**1), [0.0, 4.0], [0.0, 0.0]),
         _point(_slope(lambda x: x**0), [0.0, 4.0], [0.0, 0.0]),
         _point(_slope(lambda x: x**3), [0.0, -2.0], [0.0, -12.0]),
-        Point(_base_slope, ([0.0, 0.0], [2.0, 3.0]), ([2.0, 0.0], [0.0, 0.0])),
-        Point(_base_slope, ([0.0], [1.0]), ([nan], [-inf])),
-        Point(_exponent_slope, ([0.0, 0.0], [2.0, 1.0]), ([0.0, -inf], [0.0, 0.0])),
-        Point(_exponent_slope, ([2.0, e], [0.0, 1.0]), ([0.5, 2.0], [math.log(2) ** 2, e])),
+        Convention(_base_slope, ([0.0, 0.0], [2.0, 3.0]), ([2.0, 0.0], [0.0, 0.0])),
+        Convention(_base_slope, ([0.0], [1.0]), ([nan], [-inf])),
+        Convention(_exponent_slope, ([0.0, 0.0], [2.0, 1.0]), ([0.0, -inf], [0.0, 0.0])),
+        Convention(_exponent_slope, ([2.0, e], [0.0, 1.0]), ([0.5, 2.0], [math.log(2) ** 2, e])),
         # d²/(da db) of a ** b is a ** (b - 1) * (1 + b * log(a))
-        Point(_base_slope, ([2.0, e], [0.0, 1.0]), ([0.0, 0.0], [0.5, 2.0])),
+        Convention(_base_slope, ([2.0, e], [0.0, 1.0]), ([0.0, 0.0], [0.5, 2.0])),
     ],
     "max": [
         _point(mg.max, [1.0, 3.0, 3.0, 0.0], [0.0, 0.5, 0.5, 0.0]),

@@ -7,7 +7,7 @@ import click
 from ..reports.explain import explain, log_odds
 from ..tasks.packages import data_folder
 from ..tasks.reviews import Review, load_reviews, split_reviews, tokenize
-from ..training.train import Recipe, Run
+from ..training.train import Run, Settings
 from .explain import legend, show
 from .train import summary, train_into
 
@@ -34,7 +34,7 @@ def demo() -> None:
 
     splits = split_reviews(load_reviews("movie"))
     folder = data_folder() / "demo"
-    run = train_into(folder, Recipe(), splits)
+    run = train_into(folder, Settings(), splits)
     console = Console(highlight=False)
     click.echo(f"\n{summary(run)}")
     for title, review in telling_reviews(run, splits.test):

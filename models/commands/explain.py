@@ -67,7 +67,7 @@ def show(console: "Console", explanation: Explanation, rows: int | None = None) 
     if console.is_terminal:
         if memory is not None:
             console.print("  it holds:  ", _side_by_side(words, _shades(memory.share)))
-        console.print("  it goes by:", _side_by_side(words, _colours(explanation.left_out)))
+        console.print("  it goes by:", _side_by_side(words, _colours(explanation.occlusion)))
 
     pairs = zip(words, explanation.known, strict=True)
     columns: dict[str, list[Any]] = {
@@ -79,11 +79,11 @@ def show(console: "Console", explanation: Explanation, rows: int | None = None) 
         columns["kept"] = [f"{part:.0%}" for part in memory.kept]
         columns["share"] = [f"{part:.0%}" for part in memory.share]
     columns["grad*x"] = _signed(explanation.gradient_times_input)
-    columns["left out"] = _signed(explanation.left_out)
+    columns["left out"] = _signed(explanation.occlusion)
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="")
     for name in columns:
         table.add_column(name, justify="left" if name == "  word" else "right")
-    most = np.argsort(-np.abs(explanation.left_out), kind="stable")[:rows]
+    most = np.argsort(-np.abs(explanation.occlusion), kind="stable")[:rows]
     for t in sorted(most):
         table.add_row(*(column[t] for column in columns.values()))
     console.print(table)

@@ -13,10 +13,10 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from ..training.train import Epoch, Tally, Watch
+from ..training.train import Callback, Epoch, RunningMetrics
 
 
-class TrainingProgress(Watch):
+class TrainingProgress(Callback):
     """Shows loss, accuracy, rate and time left; within it, things may be printed as ever.
 
     `examples` are those of one epoch.
@@ -59,19 +59,19 @@ class TrainingProgress(Watch):
         head = "         training          validation\nepoch    loss   accuracy   loss   accuracy"
         self._console.print(f"{notice}\n{head}" if notice else head, highlight=False)
 
-    def step(self, epoch: int, tally: Tally) -> None:
+    def step(self, epoch: int, metrics: RunningMetrics) -> None:
         """Moves the bar, if it is there, ten times a second at most: a device is waited for."""
         now = time.perf_counter()
         if self._bar.disable or now - self._shown < 0.1:
             return
         self._shown = now
-        done = (epoch - 1) * self._examples + tally.seen
+        done = (epoch - 1) * self._examples + metrics.seen
         self._bar.update(
             self._task,
             completed=done,
             epoch=f"{epoch}/{self._epochs}",
-            loss=tally.loss,
-            accuracy=tally.accuracy,
+            loss=metrics.loss,
+            accuracy=metrics.accuracy,
             rate=done / (now - self._start),
         )
 

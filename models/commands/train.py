@@ -9,7 +9,7 @@ import click
 from ..tasks.reviews import Splits, load_reviews, split_reviews
 from ..training.classifier import CELLS
 from ..training.run_folder import SavedRunError, prepare, save_run
-from ..training.train import Recipe, Run, train_reviews
+from ..training.train import Run, Settings, train_reviews
 from .arguments import NewFolder, Rate
 from .stopping import Stoppable
 
@@ -28,16 +28,16 @@ def train() -> None:
 
 
 @train.command()
-@click.option("--cell", type=click.Choice([*CELLS]), default=Recipe.cell, help="What to train.")
-@click.option("--hidden", type=_HIDDEN, default=Recipe.hidden, help="The size of its state.")
+@click.option("--cell", type=click.Choice([*CELLS]), default=Settings.cell, help="What to train.")
+@click.option("--hidden", type=_HIDDEN, default=Settings.hidden, help="The size of its state.")
 @click.option(
     "--epochs",
     type=click.IntRange(1, 10_000),
-    default=Recipe.epochs,
+    default=Settings.epochs,
     help="Passes over the reviews.",
 )
-@click.option("--lr", type=Rate(), default=Recipe.lr, help="The learning rate at the beginning.")
-@click.option("--seed", type=_SEED, default=Recipe.seed, help="For all that is random.")
+@click.option("--lr", type=Rate(), default=Settings.lr, help="The learning rate at the beginning.")
+@click.option("--seed", type=_SEED, default=Settings.seed, help="For all that is random.")
 @click.option(
     "--out",
     type=NewFolder(),
@@ -61,14 +61,14 @@ def reviews(cell: str, out: Path | None, **options: Any) -> None:
     out = out or Path(f"reviews-{cell}")
     prepare(out)  # before anything is fetched
     splits = split_reviews(load_reviews("movie"))
-    run = train_into(out, Recipe(cell=cell, **options), splits)
+    run = train_into(out, Settings(cell=cell, **options), splits)
     click.echo()
     click.echo(summary(run))
     click.echo(f"written to         {out}")
     click.echo(f'\nTry it: minigrad explain {shlex.quote(str(out))} "{EXAMPLE}"')
 
 
-def train_into(folder: Path, recipe: Recipe, splits: Splits) -> Run:
+def train_into(folder: Path, settings: Settings, splits: Splits) -> Run:
     """Train with a progress bar, and keep the run in a folder.
 
     What ends the training early, a signal or an error, is raised when the best epoch so far, if
@@ -79,7 +79,8 @@ def train_into(folder: Path, recipe: Recipe, splits: Splits) -> Run:
     older = prepare(folder)
     sizes = [f"{len(part):,}" for part in splits[:3]]
     click.echo(
-        f"{recipe.cell.upper()} of {recipe.hidden} units, seed {recipe.seed}, on film reviews:\n"
+        f"{settings.cell.upper()} of {settings.hidden} units, seed {settings.seed}, "
+        "on film reviews:\n"
         f"{sizes[0]} to train on, {sizes[1]} to validate, {sizes[2]} held out",
         err=True,
     )
@@ -87,9 +88,9 @@ def train_into(folder: Path, recipe: Recipe, splits: Splits) -> Run:
         click.echo(f"the older model in {folder} is replaced when this one is trained", err=True)
     stopped: BaseException | None = None
     run: Run | None
-    with Stoppable() as signals, TrainingProgress(recipe.epochs, len(splits.train)) as progress:
+    with Stoppable() as signals, TrainingProgress(settings.epochs, len(splits.train)) as progress:
         try:
-            run = train_reviews(splits, recipe, progress)
+            run = train_reviews(splits, settings, progress)
         except BaseException as error:
             signals.ignore()
             stopped, run = error, getattr(error, "run", None)
@@ -108,7 +109,7 @@ def train_into(folder: Path, recipe: Recipe, splits: Splits) -> Run:
     if stopped is not None:
         best, over = run.metrics["best_epoch"], len(run.metrics["history"])
         click.echo(
-            f"ended after {over} of {recipe.epochs} epochs; the best so far, epoch {best}, is "
+            f"ended after {over} of {settings.epochs} epochs; the best so far, epoch {best}, is "
             f"saved in {folder}",
             err=True,
         )

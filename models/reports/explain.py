@@ -13,7 +13,7 @@ import minigrad as mg
 from ..tasks.reviews import Vocabulary, tokenize
 from ..training.classifier import SequenceClassifier
 
-__all__ = ["Explanation", "Memory", "explain", "left_out", "log_odds", "memory", "sensitivity"]
+__all__ = ["Explanation", "Memory", "explain", "occlusion", "log_odds", "memory", "sensitivity"]
 
 
 class Memory(NamedTuple):
@@ -31,7 +31,7 @@ class Explanation:
     known : whether a word is in the vocabulary; if not, the model reads `<unk>`.
     memory : what the last state has of each word, see `memory`; None for an RNN.
     gradient_norm, gradient_times_input : see `sensitivity`.
-    left_out : see `left_out`.
+    occlusion : see `occlusion`.
     log_odds : log(p / (1 - p)), p being the probability of class 1.
     """
 
@@ -40,7 +40,7 @@ class Explanation:
     memory: Memory | None
     gradient_norm: np.ndarray
     gradient_times_input: np.ndarray
-    left_out: np.ndarray
+    occlusion: np.ndarray
     log_odds: float
 
 
@@ -58,7 +58,7 @@ def explain(model: SequenceClassifier, vocabulary: Vocabulary, text: str) -> Exp
         [bool(number != vocabulary.UNK) for number in numbers],
         memory(model, numbers),
         *sensitivity(model, numbers),
-        left_out(model, numbers),
+        occlusion(model, numbers),
         float(log_odds(model, numbers[:, None], [len(numbers)])[0]),
     )
 
@@ -114,7 +114,7 @@ def sensitivity(model: SequenceClassifier, numbers: np.ndarray) -> tuple[np.ndar
     return np.linalg.norm(gradient, axis=(1, 2)), product.sum(axis=(1, 2))
 
 
-def left_out(model: SequenceClassifier, numbers: np.ndarray) -> np.ndarray:
+def occlusion(model: SequenceClassifier, numbers: np.ndarray) -> np.ndarray:
     """How much the log-odds lose when one of the words (T,) is left out, for each: (T,).
 
     Without its only word a text has no steps, and the model answers from its first state.

@@ -44,7 +44,7 @@ _QUICK_CELLS = ("GRU", "LayerNormLSTM")
 # What a step of these costs at most: products and kernels, forwards and backwards.
 _MOST = {"forward": (1, 1), "backward": (1, 2)}
 
-Watch = Callable[[str, int, int], None]  # a part's name, how much of it is done, of how much
+Progress = Callable[[str, int, int], None]  # a part's name, how much of it is done, of how much
 
 
 @dataclass
@@ -123,7 +123,7 @@ class Report:
         return str(_told("\n".join(lines)))
 
 
-def gpu_report(backend: Any, quick: bool = False, watch: Watch = lambda *_: None) -> Report:
+def gpu_report(backend: Any, quick: bool = False, progress: Progress = lambda *_: None) -> Report:
     """Check and time a backend. Whatever goes wrong is told in the report, and stops no other part.
 
     Parts: conformance, gradients, fused (against composed), launches, benchmark. If `quick`, each
@@ -132,9 +132,9 @@ def gpu_report(backend: Any, quick: bool = False, watch: Watch = lambda *_: None
     parts = []
     for make in (_conformance, _gradients, _fused, _launches, _benchmark):
         part, start = Part(make.__name__.strip("_")), time.perf_counter()
-        watch(part.name, 0, 1)
+        progress(part.name, 0, 1)
         try:
-            make(part, backend, quick, watch)
+            make(part, backend, quick, progress)
             backend.synchronize()
         except Exception as error:  # a backend's own errors are what is looked for
             part.failures.append(f"it broke off: {_brief(error)}")
@@ -146,7 +146,7 @@ def gpu_report(backend: Any, quick: bool = False, watch: Watch = lambda *_: None
 # --- the parts -----------------------------------------------------------------------------------
 
 
-def _conformance(part: Part, backend: Any, quick: bool, watch: Watch) -> None:
+def _conformance(part: Part, backend: Any, quick: bool, progress: Progress) -> None:
     """Every name of the backend's protocol against NumPy."""
     found = check_backend(backend, raise_exception=False)
     calls = sum(line.calls for line in found.lines)
@@ -155,7 +155,7 @@ def _conformance(part: Part, backend: Any, quick: bool, watch: Watch) -> None:
     part.details = {line.name: line.calls for line in found.lines}
 
 
-def _gradients(part: Part, backend: Any, quick: bool, watch: Watch) -> None:
+def _gradients(part: Part, backend: Any, quick: bool, progress: Progress) -> None:
     """Gradients of ops, layers and models against finite differences."""
     ops, layers = op_checks(), layer_checks()
     if quick:
@@ -165,7 +165,7 @@ def _gradients(part: Part, backend: Any, quick: bool, watch: Watch) -> None:
     reports = 0
     targets = ops | layers
     for i, (name, check) in enumerate(targets.items()):
-        watch(part.name, i, len(targets))
+        progress(part.name, i, len(targets))
         try:
             found = check(backend.name, 1, 0)
         except Exception as error:  # as above
@@ -187,7 +187,7 @@ def _gradients(part: Part, backend: Any, quick: bool, watch: Watch) -> None:
 _SEVERITY = ["no gradient", "PASS", "INCONCLUSIVE", "FAIL"]
 
 
-def _fused(part: Part, backend: Any, quick: bool, watch: Watch) -> None:
+def _fused(part: Part, backend: Any, quick: bool, progress: Progress) -> None:
     """Values and gradients of all cells and some functions by kernels, and by composed ops."""
     if getattr(backend, "compile_loop", None) is None:
         part.skipped = "the backend has no compiler"
@@ -195,7 +195,7 @@ def _fused(part: Part, backend: Any, quick: bool, watch: Watch) -> None:
     cells = _QUICK_CELLS if quick else tuple(CELLS)
     uses = list(_uses(cells, _QUICK_COMPARED if quick else _COMPARED))
     for i, (name, dtype, run) in enumerate(uses):
-        watch(part.name, i, len(uses))
+        progress(part.name, i, len(uses))
         try:
             with fusing("require"):
                 found = run(backend)
@@ -268,7 +268,7 @@ def _run_function(name: str, shape: tuple[int, int], dtype: str) -> Callable[[An
     return run
 
 
-def _launches(part: Part, backend: Any, quick: bool, watch: Watch) -> None:
+def _launches(part: Part, backend: Any, quick: bool, progress: Progress) -> None:
     """Products and generated kernels per time step, as the backend counts them."""
     launched = getattr(backend, "launched", None)
     if launched is None:
@@ -278,7 +278,7 @@ def _launches(part: Part, backend: Any, quick: bool, watch: Watch) -> None:
     part.notes = ["launches per time step: matrix products, generated kernels (others, such as"]
     part.notes += ["  those before and after the loop, are not counted)"]
     for i, (name, kind) in enumerate(CELLS.items()):
-        watch(part.name, i, len(CELLS))
+        progress(part.name, i, len(CELLS))
         layer = kind(I, H).to(backend)
         x = mg.ones((T, N, I), dtype="float32", requires_grad=True, backend=backend)
         costs: dict[str, tuple[float, float]] = {}
@@ -300,7 +300,7 @@ def _launches(part: Part, backend: Any, quick: bool, watch: Watch) -> None:
     part.summary = f"{len(CELLS)} cells"
 
 
-def _benchmark(part: Part, backend: Any, quick: bool, watch: Watch) -> None:
+def _benchmark(part: Part, backend: Any, quick: bool, progress: Progress) -> None:
     """A training step of all cells: fused, composed, and by torch.nn on the same device."""
     device, why_not = _torch_device(backend)
     part.notes = ["training step of one layer in float32: median milliseconds"]
@@ -312,7 +312,7 @@ def _benchmark(part: Part, backend: Any, quick: bool, watch: Watch) -> None:
     rows: list[tuple[str, dict[str, float]]] = []
     cases = [(name, shape) for shape in shapes for name in (_QUICK_CELLS if quick else CELLS)]
     for i, (name, shape) in enumerate(cases):
-        watch(part.name, i, len(cases))
+        progress(part.name, i, len(cases))
         try:
             rows.append((f"{name} {shape}", _timed(name, shape, backend, device, rounds)))
         except Exception as error:  # as above

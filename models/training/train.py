@@ -19,7 +19,7 @@ from ..tasks.reviews import Review, Splits, Vocabulary, batches, tokenize
 from .classifier import SequenceClassifier
 from .threads import one_blas_thread
 
-__all__ = ["Epoch", "Examples", "Recipe", "Run", "Tally", "Watch"]
+__all__ = ["Epoch", "Examples", "Settings", "Run", "RunningMetrics", "Callback"]
 __all__ += ["evaluate", "fit", "train_reviews"]
 
 LOOK = 50  # batches between looks at the loss: a device is waited for at each
@@ -44,7 +44,7 @@ class Epoch:
     seconds: float
 
 
-class Tally:
+class RunningMetrics:
     """Mean loss and accuracy over the examples seen so far; `seen` says how many.
 
     What a batch gave stays where it was computed until somebody asks for a mean: on a device the
@@ -83,14 +83,14 @@ class Tally:
         self._right += int((mg.concatenate(answers).numpy() == np.concatenate(labels)).sum())
 
 
-class Watch:
+class Callback:
     """Told how a training goes; this one keeps quiet, and a progress bar doesn't."""
 
     def begin(self, notice: str) -> None:
         """It begins; the notice is what the user might want to know of it, or empty."""
 
-    def step(self, epoch: int, tally: Tally) -> None:
-        """A batch is learnt; the tally is that of this epoch."""
+    def step(self, epoch: int, metrics: RunningMetrics) -> None:
+        """A batch is learnt; the metrics are those of this epoch so far."""
 
     def epoch(self, record: Epoch, best: bool) -> None:
         """An epoch is over, the best one so far or not."""
@@ -124,7 +124,7 @@ def fit(
     batch_size: int,
     lr: float,
     max_norm: float,
-    watch: Watch | None = None,
+    callback: Callback | None = None,
 ) -> list[Epoch]:
     """Train with Adam, and leave the model as it was after its best epoch.
 
@@ -149,19 +149,19 @@ def fit(
     for name, value in {"lr": lr, "max_norm": max_norm}.items():
         if not 0 < value < math.inf:
             raise ValueError(f"fit: {name} is a positive number; got {value!r}")
-    watch = watch or Watch()
+    callback = callback or Callback()
     number = 0
     done = _Done([], -1.0, model.state_dict())
     try:
         with one_blas_thread() as notice, quiet():
-            watch.begin(notice)
+            callback.begin(notice)
             optimizer = mg.optim.Adam(model.parameters(), lr=lr)
             steps = -(-len(train.sequences) // batch_size)
             schedule = mg.optim.CosineAnnealingLR(optimizer, T_max=epochs * steps)
             for number in range(1, epochs + 1):
                 start = time.perf_counter()
                 model.train()
-                tally = Tally()
+                metrics = RunningMetrics()
                 for i, batch in enumerate(batches(*train, batch_size, generator()), 1):
                     tokens, lengths, labels, _ = batch
                     logits = model(tokens, lengths)
@@ -171,16 +171,16 @@ def fit(
                     mg.optim.clip_grad_norm_(model.parameters(), max_norm)
                     optimizer.step()
                     schedule.step()
-                    tally.add(cost, logits, labels)
+                    metrics.add(cost, logits, labels)
                     if i % LOOK == 0 or i == steps:
-                        _check_finite("the loss", tally.loss, number, lr)
-                    watch.step(number, tally)
+                        _check_finite("the loss", metrics.loss, number, lr)
+                    callback.step(number, metrics)
                 loss, accuracy = evaluate(model, validation)
                 _check_finite("the loss in validation", loss, number, lr)
                 seconds = time.perf_counter() - start
-                record = Epoch(number, tally.loss, tally.accuracy, loss, accuracy, seconds)
+                record = Epoch(number, metrics.loss, metrics.accuracy, loss, accuracy, seconds)
                 done = done.after(record, model)
-                watch.epoch(record, best_of(done.history) is record)
+                callback.epoch(record, best_of(done.history) is record)
     except BaseException as error:
         _end(model, done)
         error.history = done.history  # type: ignore[attr-defined]
@@ -203,12 +203,12 @@ def _end(model: Module, done: _Done) -> None:
 def evaluate(model: Module, examples: Examples, batch_size: int = 256) -> tuple[float, float]:
     """Mean loss and accuracy of a model in evaluation mode, in which it stays."""
     model.eval()
-    tally = Tally()
+    metrics = RunningMetrics()
     with quiet():
         for tokens, lengths, labels, _ in batches(*examples, batch_size):
             logits = model(tokens, lengths)
-            tally.add(mg.cross_entropy(logits, labels), logits, labels)
-        return tally.loss, tally.accuracy
+            metrics.add(mg.cross_entropy(logits, labels), logits, labels)
+        return metrics.loss, metrics.accuracy
 
 
 def quiet() -> np.errstate:
@@ -227,7 +227,7 @@ def _check_finite(what: str, loss: float, epoch: int, lr: float) -> None:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Settings:
     """All that a run depends on besides the data.
 
     The forget gates begin nearly open (0.95), so that the state keeps words until the end, which
@@ -257,7 +257,7 @@ class Run(NamedTuple):
     metrics: dict[str, Any]
 
 
-def train_reviews(splits: Splits, recipe: Recipe, watch: Watch | None = None) -> Run:
+def train_reviews(splits: Splits, settings: Settings, callback: Callback | None = None) -> Run:
     """Train a classifier of reviews into negative (0) and positive (1) ones.
 
     The held-out reviews, `splits.test`, are looked at once, by the weights that did best on the
@@ -267,17 +267,17 @@ def train_reviews(splits: Splits, recipe: Recipe, watch: Watch | None = None) ->
     an attribute `run`: what the best epoch so far gave.
     """
     start = time.perf_counter()
-    vocabulary = Vocabulary.build((tokenize(r.text) for r in splits.train), recipe.min_count)
+    vocabulary = Vocabulary.build((tokenize(r.text) for r in splits.train), settings.min_count)
     train, validation, test = (_examples(part, vocabulary) for part in splits[:3])
-    mg.manual_seed(recipe.seed)
+    mg.manual_seed(settings.seed)
     model = SequenceClassifier(
-        recipe.cell,
+        settings.cell,
         len(vocabulary),
-        recipe.embedding,
-        recipe.hidden,
-        dropout=recipe.dropout,
-        word_dropout=recipe.word_dropout,
-        forget_bias=recipe.forget_bias,
+        settings.embedding,
+        settings.hidden,
+        dropout=settings.dropout,
+        word_dropout=settings.word_dropout,
+        forget_bias=settings.forget_bias,
     )
 
     def run(history: list[Epoch]) -> Run:
@@ -286,7 +286,7 @@ def train_reviews(splits: Splits, recipe: Recipe, watch: Watch | None = None) ->
             "minigrad": mg.__version__,
             "backend": mg.current_backend().name,
             "task": "reviews",
-            **asdict(recipe),
+            **asdict(settings),
             "parameters": sum(p.size for p in model.parameters()),
             "reviews": sizes,
             "held_out_accuracy": evaluate(model, test)[1],
@@ -303,11 +303,11 @@ def train_reviews(splits: Splits, recipe: Recipe, watch: Watch | None = None) ->
             model,
             train,
             validation,
-            epochs=recipe.epochs,
-            batch_size=recipe.batch_size,
-            lr=recipe.lr,
-            max_norm=recipe.max_norm,
-            watch=watch,
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            lr=settings.lr,
+            max_norm=settings.max_norm,
+            callback=callback,
         )
         return run(history)
     except BaseException as error:

@@ -10,7 +10,7 @@ import minigrad as mg
 from minigrad.models.tasks.packages import DataError
 from minigrad.models.tasks.reviews import load_reviews, split_reviews
 from minigrad.models.training.classifier import CELLS
-from minigrad.models.training.train import Recipe, Watch, train_reviews
+from minigrad.models.training.train import Callback, Settings, train_reviews
 
 try:
     mg.get_backend("cupy")
@@ -22,15 +22,15 @@ class Enough(Exception):
     pass
 
 
-class Steps(Watch):
+class Steps(Callback):
     """The sums of the losses so far in an epoch; stops the training after some steps."""
 
     def __init__(self, most):
         self.most = most
         self.sums = []  # epoch, examples seen, sum of their losses
 
-    def step(self, epoch, tally):
-        self.sums.append((epoch, tally.seen, tally.loss * tally.seen))
+    def step(self, epoch, metrics):
+        self.sums.append((epoch, metrics.seen, metrics.loss * metrics.seen))
         if len(self.sums) == self.most:
             raise Enough
 
@@ -44,12 +44,12 @@ class Steps(Watch):
         return found
 
 
-def train(backend, splits, recipe, most=-1):
+def train(backend, splits, settings, most=-1):
     """The loss of each step, and what came of the run if it wasn't stopped."""
-    watch, run = Steps(most), None
+    callback, run = Steps(most), None
     with mg.use_backend(backend), contextlib.suppress(Enough):
-        run = train_reviews(splits, recipe, watch)
-    return watch.losses(), run
+        run = train_reviews(splits, settings, callback)
+    return callback.losses(), run
 
 
 def assert_same_losses(cell, on_numpy, on_cupy):
@@ -63,9 +63,9 @@ def assert_same_losses(cell, on_numpy, on_cupy):
 @pytest.mark.parametrize("cell", CELLS)
 def test_easy_reviews(cell):
     """A small run to its end: losses, validation, and the weights that were best."""
-    recipe = Recipe(cell=cell, embedding=8, hidden=8, epochs=4, batch_size=16, lr=2e-2)
+    settings = Settings(cell=cell, embedding=8, hidden=8, epochs=4, batch_size=16, lr=2e-2)
     (on_numpy, left), (on_cupy, right) = (
-        train(backend, tiny_splits(), recipe) for backend in ("numpy", "cupy")
+        train(backend, tiny_splits(), settings) for backend in ("numpy", "cupy")
     )
     assert_same_losses(cell, on_numpy, on_cupy)
     for name, weights in left.model.state_dict().items():
@@ -81,6 +81,6 @@ def test_the_demo():
         splits = split_reviews(load_reviews("movie"))
     except DataError as error:
         pytest.skip(f"the film reviews can't be had here: {error}")
-    on_numpy, on_cupy = (train(name, splits, Recipe(), 50)[0] for name in ("numpy", "cupy"))
+    on_numpy, on_cupy = (train(name, splits, Settings(), 50)[0] for name in ("numpy", "cupy"))
     assert len(on_cupy) == 50
     assert_same_losses("lstm", on_numpy, on_cupy)

@@ -22,7 +22,7 @@ from minigrad.models.commands import main
 from minigrad.models.reports.explain import explain, log_odds
 from minigrad.models.tasks.reviews import Review, load_reviews, split_reviews, tokenize
 from minigrad.models.training.run_folder import load_run, save_run
-from minigrad.models.training.train import Recipe, Run, train_reviews
+from minigrad.models.training.train import Run, Settings, train_reviews
 from minigrad.utils.install import install_line
 
 # Not `from minigrad.models.commands import demo`: that is the command.
@@ -220,7 +220,7 @@ def signalled(monkeypatch):
     """Makes the next training get a signal, several times, in the first step of an epoch."""
 
     def arrange(name, epoch):
-        def step(self, number, tally):
+        def step(self, number, metrics):
             if number == epoch:
                 for _ in range(3):  # an impatient user
                     os.kill(os.getpid(), getattr(signal, name))
@@ -244,7 +244,7 @@ def test_a_stopped_training_keeps_its_best_epoch(name, tmp_path, signalled):
     said = f"ended after 3 of 8 epochs; the best so far, epoch {best}, is saved in {tmp_path}\n"
     assert printed.stderr.endswith(f"{said}stopped\n")
     assert signal.getsignal(signum) == handler
-    whole = replace(Recipe(), hidden=8, epochs=8, lr=0.05)
+    whole = replace(Settings(), hidden=8, epochs=8, lr=0.05)
     again = train_reviews(split_reviews(tiny_reviews()), whole).metrics["history"][:3]
     for epoch in (*again, *metrics["history"]):
         del epoch["seconds"]
@@ -288,7 +288,7 @@ def test_ignored_signals_stay_so(tmp_path, signalled):
 
 
 def test_an_error_in_the_middle_keeps_the_best_epoch(tmp_path, monkeypatch):
-    def step(self, number, tally):
+    def step(self, number, metrics):
         if number == 2:
             raise FloatingPointError("the loss became nan")
 
@@ -414,8 +414,8 @@ class TestWrongUseAndDamage:
 
 
 def test_demo(tmp_path, monkeypatch):
-    quick = Recipe(hidden=8, embedding=8, epochs=2, lr=0.05, batch_size=16)
-    monkeypatch.setattr(DEMO, "Recipe", lambda: quick)
+    quick = Settings(hidden=8, embedding=8, epochs=2, lr=0.05, batch_size=16)
+    monkeypatch.setattr(DEMO, "Settings", lambda: quick)
     printed = minigrad("demo", MINIGRAD_DATA=str(tmp_path)).stdout
     metrics = load_run(tmp_path / "demo").metrics
     assert f"held-out accuracy  {metrics['held_out_accuracy']:.3f}" in printed

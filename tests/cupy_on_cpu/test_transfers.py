@@ -6,7 +6,7 @@ import pytest
 import minigrad as mg
 from minigrad.models import GRU, LSTM
 from minigrad.models.training.classifier import SequenceClassifier
-from minigrad.models.training.train import Examples, Tally, Watch, fit
+from minigrad.models.training.train import Callback, Examples, RunningMetrics, fit
 
 from .counters import ABSENT, PRESENT, counted
 
@@ -110,23 +110,23 @@ def test_words_on_the_device_are_checked_there():
 
 
 def test_training_waits_when_somebody_looks():
-    """`fit` looks at the loss every 50 batches and after the last, a watch when it likes."""
+    """`fit` looks at the loss every 50 batches and after the last, a callback when it likes."""
 
     def examples(count):
         rng = np.random.default_rng(0)
         words = [rng.integers(2, 9, size=4) for _ in range(count)]
         return Examples(words, [i % 2 for i in range(count)])
 
-    class Look(Watch):
-        def step(self, epoch, tally):
-            assert 0 < tally.loss < 9
+    class Look(Callback):
+        def step(self, epoch, metrics):
+            assert 0 < metrics.loss < 9
 
     model = SequenceClassifier("gru", 9, 4, 5)
     settings = {"epochs": 1, "batch_size": 4, "lr": 1e-2, "max_norm": 1.0}
     waited = {}
-    for name, watch in (("quiet", Watch()), ("looking", Look())):
+    for name, callback in (("quiet", Callback()), ("looking", Look())):
         with counted() as counts:
-            fit(model, examples(80), examples(4), **settings, watch=watch)
+            fit(model, examples(80), examples(4), **settings, callback=callback)
         waited[name] = counts.d2h
     weights = len(list(model.parameters()))  # kept before the first epoch and after the best
     assert waited["quiet"] == 2 * weights + 2 + 2  # and loss and answers, of both parts
@@ -134,12 +134,12 @@ def test_training_waits_when_somebody_looks():
 
 
 def test_a_tally_reads_two_arrays():
-    tally = Tally()
+    metrics = RunningMetrics()
     logits, labels = mg.randn((N, 2)), batch()[2]
     for _ in range(10):
-        tally.add(mg.cross_entropy(logits, labels), logits, labels)
+        metrics.add(mg.cross_entropy(logits, labels), logits, labels)
     with counted() as counts:
-        loss, accuracy = tally.loss, tally.accuracy
+        loss, accuracy = metrics.loss, metrics.accuracy
     assert counts.d2h == 2, counts
     assert loss == pytest.approx(mg.cross_entropy(logits, labels).item())
     assert accuracy == (logits.numpy().argmax(-1) == labels).mean()

@@ -5,10 +5,10 @@ import pytest
 from tiny_reviews import BAD, GOOD, tiny_splits
 
 import minigrad as mg
-from minigrad.models.reports.explain import explain, left_out, log_odds, memory, sensitivity
+from minigrad.models.reports.explain import explain, log_odds, memory, occlusion, sensitivity
 from minigrad.models.tasks.reviews import Vocabulary
 from minigrad.models.training.classifier import SequenceClassifier
-from minigrad.models.training.train import Recipe, train_reviews
+from minigrad.models.training.train import Settings, train_reviews
 
 NUMBERS = np.array([4, 7, 1, 4, 9, 2])
 CELLS = ["rnn", "lstm", "gru"]
@@ -43,7 +43,7 @@ def test_left_out_is_the_answer_without_the_word(cell, backend):
     whole = odds(model, NUMBERS)
     expected = [whole - odds(model, [*NUMBERS[:t], *NUMBERS[t + 1 :]]) for t in range(len(NUMBERS))]
     assert min(map(abs, expected)) > 1e-4
-    np.testing.assert_allclose(left_out(model, NUMBERS), expected, rtol=1e-7)
+    np.testing.assert_allclose(occlusion(model, NUMBERS), expected, rtol=1e-7)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -51,7 +51,7 @@ def test_left_out_of_a_single_word_is_the_answer_from_the_first_state(cell):
     model = made(cell)
     bias = model.head.bias.numpy()  # the first state is zeros
     expected = odds(model, [4]) - (bias[1] - bias[0])
-    np.testing.assert_allclose(left_out(model, np.array([4])), [expected], rtol=1e-9)
+    np.testing.assert_allclose(occlusion(model, np.array([4])), [expected], rtol=1e-9)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -126,7 +126,7 @@ def test_explain_gathers_it_all(cell):
     assert found.words == ["c", "f", "unheard", "of", "c", "h"]
     assert found.known == [True, True, False, False, True, True]
     assert found.log_odds == pytest.approx(odds(model, numbers))
-    np.testing.assert_array_equal(found.left_out, left_out(model, numbers))
+    np.testing.assert_array_equal(found.occlusion, occlusion(model, numbers))
     norms, products = sensitivity(model, numbers)
     np.testing.assert_array_equal(found.gradient_norm, norms)
     np.testing.assert_array_equal(found.gradient_times_input, products)
@@ -143,12 +143,12 @@ def test_no_words():
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_trained_model_goes_by_the_words_that_tell(cell):
-    recipe = Recipe(cell=cell, embedding=8, hidden=8, batch_size=16, lr=2e-2, dropout=0.1)
-    run = train_reviews(tiny_splits(), recipe)
+    settings = Settings(cell=cell, embedding=8, hidden=8, batch_size=16, lr=2e-2, dropout=0.1)
+    run = train_reviews(tiny_splits(), settings)
     for telling, sign in ((GOOD[0], 1), (BAD[0], -1)):
         words = ["the", "plot", "of", telling, "scene", "and"]
         found = explain(run.model, run.vocabulary, " ".join(words))
-        for parts in (found.left_out, found.gradient_times_input):
+        for parts in (found.occlusion, found.gradient_times_input):
             assert words[np.abs(parts).argmax()] == telling
             assert np.sign(parts[3]) == sign
         if cell == "lstm":

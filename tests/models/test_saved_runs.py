@@ -19,13 +19,13 @@ from tiny_reviews import tiny_splits
 
 from minigrad.models.training import run_folder
 from minigrad.models.training.run_folder import SavedRunError, load_run, prepare, save_run
-from minigrad.models.training.train import Recipe, Run, train_reviews
+from minigrad.models.training.train import Run, Settings, train_reviews
 from minigrad.utils import files
 
 
 @pytest.fixture(scope="module")
 def run():
-    return train_reviews(tiny_splits(100), Recipe(embedding=4, hidden=6, epochs=1))
+    return train_reviews(tiny_splits(100), Settings(embedding=4, hidden=6, epochs=1))
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def folder(tmp_path, run):
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 def test_comes_back(cell, tmp_path):
-    run = train_reviews(tiny_splits(100), Recipe(cell=cell, embedding=4, hidden=6, epochs=1))
+    run = train_reviews(tiny_splits(100), Settings(cell=cell, embedding=4, hidden=6, epochs=1))
     prepare(tmp_path / "deep" / "er")
     save_run(tmp_path / "deep" / "er", run)
     again = load_run(tmp_path / "deep" / "er")
@@ -74,7 +74,7 @@ def same(a, b):
 
 def another(run):
     """A run of other weights, words and figures than this one."""
-    other = train_reviews(tiny_splits(90), Recipe(embedding=3, hidden=5, epochs=1, seed=7))
+    other = train_reviews(tiny_splits(90), Settings(embedding=3, hidden=5, epochs=1, seed=7))
     assert not same(run, other)
     return other
 
@@ -153,15 +153,15 @@ import os, random, signal, sys, time
 sys.path.insert(0, {tests!r})
 from tiny_reviews import tiny_splits
 from minigrad.models.training.run_folder import load_run, save_run
-from minigrad.models.training.train import Recipe, Run, train_reviews
+from minigrad.models.training.train import Settings, Run, train_reviews
 
 folder, rng = {folder!r}, random.Random(0)
 splits = tiny_splits(60)
-recipes = [Recipe(embedding=3, hidden=5 + seed, epochs=1, seed=seed) for seed in (0, 1)]
-runs = [train_reviews(splits, recipe) for recipe in recipes]
+all_settings = [Settings(embedding=3, hidden=5 + seed, epochs=1, seed=seed) for seed in (0, 1)]
+runs = [train_reviews(splits, settings) for settings in all_settings]
 save_run(folder, runs[0])
 start = time.perf_counter()
-save_run(folder, train_reviews(splits, recipes[0]))
+save_run(folder, train_reviews(splits, all_settings[0]))
 once = time.perf_counter() - start
 seen = set()
 for kill in range({kills}):
@@ -171,7 +171,7 @@ for kill in range({kills}):
             if kill % 2:
                 save_run(folder, runs[i % 2])
             else:
-                save_run(folder, train_reviews(splits, recipes[i % 2]))
+                save_run(folder, train_reviews(splits, all_settings[i % 2]))
     time.sleep(rng.uniform(0, 4 * once))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)

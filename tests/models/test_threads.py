@@ -9,7 +9,7 @@ from small_training import SETTINGS, some_examples, some_model
 
 from minigrad.models.training import threads
 from minigrad.models.training.threads import one_blas_thread
-from minigrad.models.training.train import Watch, fit
+from minigrad.models.training.train import Callback, fit
 
 
 @pytest.fixture
@@ -77,14 +77,14 @@ def test_what_the_user_says_counts(blas, name, monkeypatch):
 def test_a_training_uses_one_and_says_so(blas):
     before, seen = blas(), []
 
-    class Look(Watch):
+    class Look(Callback):
         def begin(self, notice):
             seen.append(notice)
 
-        def step(self, epoch, tally):
+        def step(self, epoch, metrics):
             seen.append(blas())
 
-    fit(some_model(), some_examples(), some_examples(), **SETTINGS, watch=Look())
+    fit(some_model(), some_examples(), some_examples(), **SETTINGS, callback=Look())
     assert seen[0].startswith("BLAS uses 1 thread") and len(seen) == 10
     assert all(counts == {1} for counts in seen[1:])
     assert blas() == before

@@ -15,9 +15,18 @@ from minigrad.models.tasks.packages import DataError
 from minigrad.models.tasks.reviews import load_reviews, split_reviews, tokenize
 from minigrad.models.training import train
 from minigrad.models.training.classifier import CELLS
-from minigrad.models.training.train import Examples, Recipe, Watch, evaluate, fit, train_reviews
+from minigrad.models.training.train import (
+    Callback,
+    Examples,
+    Settings,
+    evaluate,
+    fit,
+    train_reviews,
+)
 
-TINY = Recipe(embedding=8, hidden=8, epochs=4, batch_size=16, lr=2e-2, dropout=0.1, word_dropout=0)
+TINY = Settings(
+    embedding=8, hidden=8, epochs=4, batch_size=16, lr=2e-2, dropout=0.1, word_dropout=0
+)
 
 
 def without_times(metrics):
@@ -63,17 +72,17 @@ def test_parameters_are_counted():
 
 def test_a_seed_repeats_itself():
     splits = tiny_splits(120)
-    recipe = replace(TINY, epochs=2, dropout=0.3, word_dropout=0.3)
-    first, second = (train_reviews(splits, recipe) for _ in range(2))
+    settings = replace(TINY, epochs=2, dropout=0.3, word_dropout=0.3)
+    first, second = (train_reviews(splits, settings) for _ in range(2))
     assert without_times(first.metrics) == without_times(second.metrics)
     for name, array in first.model.state_dict().items():
         np.testing.assert_array_equal(array, second.model.state_dict()[name])
-    other = train_reviews(splits, replace(recipe, seed=1)).metrics
+    other = train_reviews(splits, replace(settings, seed=1)).metrics
     assert without_times(other)["history"] != without_times(first.metrics)["history"]
 
 
 def test_keeps_the_best_epoch():
-    class Remember(Watch):
+    class Remember(Callback):
         def __init__(self):
             self.weights, self.best = [], []
 
@@ -82,35 +91,35 @@ def test_keeps_the_best_epoch():
             self.best.append(best)
 
     # Labels by chance: validation goes up and down.
-    model, watch = some_model(), Remember()
+    model, callback = some_model(), Remember()
     validation = some_examples(20, seed=1)
     settings = {**SETTINGS, "epochs": 12, "lr": 0.1}
-    history = fit(model, some_examples(), validation, **settings, watch=watch)
+    history = fit(model, some_examples(), validation, **settings, callback=callback)
     accuracies = [record.validation_accuracy for record in history]
     best = accuracies.index(max(accuracies))
     assert best < len(history) - 1, "choose other examples: here the last epoch is the best"
     for name, array in model.state_dict().items():
-        np.testing.assert_array_equal(array, watch.weights[best][name])
+        np.testing.assert_array_equal(array, callback.weights[best][name])
     assert evaluate(model, validation)[1] == max(accuracies)
     assert not model.training
     highest = [max(accuracies[:i], default=-1) for i in range(len(accuracies))]
-    assert watch.best == [a > b for a, b in zip(accuracies, highest, strict=True)]
+    assert callback.best == [a > b for a, b in zip(accuracies, highest, strict=True)]
 
 
 def test_watch_sees_every_batch():
-    class Count(Watch):
+    class Count(Callback):
         def __init__(self):
             self.steps = []
 
-        def step(self, epoch, tally):
-            self.steps.append((epoch, tally.seen, tally.loss, tally.accuracy))
+        def step(self, epoch, metrics):
+            self.steps.append((epoch, metrics.seen, metrics.loss, metrics.accuracy))
 
-    watch = Count()
-    history = fit(some_model(), some_examples(10), some_examples(), **SETTINGS, watch=watch)
-    assert [epoch for epoch, *_ in watch.steps] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
-    seen = np.array([seen for _, seen, *_ in watch.steps]).reshape(3, 3)
+    callback = Count()
+    history = fit(some_model(), some_examples(10), some_examples(), **SETTINGS, callback=callback)
+    assert [epoch for epoch, *_ in callback.steps] == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    seen = np.array([seen for _, seen, *_ in callback.steps]).reshape(3, 3)
     assert [sorted(sizes) for sizes in np.diff(seen, prepend=0)] == [[2, 4, 4]] * 3
-    for record, (_, _, loss, accuracy) in zip(history, watch.steps[2::3], strict=True):
+    for record, (_, _, loss, accuracy) in zip(history, callback.steps[2::3], strict=True):
         assert (record.train_loss, record.train_accuracy) == (loss, accuracy)
 
 
@@ -191,13 +200,13 @@ def test_a_model_that_breaks_in_validation(monkeypatch):
 # --- ended early ---------------------------------------------------------------------------------
 
 
-class EndIn(Watch):
+class EndIn(Callback):
     """Ends a training in an epoch: in a step or when it is over."""
 
     def __init__(self, error, epoch, over=False):
         self.error, self.number, self.over = error, epoch, over
 
-    def step(self, epoch, tally):
+    def step(self, epoch, metrics):
         if epoch == self.number and not self.over:
             raise self.error
 
@@ -215,16 +224,16 @@ def test_what_ends_a_training_leaves_the_best_model(error, over):
     whole, settings = some_model(), {**SETTINGS, "epochs": 9, "lr": 0.1}
     validation, weights = some_examples(20, seed=1), []
 
-    class Remember(Watch):
+    class Remember(Callback):
         def epoch(self, record, best):
             if best and record.epoch <= 4 + over:
                 weights[:] = [(record, whole.state_dict())]
 
-    history = fit(whole, some_examples(), validation, **settings, watch=Remember())
-    model, watch = some_model(), EndIn(error, 5, over)
+    history = fit(whole, some_examples(), validation, **settings, callback=Remember())
+    model, callback = some_model(), EndIn(error, 5, over)
     model.head.bias.data = np.array(model.head.bias.numpy())
     with pytest.raises(type(error)) as caught:
-        fit(model, some_examples(), validation, **settings, watch=watch)
+        fit(model, some_examples(), validation, **settings, callback=callback)
     ((best, state),) = weights
     assert best.epoch < 4 + over, "choose other examples: here the last epoch is the best"
     assert not model.training
@@ -242,7 +251,7 @@ def test_what_ends_the_first_epoch_leaves_the_model_as_it_came(error):
     model = some_model()
     before = model.state_dict()
     with pytest.raises(type(error)) as caught:
-        fit(model, some_examples(), some_examples(), **SETTINGS, watch=EndIn(error, 1))
+        fit(model, some_examples(), some_examples(), **SETTINGS, callback=EndIn(error, 1))
     assert caught.value.history == []
     for name, array in model.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
@@ -288,7 +297,7 @@ def test_real_film_reviews(cell):
         if "pip could not bring" not in str(error):
             raise
         pytest.skip(f"the film reviews can't be had here: {error}")
-    model, vocabulary, metrics = train_reviews(splits, Recipe(cell=cell, epochs=4))
+    model, vocabulary, metrics = train_reviews(splits, Settings(cell=cell, epochs=4))
     numbers = vocabulary.encode(tokenize(EXAMPLE))
     assert (
         log_odds(model, numbers[:, None], [len(numbers)])[0] > 2

@@ -22,7 +22,7 @@ from minigrad.mutation.score import (
     recurrent_line,
     sampled,
 )
-from minigrad.mutation.slips import rewrites
+from minigrad.mutation.slips import slips_of
 from minigrad.testing.op_cases import OP_CASES
 
 
@@ -177,7 +177,7 @@ def test_a_node_built_by_hand_is_right_again_afterwards():
 
 def test_what_weak_checks_let_pass_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(score, "CHECKS", {"hygiene": score.checks.hygiene})
-    monkeypatch.setattr(score, "POINTS", {})
+    monkeypatch.setattr(score, "CONVENTIONS", {})
     result = mutate("--op", "tanh", "--json", str(tmp_path / "tanh.json"), code=1)
     assert "tanh, x: factor 1.001" in result.stdout
     assert "tanh, x: dropped term, 1 - y * y -> 1" in result.stdout
@@ -216,7 +216,7 @@ def test_what_no_case_reaches_survives():
 
 
 def test_what_differs_only_at_ties_is_no_equivalent(monkeypatch):
-    monkeypatch.setattr(score, "POINTS", {})
+    monkeypatch.setattr(score, "CONVENTIONS", {})
     report = mutation_score([line_of("maximum", "missing mask")])
     assert report.survivors()
     assert all("zeros and ties" in fate.why for fate in report.survivors())
@@ -235,7 +235,7 @@ def test_a_check_that_always_fails_proves_nothing(monkeypatch):
 
 
 def test_slips_in_the_text():
-    slips = {slip.text: slip for slip in rewrites(mg.sigmoid.derivatives["x"])}
+    slips = {slip.text: slip for slip in slips_of(mg.sigmoid.derivatives["x"])}
     assert {"g * y * (1 - y) -> g * y", "1 - y -> 1", "1 - y -> -y", "g * y -> y"} <= set(slips)
     slip = slips["1 - y -> 1"]
     assert slip.function(2.0, 0.25) == 0.5 and slip.reached == [True]
@@ -243,12 +243,12 @@ def test_slips_in_the_text():
 
 def test_lambdas_of_one_line_are_told_apart():
     by_a, by_b = mg.divide.derivatives["a"], mg.divide.derivatives["b"]
-    assert {slip.text for slip in rewrites(by_a)} == {"g / b -> g"}
-    assert "-g -> g" in {slip.text for slip in rewrites(by_b)}
+    assert {slip.text for slip in slips_of(by_a)} == {"g / b -> g"}
+    assert "-g -> g" in {slip.text for slip in slips_of(by_b)}
 
 
 def test_a_branch_counts_as_reached_only_where_it_would_not_be_taken():
-    slips = {s.text: s for s in rewrites(mg.matmul.derivatives["a"])}
+    slips = {s.text: s for s in slips_of(mg.matmul.derivatives["a"])}
     slip = slips["if b.ndim == 1 -> if False"]
     g, b = mg.ones((2, 2)), mg.ones((2, 2))
     slip.function(g, b, g)
@@ -256,7 +256,7 @@ def test_a_branch_counts_as_reached_only_where_it_would_not_be_taken():
 
 
 def test_a_function_without_a_text_has_no_slips():
-    assert list(rewrites(eval("lambda g: 2 * g"))) == []
+    assert list(slips_of(eval("lambda g: 2 * g"))) == []
 
 
 # --- samples and wrong use -----------------------------------------------------------------------

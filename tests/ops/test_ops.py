@@ -15,7 +15,7 @@ import minigrad as mg
 from minigrad.engine.graph import on_call
 from minigrad.testing import checks, references, strategies
 from minigrad.testing.cases import Case, away, distinct, positive, real
-from minigrad.testing.conventions import POINTS
+from minigrad.testing.conventions import CONVENTIONS
 from minigrad.testing.op_cases import OP_CASES
 
 LINES = pytest.mark.parametrize("name", OP_CASES)
@@ -193,14 +193,18 @@ def test_a_forward_of_another_kind_is_found(f, reason):
 
 @pytest.mark.parametrize(
     "point",
-    [pytest.param(p, id=f"{name} {i}") for name in POINTS for i, p in enumerate(POINTS[name])],
+    [
+        pytest.param(p, id=f"{name} {i}")
+        for name in CONVENTIONS
+        for i, p in enumerate(CONVENTIONS[name])
+    ],
 )
 def test_gradients_at_special_points(point, backend):
     point.check()
 
 
 def test_points_belong_to_lines():
-    assert set(POINTS) - set(OP_CASES) == set()
+    assert set(CONVENTIONS) - set(OP_CASES) == set()
 
 
 def test_second_derivatives_of_prod_at_zeros():
