@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .ir import Value
-from .program import Program
-from .schedule import carried, readers
+from .program import Program, readers
 
 
 def regroup(program: Program) -> None:
@@ -26,12 +25,12 @@ def regroup(program: Program) -> None:
 def _regroup_one(program: Program, outputs: set[Value]) -> bool:
     """Find one sum to take up into a product; whether there was one."""
     values = program.order(*outputs)
-    users, late = readers(values), carried(program, values)
+    users, depends_on_carry = readers(values), program.depends_on_carry(values)
     for product in values:
         if product.op != "matmul" or not product.has_rows or product in outputs:
             continue
         for sums, other in _sums(program, product, users, outputs):
-            if other in late and product not in late:
+            if other in depends_on_carry and product not in depends_on_carry:
                 continue  # it could no longer be done for all steps at once
             if _joined(product, other, {total for total, _ in sums}, users, outputs):
                 for total, part in sums:

@@ -64,7 +64,7 @@ def fused_scan(
     numbers = plan.program.scalars(p.numbers)
     count = len(plan.program.ys)
     if plan.dtype is not None and grad_enabled.get():
-        ys, last, saved = plan.forward(keep=True)(T, N, reverse, *given, *numbers)
+        ys, last, saved = plan.forward(store=True)(T, N, reverse, *given, *numbers)
         results = (*ys, *last)
         node = Node()
         node.op, node.birth, node.backend, node.hooks = _SCAN, tick(), backend, None
@@ -123,7 +123,7 @@ def _in_chunks(
 ) -> tuple[list[Any], list[Any]]:
     """The scan without gradients, some thousand steps at a time."""
     T, N = xs[0].shape[:2]
-    run = plan.forward(keep=False)
+    run = plan.forward(store=False)
     if T <= _CHUNK:
         ys, last, _ = run(T, N, reverse, *params, *xs, *state, *numbers)
         return ys, last

@@ -17,11 +17,10 @@ from .cache_key import identity
 from .ir import ELEMENTWISE, Value
 from .leading_axes import Shape
 from .lookup import code_of
-from .program import Program
+from .program import Program, depends
 from .purity import Read, Refusals, Unsettled, remember, settled
 from .row_plan import RowCall, RowPlan, even_rows
 from .scalars import Number, evaluator, text_of
-from .schedule import depends
 from .sizes import Dim
 from .symbolic import SymbolicBackend
 from .trace import tracing
@@ -124,7 +123,7 @@ class UpdatePlan:
         self._numbers = evaluator(trace.texts, "state, options")
         self._xp, self._zeros = xp, trace.zeros
         plan = RowPlan(program, [False] * len(program.xs), xp)
-        self.work = p.size * len(plan.laid.loop.body)
+        self.work = p.size * len(plan.layout.loop.body)
         lead = (p.size // program.sizes["I"],)
         self._call = RowCall(plan, range(len(plan.inputs)), lead, p.shape)
 

@@ -27,15 +27,16 @@ from typing import Any
 
 from .ir import Value
 from .program import Program
-from .schedule import Backward, Loop, Schedule
+from .schedule import BackwardPass, Loop, Schedule
 from .source import Text, listed
 
-# kernel(T, N, descending, keep, whole, once, steps, carries, kept); see `_HostText.loop`.
+# kernel(T, N, descending, store, full_history, invariant, steps, carries, stored), as
+# `_HostText.loop` says.
 Kernel = Callable[..., None]
 
 # The forms that an array comes in: the same for all steps, (T, N, ...), and (T * N, ...). What has
 # no row per sequence and is computed of things that have, as a weight's gradient, counts as ROWS.
-ONCE, STEPS, ROWS = "once", "steps", "rows"
+INVARIANT, STEPS, ROWS = "invariant", "steps", "rows"
 
 
 class _HostText(Text):
@@ -62,9 +63,9 @@ class _HostText(Text):
         self.lines.append(f"{name} = {text}" + (f"  # {comment}" if comment else ""))
         return name
 
-    def once(self, value: Value) -> str:
+    def invariant(self, value: Value) -> str:
         """A value that is the same for all steps."""
-        name = self.known(ONCE, value)
+        name = self.known(INVARIANT, value)
         assert name is not None, value
         return name
 
@@ -86,7 +87,7 @@ class _HostText(Text):
         name = self.known(STEPS, value)
         if name is not None:
             return self.named(ROWS, value, f"{name}_rows", f"{name}.reshape{shape}")
-        name = self.once(value)
+        name = self.invariant(value)
         if value.has_rows:  # a parameter with a row per sequence
             made = f"{self.op('broadcast_to')}({name}, {_shape('T', value)}).reshape{shape}"
         elif value.counts_rows:  # transposed, of one step
@@ -99,44 +100,49 @@ class _HostText(Text):
 
     def batch(self, form: str, values: Iterable[Value]) -> None:
         """Compute values once, or as rows of all steps."""
-        find, rows = (self.once, "N") if form == ONCE else (self.rows, "rows")
+        find, rows = (self.invariant, "N") if form == INVARIANT else (self.rows, "rows")
         for value in values:
             text = self.call(value, [find(x) for x in value.inputs], rows)
             name = f"{self.prefix}v{next(self._numbers)}"
             self.named(form, value, name, text, value.line)
 
     def loop(
-        self, kernel: Kernel, loop: Loop, starts: Sequence[str], whole: Sequence[bool], keep: bool
+        self,
+        kernel: Kernel,
+        loop: Loop,
+        starts: Sequence[str],
+        full_history: Sequence[bool],
+        store: bool,
     ) -> list[str]:
         """Run a kernel; what the last step that ran leaves in each carry.
 
-        A kernel takes T, N, and whether the loop is `descending`; whether to `keep` every step's
-        values of `loop.kept`; which carries are `whole`; then the arrays: of `loop.once` and
-        `loop.steps`, to be read; the carries; those of `loop.kept`, to be written.
+        A kernel takes T, N, and whether the loop is `descending`; whether to `store` every step's
+        values of `loop.kept`; which carries have their `full_history`; then the arrays: of
+        `loop.once` and `loop.steps`, to be read; the carries; those of `loop.kept`, to be written.
 
-        A carry that is whole has room for every step's value and the first one's, (T + 1, N, ...)
-        in the order of time, so that a step reads one row and writes the next, or the other way
-        round if the loop is descending. Any other has two rows, used in turn.
+        A carry with its full history has room for every step's value and the first one's,
+        (T + 1, N, ...) in the order of time, so that a step reads one row and writes the next, or
+        the other way round if the loop is descending. Any other has two rows, used in turn.
         """
         self.scope["kernel"] = kernel
-        if any(whole):
+        if any(full_history):
             self.lines.append("first, last = (T, 0) if descending else (0, T)")
         carries: list[str] = []
-        kept: list[str] = []
-        for value, start, full in zip(loop.carry_in, starts, whole, strict=True):
+        stored: list[str] = []
+        for value, start, full in zip(loop.carry_in, starts, full_history, strict=True):
             name = self._empty(f"s{len(carries)}", "T + 1" if full else "2", value)
             self.lines.append(f"{name}[{'first' if full else 0}] = {start}")
             carries.append(name)
         for value in loop.kept:
-            kept.append(self._empty(f"k{len(kept)}", "T" if keep else "1", value))
+            stored.append(self._empty(f"k{len(stored)}", "T" if store else "1", value))
         if loop.body or carries:
-            once = listed(self.once(v) for v in loop.once)
+            invariant = listed(self.invariant(v) for v in loop.once)
             steps = listed(self.steps(v) for v in loop.steps)
-            arrays = f"{once}, {steps}, {listed(carries)}, {listed(kept)}"
-            self.lines.append(f"kernel(T, N, descending, {keep}, {tuple(whole)}, {arrays})")
-        if keep:
-            self.names |= {(STEPS, v): name for v, name in zip(loop.kept, kept, strict=True)}
-        ends = ["last" if full else "T % 2" for full in whole]
+            arrays = f"{invariant}, {steps}, {listed(carries)}, {listed(stored)}"
+            self.lines.append(f"kernel(T, N, descending, {store}, {tuple(full_history)}, {arrays})")
+        if store:
+            self.names |= {(STEPS, v): name for v, name in zip(loop.kept, stored, strict=True)}
+        ends = ["last" if full else "T % 2" for full in full_history]
         return [f"{carry}[{end}]" for carry, end in zip(carries, ends, strict=True)]
 
     def _empty(self, name: str, count: str, value: Value) -> str:
@@ -155,38 +161,41 @@ class ForwardText(_HostText):
     """
 
     def __init__(
-        self, program: Program, laid: Schedule, kernel: Kernel, xp: Any, keep: bool
+        self, program: Program, schedule: Schedule, kernel: Kernel, xp: Any, store: bool
     ) -> None:
         super().__init__(program, xp)
-        self.names |= {(ONCE, v): f"p{i}" for i, v in enumerate(program.params)}
+        layout = schedule.forward
+        self.names |= {(INVARIANT, v): f"p{i}" for i, v in enumerate(program.params)}
         self.names |= {(STEPS, v): f"x{i}" for i, v in enumerate(program.xs)}
         starts = [f"h{i}" for i in range(len(program.state))]
         self._inputs = [*self.names.values(), *starts]
-        self._inputs += [self.names.setdefault((ONCE, v), n) for v, n in _numbers(program)]
+        self._inputs += [self.names.setdefault((INVARIANT, v), n) for v, n in _numbers(program)]
 
-        self.batch(ONCE, laid.once)
-        self.batch(ROWS, laid.before)
-        needed = laid.told | laid.back.read if keep and laid.back is not None else laid.told
+        self.batch(INVARIANT, layout.invariant)
+        self.batch(ROWS, layout.hoisted)
+        needed = set(layout.needed_outside)
+        if store and schedule.backward is not None:
+            needed |= schedule.backward.read
         pairs = list(zip(program.state, program.new_state, strict=True))
-        whole = [old in needed or new in needed for old, new in pairs]
-        keep = keep or any(v in laid.told for v in laid.loop.kept)
-        ends = self.loop(kernel, laid.loop, starts, whole, keep)
-        for i, ((old, new), full) in enumerate(zip(pairs, whole, strict=True)):
+        full_history = [old in needed or new in needed for old, new in pairs]
+        store = store or any(v in layout.needed_outside for v in layout.loop.kept)
+        ends = self.loop(kernel, layout.loop, starts, full_history, store)
+        for i, ((old, new), full) in enumerate(zip(pairs, full_history, strict=True)):
             if full:
                 cut = f"(s{i}[1:], s{i}[:-1]) if descending else (s{i}[:-1], s{i}[1:])"
                 self.lines.append(f"s{i}_old, s{i}_new = {cut}")
                 self.names[STEPS, old] = f"s{i}_old"
                 self.names.setdefault((STEPS, new), f"s{i}_new")
-        self.batch(ROWS, laid.after)
+        self.batch(ROWS, layout.sunk)
         self._ys = [self._output(y, program.ys[:i]) for i, y in enumerate(program.ys)]
-        # A whole carry may be an output, too; what the user does to one must not change the other.
+        # A carry with its history may be an output, too; an edit of one must not change the other.
         self._last = [f"{self.op('copy')}({end})" for end in ends]
 
     def _output(self, y: Value, others: Sequence[Value]) -> str:
         """An output, in memory of its own."""
-        once = self.known(ONCE, y)
-        if once is not None:
-            return f"{self.op('copy')}({self.op('broadcast_to')}({once}, {_shape('T', y)}))"
+        invariant = self.known(INVARIANT, y)
+        if invariant is not None:
+            return f"{self.op('copy')}({self.op('broadcast_to')}({invariant}, {_shape('T', y)}))"
         if y.op == "input" or y in others:
             return f"{self.op('copy')}({self.steps(y)})"
         return self.steps(y)
@@ -212,7 +221,7 @@ class BackwardText(_HostText):
     def __init__(
         self,
         program: Program,
-        back: Backward,
+        layout: BackwardPass,
         kernel: Kernel,
         xp: Any,
         forward: ForwardText,
@@ -221,7 +230,7 @@ class BackwardText(_HostText):
         super().__init__(program, xp)
         self.saved: dict[str, None] = {}
         self._forward = forward
-        self.names |= {(ONCE, v): name for v, name in _numbers(program)}
+        self.names |= {(INVARIANT, v): name for v, name in _numbers(program)}
         self._g = [f"g{i}" for i in range(len(program.g_ys) + len(program.g_state))]
         for value, name in zip(program.g_ys, self._g, strict=False):
             zeros = f"{self.op('zeros')}({_shape('T', value)}, {self.dtype(value)})"
@@ -229,18 +238,18 @@ class BackwardText(_HostText):
             self.named(STEPS, value, name, f"{zeros} if {name} is None else {given}")
         ends = dict(zip(program.g_state, self._g[len(program.g_ys) :], strict=True))
 
-        self.batch(ONCE, back.once)
-        self.batch(ROWS, back.before)
-        starts = [f"0 if {ends[g]} is None else {ends[g]}" for g in back.loop.carry_in]
-        whole = [g in back.told for g in back.loop.carry_in]
-        last = self.loop(kernel, back.loop, starts, whole, keep=True)
-        for i, (g, full) in enumerate(zip(back.loop.carry_in, whole, strict=True)):
+        self.batch(INVARIANT, layout.invariant)
+        self.batch(ROWS, layout.hoisted)
+        starts = [f"0 if {ends[g]} is None else {ends[g]}" for g in layout.loop.carry_in]
+        full_history = [g in layout.needed_outside for g in layout.loop.carry_in]
+        last = self.loop(kernel, layout.loop, starts, full_history, store=True)
+        for i, (g, full) in enumerate(zip(layout.loop.carry_in, full_history, strict=True)):
             if full:
                 self.named(STEPS, g, f"ds{i}_old", f"ds{i}[1:] if descending else ds{i}[:-1]")
-        grads = {x: g for x, g in back.grads.items() if x in asked}
+        grads = {x: g for x, g in layout.grads.items() if x in asked}
         needed = set(program.order(*grads.values()))
-        self.batch(ROWS, [v for v in back.after if v in needed])
-        found = dict(zip(back.state, last, strict=True))
+        self.batch(ROWS, [v for v in layout.sunk if v in needed])
+        found = dict(zip(layout.carried_states, last, strict=True))
         found |= {x: self._gradient(x, g) for x, g in grads.items() if x not in found}
         inputs = [*program.params, *program.xs, *program.state]
         self._found = [found[x] if x in grads else "None" for x in inputs]

@@ -13,8 +13,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from .ir import Value
-from .program import Program
-from .schedule import carried, depends, readers
+from .program import Program, depends, readers
 
 
 def join_siblings(program: Program, wanted: Collection[Value]) -> None:
@@ -36,9 +35,8 @@ class _Joiner:
         asked = [g for x, g in program.grads.items() if x in wanted]
         self.outputs = {*program.ys, *program.new_state, *program.grads.values()}
         self.values = program.order(*program.ys, *program.new_state, *handed_on, *asked)
-        inputs = [*program.xs, *program.state, *program.g_ys, *program.g_state]
-        self.per_step = depends(self.values, inputs)
-        self.carried = carried(program, self.values)
+        self.per_step = depends(self.values, program.step_inputs)
+        self.depends_on_carry = program.depends_on_carry(self.values)
         # What the next step waits for; the rest can come after the loop.
         self.awaited = set(program.order(*program.new_state, *handed_on))
         self._places = {v: i for i, v in enumerate(self.values)}
@@ -55,7 +53,7 @@ class _Joiner:
                 continue
             a, b = v.args
             weighs = a.has_rows and b not in self.per_step
-            if weighs or (b.has_rows and b in self.carried):
+            if weighs or (b.has_rows and b in self.depends_on_carry):
                 groups.setdefault((a, weighs, v in self.awaited, v.dtype), []).append(v)
         return [products for products in groups.values() if len(products) > 1]
 
@@ -98,7 +96,7 @@ class _Joiner:
         if x.op != "matmul" or x.dtype != total.dtype:
             return False
         a, b = x.args
-        return a.has_rows and a in self.carried and b not in self.per_step
+        return a.has_rows and a in self.depends_on_carry and b not in self.per_step
 
     def sum_of_products(self, total: Value, products: list[Value], rest: list[Any]) -> None:
         """Make them one product; what else is in the sum is added to it."""

@@ -39,6 +39,22 @@ class Program:
     symbols: list[Any] = field(default_factory=list)
     pinned: frozenset[int] = frozenset()
 
+    @property
+    def forward(self) -> list[Value]:
+        """The values of the forward step, its inputs among them, in order."""
+        return self.order(*self.ys, *self.new_state)
+
+    @property
+    def step_inputs(self) -> list[Value]:
+        """The inputs that are others at each step."""
+        return [*self.xs, *self.state, *self.g_ys, *self.g_state]
+
+    def depends_on_carry(self, values: Sequence[Value]) -> set[Value]:
+        """Those of the values, in order, that wait for the step before; the rest do not."""
+        forward = set(self.forward)
+        of_state = depends(values, self.state) & forward
+        return of_state | depends(values, self.g_state) - forward
+
     def scalars(self, numbers: Sequence[float]) -> list[Any]:
         """The values of its `numbers`, as NumPy's, from the numbers in the parameters."""
         return self.as_scalars(self._computed(numbers)) if self.numbers else []
@@ -64,8 +80,7 @@ class Program:
         found = set(wanted)
         while True:
             flags = [bool(sources & found) for sources in self.sources]
-            carried = flags[len(self.ys) :]
-            more = {x for x, flag in zip(self.state, carried, strict=True) if flag}
+            more = {x for x, flag in zip(self.state, flags[len(self.ys) :], strict=True) if flag}
             if more <= found:
                 return flags
             found |= more
@@ -78,7 +93,7 @@ class Program:
         return str(self)  # what a prompt shows
 
     def __str__(self) -> str:
-        forward = self.order(*self.ys, *self.new_state)
+        forward = self.forward
         backward = [v for v in self.order(*self.grads.values()) if v not in set(forward)]
         numbers: dict[Value, str] = {}
         lines = []
@@ -123,3 +138,26 @@ def ordered(roots: Iterable[Value]) -> list[Value]:
             stack.append((value, True))
             stack.extend((x, False) for x in reversed(value.inputs))
     return out
+
+
+def inputs_of(values: Iterable[Value]) -> set[Value]:
+    """What the values are made from, one step back."""
+    return {x for value in values for x in value.inputs}
+
+
+def depends(values: Iterable[Value], on: Iterable[Value]) -> set[Value]:
+    """Those of the values, in order, that are made from one of `on`, and `on` itself."""
+    dependent = set(on)
+    for value in values:
+        if any(x in dependent for x in value.inputs):
+            dependent.add(value)
+    return dependent
+
+
+def readers(values: Sequence[Value]) -> dict[Value, list[Value]]:
+    """For each of the values, in order, those that are made from it; twice if it is so twice."""
+    found: dict[Value, list[Value]] = {v: [] for v in values}
+    for reader in values:
+        for x in reader.inputs:
+            found[x].append(reader)
+    return found

@@ -1,4 +1,4 @@
-"""A function of rows as a loop of one step: its work laid out, and run by kernels.
+"""A function of rows as a loop of one step: its work layout out, and run by kernels.
 
 The leading axes of the inputs are rows. What the function computes row by row, forwards and
 backwards, is a `Loop` of one step that carries nothing, so that the backend's `compile_loop`
@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import Untraceable
+from .independent_rows import check_op, check_rows, sums_over_rows
 from .ir import ELEMENTWISE, Value
 from .leading_axes import Shape
-from .program import Program
-from .schedule import Loop, check_op, check_rows, depends, make_loop, sums_over_rows
+from .program import Program, depends, inputs_of
+from .schedule import Loop, make_loop
 from .sizes import Dim
 from .source import Batch
 
@@ -30,25 +31,25 @@ _NARROWEST, _WIDEST = 128, 1024
 
 @dataclass
 class Layout:
-    """A function's program, laid out; `saved` is what the backward pass reads of the forward."""
+    """A function's program, layout out; `saved` is what the backward pass reads of the forward."""
 
-    once: list[Value]  # of the shared inputs alone
+    invariant: list[Value]  # of the shared inputs alone
     loop: Loop
     saved: list[Value]
-    back_once: list[Value]
+    back_invariant: list[Value]
     back: Loop | None
-    after: list[Value]  # sums over rows
+    sums: list[Value]  # sums over rows
     grads: dict[Value, Value]
 
 
-def laid_out(program: Program, wanted: Collection[Value], few_launches: bool = False) -> Layout:
+def lay_out(program: Program, wanted: Collection[Value], few_launches: bool = False) -> Layout:
     """Lay out a program; `wanted` are the inputs whose gradients are asked for.
 
     What is made of shared inputs alone is computed before the rows; with `few_launches` in the loop
     and so in each row anew, where that is possible.
 
-    The backward pass computes the forward's rows again rather than to have them kept: reading an
-    array costs as much as most functions. Numbers of which a row has one are kept.
+    The backward pass computes the forward's rows again rather than read them: reading an array
+    costs as much as most functions. Numbers of which a row has one are stored.
     """
     forward = program.order(*program.ys)
     if any(value.op == "matmul" for value in forward):
@@ -61,31 +62,31 @@ def laid_out(program: Program, wanted: Collection[Value], few_launches: bool = F
         if value in program.params and value.has_rows:
             raise Untraceable("an input of shape (N,) meets the rows; give it the shape (N, 1)")
     body = [v for v in forward if v in per_row and v.op != "input"]
-    once = [v for v in forward if v not in per_row and v.op != "input"]
+    invariant = [v for v in forward if v not in per_row and v.op != "input"]
     grads = {x: g for x, g in program.grads.items() if x in wanted}
     back: Loop | None = None
     saved: list[Value] = []
-    back_once: list[Value] = []
-    after: list[Value] = []
+    back_invariant: list[Value] = []
+    sums: list[Value] = []
     if grads:
         known = set(forward)
         new = [v for v in program.order(*grads.values()) if v not in known and v.op != "input"]
         per_row = depends([*forward, *new], [*program.xs, *program.g_ys])
         for value in new:
             check_op(value)
-        sums = sums_over_rows(new, per_row)
-        rows = [v for v in new if v in per_row and v not in sums]
+        across_rows = sums_over_rows(new, per_row)
+        rows = [v for v in new if v in per_row and v not in across_rows]
         for value in rows:
             check_rows(value)
-        after = [v for v in new if v in sums]
-        back_once = [v for v in new if v not in per_row]
-        outside = {x for v in after for x in v.inputs} | set(grads.values())
-        again, saved = _again(program, body, {x for v in new for x in v.inputs} | outside)
-        steps = [v for v in body if v in again] + rows
+        sums = [v for v in new if v in across_rows]
+        back_invariant = [v for v in new if v not in per_row]
+        outside = inputs_of(sums) | set(grads.values())
+        recomputed, saved = _recomputed(program, body, inputs_of(new) | outside)
+        steps = [v for v in body if v in recomputed] + rows
         back = make_loop(program, steps, [], [], [v for v in steps if v in outside], per_row)
-    kept = [v for v in body if v in program.ys or v in saved]
-    loop = make_loop(program, body, [], [], kept, depends(forward, program.xs))
-    layout = Layout(once, loop, saved, back_once, back, after, grads)
+    stored = [v for v in body if v in program.ys or v in saved]
+    loop = make_loop(program, body, [], [], stored, depends(forward, program.xs))
+    layout = Layout(invariant, loop, saved, back_invariant, back, sums, grads)
     _spread(layout, few_launches)
     return layout
 
@@ -95,7 +96,7 @@ def _spread(layout: Layout, arithmetic: bool) -> None:
 
     Without arithmetic only what would be a copy of the inputs for each row.
     """
-    shared = [*layout.once, *layout.back_once]
+    shared = [*layout.invariant, *layout.back_invariant]
     near: set[Value] = set()
     for value in shared:
         ins = (x in near or (x.op == "input" and _is_row(x)) for x in value.inputs)
@@ -112,13 +113,13 @@ def _spread(layout: Layout, arithmetic: bool) -> None:
         loop.once = [x for x in dict.fromkeys([*loop.once, *read]) if x not in inner]
         loop.body = inner + loop.body
     # What is read elsewhere has to be there in any case.
-    told = {*layout.loop.program.ys, *layout.grads.values()}
-    told.update(x for v in layout.after for x in v.inputs)
+    needed = {*layout.loop.program.ys, *layout.grads.values()}
+    needed |= inputs_of(layout.sums)
     for value in reversed(shared):
-        if value in told or value not in near:
-            told |= {value, *value.inputs}
-    layout.once = [v for v in layout.once if v in told]
-    layout.back_once = [v for v in layout.back_once if v in told]
+        if value in needed or value not in near:
+            needed |= {value, *value.inputs}
+    layout.invariant = [v for v in layout.invariant if v in needed]
+    layout.back_invariant = [v for v in layout.back_invariant if v in needed]
 
 
 def _is_row(value: Value) -> bool:
@@ -126,11 +127,11 @@ def _is_row(value: Value) -> bool:
     return all(n == 1 and not isinstance(n, Dim) for n in value.shape[value.has_rows : -1])
 
 
-def _again(
+def _recomputed(
     program: Program, body: list[Value], read: Collection[Value]
 ) -> tuple[set[Value], list[Value]]:
-    """The forward values that are computed again, and those that are kept instead."""
-    computed, again, saved = set(body), set(), []
+    """The forward values that are computed again, and those that are stored instead."""
+    computed, recomputed, saved = set(body), set(), []
     stack = [v for v in body if v in read]
     seen = set(stack)
     while stack:
@@ -138,15 +139,15 @@ def _again(
         if value in program.ys or value.ndim == 1 or value.shape[1] == 1:
             saved.append(value)
             continue
-        again.add(value)
+        recomputed.add(value)
         new = {x for x in value.inputs if x in computed} - seen
         seen |= new
         stack += new
-    return again, [v for v in body if v in saved]
+    return recomputed, [v for v in body if v in saved]
 
 
 class RowPlan:
-    """A program laid out for given widths and dtypes, with its kernels; any number of rows.
+    """A program layout out for given widths and dtypes, with its kernels; any number of rows.
 
     Its arrays are those of the inputs, shared ones first, then rows (N, F). `wanted` says which
     of them need a gradient. Raises `Untraceable`.
@@ -162,21 +163,21 @@ class RowPlan:
             raise Untraceable("its numbers are in another machine's byte order")
         asked = [value for value, want in zip(self.inputs, wanted, strict=True) if want]
         # On a device each op is a launch; on the CPU a row's arithmetic costs more than an op.
-        self.laid = laid = laid_out(program, asked, few_launches=not backend.is_host)
+        self.layout = layout = lay_out(program, asked, few_launches=not backend.is_host)
         self.differentiable = program.differentiable(asked)
-        self.once = Batch(laid.once, backend)
-        self.forward = _kernel(laid.loop, backend, dtypes[0])
-        if laid.back is not None:
-            self.back_once = Batch(laid.back_once, backend)
-            self.after = Batch(laid.after, backend)
-            self.backward = _kernel(laid.back, backend, dtypes[0])
+        self.invariant = Batch(layout.invariant, backend)
+        self.forward = _kernel(layout.loop, backend, dtypes[0])
+        if layout.back is not None:
+            self.back_invariant = Batch(layout.back_invariant, backend)
+            self.sums = Batch(layout.sums, backend)
+            self.backward = _kernel(layout.back, backend, dtypes[0])
 
     @property
     def is_elementwise(self) -> bool:
         """Whether it may be given its numbers in rows of any length."""
         program = self.program
         values = program.order(*program.ys)
-        all_values = program.order(*program.ys, *self.laid.grads.values())
+        all_values = program.order(*program.ys, *self.layout.grads.values())
         widths = {repr(v.shape[1:]) for v in all_values if v.has_rows}
         return len(widths) == 1 and all(
             (v.has_rows or v.size == 1)
@@ -216,17 +217,22 @@ class RowCall:
         self._inputs = [
             (value, i, self._view(value)) for value, i in zip(plan.inputs, order, strict=True)
         ]
-        program, laid = plan.program, plan.laid
-        self.saved = [*plan.once.values, *laid.saved]
-        self._kept = [self._room(v) for v in laid.loop.kept]
+        program, layout = plan.program, plan.layout
+        self.saved = [*plan.invariant.values, *layout.saved]
+        self._kept = [self._room(v) for v in layout.loop.kept]
         self._ys = [(y, self._shape(y), y in program.ys[:i]) for i, y in enumerate(program.ys)]
-        if laid.back is not None:
-            self._saved_rows = [(v, self._view(v)) for v in laid.saved]
-            read = {*laid.back.once, *laid.back.steps, *laid.grads.values(), *plan.after.inputs}
-            read.update(plan.back_once.inputs)
+        if layout.back is not None:
+            self._saved_rows = [(v, self._view(v)) for v in layout.saved]
+            read = {
+                *layout.back.once,
+                *layout.back.steps,
+                *layout.grads.values(),
+                *plan.sums.inputs,
+            }
+            read.update(plan.back_invariant.inputs)
             self._gs = [(g in read, *self._room(g)) for g in program.g_ys]
-            self._back_kept = [self._room(v) for v in laid.back.kept]
-            self._grads = [(i, laid.grads[x]) for x, i, _ in self._inputs if x in laid.grads]
+            self._back_kept = [self._room(v) for v in layout.back.kept]
+            self._grads = [(i, layout.grads[x]) for x, i, _ in self._inputs if x in layout.grads]
 
     def _shape(self, value: Value) -> Shape:
         """The shape of a value's array as the user sees it."""
@@ -251,8 +257,8 @@ class RowCall:
         """The results, and the arrays of the values in `saved`; `numbers` are the program's."""
         plan, xp = self.plan, self.plan.xp
         known = self._known(arrays, numbers)
-        if plan.once.values:
-            known.update(plan.once.run(known, self.rows))
+        if plan.invariant.values:
+            known.update(plan.invariant.run(known, self.rows))
         made, kept = {}, []
         for value, shape, view, dtype in self._kept:
             made[value] = out = xp.empty(shape, dtype)
@@ -274,9 +280,9 @@ class RowCall:
         numbers: Sequence[Any] = (),
     ) -> dict[int, Any]:
         """Gradients of the wanted inputs, by position, from those of the results."""
-        plan, xp, count = self.plan, self.plan.xp, len(self.plan.once.values)
+        plan, xp, count = self.plan, self.plan.xp, len(self.plan.invariant.values)
         known, made, kept = self._known(arrays, numbers), {}, []
-        known.update(zip(plan.once.values, saved[:count], strict=True))
+        known.update(zip(plan.invariant.values, saved[:count], strict=True))
         for (value, view), array in zip(self._saved_rows, saved[count:], strict=True):
             known[value] = array.reshape(view)
         for (is_read, value, shape, view, dtype), g in zip(self._gs, gs, strict=True):
@@ -284,19 +290,19 @@ class RowCall:
                 continue
             made[value] = g = xp.zeros(shape, dtype) if g is None else g
             known[value] = g.reshape(view)
-        if plan.back_once.values:
-            known.update(plan.back_once.run(known, self.rows))
+        if plan.back_invariant.values:
+            known.update(plan.back_invariant.run(known, self.rows))
         for value, shape, view, dtype in self._back_kept:
             made[value] = out = xp.empty(shape, dtype)
             known[value] = room = out.reshape(view)
             kept.append(room)
         plan.backward(self.rows, known, kept)
-        if plan.after.values:
+        if plan.sums.values:
             given = {}
-            for value in plan.after.inputs:
+            for value in plan.sums.inputs:
                 array = known[value]
                 given[value] = array if array.ndim == value.ndim else array[0]
-            made.update(plan.after.run(given, self.rows))
+            made.update(plan.sums.run(given, self.rows))
         return {i: made[g] if g in made else known[g] for i, g in self._grads}
 
     def _known(self, arrays: Sequence[Any], numbers: Sequence[Any]) -> dict[Value, Any]:

@@ -45,28 +45,28 @@ class Plan:
         join_siblings(program, asked)
         if getattr(backend, "product_starts", False):  # its products take a third argument
             regroup(program)
-        self.xp, self._laid = backend, schedule(program, asked)
+        self.xp, self.schedule = backend, schedule(program, asked)
         self.differentiable = program.differentiable(asked)
         outputs = zip((*program.ys, *program.new_state), self.differentiable, strict=True)
         # The dtype of the outputs that have a gradient; None if there are none.
         self.dtype = next((v.dtype for v, flag in outputs if flag), None)
-        self._kernel = backend.compile_loop(self._laid.loop, dtypes[0])
+        self._kernel = backend.compile_loop(self.schedule.forward.loop, dtypes[0])
         self._forward: dict[bool, Callable[..., Any]] = {}
         self._backward: dict[tuple[bool, ...], Callable[..., Any]] = {}
-        if self._laid.back is not None:
-            self._back_kernel = backend.compile_loop(self._laid.back.loop, dtypes[0])
-            self._text = self._forward_text(keep=True)
+        if self.schedule.backward is not None:
+            self._back_kernel = backend.compile_loop(self.schedule.backward.loop, dtypes[0])
+            self._text = self._forward_text(store=True)
             self._saved = list(self._backward_text(wanted).saved)
             self._forward[True] = self._text.made(self._saved)
 
-    def forward(self, keep: bool) -> Callable[..., Any]:
+    def forward(self, store: bool) -> Callable[..., Any]:
         """What runs it: (T, N, reverse, *inputs, *numbers) gives (ys, last, saved).
 
-        See `ForwardText`. Without `keep` it saves nothing for a backward pass.
+        See `ForwardText`. Without `store` it saves nothing for a backward pass.
         """
-        if keep not in self._forward:
-            self._forward[keep] = self._forward_text(keep).made([])
-        return self._forward[keep]
+        if store not in self._forward:
+            self._forward[store] = self._forward_text(store).made([])
+        return self._forward[store]
 
     def backward(self, wanted: tuple[bool, ...]) -> Callable[..., Any]:
         """What gives the gradients of the inputs that are `wanted`; see `BackwardText`.
@@ -77,12 +77,12 @@ class Plan:
             self._backward[wanted] = self._backward_text(wanted).made(self._saved)
         return self._backward[wanted]
 
-    def _forward_text(self, keep: bool) -> ForwardText:
-        return ForwardText(self.program, self._laid, self._kernel, self.xp, keep)
+    def _forward_text(self, store: bool) -> ForwardText:
+        return ForwardText(self.program, self.schedule, self._kernel, self.xp, store)
 
     def _backward_text(self, wanted: Sequence[bool]) -> BackwardText:
-        assert self._laid.back is not None
+        assert self.schedule.backward is not None
         asked = [value for value, want in zip(self.inputs, wanted, strict=True) if want]
         return BackwardText(
-            self.program, self._laid.back, self._back_kernel, self.xp, self._text, asked
+            self.program, self.schedule.backward, self._back_kernel, self.xp, self._text, asked
         )

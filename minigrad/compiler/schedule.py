@@ -1,11 +1,11 @@
 """Which work of a step belongs before the loop over time, in it, or after it.
 
-Before: matrix products that need no carry (x @ W), for all steps at once. After: what the carry
-doesn't need (the weights' gradients, as one product over all steps). In the loop: the rest, as
-elementwise regions between the products that the carry does need.
+Hoisted before the loop: matrix products that need no carry (x @ W), for all steps at once. Sunk
+after it: what the carry doesn't need (the weights' gradients, as one product over all steps). In
+the loop: the rest, as elementwise regions between the products that the carry does need.
 
-Before and after, the steps are rows: the program's N is T*N there. That is right because the rows
-of a batch never meet, except in sums over them, which are gradients of what all steps share.
+Before and after the loop, the steps are rows: the program's N is T*N there (see
+independent_rows.py).
 """
 
 from __future__ import annotations
@@ -13,20 +13,54 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from ..errors import Untraceable
-from .ir import ELEMENTWISE, REDUCTIONS, TRUTH, Value
-from .program import Program
-from .sizes import Dim
+from .independent_rows import check_op, check_rows, sums_over_rows
+from .ir import TRUTH, Value
+from .program import Program, depends, inputs_of, ordered
 
 # Cheap enough to compute again in the backward pass rather than to keep.
 CHEAP = TRUTH | {"add", "subtract", "multiply", "negative", "square", "where", "part"}
 CHEAP |= {"maximum", "minimum", "relu", "abs", "sign"}
 
-# What may be done to a sum over rows: the sum over the steps can then be taken first.
-LINEAR = {"transpose", "reshape", "part", "place", "negative", "sum", "astype", "broadcast_to"}
 
-ROW_OPS = ELEMENTWISE | REDUCTIONS | {"part", "place", "concatenate", "astype", "reshape"}
-ROW_OPS |= {"broadcast_to", "matmul"}
+class Partition:
+    """The values of one direction of a step, divided by when they can be computed.
+
+    Parameters
+    ----------
+    values : in order, each after what it is made from.
+    per_step : the values, among others, that differ from step to step.
+    carried_from : what a step takes over from the step before.
+    awaited_by : what the next step waits for.
+    across_rows : values per step that are not computed row by row: sums over rows, transposes.
+
+    Attributes
+    ----------
+    invariant : the same for all steps, computed once.
+    hoisted : matrix products that need no carry, and what these are made from; computed before
+        the loop, for all steps at once.
+    loop : all others, computed step by step.
+    sunk : matrix products that the next step doesn't wait for, what is made from these, and what
+        goes across rows; computed after the loop, for all steps at once.
+    """
+
+    def __init__(
+        self,
+        values: Sequence[Value],
+        per_step: Collection[Value],
+        carried_from: Iterable[Value],
+        awaited_by: Iterable[Value],
+        across_rows: Collection[Value] = (),
+    ) -> None:
+        rows = [v for v in values if v in per_step and v not in across_rows]
+        products = [v for v in rows if v.op == "matmul"]
+        depends_on_carry = depends(rows, carried_from)
+        early = set(ordered(v for v in products if v not in depends_on_carry))
+        awaited = early | set(ordered(awaited_by))
+        after_carry = depends(rows, (v for v in products if v not in awaited))
+        self.invariant = [v for v in values if v not in per_step]
+        self.hoisted = [v for v in rows if v in early]
+        self.loop = [v for v in rows if v not in early and v not in after_carry]
+        self.sunk = [v for v in values if v in after_carry or v in across_rows]
 
 
 @dataclass
@@ -52,127 +86,67 @@ class Loop:
 
 
 @dataclass
-class Backward:
-    """The backward step, laid out over time, for the gradients that are asked for."""
+class Pass:
+    """One direction of a step, laid out over time: a `Partition` with its loop for a backend.
 
-    grads: dict[Value, Value]  # by input what its gradient is in one step
-    state: list[Value]  # the parts of the state whose gradients are carried
-    once: list[Value]  # of the parameters alone
-    before: list[Value]
+    `needed_outside` holds values of which every step's is needed outside of the loop.
+    """
+
+    invariant: list[Value]
+    hoisted: list[Value]
     loop: Loop
-    after: list[Value]
-    told: set[Value]  # carries of which every step's is needed outside of the loop
+    sunk: list[Value]
+    needed_outside: set[Value]
 
     @property
     def read(self) -> set[Value]:
         """All that it reads."""
-        values = (*self.once, *self.before, *self.loop.body, *self.after)
-        return {x for v in values for x in v.inputs}
+        return inputs_of((*self.invariant, *self.hoisted, *self.loop.body, *self.sunk))
+
+
+@dataclass
+class BackwardPass(Pass):
+    """The backward step, for the gradients that are asked for.
+
+    `grads` gives by input what its gradient is in one step; `carried_states` are the parts of the
+    state whose gradients the loop carries.
+    """
+
+    grads: dict[Value, Value]
+    carried_states: list[Value]
 
 
 @dataclass
 class Schedule:
-    """A step's program, laid out over time."""
+    """A step's program, laid out over time; `backward` is None if no gradient is asked for."""
 
-    once: list[Value]  # of the parameters alone
-    before: list[Value]
-    loop: Loop
-    after: list[Value]
-    told: set[Value]  # values of which every step's is needed outside of the loop
-    back: Backward | None
-
-
-def depends(values: Iterable[Value], on: Iterable[Value]) -> set[Value]:
-    """Those of the values, in order, that are made from one of `on`, and `on` itself."""
-    found = set(on)
-    for value in values:
-        if any(x in found for x in value.inputs):
-            found.add(value)
-    return found
-
-
-def readers(values: Sequence[Value]) -> dict[Value, list[Value]]:
-    """For each of the values, in order, those that are made from it; twice if it is so twice."""
-    found: dict[Value, list[Value]] = {v: [] for v in values}
-    for reader in values:
-        for x in reader.inputs:
-            found[x].append(reader)
-    return found
-
-
-def carried(program: Program, values: Sequence[Value]) -> set[Value]:
-    """Those of the values, in order, that wait for the step before; the rest are there for all."""
-    forward = set(program.order(*program.ys, *program.new_state))
-    late = depends(values, program.state) & forward
-    return late | depends(values, program.g_state) - forward
+    forward: Pass
+    backward: BackwardPass | None
 
 
 def schedule(program: Program, wanted: Collection[Value]) -> Schedule:
     """Lay out a program; `wanted` are the inputs whose gradients are asked for."""
-    forward = program.order(*program.ys, *program.new_state)
-    per_step = depends(forward, [*program.xs, *program.state])
+    forward = program.forward
+    per_step = depends(forward, program.step_inputs)
     for value in forward:
         check_op(value)
         if value in per_step:
             check_rows(value)
-    carried = depends(forward, program.state)
-    once = [v for v in forward if v not in per_step and v.op != "input"]
-    before = _products(program, [v for v in forward if v in per_step and v not in carried])
-    after = _late(program, forward, per_step, before, program.new_state)
-    elsewhere = {*once, *before, *after}
-    body = [v for v in forward if v.op != "input" and v not in elsewhere]
-    told = {*program.ys, *(x for v in after for x in v.inputs)}
+    computed = [v for v in forward if v.op != "input"]
+    part = Partition(computed, per_step, program.state, program.new_state)
+    needed_outside = {*program.ys, *inputs_of(part.sunk)}
 
-    back: Backward | None = None
-    again: set[Value] = set()
+    backward: BackwardPass | None = None
+    recomputed: set[Value] = set()
     if any(x in program.grads for x in wanted):
-        back, again = _backward(program, wanted, forward, {*once, *before}, told)
-    available = {*program.new_state, *again}
-    read = told | (back.read if back else set())
-    kept = [v for v in body if v in read and v not in available]
-    loop = make_loop(program, body, program.state, program.new_state, kept, per_step)
-    return Schedule(once, before, loop, after, told, back)
-
-
-def check_op(value: Value) -> None:
-    """Refuse what would be wrong when N stands for all rows of all steps."""
-    if any(isinstance(arg, Dim) and arg.counts_rows for arg in value.args):
-        raise Untraceable("it calculates with the number of rows")
-    rest = value.shape[1:] if value.has_rows else value.shape
-    if value.op != "transpose" and any(isinstance(n, Dim) and n.counts_rows for n in rest):
-        raise Untraceable(f"{value.op} gives an array with a column for each row")
-    if value.op in REDUCTIONS - {"sum"} and value.args[0].has_rows and not value.has_rows:
-        raise Untraceable(f"a {value.op} over the rows lets them meet")
-
-
-def check_rows(value: Value) -> None:
-    """Refuse what isn't done row by row."""
-    if value.op not in ROW_OPS | {"input"} or not value.has_rows:
-        raise Untraceable(f"{value.op} lets rows meet")
-    if value.ndim > 2:
-        raise Untraceable(
-            f"{value.name or value.op} has the shape {value.shape}; compiled are (N,) and (N, H)"
-        )
-
-
-def _products(program: Program, values: Sequence[Value]) -> list[Value]:
-    """Matrix products among the values, and those that they are made from."""
-    needed = set(program.order(*(v for v in values if v.op == "matmul")))
-    return [v for v in values if v in needed and v.op != "input"]
-
-
-def _late(
-    program: Program,
-    values: Sequence[Value],
-    per_step: set[Value],
-    before: Sequence[Value],
-    carry_out: Iterable[Value],
-) -> list[Value]:
-    """Matrix products that the carry doesn't need, and what is made from them."""
-    needed = {*before, *program.order(*carry_out)}
-    products = [v for v in values if v.op == "matmul" and v in per_step and v not in needed]
-    late = depends(values, products)
-    return [v for v in values if v in late]
+        available = {*part.invariant, *part.hoisted, *needed_outside}
+        backward, recomputed = _backward(program, wanted, forward, available)
+    read = needed_outside | (backward.read if backward else set())
+    at_hand = {*program.new_state, *recomputed}
+    stored = [v for v in part.loop if v in read and v not in at_hand]
+    loop = make_loop(program, part.loop, program.state, program.new_state, stored, per_step)
+    first = Pass(part.invariant, part.hoisted, loop, part.sunk, needed_outside)
+    return Schedule(first, backward)
 
 
 def make_loop(
@@ -180,7 +154,7 @@ def make_loop(
     body: list[Value],
     carry_in: list[Value],
     carry_out: list[Value],
-    kept: list[Value],
+    stored: list[Value],
     per_step: set[Value],
 ) -> Loop:
     """The loop that computes `body`, with what it reads and leaves."""
@@ -192,7 +166,7 @@ def make_loop(
         [x for x in rest if x in per_step],
         carry_in,
         carry_out,
-        kept,
+        stored,
         body,
         program,
     )
@@ -202,51 +176,41 @@ def make_loop(
 
 
 def _backward(
-    program: Program,
-    wanted: Collection[Value],
-    forward: list[Value],
-    available: set[Value],
-    told: set[Value],
-) -> tuple[Backward, set[Value]]:
-    """The backward step; and the forward values that it computes again."""
-    state = _carried(program, wanted)
-    grads = {x: g for x, g in program.grads.items() if x in wanted or x in state}
+    program: Program, wanted: Collection[Value], forward: list[Value], available: set[Value]
+) -> tuple[BackwardPass, set[Value]]:
+    """The backward step; and the forward values that it computes again.
+
+    Of the forward values the `available` ones are there outside of the loop in any case.
+    """
+    states = _carried_states(program, wanted)
+    grads = {x: g for x, g in program.grads.items() if x in wanted or x in states}
     known = set(forward)
     new = [v for v in program.order(*grads.values()) if v not in known and v.op != "input"]
     cotangents = dict(zip(program.state, program.g_state, strict=True))
-    carry_in = [cotangents[x] for x in state]
-    carry_out = [grads[x] if x in grads else _zeros(cotangents[x]) for x in state]
-    inputs = [*program.xs, *program.state, *program.g_ys, *program.g_state]
-    per_step = depends([*forward, *new], inputs)
+    carry_in = [cotangents[x] for x in states]
+    carry_out = [grads[x] if x in grads else _zeros(cotangents[x]) for x in states]
+    per_step = depends([*forward, *new], program.step_inputs)
     for value in new:
         check_op(value)
-    sums = sums_over_rows(new, per_step)
-    rows = [v for v in new if v in per_step and v not in sums and v.op != "transpose"]
-    for value in rows:
-        check_rows(value)
-    carried = depends(rows, carry_in)
-    before = _products(program, [v for v in rows if v not in carried])
-    late = _late(program, rows, per_step, before, carry_out)
-    again = _again(program, new, forward, available, told | {x for v in before for x in v.inputs})
-    elsewhere = {*before, *late}
-    body = [v for v in forward if v in again] + [v for v in rows if v not in elsewhere]
-    after = [v for v in new if v in per_step and (v in sums or v in late or v.op == "transpose")]
-    outside = {x for v in after for x in v.inputs}
-    outside |= {g for x, g in grads.items() if x not in program.state}
-    kept = [v for v in body if v in outside]
-    back = Backward(
-        grads,
-        state,
-        [v for v in new if v not in per_step],
-        before,
-        make_loop(program, body, carry_in, carry_out, kept, per_step),
-        after,
-        {g for g in carry_in if g in outside},
+    across_rows = sums_over_rows(new, per_step)
+    across_rows |= {v for v in new if v in per_step and v.op == "transpose"}
+    for value in new:
+        if value in per_step and value not in across_rows:
+            check_rows(value)
+    part = Partition(new, per_step, carry_in, carry_out, across_rows)
+    recomputed = _recomputed(program, new, forward, available | inputs_of(part.hoisted))
+    body = [v for v in forward if v in recomputed] + part.loop
+    outside = inputs_of(part.sunk) | {g for x, g in grads.items() if x not in program.state}
+    stored = [v for v in body if v in outside]
+    loop = make_loop(program, body, carry_in, carry_out, stored, per_step)
+    needed_outside = {g for g in carry_in if g in outside}
+    back = BackwardPass(
+        part.invariant, part.hoisted, loop, part.sunk, needed_outside, grads, states
     )
-    return back, again
+    return back, recomputed
 
 
-def _carried(program: Program, wanted: Collection[Value]) -> list[Value]:
+def _carried_states(program: Program, wanted: Collection[Value]) -> list[Value]:
     """The parts of the state whose gradients are wanted, or needed for what is wanted."""
     found = {x for x in program.state if x in wanted and x in program.grads}
     while True:
@@ -262,80 +226,12 @@ def _zeros(like: Value) -> Value:
     return Value(like.backend, "full", (0,), {}, like.shape, like.dtype)
 
 
-def sums_over_rows(values: list[Value], per_step: set[Value]) -> set[Value]:
-    """Values that are sums over rows, and what is made of them, linearly."""
-    found: set[Value] = set()
-    for value in values:
-        if value not in per_step or (value.op == "transpose" and not found & {*value.inputs}):
-            continue
-        ins = [x for x in value.inputs if x in found]
-        if not ins:
-            if value.has_rows:
-                continue
-            if not _is_sum(value):
-                raise Untraceable(f"the derivative needs {value.op}, which lets rows meet")
-        elif value.has_rows or len(ins) < sum(x in per_step for x in value.inputs):
-            raise Untraceable("the gradient of what all rows share meets them again")
-        elif not _is_linear(value, ins):
-            raise Untraceable(f"the gradient of what all rows share goes through {value.op}")
-        found.add(value)
-    return found
-
-
-def _is_sum(value: Value) -> bool:
-    """Whether a value is a sum over rows."""
-    if value.op == "matmul":
-        a, b = value.args
-        return a.op == "transpose" and a.args[0].has_rows and b.has_rows
-    return value.op == "sum" and 0 in value.settings["axes"]
-
-
-def _is_linear(value: Value, ins: list[Value]) -> bool:
-    """Whether a value is linear in those of its inputs."""
-    if value.op in ("multiply", "matmul"):
-        return len(ins) == 1
-    if value.op == "divide":
-        return value.args[1] not in ins
-    if value.op == "where":
-        if value.args[0] in ins:
-            return False
-        return _is_homogeneous(value.args[1:], ins) or _is_slope_of_relu(value)
-    if value.op in ("add", "subtract", "concatenate"):
-        return _is_homogeneous(value.args, ins)
-    return value.op in LINEAR
-
-
-def _is_slope_of_relu(value: Value) -> bool:
-    """Whether a value is a gradient where a relu is positive, else the relu: 0 or NaN, as sums."""
-    condition, _, y = value.args
-    return (
-        isinstance(y, Value)
-        and y.op == "relu"
-        and isinstance(condition, Value)
-        and condition.op == "greater"
-        and condition.args[0] is y
-    )
-
-
-def _is_homogeneous(args: Iterable[object], ins: list[Value]) -> bool:
-    """Whether nothing but zero stands beside the inputs."""
-    return all(arg in ins or arg == 0 or _is_zeros(arg) for arg in args)
-
-
-def _is_zeros(arg: object) -> bool:
-    return isinstance(arg, Value) and arg.op == "full" and arg.args == (0,)
-
-
-def _again(
-    program: Program,
-    new: list[Value],
-    forward: list[Value],
-    available: set[Value],
-    kept: set[Value],
+def _recomputed(
+    program: Program, new: list[Value], forward: list[Value], available: set[Value]
 ) -> set[Value]:
-    """Forward values that are computed again, since all that they need is kept anyway."""
-    read = {x for v in new for x in v.inputs}
-    have = available | {*program.params, *program.xs, *program.state, *program.new_state, *kept}
+    """Forward values that are computed again, since all that they need is stored anyway."""
+    read = inputs_of(new)
+    have = available | {*program.params, *program.xs, *program.state, *program.new_state}
     return {
         v
         for v in forward

@@ -220,7 +220,7 @@ def test_the_text_around_a_kernel_is_what_its_module_shows():
 
     p = SimpleNamespace(w=mg.ones((4, 3)), u=mg.ones((4, 4)))
     plan = Plan(cell, p, mg.ones((2, 3)), mg.ones((2, 4)), BACKEND, [True] * 4)
-    text = inspect.getsource(plan.forward(keep=True))
+    text = inspect.getsource(plan.forward(store=True))
     line = f"cell:{cell.__code__.co_firstlineno + 1}"
     assert textwrap.indent(text, "    ").replace(line, "cell:2") in host_code.__doc__
 

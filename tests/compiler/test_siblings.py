@@ -61,13 +61,13 @@ def products(scan, wanted=None):
     )
     asked = [True] * len(scan.arrays) if wanted is None else [name in wanted for name in params]
     asked += [False] * (len(scan.arrays) - len(asked))
-    laid = Plan(scan.cell, params, x, state, BACKEND, asked)._laid
+    schedule = Plan(scan.cell, params, x, state, BACKEND, asked).schedule
     found = {"forward": Counter(), "backward": Counter()}
-    for direction, part in (("forward", laid), ("backward", laid.back)):
+    for direction, part in (("forward", schedule.forward), ("backward", schedule.backward)):
         for when, values in (
-            ("before", part.before),
+            ("before", part.hoisted),
             ("loop", part.loop.body),
-            ("after", part.after),
+            ("after", part.sunk),
         ):
             found[direction][when] += sum(v.op == "matmul" for v in values)
             found[direction]["sums"] += sum(
