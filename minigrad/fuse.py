@@ -48,9 +48,9 @@ class RowFunction(FusedFunction):
             sizes = [x._data.size for x in args if isinstance(x, Tensor)]
             if not required and sizes and not pays(max(sizes), backend):
                 return TOO_SMALL
-            from .compiler.fused_function import fused_call
+            from .compiler.fused_function import FunctionCall
 
-            return fused_call(self, args, settings, backend)
+            return FunctionCall(self, args, settings, backend).attempt()
 
         outcome = dispatched(self.name, self.name, backend, attempt)
         return self._composed(args, settings) if outcome is None else outcome

@@ -88,7 +88,8 @@ def scan(
     backend, name = parts_of(state)[0].backend, name_of(cell)
 
     def attempt(required: bool) -> Any:
-        return _compiler().fused_scan(cell, params, xs, state, valid, reverse, composed, backend)
+        call = _compiler().ScanCall
+        return call(cell, params, xs, state, valid, reverse, composed, backend).attempt()
 
     fused = dispatched(name, f"a scan of {name}", backend, attempt if compiles(backend) else None)
     return composed(params, xs, state) if fused is None else fused

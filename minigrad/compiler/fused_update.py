@@ -8,7 +8,7 @@ in Python at each step, as without a kernel; what it computes of arrays becomes 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import Untraceable
@@ -16,9 +16,9 @@ from ..fusion import why_composed
 from .cache_key import identity
 from .ir import ELEMENTWISE, Value
 from .leading_axes import Shape
-from .lookup import code_of
+from .plan_cache import PlanCache
 from .program import Program, depends
-from .purity import Read, Refusals, Unsettled, remember, settled
+from .purity import Read, Unsettled, settled
 from .row_plan import RowCall, RowPlan, even_rows
 from .scalars import Number, evaluator, text_of
 from .sizes import Dim
@@ -32,9 +32,6 @@ Settings = dict[str, Any]
 _LEAST_WORK = 1 << 20
 _NARROW = 32  # numbers in a row for which a pass over it does not pay
 TOO_LITTLE = f"it does fewer than {_LEAST_WORK} operations, for which a kernel does not pay"
-
-_plans: dict[Any, UpdatePlan | str] = {}
-_refusals = Refusals()
 
 
 class _RuleBackend(SymbolicBackend):
@@ -102,6 +99,9 @@ class _RuleTrace:
 class UpdatePlan:
     """A rule traced for a parameter of given shape and dtype, with its kernel."""
 
+    reads: Any = None  # what the rule read from outside, as something to compare
+    pinned: Sequence[int] = ()
+
     def __init__(
         self, rule: Rule, p: Any, state: Settings, options: Settings, xp: Any, outside: Read
     ) -> None:
@@ -143,51 +143,46 @@ class UpdatePlan:
         return result
 
 
+class UpdateCall:
+    """An optimiser's update of one parameter; see `plan_cache.Call`."""
+
+    plans = PlanCache()
+    numbers: Sequence[float] = ()  # those of a rule are known by name, and none is a constant
+
+    def __init__(self, rule: Rule, p: Any, state: Settings, options: Settings, xp: Any) -> None:
+        self.function, self._p, self._state, self._options, self._xp = rule, p, state, options, xp
+        self.name = f"an update by {getattr(rule, '__name__', type(rule).__name__)}"
+
+    @property
+    def facts(self) -> Any:
+        """Shape and dtype of the parameter, of which kind its running values are, the backend."""
+        state = self._state.items()
+        held = tuple([(key, getattr(x, "shape", x.__class__)) for key, x in state])
+        return self._p.shape, self._p.dtype, held, self._xp
+
+    def outside(self, again: bool = False) -> Any:
+        """All that the rule reads from outside, and its options but for their numbers."""
+        options = self._options.items()
+        return identity(self.function), *[(key, _kind(x)) for key, x in options]
+
+    def build(self, pinned: Sequence[int]) -> UpdatePlan:
+        """A plan for any numbers."""
+        given = self._p, self._state, self._options
+        return UpdatePlan(self.function, *given, self._xp, self.outside)
+
+
 def fused_update(
     rule: Rule, p: Any, g: Any, state: Settings, options: Settings, xp: Any, required: bool
 ) -> Any:
     """The parameter's new array by a kernel, or the reason why there is none."""
     if reason := why_composed():
         return reason
-
-    def outside() -> Any:
-        return identity(rule), *((key, _kind(x)) for key, x in options.items())
-
-    held = tuple((key, getattr(x, "shape", x.__class__)) for key, x in state.items())
-    facts = p.shape, p.dtype, held, xp
-    try:
-        read = outside()
-    except Untraceable as unknown:
-        return str(unknown)  # as it is now: what it reads may be another thing at the next step
-    plan = _plans.get((read, facts))
-    if plan is None:
-        plan = _planned(rule, p, state, options, xp, facts, outside)
+    plan = UpdateCall.plans.plan_for(UpdateCall(rule, p, state, options, xp))
     if isinstance(plan, str):
         return plan
     if not required and xp.is_host and plan.work < _LEAST_WORK:
         return TOO_LITTLE
     return plan.run(p, g, state, options)
-
-
-def _planned(
-    rule: Rule,
-    p: Any,
-    state: Settings,
-    options: Settings,
-    xp: Any,
-    facts: Any,
-    outside: Read,
-) -> UpdatePlan | str:
-    """A plan, made now; or why there is none."""
-
-    def make() -> UpdatePlan:
-        return UpdatePlan(rule, p, state, options, xp, outside)
-
-    def keep(made: UpdatePlan | str) -> None:
-        remember(_plans, (outside(), facts), made)
-
-    name = getattr(rule, "__name__", type(rule).__name__)
-    return _refusals.plan((code_of(rule), facts), f"an update by {name}", make, keep)
 
 
 def _described(x: Any) -> str:

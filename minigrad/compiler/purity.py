@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 Read = Callable[[], Any]  # gives what a function reads from outside, as something to compare
 
 
-# Plans and the like that are remembered; then the oldest is forgotten.
-MOST = 1000
-
-
 class Unsettled(Untraceable):
     """A refusal whose reason may not be there at the next call."""
 
@@ -103,57 +99,3 @@ def _inputs(program: Program) -> Iterator[Value]:
 def _facts(value: Value) -> Any:
     settings = value.settings
     return value.op, len(value.args), repr(settings), repr(value.shape), value.dtype
-
-
-class Refusals:
-    """Reasons that may not hold for ever: after 1, 2, 4, 8 and so on calls it is tried again."""
-
-    def __init__(self) -> None:
-        self._held: dict[Any, tuple[str, int, int]] = {}  # reason, calls to wait, wait after that
-
-    def plan(
-        self, key: Any, name: str, make: Callable[[], Any], keep: Callable[[Any], None]
-    ) -> Any:
-        """What `make()` gives for the function of that name, or the reason why there is none.
-
-        `keep` is called with it to remember it, unless it is a reason that may not hold for ever:
-        these are remembered here, by `key`.
-        """
-        reason = self._reason(key)
-        if reason is not None:
-            return reason
-        try:
-            made = make()
-            self._held.pop(key, None)
-        except Unsettled as refusal:
-            return self._note(key, refusal)
-        except Untraceable as refusal:
-            made = str(refusal)
-        except Exception as error:
-            error.add_note(
-                f"This happened while {name} was compiled. MINIGRAD_FUSED=0 runs it without."
-            )
-            raise
-        keep(made)
-        return made
-
-    def _reason(self, key: Any) -> str | None:
-        """The reason to refuse this call, too; None if it is time to try again, or never was."""
-        reason, left, wait = self._held.get(key, (None, 0, 1))
-        if reason is None or left == 0:
-            return None
-        self._held[key] = reason, left - 1, wait
-        return reason
-
-    def _note(self, key: Any, refusal: Unsettled) -> str:
-        """Remember a refusal; its reason."""
-        _, _, wait = self._held.pop(key, ("", 0, 1))
-        remember(self._held, key, (str(refusal), wait, 2 * wait))
-        return str(refusal)
-
-
-def remember(memory: dict[Any, Any], key: Any, value: Any) -> None:
-    """Keep a value, and not too many of them."""
-    while len(memory) >= MOST and key not in memory:
-        memory.pop(next(iter(memory), None), None)
-    memory[key] = value

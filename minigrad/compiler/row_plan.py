@@ -213,6 +213,8 @@ class RowCall:
         self, plan: RowPlan, order: Sequence[int], lead: Shape, whole: Shape | None = None
     ) -> None:
         self.plan, self._lead, self._whole = plan, lead, whole
+        self.program, self.differentiable = plan.program, plan.differentiable
+        self.pinned = sorted(plan.program.pinned)
         self.rows = math.prod(lead)
         self._inputs = [
             (value, i, self._view(value)) for value, i in zip(plan.inputs, order, strict=True)

@@ -1,4 +1,4 @@
-"""Plans: a cell traced, scheduled and compiled, ready to run forwards and backwards."""
+"""A scan plan: a cell traced, scheduled and compiled, ready to run forwards and backwards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .schedule import schedule
 from .trace import trace
 
 
-class Plan:
+class ScanPlan:
     """A cell traced and scheduled for given shapes and dtypes, with its kernels.
 
     `xs` is one step's input. `wanted` says which tensors of params, xs and state, in order, need
@@ -35,6 +35,7 @@ class Plan:
         pinned: Collection[int] | None = None,
     ) -> None:
         self.program = program = trace(cell, params, xs, state, outside, pinned)
+        self.pinned = sorted(program.pinned)
         self.inputs = [*program.params, *program.xs, *program.state]
         dtypes = sorted({v.dtype.name for v in self.inputs if v.dtype.kind == "f"})
         if len(dtypes) != 1:
@@ -47,9 +48,6 @@ class Plan:
             regroup(program)
         self.xp, self.schedule = backend, schedule(program, asked)
         self.differentiable = program.differentiable(asked)
-        outputs = zip((*program.ys, *program.new_state), self.differentiable, strict=True)
-        # The dtype of the outputs that have a gradient; None if there are none.
-        self.dtype = next((v.dtype for v, flag in outputs if flag), None)
         self._kernel = backend.compile_loop(self.schedule.forward.loop, dtypes[0])
         self._forward: dict[bool, Callable[..., Any]] = {}
         self._backward: dict[tuple[bool, ...], Callable[..., Any]] = {}

@@ -75,6 +75,11 @@ class Structure:
             if len(now) != len(before) or not all(map(is_, now, before)):
                 raise Untraceable("it writes to its parameters, and a kernel would not")
 
+    def release(self) -> None:
+        """Let the tensors go that the value holds itself; `rebuild` goes on working."""
+        self.tensors.clear()
+        self.opened.clear()
+
     def _noted(self, made: Any) -> Any:
         """Remember what a new container or object is like."""
         self._copies.append((made, _parts_of(made)))

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from ..compiler.fused_scan import scan_plans
+from ..compiler.fused_scan import ScanCall
 from ..engine.registry import get_backend
 from ..testing import checks
 from ..testing.cases import Case
@@ -69,15 +69,13 @@ def _kernels_of(case: Case, owner: Any) -> dict[str, Any]:
 @contextlib.contextmanager
 def collecting(owner: Any, kernels: dict[str, Any]) -> Iterator[None]:
     """Plans are made anew within; a backend takes kernels from here, and puts new ones there."""
-    before, plans = owner.kernels, dict(scan_plans)
+    before = owner.kernels
     try:
         owner.kernels = kernels
-        scan_plans.clear()
-        yield
+        with ScanCall.plans.emptied():
+            yield
     finally:
         owner.kernels = before
-        scan_plans.clear()
-        scan_plans.update(plans)
 
 
 def _putting(

@@ -1,5 +1,6 @@
 """Numbers as arguments of kernels: many of them, one kernel; and what is forgotten is freed."""
 
+import functools
 import gc
 import math
 import sys
@@ -13,7 +14,7 @@ from interpreted_backend import InterpretedBackend
 from scans import fusing
 
 import minigrad as mg
-from minigrad.compiler import fused_function, purity
+from minigrad.compiler import fused_function, plan_cache
 
 BACKEND = InterpretedBackend()
 numbers = st.floats(-3, 3).filter(lambda x: abs(x) > 1e-3)
@@ -257,15 +258,40 @@ def test_a_cell_that_writes_to_its_parameters_is_refused():
     assert key[3] == "it writes to its parameters, and a kernel would not"
 
 
+class Scale:
+    """It makes what it reads when it is first called, and looks at a number."""
+
+    @functools.cached_property
+    def factor(self):
+        return 3.0
+
+    def __call__(self, x, k):
+        return x * self.factor if k < 1 else x * k
+
+    def cell(self, k, x, h):
+        return h, (h + x * self.factor if k[0] < 1 else h * k[0])
+
+
+def test_a_number_that_is_looked_at_where_something_is_made_at_the_first_call():
+    x = mg.ones((4, 3), backend=BACKEND)
+    function = mg.fuse(Scale().__call__)
+    with mg.use_backend(BACKEND), fusing("require"):
+        found = [function(x, k).numpy()[0, 0] for k in (0.5, 2.0, 0.25, 4.0, 0.5)]
+        assert found == [3, 2, 3, 4, 3]
+        cell = Scale().cell
+        ends = [mg.scan(cell, [k], x[:2], mg.ones(3))[1] for k in (0.5, 2.0, 0.25, 4.0, 0.5)]
+    assert [end.numpy()[0] for end in ends] == [7, 4, 7, 16, 7]
+
+
 # --- what is forgotten is freed -------------------------------------------------------------------
 
 
 def test_forgotten_plans_free_their_kernels(monkeypatch):
     pytest.importorskip("numba", reason="numba is not installed")
     backend = mg.get_backend("numba")
-    monkeypatch.setattr(purity, "MOST", 2)
-    for memory in (fused_function._calls, fused_function._plans, fused_function._pinned):
-        memory.clear()
+    monkeypatch.setattr(plan_cache, "MOST", 2)
+    for plans in (fused_function.FunctionCall.plans, fused_function.row_plans):
+        plans.clear()
     gc.collect()
     before, modules = len(backend.kernels), set(sys.modules)
 

@@ -14,7 +14,7 @@ from scans import fusing, run
 
 import minigrad as mg
 from minigrad.compiler import host_code
-from minigrad.compiler.scan_plan import Plan
+from minigrad.compiler.scan_plan import ScanPlan
 
 T, N, I, H = 4, 3, 2, 5
 BACKEND = InterpretedBackend()
@@ -219,7 +219,7 @@ def test_the_text_around_a_kernel_is_what_its_module_shows():
         return h, h
 
     p = SimpleNamespace(w=mg.ones((4, 3)), u=mg.ones((4, 4)))
-    plan = Plan(cell, p, mg.ones((2, 3)), mg.ones((2, 4)), BACKEND, [True] * 4)
+    plan = ScanPlan(cell, p, mg.ones((2, 3)), mg.ones((2, 4)), BACKEND, [True] * 4)
     text = inspect.getsource(plan.forward(store=True))
     line = f"cell:{cell.__code__.co_firstlineno + 1}"
     assert textwrap.indent(text, "    ").replace(line, "cell:2") in host_code.__doc__

@@ -10,7 +10,7 @@ from interpreted_backend import InterpretedBackend
 from scans import Scan, assert_fused_as_composed
 
 import minigrad as mg
-from minigrad.compiler.scan_plan import Plan
+from minigrad.compiler.scan_plan import ScanPlan
 from minigrad.models import LSTM
 
 T, N, I, H = 5, 3, 2, 4
@@ -61,7 +61,7 @@ def products(scan, wanted=None):
     )
     asked = [True] * len(scan.arrays) if wanted is None else [name in wanted for name in params]
     asked += [False] * (len(scan.arrays) - len(asked))
-    schedule = Plan(scan.cell, params, x, state, BACKEND, asked).schedule
+    schedule = ScanPlan(scan.cell, params, x, state, BACKEND, asked).schedule
     found = {"forward": Counter(), "backward": Counter()}
     for direction, part in (("forward", schedule.forward), ("backward", schedule.backward)):
         for when, values in (

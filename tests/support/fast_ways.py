@@ -6,7 +6,6 @@ and the pool of arrays.
 """
 
 import contextlib
-import sys
 from importlib import import_module
 
 import pytest
@@ -35,7 +34,7 @@ LOWERED = {
 # Constants that stay as they are, and why.
 AS_THEY_ARE = {
     "minigrad.compiler.comparing": {"MOST_BYTES": "a refusal beyond it, and no other way"},
-    "minigrad.compiler.purity": {"MOST": "forgets plans, which are then made again"},
+    "minigrad.compiler.plan_cache": {"MOST": "forgets plans, which are then made again"},
     "minigrad.engine.deferred": {
         "_MOST": "how long answers may wait, whatever the sizes; test_late lowers it"
     },
@@ -101,7 +100,7 @@ def _module(name):
 
 def _forget():
     """Plans remember how rows were cut."""
-    for name in ("fused_function", "fused_update"):
-        module = sys.modules[f"minigrad.compiler.{name}"]
-        module._plans.clear()
-    sys.modules["minigrad.compiler.fused_function"]._calls.clear()
+    function = import_module("minigrad.compiler.fused_function")
+    update = import_module("minigrad.compiler.fused_update")
+    for plans in (function.FunctionCall.plans, function.row_plans, update.UpdateCall.plans):
+        plans.clear()
