@@ -14,7 +14,7 @@ from typing import Any
 
 from .engine.graph import only_values
 from .engine.tensor import Tensor, apart
-from .fusion import PLAIN, TOO_SMALL, FusedFunction, compiles, dispatched, pays
+from .fusion import PLAIN, TOO_SMALL, FusedFunction, compiles, dispatch, is_worth_a_kernel
 
 # Objects of these have attributes, but none that are a function's arguments.
 NOT_SEARCHED = (type, FunctionType, ModuleType)
@@ -41,18 +41,18 @@ class RowFunction(FusedFunction):
         if not compiles(backend):
             # Without tensors it is part of a derivative; within a trace, of the program there.
             if backend is not None and backend.name != "symbolic":
-                dispatched(self.name, self.name, backend, None)
+                dispatch(self.name, self.name, backend, None)
             return self._composed(args, settings)
 
         def attempt(required: bool) -> Any:
             sizes = [x._data.size for x in args if isinstance(x, Tensor)]
-            if not required and sizes and not pays(max(sizes), backend):
+            if not required and sizes and not is_worth_a_kernel(max(sizes), backend):
                 return TOO_SMALL
             from .compiler.fused_function import FunctionCall
 
             return FunctionCall(self, args, settings, backend).attempt()
 
-        outcome = dispatched(self.name, self.name, backend, attempt)
+        outcome = dispatch(self.name, self.name, backend, attempt)
         return self._composed(args, settings) if outcome is None else outcome
 
     def _composed(self, args: Any, settings: Any) -> Any:

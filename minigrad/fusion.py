@@ -15,8 +15,8 @@ _variable = Variable("MINIGRAD_FUSED")
 
 # With fewer numbers in its largest input a function is composed: calling a kernel costs more than
 # NumPy's ops. On a device each op is a kernel, and one is always less than several.
-SMALLEST = 16_384
-TOO_SMALL = f"it has fewer than {SMALLEST} numbers, for which a kernel does not pay"
+MIN_ELEMENTS_TO_FUSE = 16_384
+TOO_SMALL = f"too little work (fewer than {MIN_ELEMENTS_TO_FUSE} numbers) for a kernel to be faster"
 
 
 def dispatch_counts() -> dict[tuple[str, str, str, str], int]:
@@ -50,7 +50,7 @@ def compiles(backend: Any) -> bool:
     return getattr(backend, "compile_loop", None) is not None
 
 
-def dispatched(name: str, what: str, backend: Any, attempt: Callable[[bool], Any] | None) -> Any:
+def dispatch(name: str, what: str, backend: Any, attempt: Callable[[bool], Any] | None) -> Any:
     """What `attempt(required)` gives, or None if it is a reason to compose instead; and count it.
 
     `name` is what the counts call it, `what` what an error does. There is no attempt if the backend
@@ -77,19 +77,19 @@ def dispatched(name: str, what: str, backend: Any, attempt: Callable[[bool], Any
     return None
 
 
-def pays(numbers: int, backend: Any) -> bool:
+def is_worth_a_kernel(numbers: int, backend: Any) -> bool:
     """Whether a kernel for so many numbers does; on a device it always does."""
-    return numbers >= SMALLEST or not backend.is_host
+    return numbers >= MIN_ELEMENTS_TO_FUSE or not backend.is_host
 
 
 def is_composed(name: str, numbers: int, backend: Any) -> bool:
     """Whether a function of so many numbers is composed in any case; then it is counted as such."""
     attempt = None
     if compiles(backend):
-        if pays(numbers, backend) or _variable.get() == "require":
+        if is_worth_a_kernel(numbers, backend) or _variable.get() == "require":
             return False
         attempt = _too_small
-    dispatched(name, name, backend, attempt)
+    dispatch(name, name, backend, attempt)
     return True
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from .engine.creation import tensor, zeros
 from .engine.graph import only_values, time_step
 from .engine.tensor import Tensor, alias, apart
-from .fusion import compiles, dispatched
+from .fusion import compiles, dispatch
 from .nested import describe, layout_of, name_of, parts_of, rebuild
 from .ops import astype, reshape, stack, sum, unstack, where
 from .recording import Steps
@@ -91,7 +91,7 @@ def scan(
         call = _compiler().ScanCall
         return call(cell, params, xs, state, valid, reverse, composed, backend).attempt()
 
-    fused = dispatched(name, f"a scan of {name}", backend, attempt if compiles(backend) else None)
+    fused = dispatch(name, f"a scan of {name}", backend, attempt if compiles(backend) else None)
     return composed(params, xs, state) if fused is None else fused
 
 

@@ -129,9 +129,9 @@ def multiplies_states(p, x, h):
 
 
 REFUSED = {
-    looks: "it looks at the numbers in a tensor",
+    looks: "it reads a tensor's values",
     reads: "the index (0, 0); only slices of the last axis can be compiled",
-    takes_numpy: "it looks at the numbers in a tensor",
+    takes_numpy: "it reads a tensor's values",
     makes: "it makes a tensor of its own; hand it in through its arguments",
     meets_an_array: "it makes a tensor of its own; hand it in through its arguments",
     captures: "it uses a tensor that is not among its arguments",
@@ -139,9 +139,9 @@ REFUSED = {
     rolls_dice: "it draws random numbers; hand them in through its arguments",
     rolls_numpys_dice: "it draws random numbers; hand them in through its arguments",
     knows_the_time: "it reads the time step; hand it in through its arguments",
-    normalises_the_batch: "a mean over the rows lets them meet",
-    sums_all: "sum lets rows meet",
-    compares_rows: "transpose lets rows meet",
+    normalises_the_batch: "a mean over the rows mixes them",
+    sums_all: "sum mixes rows",
+    compares_rows: "transpose mixes rows",
     counts_rows: "it calculates with the number of rows",
     knows_the_batch: "it uses the number of rows as a plain number",
     doubles_the_batch: "only slices of the last axis can be compiled",

@@ -289,10 +289,10 @@ def halves(x):
 
 
 REFUSED = {
-    sums_the_batch: "sum lets rows meet",
-    sums_all: "sum lets rows meet",
+    sums_the_batch: "sum mixes rows",
+    sums_all: "sum mixes rows",
     multiplies: "a matrix product belongs outside of it",
-    looks: "it looks at the numbers in a tensor",
+    looks: "it reads a tensor's values",
     draws: "it draws random numbers",
     knows_the_time: "it reads the time step",
     captures: "it uses a tensor that is not among its arguments",
@@ -378,7 +378,7 @@ def test_small_inputs_are_composed_unless_a_kernel_is_required():
     ((key, _),) = mg.dispatch_counts().items()
     assert key[2:] == (
         "composed",
-        "it has fewer than 16384 numbers, for which a kernel does not pay",
+        "too little work (fewer than 16384 numbers) for a kernel to be faster",
     )
     for choice, shape in (("1", (64, 256)), ("require", (2, 2)), ("", (16384,))):
         mg.reset_dispatch_counts()

@@ -15,14 +15,14 @@ from .ir import Value
 from .program import Program, readers
 
 
-def regroup(program: Program) -> None:
+def accumulate_products(program: Program) -> None:
     """Give the products of a program what they start from, wherever it is added to all of one."""
     outputs = {*program.ys, *program.new_state, *program.grads.values()}
-    while _regroup_one(program, outputs):
+    while _accumulate_one(program, outputs):
         pass
 
 
-def _regroup_one(program: Program, outputs: set[Value]) -> bool:
+def _accumulate_one(program: Program, outputs: set[Value]) -> bool:
     """Find one sum to take up into a product; whether there was one."""
     values = program.order(*outputs)
     users, depends_on_carry = readers(values), program.depends_on_carry(values)
@@ -32,7 +32,7 @@ def _regroup_one(program: Program, outputs: set[Value]) -> bool:
         for sums, other in _sums(program, product, users, outputs):
             if other in depends_on_carry and product not in depends_on_carry:
                 continue  # it could no longer be done for all steps at once
-            if _joined(product, other, {total for total, _ in sums}, users, outputs):
+            if _start_from(product, other, {total for total, _ in sums}, users, outputs):
                 for total, part in sums:
                     if part is None:
                         total.op, total.args, total.settings = "matmul", product.args, {}
@@ -123,7 +123,7 @@ def _fits(program: Program, product: Value, other: Any) -> bool:
     return program.form(other.shape[-1]) == program.form(product.shape[-1])
 
 
-def _joined(
+def _start_from(
     product: Value,
     other: Value,
     totals: set[Value],
@@ -139,7 +139,7 @@ def _joined(
     if base.has_rows:
         # It starts from a product: that one is to start from the other, if it is a vector.
         alone = base.op == "matmul" and users[base] == [product] and base not in outputs
-        return alone and not other.has_rows and _started(base, other)
+        return alone and not other.has_rows and _start_from_vector(base, other)
     # It starts from a vector already: the other is to start from that, if it is a product, too,
     # which is wanted nowhere else.
     parts = [user for user in users[other] if user not in totals]
@@ -148,13 +148,13 @@ def _joined(
         return False
     if any(part.op != "part" or part in outputs for part in parts):
         return False
-    if not _started(other, base):
+    if not _start_from_vector(other, base):
         return False
     product.args = (a, w, other)
     return True
 
 
-def _started(product: Value, vector: Value) -> bool:
+def _start_from_vector(product: Value, vector: Value) -> bool:
     """Let a product start from a vector, on top of what it starts from; whether that can be."""
     a, w, *first = product.args
     if first and first[0].has_rows:

@@ -29,9 +29,11 @@ Rule = Callable[..., Any]
 Settings = dict[str, Any]
 
 # Updates that do less are composed on the CPU: in place, as NumPy does them, they are as quick.
-_LEAST_WORK = 1 << 20
+MIN_OPERATIONS_TO_FUSE = 1 << 20
 _NARROW = 32  # numbers in a row for which a pass over it does not pay
-TOO_LITTLE = f"it does fewer than {_LEAST_WORK} operations, for which a kernel does not pay"
+TOO_LITTLE = (
+    f"too little work (fewer than {MIN_OPERATIONS_TO_FUSE} operations) for a kernel to be faster"
+)
 
 
 class _RuleBackend(SymbolicBackend):
@@ -180,7 +182,7 @@ def fused_update(
     plan = UpdateCall.plans.plan_for(UpdateCall(rule, p, state, options, xp))
     if isinstance(plan, str):
         return plan
-    if not required and xp.is_host and plan.work < _LEAST_WORK:
+    if not required and xp.is_host and plan.work < MIN_OPERATIONS_TO_FUSE:
         return TOO_LITTLE
     return plan.run(p, g, state, options)
 
@@ -225,7 +227,7 @@ def _program(traced: _RuleBackend, ys: list[Any], shape: Shape) -> Program:
     arrays = depends(traced.values, traced.arrays)
     for value in traced.values:
         if value.op not in ELEMENTWISE | {"input", "full", "astype"}:
-            raise Untraceable(f"{value.op} lets the numbers of a parameter meet")
+            raise Untraceable(f"{value.op} mixes the numbers of a parameter")
         if value in arrays or value.shape:
             if value.shape != shape:
                 raise Untraceable(f"it makes an array {value.shape} for a parameter {shape}")

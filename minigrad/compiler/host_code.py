@@ -28,10 +28,10 @@ from typing import Any
 from .ir import Value
 from .program import Program
 from .schedule import BackwardPass, Loop, Schedule
-from .source import Text, listed
+from .source import PythonSource, tuple_text
 
 # kernel(T, N, descending, store, full_history, invariant, steps, carries, stored), as
-# `_HostText.loop` says.
+# `HostSource.loop` says.
 Kernel = Callable[..., None]
 
 # The forms that an array comes in: the same for all steps, (T, N, ...), and (T * N, ...). What has
@@ -39,7 +39,7 @@ Kernel = Callable[..., None]
 INVARIANT, STEPS, ROWS = "invariant", "steps", "rows"
 
 
-class _HostText(Text):
+class HostSource(PythonSource):
     """The text of one direction, and the names of the values in it, by their form."""
 
     prefix = ""  # of names: those of both directions differ
@@ -57,7 +57,7 @@ class _HostText(Text):
         """The name of a value in one of its forms, if it has one."""
         return self.names.get((form, value))
 
-    def named(self, form: str, value: Value, name: str, text: str, comment: str = "") -> str:
+    def assign(self, form: str, value: Value, name: str, text: str, comment: str = "") -> str:
         """Write down what a name stands for."""
         self.names[form, value] = name
         self.lines.append(f"{name} = {text}" + (f"  # {comment}" if comment else ""))
@@ -76,17 +76,17 @@ class _HostText(Text):
             return name
         rows = self.known(ROWS, value)
         assert rows is not None, value
-        return self.named(STEPS, value, f"{rows}_steps", f"{rows}.reshape{_shape('T', value)}")
+        return self.assign(STEPS, value, f"{rows}_steps", f"{rows}.reshape{_shape('T', value)}")
 
     def rows(self, value: Value) -> str:
         """A value as the ops outside of the loop take it: (T * N, ...) if it has rows."""
         name = self.known(ROWS, value)
         if name is not None:
             return name
-        shape = listed(["rows", *_widths(value)])
+        shape = tuple_text(["rows", *_widths(value)])
         name = self.known(STEPS, value)
         if name is not None:
-            return self.named(ROWS, value, f"{name}_rows", f"{name}.reshape{shape}")
+            return self.assign(ROWS, value, f"{name}_rows", f"{name}.reshape{shape}")
         name = self.invariant(value)
         if value.has_rows:  # a parameter with a row per sequence
             made = f"{self.op('broadcast_to')}({name}, {_shape('T', value)}).reshape{shape}"
@@ -94,17 +94,17 @@ class _HostText(Text):
             made = f"{self.op('concatenate')}([{name}] * T, axis=1)"
         else:
             return name
-        return self.named(ROWS, value, f"{name}_rows", made)
+        return self.assign(ROWS, value, f"{name}_rows", made)
 
     # --- parts of the text -----------------------------------------------------------------
 
-    def batch(self, form: str, values: Iterable[Value]) -> None:
+    def compute(self, form: str, values: Iterable[Value]) -> None:
         """Compute values once, or as rows of all steps."""
         find, rows = (self.invariant, "N") if form == INVARIANT else (self.rows, "rows")
         for value in values:
             text = self.call(value, [find(x) for x in value.inputs], rows)
             name = f"{self.prefix}v{next(self._numbers)}"
-            self.named(form, value, name, text, value.line)
+            self.assign(form, value, name, text, value.line)
 
     def loop(
         self,
@@ -136,9 +136,9 @@ class _HostText(Text):
         for value in loop.kept:
             stored.append(self._empty(f"k{len(stored)}", "T" if store else "1", value))
         if loop.body or carries:
-            invariant = listed(self.invariant(v) for v in loop.once)
-            steps = listed(self.steps(v) for v in loop.steps)
-            arrays = f"{invariant}, {steps}, {listed(carries)}, {listed(stored)}"
+            invariant = tuple_text(self.invariant(v) for v in loop.once)
+            steps = tuple_text(self.steps(v) for v in loop.steps)
+            arrays = f"{invariant}, {steps}, {tuple_text(carries)}, {tuple_text(stored)}"
             self.lines.append(f"kernel(T, N, descending, {store}, {tuple(full_history)}, {arrays})")
         if store:
             self.names |= {(STEPS, v): name for v, name in zip(loop.kept, stored, strict=True)}
@@ -152,7 +152,7 @@ class _HostText(Text):
         return name
 
 
-class ForwardText(_HostText):
+class ForwardSource(HostSource):
     """The function `forward(T, N, descending, *inputs, *numbers)`, which gives (ys, last, saved).
 
     ys : the outputs, (T, N, ...) each.
@@ -171,8 +171,8 @@ class ForwardText(_HostText):
         self._inputs = [*self.names.values(), *starts]
         self._inputs += [self.names.setdefault((INVARIANT, v), n) for v, n in _numbers(program)]
 
-        self.batch(INVARIANT, layout.invariant)
-        self.batch(ROWS, layout.hoisted)
+        self.compute(INVARIANT, layout.invariant)
+        self.compute(ROWS, layout.hoisted)
         needed = set(layout.needed_outside)
         if store and schedule.backward is not None:
             needed |= schedule.backward.read
@@ -186,7 +186,7 @@ class ForwardText(_HostText):
                 self.lines.append(f"s{i}_old, s{i}_new = {cut}")
                 self.names[STEPS, old] = f"s{i}_old"
                 self.names.setdefault((STEPS, new), f"s{i}_new")
-        self.batch(ROWS, layout.sunk)
+        self.compute(ROWS, layout.sunk)
         self._ys = [self._output(y, program.ys[:i]) for i, y in enumerate(program.ys)]
         # A carry with its history may be an output, too; an edit of one must not change the other.
         self._last = [f"{self.op('copy')}({end})" for end in ends]
@@ -200,14 +200,14 @@ class ForwardText(_HostText):
             return f"{self.op('copy')}({self.steps(y)})"
         return self.steps(y)
 
-    def made(self, saved: Iterable[str]) -> Callable[..., Any]:
+    def compile(self, saved: Iterable[str]) -> Callable[..., Any]:
         """The function; `saved` are the names that the backward function asks for."""
-        parts = listed(self._ys), listed(self._last), listed(saved)
+        parts = tuple_text(self._ys), tuple_text(self._last), tuple_text(saved)
         self.lines.append(f"return {', '.join(parts)}")
         return self.function("forward", ["T", "N", "descending", *self._inputs])
 
 
-class BackwardText(_HostText):
+class BackwardSource(HostSource):
     """The function `backward(T, N, descending, saved, numbers, *g)`, of the inputs' gradients.
 
     g : the cotangents of the outputs and of the last state's parts; None stands for zeros.
@@ -224,7 +224,7 @@ class BackwardText(_HostText):
         layout: BackwardPass,
         kernel: Kernel,
         xp: Any,
-        forward: ForwardText,
+        forward: ForwardSource,
         asked: Collection[Value],
     ) -> None:
         super().__init__(program, xp)
@@ -235,24 +235,24 @@ class BackwardText(_HostText):
         for value, name in zip(program.g_ys, self._g, strict=False):
             zeros = f"{self.op('zeros')}({_shape('T', value)}, {self.dtype(value)})"
             given = f"{self.op('contiguous')}({name})"
-            self.named(STEPS, value, name, f"{zeros} if {name} is None else {given}")
+            self.assign(STEPS, value, name, f"{zeros} if {name} is None else {given}")
         ends = dict(zip(program.g_state, self._g[len(program.g_ys) :], strict=True))
 
-        self.batch(INVARIANT, layout.invariant)
-        self.batch(ROWS, layout.hoisted)
+        self.compute(INVARIANT, layout.invariant)
+        self.compute(ROWS, layout.hoisted)
         starts = [f"0 if {ends[g]} is None else {ends[g]}" for g in layout.loop.carry_in]
         full_history = [g in layout.needed_outside for g in layout.loop.carry_in]
         last = self.loop(kernel, layout.loop, starts, full_history, store=True)
         for i, (g, full) in enumerate(zip(layout.loop.carry_in, full_history, strict=True)):
             if full:
-                self.named(STEPS, g, f"ds{i}_old", f"ds{i}[1:] if descending else ds{i}[:-1]")
+                self.assign(STEPS, g, f"ds{i}_old", f"ds{i}[1:] if descending else ds{i}[:-1]")
         grads = {x: g for x, g in layout.grads.items() if x in asked}
         needed = set(program.order(*grads.values()))
-        self.batch(ROWS, [v for v in layout.sunk if v in needed])
+        self.compute(ROWS, [v for v in layout.sunk if v in needed])
         found = dict(zip(layout.carried_states, last, strict=True))
         found |= {x: self._gradient(x, g) for x, g in grads.items() if x not in found}
         inputs = [*program.params, *program.xs, *program.state]
-        self._found = [found[x] if x in grads else "None" for x in inputs]
+        self._grads = [found[x] if x in grads else "None" for x in inputs]
 
     def known(self, form: str, value: Value) -> str | None:
         """As above; what the forward function knows is known, too, but has to be saved."""
@@ -270,13 +270,13 @@ class BackwardText(_HostText):
             return f"{self.op('sum')}({self.steps(g)}, axis=0)"
         return self.steps(g)
 
-    def made(self, saved: Iterable[str]) -> Callable[..., Any]:
+    def compile(self, saved: Iterable[str]) -> Callable[..., Any]:
         """The function; `saved` are the names of what it is given."""
         numbers = [name for _, name in _numbers(self.program)]
         if numbers:
-            self.lines.insert(0, f"{listed(numbers)} = numbers")
-        self.lines.insert(0, f"{listed(saved)} = saved")
-        self.lines.append(f"return {listed(self._found)}")
+            self.lines.insert(0, f"{tuple_text(numbers)} = numbers")
+        self.lines.insert(0, f"{tuple_text(saved)} = saved")
+        self.lines.append(f"return {tuple_text(self._grads)}")
         return self.function("backward", ["T", "N", "descending", "saved", "numbers", *self._g])
 
 
@@ -287,7 +287,7 @@ def _widths(value: Value) -> list[str]:
 
 def _shape(count: str, value: Value) -> str:
     """The shape of so many steps of a value."""
-    return listed([count, "N", *_widths(value)])
+    return tuple_text([count, "N", *_widths(value)])
 
 
 def _numbers(program: Program) -> list[tuple[Value, str]]:

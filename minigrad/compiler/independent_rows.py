@@ -28,13 +28,13 @@ def check_op(value: Value) -> None:
     if value.op != "transpose" and any(isinstance(n, Dim) and n.counts_rows for n in rest):
         raise Untraceable(f"{value.op} gives an array with a column for each row")
     if value.op in REDUCTIONS - {"sum"} and value.args[0].has_rows and not value.has_rows:
-        raise Untraceable(f"a {value.op} over the rows lets them meet")
+        raise Untraceable(f"a {value.op} over the rows mixes them")
 
 
 def check_rows(value: Value) -> None:
     """Refuse what isn't done row by row."""
     if value.op not in ROW_OPS | {"input"} or not value.has_rows:
-        raise Untraceable(f"{value.op} lets rows meet")
+        raise Untraceable(f"{value.op} mixes rows")
     if value.ndim > 2:
         raise Untraceable(
             f"{value.name or value.op} has the shape {value.shape}; compiled are (N,) and (N, H)"
@@ -52,11 +52,11 @@ def sums_over_rows(values: Sequence[Value], per_step: set[Value]) -> set[Value]:
             if value.has_rows:
                 continue
             if not _is_sum(value):
-                raise Untraceable(f"the derivative needs {value.op}, which lets rows meet")
+                raise Untraceable(f"the derivative needs {value.op}, which mixes rows")
         elif value.has_rows or len(ins) < sum(x in per_step for x in value.inputs):
-            raise Untraceable("the gradient of what all rows share meets them again")
+            raise Untraceable("the gradient of a shared value is used with values per row")
         elif not _is_linear(value, ins):
-            raise Untraceable(f"the gradient of what all rows share goes through {value.op}")
+            raise Untraceable(f"the gradient of a shared value goes through {value.op}")
         found.add(value)
     return found
 

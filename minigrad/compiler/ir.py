@@ -104,9 +104,7 @@ class Traced(Value):
 
 def no_numbers(*_: Any) -> Any:
     """What stands where a value would have to show numbers."""
-    raise Untraceable(
-        "it looks at the numbers in a tensor, which are not there while it is compiled"
-    )
+    raise Untraceable("it reads a tensor's values, which do not exist while it is traced")
 
 
 def _binary(name: str) -> tuple[Any, Any]:

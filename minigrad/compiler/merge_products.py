@@ -16,18 +16,18 @@ from .ir import Value
 from .program import Program, depends, readers
 
 
-def join_siblings(program: Program, wanted: Collection[Value]) -> None:
+def merge_products(program: Program, wanted: Collection[Value]) -> None:
     """Join the products of a program; `wanted` are the inputs whose gradients are asked for."""
-    joiner = _Joiner(program, wanted)
-    groups = joiner.sharing()
-    for total, products, rest in joiner.added():
-        joiner.sum_of_products(total, products, rest)
+    merger = _Merger(program, wanted)
+    groups = merger.sharing()
+    for total, products, rest in merger.added():
+        merger.sum_of_products(total, products, rest)
     for products in groups:
-        joiner.side_by_side(products)
-    joiner.sums_over_rows()
+        merger.side_by_side(products)
+    merger.sums_over_rows()
 
 
-class _Joiner:
+class _Merger:
     """What there is in a program, and when it is computed."""
 
     def __init__(self, program: Program, wanted: Collection[Value]) -> None:
@@ -62,7 +62,7 @@ class _Joiner:
         products = sorted(products, key=lambda v: self._order(v.args[1]))
         a = products[0].args[0]
         joined = self._columns([v.args[1] for v in products])
-        whole = _made("matmul", (a, joined), (a.shape[0], joined.shape[1]), like=products[0])
+        whole = _make_like("matmul", (a, joined), (a.shape[0], joined.shape[1]), like=products[0])
         start: Any = 0
         for v in products:
             _become_part(v, whole, start)
@@ -103,9 +103,9 @@ class _Joiner:
         products = sorted(products, key=lambda v: self._order(v.args[1]))
         left = self._columns([v.args[0] for v in products])
         right = self._rows([v.args[1] for v in products])
-        last = _made("matmul", (left, right), total.shape, like=products[0])
+        last = _make_like("matmul", (left, right), total.shape, like=products[0])
         for x in reversed(rest):
-            last = _made("add", (x, last), total.shape, like=total)
+            last = _make_like("add", (x, last), total.shape, like=total)
         total.op, total.args, total.settings = last.op, last.args, last.settings
 
     def sums_over_rows(self) -> None:
@@ -117,7 +117,7 @@ class _Joiner:
             joined, start = self._within[v.args[0]]
             if joined not in sums:
                 shape = (v.shape[0], joined.shape[1])
-                sums[joined] = _made("sum", (joined,), shape, v, axes=(0,))
+                sums[joined] = _make_like("sum", (joined,), shape, v, axes=(0,))
             _become_part(v, sums[joined], start)
 
     def _order(self, operand: Value) -> int:
@@ -143,7 +143,7 @@ class _Joiner:
         if key not in self._joined:
             shape = list(parts[0].shape)
             shape[axis] = sum((x.shape[axis] for x in parts[1:]), shape[axis])
-            joined = _made("concatenate", tuple(parts), shape, parts[0], axis=axis)
+            joined = _make_like("concatenate", tuple(parts), shape, parts[0], axis=axis)
             self._joined[key] = joined
             start: Any = 0
             for i, x in enumerate(parts if joined.has_rows else ()):
@@ -155,11 +155,11 @@ class _Joiner:
     def _transposed(self, x: Value) -> Value:
         key = ("transpose", x)
         if key not in self._joined:
-            self._joined[key] = _made("transpose", (x,), x.shape[::-1], x, axes=(1, 0))
+            self._joined[key] = _make_like("transpose", (x,), x.shape[::-1], x, axes=(1, 0))
         return self._joined[key]
 
 
-def _made(
+def _make_like(
     op: str, args: tuple[Any, ...], shape: Sequence[int], like: Value, **settings: Any
 ) -> Value:
     """A value of the dtype, and from the line, of another one."""

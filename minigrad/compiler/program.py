@@ -9,7 +9,7 @@ from typing import Any
 
 from .ir import Value
 from .scalars import evaluator
-from .sizes import Dim, Polynomial, form_of, form_text, substituted
+from .sizes import Dim, Polynomial, form_of, form_text, substitute
 
 
 @dataclass(repr=False)
@@ -73,7 +73,7 @@ class Program:
 
     def form(self, size: int) -> Polynomial:
         """A size as a polynomial in the base names."""
-        return substituted(form_of(size), self.names)
+        return substitute(form_of(size), self.names)
 
     def differentiable(self, wanted: Iterable[Value]) -> list[bool]:
         """Which outputs of a scan, ys and final states, have a gradient if these inputs do."""

@@ -20,7 +20,7 @@ from .leading_axes import Shape
 from .program import Program, depends, inputs_of
 from .schedule import Loop, make_loop
 from .sizes import Dim
-from .source import Batch
+from .source import OpList
 
 # What a kernel can compute of shared inputs in each row.
 _SPREAD = ELEMENTWISE | {"arange", "astype", "broadcast_to", "full", "reshape"}
@@ -165,11 +165,11 @@ class RowPlan:
         # On a device each op is a launch; on the CPU a row's arithmetic costs more than an op.
         self.layout = layout = lay_out(program, asked, few_launches=not backend.is_host)
         self.differentiable = program.differentiable(asked)
-        self.invariant = Batch(layout.invariant, backend)
+        self.invariant = OpList(layout.invariant, backend)
         self.forward = _kernel(layout.loop, backend, dtypes[0])
         if layout.back is not None:
-            self.back_invariant = Batch(layout.back_invariant, backend)
-            self.sums = Batch(layout.sums, backend)
+            self.back_invariant = OpList(layout.back_invariant, backend)
+            self.sums = OpList(layout.sums, backend)
             self.backward = _kernel(layout.back, backend, dtypes[0])
 
     @property

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from ..errors import Untraceable
-from .accumulate import regroup
-from .host_code import BackwardText, ForwardText
-from .merge_products import join_siblings
+from .accumulate import accumulate_products
+from .host_code import BackwardSource, ForwardSource
+from .merge_products import merge_products
 from .purity import Read
 from .schedule import schedule
 from .trace import trace
@@ -43,9 +43,9 @@ class ScanPlan:
         if not all(v.dtype.isnative for v in self.inputs):
             raise Untraceable("its numbers are in another machine's byte order")
         asked = [value for value, want in zip(self.inputs, wanted, strict=True) if want]
-        join_siblings(program, asked)
+        merge_products(program, asked)
         if getattr(backend, "product_starts", False):  # its products take a third argument
-            regroup(program)
+            accumulate_products(program)
         self.xp, self.schedule = backend, schedule(program, asked)
         self.differentiable = program.differentiable(asked)
         self._kernel = backend.compile_loop(self.schedule.forward.loop, dtypes[0])
@@ -55,32 +55,32 @@ class ScanPlan:
             self._back_kernel = backend.compile_loop(self.schedule.backward.loop, dtypes[0])
             self._text = self._forward_text(store=True)
             self._saved = list(self._backward_text(wanted).saved)
-            self._forward[True] = self._text.made(self._saved)
+            self._forward[True] = self._text.compile(self._saved)
 
     def forward(self, store: bool) -> Callable[..., Any]:
         """What runs it: (T, N, reverse, *inputs, *numbers) gives (ys, last, saved).
 
-        See `ForwardText`. Without `store` it saves nothing for a backward pass.
+        See `ForwardSource`. Without `store` it saves nothing for a backward pass.
         """
         if store not in self._forward:
-            self._forward[store] = self._forward_text(store).made([])
+            self._forward[store] = self._forward_text(store).compile([])
         return self._forward[store]
 
     def backward(self, wanted: tuple[bool, ...]) -> Callable[..., Any]:
-        """What gives the gradients of the inputs that are `wanted`; see `BackwardText`.
+        """What gives the gradients of the inputs that are `wanted`; see `BackwardSource`.
 
         It is called with (T, N, not reverse, saved, numbers, *g).
         """
         if wanted not in self._backward:
-            self._backward[wanted] = self._backward_text(wanted).made(self._saved)
+            self._backward[wanted] = self._backward_text(wanted).compile(self._saved)
         return self._backward[wanted]
 
-    def _forward_text(self, store: bool) -> ForwardText:
-        return ForwardText(self.program, self.schedule, self._kernel, self.xp, store)
+    def _forward_text(self, store: bool) -> ForwardSource:
+        return ForwardSource(self.program, self.schedule, self._kernel, self.xp, store)
 
-    def _backward_text(self, wanted: Sequence[bool]) -> BackwardText:
+    def _backward_text(self, wanted: Sequence[bool]) -> BackwardSource:
         assert self.schedule.backward is not None
         asked = [value for value, want in zip(self.inputs, wanted, strict=True) if want]
-        return BackwardText(
+        return BackwardSource(
             self.program, self.schedule.backward, self._back_kernel, self.xp, self._text, asked
         )

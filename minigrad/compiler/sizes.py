@@ -87,14 +87,14 @@ def form_text(form: Polynomial) -> str:
     return f"({text})//{whole}" if len(terms) > 1 or text[0] == "-" else f"{text}//{whole}"
 
 
-def substituted(form: Polynomial, names: dict[str, Polynomial]) -> Polynomial:
+def substitute(form: Polynomial, names: dict[str, Polynomial]) -> Polynomial:
     """A polynomial without those names that others stand for."""
     out: Polynomial = {}
     for product, factor in form.items():
         term: Polynomial = {(): factor}
         for name in product:
             inner: Polynomial = {(name,): Fraction(1)}
-            term = _times(term, substituted(names[name], names) if name in names else inner)
+            term = _times(term, substitute(names[name], names) if name in names else inner)
         for product_, factor_ in term.items():
             out[product_] = out.get(product_, Fraction(0)) + factor_
     return {product: factor for product, factor in out.items() if factor}
@@ -113,8 +113,8 @@ def solve(pairs: Sequence[tuple[int, int]], order: list[str]) -> dict[str, Polyn
     """What the sizes that must be equal say of the names: later names in terms of earlier ones."""
     names: dict[str, Polynomial] = {}
     for a, b in pairs:
-        difference = substituted(form_of(a), names)
-        for product, factor in substituted(form_of(b), names).items():
+        difference = substitute(form_of(a), names)
+        for product, factor in substitute(form_of(b), names).items():
             difference[product] = difference.get(product, Fraction(0)) - factor
         difference = {p: f for p, f in difference.items() if f}
         single = [p[0] for p in difference if len(p) == 1]

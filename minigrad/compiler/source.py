@@ -17,7 +17,7 @@ from .ir import ELEMENTWISE, REDUCTIONS, Value
 from .sizes import Dim
 
 
-class Text:
+class PythonSource:
     """A Python function in the making: its lines, and what they call.
 
     It is made for the sizes that its values were traced with; only the number of rows is free.
@@ -44,15 +44,17 @@ class Text:
         given = ", ".join(names)
         if op in ELEMENTWISE or op == "matmul":
             rest = iter(names)
-            given = ", ".join(next(rest) if isinstance(a, Value) else number(a) for a in value.args)
+            given = ", ".join(
+                next(rest) if isinstance(a, Value) else literal(a) for a in value.args
+            )
             return f"{self.op(op)}({given})"
         if op in REDUCTIONS:
             return f"{self.op(op)}({given}, axis={settings['axes']}, keepdims=True)"
-        shape = listed(rows if counts_rows(n) else str(int(n)) for n in value.shape)
+        shape = tuple_text(rows if counts_rows(n) else str(int(n)) for n in value.shape)
         if op in ("reshape", "broadcast_to"):
             return f"{self.op(op)}({given}, {shape})"
         if op == "full":
-            return f"{self.op(op)}({shape}, {number(value.args[0])}, {self.dtype(value)})"
+            return f"{self.op(op)}({shape}, {literal(value.args[0])}, {self.dtype(value)})"
         if op == "arange":
             return f"{self.op(op)}({int(value.shape[0])})"
         if op == "transpose":
@@ -60,10 +62,10 @@ class Text:
         if op == "astype":
             return f"{self.op(op)}({given}, {self.dtype(value)})"
         if op == "concatenate":
-            return f"{self.op(op)}({listed(names)}, axis={settings['axis']})"
+            return f"{self.op(op)}({tuple_text(names)}, axis={settings['axis']})"
         start, axis = int(settings["start"]), settings["axis"]
         stop = start + int((value if op == "part" else value.args[0]).shape[axis])
-        index = listed([*["slice(None)"] * axis, f"slice({start}, {stop})"])
+        index = tuple_text([*["slice(None)"] * axis, f"slice({start}, {stop})"])
         if op == "part":
             return f"{self.op('getitem')}({given}, {index})"
         return f"{self.op('scatter')}({given}, {index}, {shape})"
@@ -80,7 +82,7 @@ class Text:
         return function
 
 
-class Batch:
+class OpList:
     """A list of values, ready to be computed by a backend."""
 
     def __init__(self, values: Sequence[Value], xp: Any) -> None:
@@ -89,18 +91,18 @@ class Batch:
         self.inputs = list(dict.fromkeys(x for v in values for x in v.inputs if x not in computed))
         names = {v: f"x{i}" for i, v in enumerate(self.inputs)}
         names |= {v: f"v{i}" for i, v in enumerate(self.values)}
-        text = Text(xp)
+        text = PythonSource(xp)
         sums = [v for v in values if _is_row_sum(v)] if hasattr(xp, "sum_rows") else []
         if sums:  # they take one launch together
-            arrays, shapes = (listed(names[v.args[0]] for v in sums), [v.shape for v in sums])
-            shown = listed(listed(str(int(n)) for n in shape) for shape in shapes)
+            arrays, shapes = (tuple_text(names[v.args[0]] for v in sums), [v.shape for v in sums])
+            shown = tuple_text(tuple_text(str(int(n)) for n in shape) for shape in shapes)
             given = f"{text.op('sum_rows')}({arrays}, {shown})"
-            text.lines.append(f"{listed(names[v] for v in sums)} = {given}")
+            text.lines.append(f"{tuple_text(names[v] for v in sums)} = {given}")
         for v in self.values:
             if v in sums:
                 continue
             text.lines.append(f"{names[v]} = {text.call(v, [names[x] for x in v.inputs], 'rows')}")
-        text.lines.append(f"return {listed(names[v] for v in self.values)}")
+        text.lines.append(f"return {tuple_text(names[v] for v in self.values)}")
         self._compute = text.function("batch", ["rows", *(names[x] for x in self.inputs)])
 
     def run(self, given: Mapping[Value, Any], rows: int) -> dict[Value, Any]:
@@ -120,13 +122,13 @@ def _is_row_sum(value: Value) -> bool:
     )
 
 
-def listed(texts: Iterable[str]) -> str:
+def tuple_text(texts: Iterable[str]) -> str:
     """The text of a tuple."""
     texts = list(texts)
     return f"({texts[0]},)" if len(texts) == 1 else f"({', '.join(texts)})"
 
 
-def number(x: Any) -> str:
+def literal(x: Any) -> str:
     """The text of a number."""
     if isinstance(x, bool):
         return repr(x)

@@ -266,7 +266,7 @@ class SymbolicBackend:
         """The same elements in another shape."""
         shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
         if -1 in shape:
-            shape = _completed(shape, x.shape)
+            shape = _complete_shape(shape, x.shape)
         if self._is_shape_of(x, shape):
             return x
         for n in x.shape:
@@ -427,7 +427,7 @@ def _last_slice(index: Any, shape: tuple[int, ...]) -> tuple[int, int]:
     return start, stop - start if stop > start else 0
 
 
-def _completed(shape: tuple[int, ...], of: tuple[int, ...]) -> tuple[int, ...]:
+def _complete_shape(shape: tuple[int, ...], of: tuple[int, ...]) -> tuple[int, ...]:
     """A shape whose size -1 is what is left of an array of shape `of`."""
     left = [n for n in of if not _is_one(n)]
     factor = 1

@@ -19,7 +19,7 @@ from .ir import Value
 from .program import Program, ordered
 from .purity import Read, settled
 from .scalars import Looked, symbols
-from .sizes import Dim, solve, substituted
+from .sizes import Dim, solve, substitute
 from .structure import Structure, read_outside
 from .symbolic import Renamed, SymbolicBackend
 
@@ -156,7 +156,7 @@ def _traced(
         raise Untraceable("it uses the number of rows as a plain number")
     first = {repr(value.shape[0]) for value in params_in if value.shape}
     for name in names:
-        form = substituted(names[name], names)
+        form = substitute(names[name], names)
         if name in first and form == {("N",): Fraction(1)}:
             raise Renamed(name, "N")
         if any("N" in product for product in form):

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from ..engine.registry import active
 from ..engine.tensor import Tensor
-from ..fusion import TOO_SMALL, compiles, dispatched, pays
+from ..fusion import TOO_SMALL, compiles, dispatch, is_worth_a_kernel
 from ..utils.arguments import is_number
 from .running import Misfit, are_of, from_host, running_dtype, to_host
 
@@ -200,13 +200,13 @@ def _updated(
         data, g = xp.astype(data, dtype), xp.astype(g, dtype)
 
     def attempt(required: bool) -> Any:
-        if not required and not pays(p.size, xp):
+        if not required and not is_worth_a_kernel(p.size, xp):
             return TOO_SMALL
         from ..compiler.fused_update import fused_update
 
         return fused_update(rule, data, g, state, options, xp, required)
 
-    new = dispatched(name, f"an update by {name}", xp, attempt if compiles(xp) else None)
+    new = dispatch(name, f"an update by {name}", xp, attempt if compiles(xp) else None)
     new = rule(xp, data, g, state, **options) if new is None else new
     return new if dtype == p.dtype else xp.astype(new, p.dtype)
 

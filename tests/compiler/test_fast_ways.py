@@ -100,10 +100,10 @@ def test_constants_are_looked_up_when_they_are_needed():
 def test_they_are_lowered_and_come_back():
     fuse = import_module("minigrad.fusion")
 
-    before = fuse.SMALLEST
+    before = fuse.MIN_ELEMENTS_TO_FUSE
     with forced_fast_ways():
-        lowered = fuse.SMALLEST
-    assert (lowered, fuse.SMALLEST) == (0, before)
+        lowered = fuse.MIN_ELEMENTS_TO_FUSE
+    assert (lowered, fuse.MIN_ELEMENTS_TO_FUSE) == (0, before)
 
 
 def test_small_programs_take_the_fast_ways(fast_ways, monkeypatch):

@@ -204,7 +204,7 @@ def adds_an_axis(xp, p, g, state, *, lr):
 
 
 REFUSED = {
-    clips_by_norm: "sum lets the numbers of a parameter meet",
+    clips_by_norm: "sum mixes the numbers of a parameter",
     looks_at_a_number: "it looks at a number that may be another at each step",
     looks_at_a_step: "it looks at a number that may be another at each step",
     takes_a_root: "it looks at a number that may be another at each step",
@@ -213,7 +213,7 @@ REFUSED = {
     asks_an_array: "tracing it gave AttributeError: 'Traced' object has no attribute 'mean'",
     counts_in_words: "its running value 'said' is a str",
     returns_a_number: "its results are not of the parameter's shape and dtype",
-    adds_an_axis: "reshape lets the numbers of a parameter meet",
+    adds_an_axis: "reshape mixes the numbers of a parameter",
 }
 
 
@@ -278,8 +278,8 @@ def test_composed_where_a_kernel_does_not_pay():
         trained(kind, options, BACKEND, "1", steps=1, shapes=[shape], dtype="float32")
         return [key[2:] for key in mg.dispatch_counts()]
 
-    few = "it has fewer than 16384 numbers, for which a kernel does not pay"
-    little = "it does fewer than 1048576 operations, for which a kernel does not pay"
+    few = "too little work (fewer than 16384 numbers) for a kernel to be faster"
+    little = "too little work (fewer than 1048576 operations) for a kernel to be faster"
     assert reasons(Adam, 64, 64) == [("composed", few)]
     assert reasons(SGD, 512, 512) == [("composed", little)]
     assert reasons(Adam, 512, 256) == reasons(SGD, 1024, 512) == [("fused", "")]

@@ -340,7 +340,7 @@ def test_what_a_function_sees_of_its_arguments_besides_numbers(read, wrapped, of
     seen = mg.ones((N, H)).requires_grad_()
     seen.grad = mg.ones((N, H))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys.modules["minigrad.fuse"], "SMALLEST", 0)
+        patch.setattr(sys.modules["minigrad.fusion"], "MIN_ELEMENTS_TO_FUSE", 0)
         for w in (mg.nn.Parameter(ones), mg.ones(H), mg.nn.Parameter(ones, requires_grad=False)):
             for w.grad in (None, mg.ones(H)):
                 for rows in (x, seen):
@@ -486,7 +486,7 @@ def test_a_refusal_that_a_cell_catches_counts():
         return h * good, h
 
     np.testing.assert_array_equal(scan(cell), np.ones((T, N, H)))
-    assert "it looks at the numbers in a tensor" in reason_for(cell)
+    assert "it reads a tensor's values" in reason_for(cell)
 
 
 def test_what_a_cell_does_not_use_of_its_parameters_may_be_anything():

@@ -136,7 +136,7 @@ UNBOUNDED = ("exp", "expm1", "mse")
 def test_gradients_far_out(backend, name, dtype, fused, monkeypatch):
     """Whatever finite number comes in, no derivative is NaN, and it is that of more digits."""
     monkeypatch.setenv("MINIGRAD_FUSED", fused)
-    monkeypatch.setattr(sys.modules["minigrad.fuse"], "SMALLEST", 1)
+    monkeypatch.setattr(sys.modules["minigrad.fusion"], "MIN_ELEMENTS_TO_FUSE", 1)
     top = float(np.finfo(dtype).max)
     sizes = [n for n in (5.0, 30.0, 300.0, 1e4, 6e4, 1e10, 1e20, 1e30, 1e100, 1e200) if n < top]
     sizes += [float(np.finfo(dtype).tiny), top / 16]

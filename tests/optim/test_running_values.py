@@ -124,8 +124,8 @@ def test_fused_is_composed(rule, shape, stop):
     mg.reset_dispatch_counts()
     found = trained(rule, INTERPRETED, "1", shape, "float64", stop)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys.modules["minigrad.fusion"], "SMALLEST", 0)
-        patch.setattr("minigrad.compiler.fused_update._LEAST_WORK", 0)
+        patch.setattr(sys.modules["minigrad.fusion"], "MIN_ELEMENTS_TO_FUSE", 0)
+        patch.setattr("minigrad.compiler.fused_update.MIN_OPERATIONS_TO_FUSE", 0)
         kernels = trained(rule, INTERPRETED, "1", shape, "float64", stop)
     right = trained(rule, "numpy", "0", shape, "float64")
     np.testing.assert_allclose(found, right, rtol=1e-14)

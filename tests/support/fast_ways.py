@@ -12,7 +12,7 @@ import pytest
 
 # By module: what each constant is lowered (or raised) to, so that the smallest input is large.
 LOWERED = {
-    "minigrad.fusion": {"SMALLEST": 0},
+    "minigrad.fusion": {"MIN_ELEMENTS_TO_FUSE": 0},
     "minigrad.ops.positions": {"_FEW": 0},
     "minigrad.utils.summation": {
         **{"FEW": 2, "BLOCK": 2, "SUMS": 2, "WIDTH": 4, "DEVICE_FEW": 3, "DEVICE_BLOCK": 2},
@@ -21,7 +21,7 @@ LOWERED = {
     "minigrad.compiler.fused_scan": {"_CHUNK": 2},
     "minigrad.compiler.fused_function": {"_NARROW": 1, "_WIDE": 0},
     "minigrad.compiler.row_plan": {"_NARROWEST": 1, "_WIDEST": 4},
-    "minigrad.compiler.fused_update": {"_LEAST_WORK": 0, "_NARROW": 0},
+    "minigrad.compiler.fused_update": {"MIN_OPERATIONS_TO_FUSE": 0, "_NARROW": 0},
     "minigrad.backends.numba_kernels.array_pool": {"_SMALLEST": 1, "_LARGEST": 1 << 14},
     "minigrad.backends.numpy_backend": {"_FEW": 0},
     "minigrad.backends.numba_backend": {"_NARROW": 1, "_SMALL": 0, "_FEW": 0},
