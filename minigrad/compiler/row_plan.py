@@ -1,4 +1,4 @@
-"""A function of rows as a loop of one step: its work layout out, and run by kernels.
+"""A function of rows as a loop of one step: its work laid out, and run by kernels.
 
 The leading axes of the inputs are rows. What the function computes row by row, forwards and
 backwards, is a `Loop` of one step that carries nothing, so that the backend's `compile_loop`
@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import Untraceable
-from .independent_rows import check_op, check_rows, sums_over_rows
+from .independent_rows import check_op, check_rows
 from .ir import ELEMENTWISE, Value
 from .leading_axes import Shape
 from .program import Program, depends, inputs_of
-from .schedule import Loop, make_loop
+from .schedule import Loop, Partition, make_loop, partition_backward
 from .sizes import Dim
 from .source import OpList
 
@@ -31,7 +31,7 @@ _NARROWEST, _WIDEST = 128, 1024
 
 @dataclass
 class Layout:
-    """A function's program, layout out; `saved` is what the backward pass reads of the forward."""
+    """A function's program, laid out; `saved` is what the backward pass reads of the forward."""
 
     invariant: list[Value]  # of the shared inputs alone
     loop: Loop
@@ -61,32 +61,20 @@ def lay_out(program: Program, wanted: Collection[Value], few_launches: bool = Fa
             check_rows(value)
         if value in program.params and value.has_rows:
             raise Untraceable("an input of shape (N,) meets the rows; give it the shape (N, 1)")
-    body = [v for v in forward if v in per_row and v.op != "input"]
-    invariant = [v for v in forward if v not in per_row and v.op != "input"]
+    part = Partition([v for v in forward if v.op != "input"], per_row)
     grads = {x: g for x, g in program.grads.items() if x in wanted}
     back: Loop | None = None
-    saved: list[Value] = []
-    back_invariant: list[Value] = []
-    sums: list[Value] = []
+    back_part, saved = Partition([], set()), list[Value]()
     if grads:
-        known = set(forward)
-        new = [v for v in program.order(*grads.values()) if v not in known and v.op != "input"]
-        per_row = depends([*forward, *new], [*program.xs, *program.g_ys])
-        for value in new:
-            check_op(value)
-        across_rows = sums_over_rows(new, per_row)
-        rows = [v for v in new if v in per_row and v not in across_rows]
-        for value in rows:
-            check_rows(value)
-        sums = [v for v in new if v in across_rows]
-        back_invariant = [v for v in new if v not in per_row]
-        outside = inputs_of(sums) | set(grads.values())
-        recomputed, saved = _recomputed(program, body, inputs_of(new) | outside)
-        steps = [v for v in body if v in recomputed] + rows
+        new, per_row, back_part = partition_backward(program, forward, grads)
+        outside = inputs_of(back_part.sunk) | set(grads.values())
+        recomputed, saved = _recomputed(program, part.loop, inputs_of(new) | outside)
+        steps = [v for v in part.loop if v in recomputed] + back_part.loop
         back = make_loop(program, steps, [], [], [v for v in steps if v in outside], per_row)
-    stored = [v for v in body if v in program.ys or v in saved]
-    loop = make_loop(program, body, [], [], stored, depends(forward, program.xs))
-    layout = Layout(invariant, loop, saved, back_invariant, back, sums, grads)
+    stored = [v for v in part.loop if v in program.ys or v in saved]
+    loop = make_loop(program, part.loop, [], [], stored, depends(forward, program.xs))
+    invariant, back_invariant = part.invariant, back_part.invariant
+    layout = Layout(invariant, loop, saved, back_invariant, back, back_part.sunk, grads)
     _spread(layout, few_launches)
     return layout
 

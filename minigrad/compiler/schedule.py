@@ -10,7 +10,7 @@ independent_rows.py).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .independent_rows import check_op, check_rows, sums_over_rows
@@ -47,8 +47,8 @@ class Partition:
         self,
         values: Sequence[Value],
         per_step: Collection[Value],
-        carried_from: Iterable[Value],
-        awaited_by: Iterable[Value],
+        carried_from: Iterable[Value] = (),
+        awaited_by: Iterable[Value] = (),
         across_rows: Collection[Value] = (),
     ) -> None:
         rows = [v for v in values if v in per_step and v not in across_rows]
@@ -184,20 +184,10 @@ def _backward(
     """
     states = _carried_states(program, wanted)
     grads = {x: g for x, g in program.grads.items() if x in wanted or x in states}
-    known = set(forward)
-    new = [v for v in program.order(*grads.values()) if v not in known and v.op != "input"]
     cotangents = dict(zip(program.state, program.g_state, strict=True))
     carry_in = [cotangents[x] for x in states]
     carry_out = [grads[x] if x in grads else _zeros(cotangents[x]) for x in states]
-    per_step = depends([*forward, *new], program.step_inputs)
-    for value in new:
-        check_op(value)
-    across_rows = sums_over_rows(new, per_step)
-    across_rows |= {v for v in new if v in per_step and v.op == "transpose"}
-    for value in new:
-        if value in per_step and value not in across_rows:
-            check_rows(value)
-    part = Partition(new, per_step, carry_in, carry_out, across_rows)
+    new, per_step, part = partition_backward(program, forward, grads, carry_in, carry_out)
     recomputed = _recomputed(program, new, forward, available | inputs_of(part.hoisted))
     body = [v for v in forward if v in recomputed] + part.loop
     outside = inputs_of(part.sunk) | {g for x, g in grads.items() if x not in program.state}
@@ -208,6 +198,27 @@ def _backward(
         part.invariant, part.hoisted, loop, part.sunk, needed_outside, grads, states
     )
     return back, recomputed
+
+
+def partition_backward(
+    program: Program,
+    forward: Sequence[Value],
+    grads: Mapping[Value, Value],
+    carry_in: Iterable[Value] = (),
+    carry_out: Iterable[Value] = (),
+) -> tuple[list[Value], set[Value], Partition]:
+    """The values that only the gradients need; all values that differ per step; a partition."""
+    known = set(forward)
+    new = [v for v in program.order(*grads.values()) if v not in known and v.op != "input"]
+    per_step = depends([*forward, *new], program.step_inputs)
+    for value in new:
+        check_op(value)
+    across_rows = sums_over_rows(new, per_step)
+    across_rows |= {v for v in new if v in per_step and v.op == "transpose"}
+    for value in new:
+        if value in per_step and value not in across_rows:
+            check_rows(value)
+    return new, per_step, Partition(new, per_step, carry_in, carry_out, across_rows)
 
 
 def _carried_states(program: Program, wanted: Collection[Value]) -> list[Value]:
