@@ -2,20 +2,21 @@
 
 The forward function of a cell that computes `h = tanh(x @ p.w.T + h @ p.u.T)` is
 
-    def forward(T, N, descending, p0, p1, x0, h0):
+    def forward(T, N, descending, w0, w1, x0, state0):
         rows = T * N
-        v0 = transpose(p1, (1, 0))  # cell:2
-        v1 = transpose(p0, (1, 0))  # cell:2
+        v0 = transpose(w1, (1, 0))  # cell:2
+        v1 = transpose(w0, (1, 0))  # cell:2
         x0_rows = x0.reshape(rows, 3)
         v2 = matmul(x0_rows, v1)  # cell:2
         first, last = (T, 0) if descending else (0, T)
-        s0 = empty((T + 1, N, 4), float32)  # state
-        s0[first] = h0
+        states0 = empty((T + 1, N, 4), float32)  # state
+        states0[first] = state0
         v2_steps = v2.reshape(T, N, 4)
-        kernel(T, N, descending, True, (True,), (v0,), (v2_steps,), (s0,), ())
-        s0_old, s0_new = (s0[1:], s0[:-1]) if descending else (s0[:-1], s0[1:])
-        return (s0_new,), (copy(s0[last]),), (p1, s0_new, x0_rows, s0_old, p0)
+        kernel(T, N, descending, True, (True,), (v0,), (v2_steps,), (states0,), ())
+        old0, new0 = (states0[1:], states0[:-1]) if descending else (states0[:-1], states0[1:])
+        return (new0,), (copy(states0[last]),), (w1, new0, x0_rows, old0, w0)
 
+The names are those of kernels: w for weights, x for inputs, old and new for states.
 Outside of the loop the steps are rows, T*N of them; a kernel takes the same memory step by step.
 """
 
@@ -130,11 +131,11 @@ class HostSource(PythonSource):
         carries: list[str] = []
         stored: list[str] = []
         for value, start, full in zip(loop.carry_in, starts, full_history, strict=True):
-            name = self._empty(f"s{len(carries)}", "T + 1" if full else "2", value)
+            name = self._empty(f"states{len(carries)}", "T + 1" if full else "2", value)
             self.lines.append(f"{name}[{'first' if full else 0}] = {start}")
             carries.append(name)
         for value in loop.kept:
-            stored.append(self._empty(f"k{len(stored)}", "T" if store else "1", value))
+            stored.append(self._empty(f"kept{len(stored)}", "T" if store else "1", value))
         if loop.body or carries:
             invariant = tuple_text(self.invariant(v) for v in loop.once)
             steps = tuple_text(self.steps(v) for v in loop.steps)
@@ -165,9 +166,9 @@ class ForwardSource(HostSource):
     ) -> None:
         super().__init__(program, xp)
         layout = schedule.forward
-        self.names |= {(INVARIANT, v): f"p{i}" for i, v in enumerate(program.params)}
+        self.names |= {(INVARIANT, v): f"w{i}" for i, v in enumerate(program.params)}
         self.names |= {(STEPS, v): f"x{i}" for i, v in enumerate(program.xs)}
-        starts = [f"h{i}" for i in range(len(program.state))]
+        starts = [f"state{i}" for i in range(len(program.state))]
         self._inputs = [*self.names.values(), *starts]
         self._inputs += [self.names.setdefault((INVARIANT, v), n) for v, n in _numbers(program)]
 
@@ -182,10 +183,12 @@ class ForwardSource(HostSource):
         ends = self.loop(kernel, layout.loop, starts, full_history, store)
         for i, ((old, new), full) in enumerate(zip(pairs, full_history, strict=True)):
             if full:
-                cut = f"(s{i}[1:], s{i}[:-1]) if descending else (s{i}[:-1], s{i}[1:])"
-                self.lines.append(f"s{i}_old, s{i}_new = {cut}")
-                self.names[STEPS, old] = f"s{i}_old"
-                self.names.setdefault((STEPS, new), f"s{i}_new")
+                halves = f"states{i}[1:], states{i}[:-1]", f"states{i}[:-1], states{i}[1:]"
+                self.lines.append(
+                    f"old{i}, new{i} = ({halves[0]}) if descending else ({halves[1]})"
+                )
+                self.names[STEPS, old] = f"old{i}"
+                self.names.setdefault((STEPS, new), f"new{i}")
         self.compute(ROWS, layout.sunk)
         self._ys = [self._output(y, program.ys[:i]) for i, y in enumerate(program.ys)]
         # A carry with its history may be an output, too; an edit of one must not change the other.
@@ -245,7 +248,9 @@ class BackwardSource(HostSource):
         last = self.loop(kernel, layout.loop, starts, full_history, store=True)
         for i, (g, full) in enumerate(zip(layout.loop.carry_in, full_history, strict=True)):
             if full:
-                self.assign(STEPS, g, f"ds{i}_old", f"ds{i}[1:] if descending else ds{i}[:-1]")
+                self.assign(
+                    STEPS, g, f"dold{i}", f"dstates{i}[1:] if descending else dstates{i}[:-1]"
+                )
         grads = {x: g for x, g in layout.grads.items() if x in asked}
         needed = set(program.order(*grads.values()))
         self.compute(ROWS, [v for v in layout.sunk if v in needed])
