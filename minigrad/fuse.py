@@ -1,8 +1,8 @@
 """Fusing: functions of rows that a backend may run as one kernel, and which way everything ran.
 
-`MINIGRAD_FUSED` is 1 (fuse where it is possible and pays, the default), 0 (never), or `require`
-(fuse wherever it is possible, and an error that says why where it isn't). `dispatch_counts()`
-tells what ran and, if composed, the reason.
+`MINIGRAD_FUSED` is 1 (fuse where that is possible and faster, the default), 0 (never), or
+`require` (fuse wherever that is possible; elsewhere raise an error that says why not).
+`dispatch_counts()` reports what ran fused or composed, and why.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class RowFunction(FusedFunction):
         self.name = str(name or getattr(function, "__name__", type(function).__name__))
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
-        """What the function gives, by a kernel where that is possible and pays."""
+        """What the function gives, by a kernel where that is possible and faster."""
         for x in args:
             if isinstance(x, Tensor):
                 backend = x.backend
@@ -79,12 +79,13 @@ def fuse(function: Callable[..., Any] | None = None, *, name: str | None = None)
     """Compile a function of elementwise ops and reductions over the last axis; a decorator.
 
     On a backend with a compiler the function runs as one kernel forwards and one backwards: a
-    pass over the rows in which every value is a loop over the features. Its gradient is derived
-    from its text as always. On other backends, and wherever it can't be compiled, it is the
-    composition of its ops; `dispatch_counts()` tells which, and why. Second-order gradients are
-    always those of the composition. A kernel is made once per function and dtype and serves every
-    number of rows. Floats among the arguments are arguments of the kernel, too, unless the function
-    looks at them, as in `if beta < 1`; others that are no tensors are constants of it.
+    pass over the rows in which every value is a loop over the features. Its gradient follows
+    automatically, as for any composition. On other backends, and wherever it can't be compiled,
+    it runs as the composition of its ops; `dispatch_counts()` reports which way, and why.
+    Second-order gradients are always those of the composition. One kernel per function and dtype
+    serves every number of rows. Floats among the arguments are arguments of the kernel, too, unless
+    the function looks at them, as in `if beta < 1`; other arguments that are not tensors are
+    constants of it.
 
     In the function `x += y` is x = x + y for every x, so it edits none of its arguments.
 
@@ -117,7 +118,7 @@ def fuse(function: Callable[..., Any] | None = None, *, name: str | None = None)
 
 
 def fuse_on_devices(*, name: str) -> Callable[[Callable[..., Any]], RowFunction]:
-    """`fuse` for a function of so little work that only on a device a kernel of it pays."""
+    """`fuse` for a function of so little work that a kernel is faster only on a device."""
     return lambda function: _DeviceFunction(function, name)
 
 

@@ -46,7 +46,7 @@ def reset_dispatch_counts() -> None:
 
 
 def compiles(backend: Any) -> bool:
-    """Whether a backend has a compiler; without, the compiler is not so much as imported."""
+    """Whether a backend has a compiler; without one, minigrad does not import its own."""
     return getattr(backend, "compile_loop", None) is not None
 
 

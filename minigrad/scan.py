@@ -34,10 +34,10 @@ def scan(
 
     Parameters
     ----------
-    cell : `cell(params, x, state) -> (y, state)`, a function of ops in which the rows of a batch
-        don't meet. x is one step of `xs`. y is a tensor (N, ...) or a tuple of them, and the new
-        state has the structure, shapes and dtypes of the old one.
-    params : what the cell reads; handed to it as it is.
+    cell : `cell(params, x, state) -> (y, state)`, a function of ops that never mixes
+        sequences of a batch. x is one step of `xs`. y is a tensor (N, ...) or a tuple of them, and
+        the new state has the structure, shapes and dtypes of the old one.
+    params : what the cell reads; it gets this very object.
     xs : a tensor (T, N, ...) or a (named) tuple of them.
     state : the state before the first step: a tensor (N, ...) or a (named) tuple of them.
     lengths : for padded batches, N integers from 0 to T: how many steps of each sequence count.

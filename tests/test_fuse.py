@@ -296,7 +296,7 @@ REFUSED = {
     draws: "it draws random numbers",
     knows_the_time: "it reads the time step",
     captures: "it uses a tensor that is not among its arguments",
-    makes: "it makes a tensor of its own",
+    makes: "it creates a tensor",
     counts_rows: "it calculates with the number of rows",
     accumulates: "cumsum can't be part of a kernel",
     listens: "it registers a hook",
@@ -337,7 +337,7 @@ AXES = {
 
 @pytest.mark.parametrize("what", AXES)
 def test_leading_axes_that_are_not_alike(what):
-    """A function is traced on rows: whatever tells its axes apart must not be lost."""
+    """A function is traced on rows: what distinguishes its axes must not be lost."""
     function, x = mg.fuse(AXES[what]), normal(2, 3, 3)
     try:
         found = results(function, [x], BACKEND, "require")

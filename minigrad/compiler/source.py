@@ -1,7 +1,7 @@
 """Work outside of the loop: a backend's ops on the rows of all steps at once, as Python text.
 
-What is to be done is known when a plan is made. So it is written down once, as a function that
-calls one op after the other, and no call of it looks anything up.
+The ops are known when a plan is made. So they are written once, as a function that calls one op
+after the other; a call of it looks nothing up.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from .sizes import Dim
 
 
 class PythonSource:
-    """A Python function in the making: its lines, and what they call.
+    """The text of a Python function, line by line, and the objects that it calls.
 
-    It is made for the sizes that its values were traced with; only the number of rows is free.
+    The sizes in it are those that its values were traced with; only the number of rows is free.
     """
 
     def __init__(self, xp: Any) -> None:

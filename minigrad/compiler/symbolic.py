@@ -224,7 +224,7 @@ class SymbolicBackend:
     def from_host(self, array: np.ndarray) -> Value:
         """A number, of no axes. More of them would be a constant of the program."""
         if array.ndim:
-            raise Untraceable("it makes a tensor of its own; hand it in through its arguments")
+            raise Untraceable("it creates a tensor; pass it as an argument")
         return self.full((), array.item(), array.dtype)
 
     def index_array(self, value: Any) -> Value:

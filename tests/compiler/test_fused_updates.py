@@ -132,7 +132,7 @@ def test_an_old_parameter_stays_as_it_was():
     np.testing.assert_array_equal(p.grad.numpy(), np.float32([3, 5]))
 
 
-# --- rules of one's own, and refusals -------------------------------------------------------------
+# --- the user's rules, and refusals ---------------------------------------------------------------
 
 
 def optimizer_of(rule, **options):
