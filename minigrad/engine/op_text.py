@@ -1,17 +1,146 @@
 """The text of the two functions that run an op: the call and the backward step.
 
-The hot path of every program goes through it, so it has no loops, dicts or look-ups that the
-declaration could spare it. What ops from elsewhere give is checked; minigrad's own are proved by
-its tests, and go without.
+They are the hot path of every program, so they have no loops, dicts or look-ups that the
+declaration could spare them. Each is written from one template, which reads as the text does; what
+stands right of the bar says when a line is written, together with the lines that are indented
+below it:
+
+    | checked, outputs      if all of this is true of the op: see `_facts`
+    | each input, later     for each input but the first, as `{x}`: see `_items`
+
+minigrad's own ops are proved by its tests; what other ops return is checked at each call.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from typing import Any, NamedTuple
 
 REQUIRED = object()
 """The default of a setting that has none."""
+
+_CALL = """
+def {op}({signature}):
+    if more or shape.__class__ is list:                                      | sizes
+        shape = (shape, *more) if more else tuple(shape)
+    {xs}, backend, data, edges = operands(op, {xs})                          | variadic
+    if backend is None:                                                      | variadic
+        backend = raw_backend()
+        if backend is not None:
+            return forward(backend, *{xs}{settings})
+        return op.call((as_tensor({xs}[0]), *{xs}[1:]){settings})
+    if isinstance({x}, Tensor):                                              | each input, first
+        backend = {x}.backend
+    elif isinstance({x}, Tensor):                                            | each input, later
+        backend = {x}.backend
+    else:                                                                    | fixed
+        backend = raw_backend()
+        if backend is not None:  # within a sweep: raw arrays in, raw arrays out
+            return forward(backend, {inputs}{settings})
+        return op.call({as_tensors}{settings})
+    {x}_data = {x}._data                                                     | each input, only
+    {x}_node = {x}._node                                                     | each input, only
+    if isinstance({x}, Tensor):                                              | each input, of_many
+        if {x}.backend is not backend:                                       | later
+            mixed(op.name, {inputs})
+        {x}_data = {x}._data
+        {x}_node = {x}._node
+    else:                                                                    | each input, of_many
+        number = {x}.__class__ in NUMBERS
+        {x}_data = {x} if number else operand(op, {x}, backend)
+        {x}_node = None
+    check_gradient(op.name, {x}, instead)                                    | each setting, checked
+    if ({tracked}) and grad_enabled():                                       | undeclared
+        no_derivative(op)
+    try:
+        {result}(backend, {data}{settings})
+    except Exception as error:
+        explain(op, error, {arrays}, dict({settings_alone}))
+        raise
+    y = checked_result(op, y, backend)                                       | checked, one_output
+    y = checked_results(op, y, backend)                                      | checked, outputs
+    if y.__class__ is not backend.array_type:                                | trusted, one_output
+        y = backend.asarray(y)
+    node = None
+    if ({tracked}) and grad_enabled(){is_float}:                             | differentiable
+        node = new(Node)
+        node.op = op
+        node.birth = tick()
+        node.edges = {edges}
+        node.saved = {saved}
+        node.settings = {settings_tuple}
+        node.shape = {shape}
+        node.dtype = {dtype}
+        node.backend = backend
+        node.hooks = None
+    if on_call:
+        tell(op, node, {arrays}, y, backend, {settings_tuple})
+    out = new(Tensor)                                                        | one_output
+    out._data = y                                                            | one_output
+    out.backend = backend                                                    | one_output
+    out.grad = None                                                          | one_output
+    out._node = node                                                         | one_output
+    out._shared = True                                                       | one_output, view
+    return out                                                               | one_output
+    if node is None:                                                         | outputs
+        return [{tensor}(part, backend) for part in y]
+    return [{tensor}(part, backend, {output}) for i, part in enumerate(y)]   | outputs
+"""
+
+_BACKWARD = """
+def {op}_backward(node, saved, g, work):
+    if node.birth < since:                                                   | redeclared
+        outdated(op)
+    g = work.fill(g, node)                                                   | outputs
+    {setting_names}, = node.settings                                         | has_settings
+    grads = work.grads
+    {nodes} = node.edges                                                     | one_by_one
+    {saved_names}, = saved                                                   | unpacks
+    if {x}_node in grads:                                                    | each derivative
+        part = vjp_{x}({arguments})
+        part = checked_gradient(op, part, {x!r}, {x}_node, work)             | checked
+        if part.shape != {x}_node.shape or part.dtype is not {x}_node.dtype: | may_differ
+            part = work.fit(part, {x}_node)
+        if grads[{x}_node] is None:
+            grads[{x}_node] = part
+        else:
+            work.add({x}_node, part)
+    parts = checked_gradients(op, vjp_all({arguments}), node, work)          | together, checked
+    parts = vjp_all({arguments})                                             | together, trusted
+    for edge, part in zip(node.edges, parts, strict=True):                   | together
+        if edge in grads:
+            if part.shape != edge.shape or part.dtype is not edge.dtype:     | trusted
+                part = work.fit(part, edge)
+            if grads[edge] is None:
+                grads[edge] = part
+            else:
+                work.add(edge, part)
+"""
+
+
+class _Line(NamedTuple):
+    """A line of a template."""
+
+    text: str
+    indent: int
+    each: str  # what it is written once per, or nothing
+    conditions: list[str]
+
+
+def _parse(template: str) -> Iterator[_Line]:
+    each = ""
+    for line in template.strip().splitlines():
+        text, _, margin = line.partition("|")
+        indent = len(text) - len(text.lstrip())
+        words = margin.split(", ") if margin else []
+        words = [word.strip() for word in words]
+        if indent <= 4:  # deeper ones belong to that above
+            each = words.pop(0).removeprefix("each ") if margin.startswith(" each ") else ""
+        yield _Line(text.rstrip(), indent, each, words)
+
+
+_CALL_LINES, _BACKWARD_LINES = list(_parse(_CALL)), list(_parse(_BACKWARD))
 
 
 def parameters(fn: Callable[..., Any]) -> tuple[str, ...]:
@@ -21,141 +150,120 @@ def parameters(fn: Callable[..., Any]) -> tuple[str, ...]:
 
 def write(op: Any) -> str:
     """The text of the two functions that run an op."""
-    return "\n".join([*_write_call(op), "", "", *_write_backward(op)]) + "\n"
+    facts, items = _facts(op), _items(op)
+    call, backward = (_fill(lines, facts, items) for lines in (_CALL_LINES, _BACKWARD_LINES))
+    return "\n".join([*call, "", "", *backward, ""])
 
 
-def _write_call(op: Any) -> list[str]:
+def _fill(
+    template: list[_Line], facts: dict[str, Any], items: dict[str, list[dict[str, Any]]]
+) -> Iterator[str]:
+    """The lines that hold, with what is known of the op in place of the names in braces."""
+    for each, group in groupby(template, key=lambda line: line.each):
+        lines = list(group)
+        for item in items[each] if each else [{}]:
+            yield from _holding(lines, facts | item)
+
+
+def _holding(lines: list[_Line], facts: dict[str, Any]) -> Iterator[str]:
+    left_out = 1000  # how far the line is indented below which all is left out
+    for line in lines:
+        if line.indent > left_out:
+            continue
+        if all(facts[condition] for condition in line.conditions):
+            left_out = 1000
+            yield line.text.format_map(facts)
+        else:
+            left_out = line.indent
+
+
+# --- what a template asks of an op -----------------------------------------------------------
+
+
+def _facts(op: Any) -> dict[str, Any]:
     inputs, settings = op.inputs, op.settings
-    fns = (*op.derivatives.values(), op.shared)
-    differentiable = any(fn is not None for fn in fns)
-    signature = [*inputs]
-    for name, default in settings.items():
-        signature.append(name if default is REQUIRED else f"{name}={name}_default")
-    takes_sizes = [*settings][-1:] == ["shape"]  # x.reshape(2, 3) is x.reshape((2, 3))
-    signature += ["*more"] if takes_sizes else []
-    given = "".join(f", {name}={name}" for name in settings)
-    text = [f"def {op.name}({', '.join(signature)}):"]
-    if takes_sizes:
-        text += [
-            "    if more or shape.__class__ is list:",
-            "        shape = (shape, *more) if more else tuple(shape)",
-        ]
-    if op.variadic:
-        (xs,) = inputs
-        text += [
-            f"    {xs}, backend, data, edges = operands(op, {xs})",
-            "    if backend is None:",
-            "        backend = raw_backend()",
-            "        if backend is not None:",
-            f"            return forward(backend, *{xs}{given})",
-            f"        return op.call((as_tensor({xs}[0]), *{xs}[1:]){given})",
-        ]
-        data, tracked = ["*data"], "any(edges)"
-        edges = "edges"
-    else:
-        for i, x in enumerate(inputs):
-            text += [
-                f"    {'el' if i else ''}if isinstance({x}, Tensor):",
-                f"        backend = {x}.backend",
-            ]
-        arguments = ", ".join(inputs)
-        lifted = ", ".join([f"as_tensor({inputs[0]})", *inputs[1:]])
-        text += [
-            "    else:",
-            "        backend = raw_backend()",
-            "        if backend is not None:  # within a sweep: raw arrays in, raw arrays out",
-            f"            return forward(backend, {arguments}{given})",
-            f"        return op.call({lifted}{given})",
-        ]
-        for i, x in enumerate(inputs):
-            if len(inputs) == 1:
-                text += [f"    {x}_data = {x}._data", f"    {x}_node = {x}._node"]
-                break
-            text += [
-                f"    if isinstance({x}, Tensor):",
-                *([f"        if {x}.backend is not backend:"] if i else []),
-                *([f"            mixed(op.name, {arguments})"] if i else []),
-                f"        {x}_data = {x}._data",
-                f"        {x}_node = {x}._node",
-                "    else:",
-                f"        number = {x}.__class__ in NUMBERS",
-                f"        {x}_data = {x} if number else operand(op, {x}, backend)",
-                f"        {x}_node = None",
-            ]
-        data = [f"{x}_data" for x in inputs]
-        tracked = " or ".join(
-            f"{x}_node is not None"
-            for x in inputs
-            if not op.declared or op.shared is not None or op.derivatives.get(x) is not None
-        )
-        edges = "(" + "".join(f"{x}_node, " for x in inputs) + ")"
-        edges = edges.replace(", )", ",)" if len(inputs) == 1 else ")")
-    if not op.trusted:
-        text += [f"    check_gradient(op.name, {x}, instead)" for x in settings]
-    if not op.declared:
-        text += [f"    if ({tracked}) and grad_enabled():", "        no_derivative(op)"]
-    result = "y = forward" if op.keeps is None else f"y, {op.keeps[0]}_data = keeping"
-    text += [
-        "    try:",
-        f"        {result}(backend, {', '.join(data)}{given})",
-        "    except Exception as error:",
-        f"        explain(op, error, ({', '.join(data)},), dict({given[2:]}))",
-        "        raise",
-    ]
-    floats = ""
-    if not op.trusted:
-        text.append(f"    y = {'checked_results' if op.many else 'checked_result'}(op, y, backend)")
-        floats = 'any(part.dtype.kind == "f" for part in y)' if op.many else 'y.dtype.kind == "f"'
-        floats = f" and {floats}"
-    elif not op.many:
-        text += [
-            "    if y.__class__ is not backend.array_type:",
-            "        y = backend.asarray(y)",
-        ]
-    text += ["    node = None"]
-    if differentiable:
-        text += [
-            f"    if ({tracked}) and grad_enabled(){floats}:",
-            "        node = new(Node)",
-            "        node.op = op",
-            "        node.birth = tick()",
-            f"        node.edges = {edges}",
-            f"        node.saved = {_write_saved(op)}",
-            f"        node.settings = ({''.join(f'{name}, ' for name in settings)})",
-            f"        node.shape = {'[part.shape for part in y]' if op.many else 'y.shape'}",
-            f"        node.dtype = {_write_dtype(op)}",
-            "        node.backend = backend",
-            "        node.hooks = None",
-        ]
-    text += [
-        "    if on_call:",
-        f"        tell(op, node, ({', '.join(data)},), y, backend, "
-        f"({''.join(f'{name}, ' for name in settings)}))",
-    ]
-    if op.many:
-        made = "as_view" if op.view else "Tensor"
-        output = "Output(node, i, part)"
-        if not op.trusted:
-            output += ' if part.dtype.kind == "f" else None'
-        return [
-            *text,
-            "    if node is None:",
-            f"        return [{made}(part, backend) for part in y]",
-            f"    return [{made}(part, backend, {output}) for i, part in enumerate(y)]",
-        ]
-    return [
-        *text,
-        "    out = new(Tensor)",
-        "    out._data = y",
-        "    out.backend = backend",
-        "    out.grad = None",
-        "    out._node = node",
-        *(["    out._shared = True"] if op.view else []),
-        "    return out",
-    ]
+    passed = [f"{name}={name}" for name in settings]
+    data = ["*data"] if op.variadic else [f"{x}_data" for x in inputs]
+    nodes = _listed(f"{x}_node" for x in inputs)
+    followed = [x for x in inputs if not op.declared or op.shared or op.derivatives.get(x)]
+    sizes = [*settings][-1:] == ["shape"]  # x.reshape(2, 3) is x.reshape((2, 3))
+    defaults = (name if d is REQUIRED else f"{name}={name}_default" for name, d in settings.items())
+    is_float = 'any(part.dtype.kind == "f" for part in y)' if op.many else 'y.dtype.kind == "f"'
+    output = "Output(node, i, part)"
+    return {
+        "op": op.name,
+        "sizes": sizes,
+        "variadic": op.variadic,
+        "fixed": not op.variadic,
+        "checked": not op.trusted,
+        "trusted": op.trusted,
+        "undeclared": not op.declared,
+        "redeclared": op.since,
+        "differentiable": any((*op.derivatives.values(), op.shared)),
+        "together": op.shared is not None,
+        "one_by_one": op.shared is None,
+        "outputs": op.many,
+        "one_output": not op.many,
+        "view": op.view,
+        "has_settings": bool(settings),
+        "unpacks": op.saved_names and not op.variadic,
+        # Texts.
+        "signature": ", ".join([*inputs, *defaults, *(["*more"] if sizes else [])]),
+        "xs": inputs[0],
+        "inputs": ", ".join(inputs),
+        "as_tensors": ", ".join([f"as_tensor({inputs[0]})", *inputs[1:]]),
+        "settings": "".join(f", {each}" for each in passed),
+        "settings_alone": ", ".join(passed),
+        "settings_tuple": f"({_listed(settings)})",
+        "setting_names": ", ".join(settings),
+        "data": ", ".join(data),
+        "arrays": f"({_listed(data)})",
+        "nodes": nodes,
+        "edges": "edges" if op.variadic else f"({nodes})",
+        "tracked": "any(edges)" if op.variadic else _any_node(followed),
+        "result": "y = forward" if op.keeps is None else f"y, {op.keeps[0]}_data = keeping",
+        "is_float": "" if op.trusted else f" and {is_float}",
+        "saved": _saved(op),
+        "saved_names": ", ".join(op.saved_names),
+        "shape": "[part.shape for part in y]" if op.many else "y.shape",
+        "dtype": _dtype(op),
+        "tensor": "as_view" if op.view else "Tensor",
+        "output": output if op.trusted else f'{output} if part.dtype.kind == "f" else None',
+        "arguments": _arguments(op),
+    }
 
 
-def _write_dtype(op: Any) -> str:
+def _items(op: Any) -> dict[str, list[dict[str, Any]]]:
+    """What is true of each input, of each setting, and of each derivative."""
+    inputs = () if op.variadic else op.inputs
+    many = len(inputs) > 1
+    return {
+        "input": [
+            {"x": x, "first": not i, "later": i, "only": not many, "of_many": many}
+            for i, x in enumerate(inputs)
+        ],
+        "setting": [{"x": name} for name in op.settings],
+        "derivative": [
+            {
+                "x": x,
+                "arguments": ", ".join(f"{x}_node" if n == "like" else n for n in parameters(fn)),
+                # What reads the only input or the output knows the shape and the dtype.
+                "may_differ": op.trusted and (many or parameters(fn) == ("g",)),
+            }
+            for x, fn in ((x, op.derivatives.get(x)) for x in inputs)
+            if fn is not None
+        ],
+    }
+
+
+def _arguments(op: Any) -> str:
+    """What is passed to a derivative of all inputs."""
+    names = () if op.shared is None else parameters(op.shared)
+    saved = {"shapes", *op.inputs} if op.variadic else ()
+    return ", ".join("saved" if name in saved else name for name in names)
+
+
+def _dtype(op: Any) -> str:
     """The dtype that cotangents have."""
     if not op.many:
         return "y.dtype"
@@ -164,81 +272,28 @@ def _write_dtype(op: Any) -> str:
     return 'next(part.dtype for part in y if part.dtype.kind == "f")'
 
 
-def _write_saved(op: Any) -> str:
+def _saved(op: Any) -> str:
     """The saved slots; an array is kept only if a gradient that will be needed reads it."""
     if op.variadic:
         if "shapes" in op.saved_names:
             return "tuple(x.shape for x in data)"
         return "data" if op.saved_names else "()"
-    parts = []
     derivatives = {x: fn for x, fn in op.derivatives.items() if fn is not None}
+    slots = []
     for slot in op.saved_names:
         array = "y" if slot == "y" else f"{slot}_data"
         readers = [x for x, fn in derivatives.items() if slot in parameters(fn)]
-        if op.shared is None and len(readers) < len(derivatives):
-            condition = " or ".join(f"{x}_node is not None" for x in readers)
-            array = f"{array} if {condition} else None"
-        parts.append(f"{array}, ")
-    return f"({''.join(parts).rstrip() if len(parts) == 1 else ''.join(parts)[:-2]})"
+        some = op.shared is None and len(readers) < len(derivatives)
+        slots.append(f"{array} if {_any_node(readers)} else None" if some else array)
+    return f"({_listed(slots)})"
 
 
-def _write_backward(op: Any) -> list[str]:
-    text = [f"def {op.name}_backward(node, saved, g, work):"]
-    if op.since:
-        text += ["    if node.birth < since:", "        outdated(op)"]
-    if op.many:
-        text.append("    g = work.fill(g, node)")
-    if op.settings:
-        text.append(f"    {', '.join(op.settings)}, = node.settings")
-    text.append("    grads = work.grads")
-    if op.shared is not None:
-        if op.saved_names and not op.variadic:
-            text.append(f"    {', '.join(op.saved_names)}, = saved")
-        values = {"shapes": "saved", op.inputs[0]: "saved"} if op.variadic else {}
-        arguments = ", ".join(values.get(name, name) for name in parameters(op.shared))
-        parts, fit = f"vjp_all({arguments})", []
-        if op.trusted:
-            fit = [
-                "            if part.shape != edge.shape or part.dtype is not edge.dtype:",
-                "                part = work.fit(part, edge)",
-            ]
-        else:
-            text.append(f"    parts = checked_gradients(op, {parts}, node, work)")
-            parts = "parts"
-        return [
-            *text,
-            f"    for edge, part in zip(node.edges, {parts}, strict=True):",
-            "        if edge in grads:",
-            *fit,
-            "            if grads[edge] is None:",
-            "                grads[edge] = part",
-            "            else:",
-            "                work.add(edge, part)",
-        ]
-    nodes = ", ".join(f"{x}_node" for x in op.inputs)
-    text.append(f"    {nodes}{',' if len(op.inputs) == 1 else ''} = node.edges")
-    if op.saved_names:
-        text.append(f"    {', '.join(op.saved_names)}, = saved")
-    for x in op.inputs:
-        fn = op.derivatives.get(x)
-        if fn is None:
-            continue
-        arguments = ", ".join(f"{x}_node" if name == "like" else name for name in parameters(fn))
-        text += [
-            f"    if {x}_node in grads:",
-            f"        part = vjp_{x}({arguments})",
-        ]
-        if not op.trusted:
-            text.append(f"        part = checked_gradient(op, part, {x!r}, {x}_node, work)")
-        elif len(op.inputs) > 1 or parameters(fn) == ("g",):  # which can't know the shape
-            text += [
-                f"        if part.shape != {x}_node.shape or part.dtype is not {x}_node.dtype:",
-                f"            part = work.fit(part, {x}_node)",
-            ]
-        text += [
-            f"        if grads[{x}_node] is None:",
-            f"            grads[{x}_node] = part",
-            "        else:",
-            f"            work.add({x}_node, part)",
-        ]
-    return text
+def _any_node(inputs: Iterable[str]) -> str:
+    """Whether a gradient flows to any of these inputs."""
+    return " or ".join(f"{x}_node is not None" for x in inputs)
+
+
+def _listed(parts: Iterable[str]) -> str:
+    """Parts of a tuple, which of one has a comma."""
+    parts = list(parts)
+    return f"{parts[0]}," if len(parts) == 1 else ", ".join(parts)
