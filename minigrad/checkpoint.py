@@ -19,10 +19,10 @@ import numpy as np
 from .engine import deferred, inplace
 from .engine.creation import dtype_again, get_default_dtype
 from .engine.graph import (
+    HandmadeOp,
     Node,
     Output,
     Outside,
-    PlainOp,
     enable_grad,
     grad_enabled,
     is_tracing,
@@ -34,7 +34,7 @@ from .engine.graph import (
 )
 from .engine.registry import current_backend, use_backend
 from .engine.rng import generator, generator_again, generator_at
-from .engine.sweep import sweep
+from .engine.sweep import run_sweep
 from .engine.tensor import Leaf, Tensor, wrap
 from .fusion import why_composed
 from .utils.scope import Scope
@@ -84,12 +84,11 @@ def checkpoint(fn: Callable[..., Any], *inputs: Any) -> Any:
     del outputs, ys
     arrays = [x._data for x in inputs if isinstance(x, Tensor)]
     record = _Record(reads, [data for data, _, _ in results], arrays)
-    node = Node()
-    node.op, node.birth, node.edges, node.backend = CHECKPOINT, tick(), edges, results[0][1]
-    node.saved = (*arrays, *record.kept)
-    node.settings = (fn, tuple(_place(x) for x in inputs), surroundings, record)
-    node.shape, node.dtype = [data.shape for data, _, _ in results], results[0][0].dtype
-    node.hooks = None
+    shapes = [data.shape for data, _, _ in results]
+    first, backend, _ = results[0]
+    settings = (fn, tuple(_place(x) for x in inputs), surroundings, record)
+    saved = (*arrays, *record.kept)
+    node = Node(CHECKPOINT, edges, saved, shapes, first.dtype, backend, settings)
     if on_call:  # the guard notes what the saved arrays are like
         on_call.tell(
             CHECKPOINT, node, node.saved, [data for data, _, _ in results], node.backend, ()
@@ -132,7 +131,7 @@ def _older(roots: list[Node], start: int) -> tuple[Node, ...]:
     return tuple(found)
 
 
-def _run_again(node: Node, saved: Any, g: Any, work: Any) -> None:
+def _run_again(node: Node, saved: Any, g: Any, sweep: Any) -> None:
     fn, places, surroundings, record = node.settings
     arrays = iter(saved)
     inputs = [wrap(next(arrays), *at) if is_tensor else at for is_tensor, at in places]
@@ -147,7 +146,7 @@ def _run_again(node: Node, saved: Any, g: Any, work: Any) -> None:
             _check_same(*pair)
         return ys
 
-    replay(again, g, node, work)
+    replay(again, g, node, sweep)
 
 
 def _check_edges(node: Node, found: Sequence[Node]) -> None:
@@ -161,11 +160,11 @@ def _check_edges(node: Node, found: Sequence[Node]) -> None:
         raise _changed(f"the function no longer uses a tensor of shape {edge.shape}")
 
 
-def replay(fn: Callable[[], Any], g: Any, node: Node, work: Any) -> None:
+def replay(fn: Callable[[], Any], g: Any, node: Node, sweep: Any) -> None:
     """The backward step of `node` through the graph that `fn()` builds of the node's edges.
 
     For nodes that stand for a whole computation; `g` lists the cotangents of its outputs. Hooks of
-    the edges are left to the sweep that `work` belongs to, which sees their whole gradients.
+    the edges are left to `sweep`, which sees their whole gradients.
     """
     token = raw_backend.set(None)  # the ops in fn are to make tensors
     try:
@@ -173,27 +172,23 @@ def replay(fn: Callable[[], Any], g: Any, node: Node, work: Any) -> None:
             outputs = fn()
         ys = outputs if isinstance(outputs, (list, tuple)) else (outputs,)
         seeds = [
-            (y._node, work.tensor(part, node))
+            (y._node, sweep.tensor(part, node))
             for y, part in zip(ys, g, strict=True)
             if part is not None and y._node is not None
         ]
         ends = [edge for edge in node.edges if edge is not None]
-        wanted = [edge for edge in ends if edge in work.grads]
-        graph = work.builds_graph
-        options: dict[str, Any] = {"graph": graph, "retain": graph, "taken": work.taken}
-        found = sweep(seeds, wanted, ends=ends, **options) if seeds else {}
+        wanted = [edge for edge in ends if edge in sweep.grads]
+        graph = sweep.builds_graph
+        options: dict[str, Any] = {"graph": graph, "retain": graph, "taken": sweep.taken}
+        found = run_sweep(seeds, wanted, ends=ends, **options) if seeds else {}
     finally:
         raw_backend.reset(token)
     for edge, gradient in found.items():
-        if gradient is None:
-            continue
-        if work.grads[edge] is None:
-            work.grads[edge] = work.array(gradient)
-        else:
-            work.add(edge, work.array(gradient))
+        if gradient is not None:
+            sweep.give(edge, sweep.array(gradient))
 
 
-CHECKPOINT = PlainOp("checkpoint", _run_again)
+CHECKPOINT = HandmadeOp("checkpoint", _run_again)
 
 
 # --- what is the same both times -------------------------------------------------------------
@@ -371,7 +366,7 @@ def _check_same(was: Any, array: Any, backend: Any, what: str) -> None:
         raise _changed(f"{what} {kind[1]} {kind[0]}, and then {array.dtype} {array.shape}")
     differs = inplace.fingerprint(array, backend) != before
     text = f"{what} an array of shape {array.shape}, and then one of other numbers"
-    deferred.note(differs, backend, _changed(text))  # in no variable: see `late.note`
+    deferred.defer(differs, backend, _changed(text))  # in no variable: see `deferred.defer`
 
 
 def check_outside(name: str, was: Any, now: Any) -> None:

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any, ClassVar
 
 from ..checkpoint import check_outside, replay
-from ..engine.graph import Node, Output, Outside, PlainOp, grad_enabled, on_call, tick
+from ..engine.graph import HandmadeOp, Node, Output, Outside, grad_enabled, on_call
 from ..engine.tensor import Tensor, wrap
 from ..fusion import why_composed
 from .plan_cache import PlanCache
@@ -57,18 +57,15 @@ class FusedCall(ABC):
         results, saved = self.run(plan, arrays, numbers, saves)
         node = None
         if saves:
-            node = Node()
-            node.op, node.birth, node.backend, node.hooks = self.op, tick(), backend, None
-            node.edges = self.edges
             # The second order reads the inputs themselves, which may be laid out in another way.
-            node.saved, node.settings = (*arrays, *saved), (self, plan, numbers)
-            node.dtype = results[flags.index(True)].dtype
+            kept, settings = (*arrays, *saved), (self, plan, numbers)
+            shapes = [y.shape for y in results]
+            shape: Any = shapes[0] if len(results) == 1 else shapes
+            dtype = results[flags.index(True)].dtype
+            node = Node(self.op, self.edges, kept, shape, dtype, backend, settings)
         if len(results) == 1:
-            if node is not None:
-                node.shape = results[0].shape
             outs = [Tensor(results[0], backend, node)]
         elif node is not None:
-            node.shape = [y.shape for y in results]
             outs = [
                 Tensor(y, backend, Output(node, i, y) if flag else None)
                 for i, (y, flag) in enumerate(zip(results, flags, strict=True))
@@ -85,7 +82,7 @@ class FusedCall(ABC):
 
     @property
     @abstractmethod
-    def op(self) -> PlainOp:
+    def op(self) -> HandmadeOp:
         """What the graph calls it."""
 
     @property
@@ -156,14 +153,8 @@ def backward(node: Node, saved: Any, g: Any, sweep: Any) -> None:
 
         replay(again, gs, node, sweep)
         return
-    grads = sweep.grads
-    wanted = tuple([edge in grads for edge in edges])
+    wanted = tuple([edge in sweep.grads for edge in edges])
     parts = call.gradients(plan, saved[:count], saved[count:], numbers, gs, wanted)
-    for edge, part, is_wanted in zip(edges, parts, wanted, strict=True):
-        if part is None or not is_wanted:
-            continue
-        assert edge is not None
-        if grads[edge] is None:
-            grads[edge] = part
-        else:
-            sweep.add(edge, part)
+    for edge, part in zip(edges, parts, strict=True):
+        if part is not None:
+            sweep.give(edge, part)

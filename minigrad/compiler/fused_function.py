@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from ..engine.graph import Node, PlainOp, grad_enabled, only_values
+from ..engine.graph import HandmadeOp, Node, grad_enabled, only_values
 from ..engine.tensor import Tensor, wrap
 from ..errors import Untraceable
 from ..fusion import FusedFunction
@@ -43,11 +43,11 @@ class FunctionCall(FusedCall):
         self.numbers = given.numbers
 
     @property
-    def op(self) -> PlainOp:
+    def op(self) -> HandmadeOp:
         """One per function, under its name."""
         op = self._fused.op
         if op is None:
-            op = self._fused.op = PlainOp(self.name, backward, _input_names)
+            op = self._fused.op = HandmadeOp(self.name, backward, _input_names)
         return op
 
     @property

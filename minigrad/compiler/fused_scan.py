@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
-from ..engine.graph import Node, PlainOp
+from ..engine.graph import HandmadeOp, Node
 from ..engine.tensor import Tensor, wrap
 from ..errors import Untraceable
 from ..nested import layout_of, name_of, parts_of, rebuild
@@ -28,7 +28,7 @@ def _input_names(node: Node) -> tuple[int, list[str]]:
     return 0, [value.name for value in plan.inputs]
 
 
-_SCAN = PlainOp("scan", backward, _input_names)
+_SCAN = HandmadeOp("scan", backward, _input_names)
 
 
 @dataclass(eq=False)

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..engine.explain import is_within
 from ..errors import Untraceable
-from ..ops.axes import axis_tuple, kept, one_axis
+from ..ops.axes import axis_tuple, keepdims_shape, one_axis
 from .ir import ELEMENTWISE, REDUCTIONS, TRUTH, Traced, Value, no_numbers
 from .scalars import Number, is_number
 from .sizes import Dim, form_of
@@ -194,7 +194,7 @@ class SymbolicBackend:
 
     def _reduce(self, name: str, x: Value, axis: Any = None, keepdims: bool = False) -> Value:
         axes = axis_tuple(axis, x.ndim)
-        shape = kept(x.shape, axes)
+        shape = keepdims_shape(x.shape, axes)
         if not axes:
             return x
         dtype = x.dtype

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..engine.graph import ALL_STEPS, Node, enable_grad, only_values, time_step
 from ..engine.registry import use_backend
-from ..engine.sweep import sweep
+from ..engine.sweep import run_sweep
 from ..engine.tensor import Tensor, alias
 from ..errors import BackendError, Untraceable, refusals
 from ..nested import layout_of, parts_of, rebuild
@@ -342,5 +342,5 @@ def _backwards(
         for t, g in zip(outputs, cotangents, strict=True)
         if t._node is not None
     ]
-    found = sweep(seeds, list(places)) if seeds else {}
+    found = run_sweep(seeds, list(places)) if seeds else {}
     return {places[node]: g._data for node, g in found.items() if g is not None}

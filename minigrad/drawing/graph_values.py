@@ -14,7 +14,7 @@ import numpy as np
 
 from ..engine.graph import Node, Output, on_read
 from ..engine.op import Op
-from ..engine.sweep import sweep
+from ..engine.sweep import run_sweep
 from ..engine.tensor import Leaf, Tensor
 
 
@@ -100,7 +100,7 @@ class GraphValues:
             return None
         with backend.quiet():
             y = op.forward(backend, *inputs, **dict(zip(op.settings, node.settings, strict=True)))
-        return y if op.many or isinstance(y, backend.array_type) else backend.asarray(y)
+        return y if op.multi_output or isinstance(y, backend.array_type) else backend.asarray(y)
 
 
 def _same(backend: Any, a: Any, b: Any) -> bool:
@@ -118,7 +118,7 @@ def gradients_at(nodes: Sequence[Node], seed: tuple[Node, Tensor]) -> dict[Node,
     try:
         for node in nodes:
             node.hooks = None
-        return sweep([seed], [node for node in nodes if not has_parts(node)], retain=True)
+        return run_sweep([seed], [node for node in nodes if not has_parts(node)], retain=True)
     finally:
         for node, kept in zip(nodes, hooks, strict=True):
             node.hooks = kept

@@ -39,15 +39,15 @@ class detect_anomaly(BareScope):
     """
 
     def _prepare(self) -> None:
-        Scope.__init__(self, _watching, True, _watched)
+        Scope.__init__(self, _watching, True, _watch_all)
 
 
 @contextlib.contextmanager
-def _watched() -> Iterator[None]:
+def _watch_all() -> Iterator[None]:
     with (
         current_backend().quiet(),  # a warning would come before, and say less
-        on_call.within(_observe, composed="anomaly mode looks at every op"),
-        on_gradients.within(_watch),
+        on_call.within(_check_results, composed="anomaly mode looks at every op"),
+        on_gradients.within(_check_gradients),
     ):
         yield
 
@@ -58,7 +58,7 @@ def _has_nan(array: Any, backend: Any) -> bool:
     return bool(backend.to_host(backend.any(backend.isnan(array))))
 
 
-def _observe(
+def _check_results(
     op: Any, node: Node | None, inputs: Any, output: Any, backend: Any, settings: Any
 ) -> None:
     step = time_step.get()
@@ -79,7 +79,7 @@ def _observe(
     raise FloatingPointError(f"NaN was born in {op.name} {where}; its inputs were {ranges}")
 
 
-def _watch(node: Node, grads: dict[Node, Any]) -> None:
+def _check_gradients(node: Node, grads: dict[Node, Any]) -> None:
     for edge in node.edges:
         g = grads.get(edge) if edge is not None else None
         parts = g if isinstance(g, list) else [g]

@@ -159,7 +159,7 @@ def from_dlpack(array: Any, backend: Any = None) -> Tensor:
     """
     target = get_backend(backend) if backend is not None else current_backend()
     shared = target.asarray(_shared(array, target))
-    inplace.expose(shared, target)  # its owner may write to it
+    inplace.mark_editable(shared, target)  # its owner may write to it
     return wrap(shared, target)._as_made()
 
 

@@ -11,29 +11,29 @@ from typing import Any
 
 _MOST = 10_000  # answers that may wait; each keeps a little memory on its device
 
-_noted: list[tuple[Any, Any, Exception]] = []  # backend, raw truth value there, what to raise
+_pending: list[tuple[Any, Any, Exception]] = []  # backend, raw truth value there, what to raise
 
 
-def note(wrong: Any, backend: Any, error: Exception) -> None:
+def defer(wrong: Any, backend: Any, error: Exception) -> None:
     """Raise `error` if `wrong` holds: now if it is a Python bool, later if it is on a device."""
     try:
         if isinstance(wrong, bool):
             if wrong:
                 raise error
             return
-        _noted.append((backend, wrong, error))
+        _pending.append((backend, wrong, error))
     finally:
         del error  # which refers to this frame once it is raised: a cycle that keeps graphs alive
-    if len(_noted) >= _MOST:
-        settle(backend)
+    if len(_pending) >= _MOST:
+        raise_pending(backend)
 
 
-def settle(backend: Any) -> None:
+def raise_pending(backend: Any) -> None:
     """Read all answers on a backend, and raise the error of the first that says so."""
     if backend.is_host:
         return
-    waiting = [(wrong, error) for other, wrong, error in _noted if other is backend]
-    _noted[:] = [noted for noted in _noted if noted[0] is not backend]
+    waiting = [(wrong, error) for other, wrong, error in _pending if other is backend]
+    _pending[:] = [noted for noted in _pending if noted[0] is not backend]
     error = next((error for wrong, error in waiting if backend.to_host(wrong)), None)
     waiting.clear()
     if error is None:

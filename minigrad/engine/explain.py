@@ -46,7 +46,7 @@ _FUNCTIONS = ("ops", "functional", "losses")
 _BETWEEN = ("engine", "fuse")  # the user's call and the place of the error
 
 
-def asked_for(default: str = "") -> str:
+def public_name(default: str = "") -> str:
     """The name of the public function of ops that is at work, as seen from the user's code.
 
     `mg.var` computes a mean; what goes wrong in it is said of var.
@@ -74,20 +74,22 @@ def explain(op: Any, error: Exception, arrays: tuple[Any, ...], settings: dict[s
     as its traceback would refer to this frame, and this frame to it.
     """
     if isinstance(error, MemoryError):
-        error.add_note(f"This happened in {op.name}, called with {_given(op, arrays, settings)}.")
+        error.add_note(
+            f"This happened in {op.name}, called with {_describe_call(op, arrays, settings)}."
+        )
     if isinstance(error, (Untraceable, MemoryError, GradientLost)):
         return
     shapes = [tuple(getattr(x, "shape", ())) for x in arrays]
     text = (
         _wrong_axis(op.name, settings, shapes)
         or _SHAPES.get(op.name, _no_broadcast)(shapes)
-        or f"{error}; called with {_given(op, arrays, settings)}"
+        or f"{error}; called with {_describe_call(op, arrays, settings)}"
     )
     kind = type(error) if type(error) in (ValueError, TypeError, IndexError) else ValueError
-    raise kind(f"{asked_for(op.name)}: {text}") from error
+    raise kind(f"{public_name(op.name)}: {text}") from error
 
 
-def _given(op: Any, arrays: tuple[Any, ...], settings: dict[str, Any]) -> str:
+def _describe_call(op: Any, arrays: tuple[Any, ...], settings: dict[str, Any]) -> str:
     names = op.inputs if len(op.inputs) == len(arrays) else range(len(arrays))
     parts = [
         f"{name} {tuple(x.shape)} {x.dtype}" if hasattr(x, "shape") else f"{name} {x!r}"

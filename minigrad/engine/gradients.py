@@ -7,7 +7,7 @@ from typing import Any
 
 from .creation import tensor
 from .graph import Node
-from .sweep import describe, note_taken, sweep
+from .sweep import describe, note_taken, run_sweep
 from .tensor import Tensor, wrap
 
 # --- what the user calls -------------------------------------------------------------------
@@ -74,7 +74,7 @@ def backward(
     taken: dict[int, Any] = {}
     note_taken(seed[1]._data, taken)  # a cotangent may reach a leaf untouched
     found = []
-    for node, gradient in sweep([seed], graph=create_graph, retain=retain, taken=taken).items():
+    for node, gradient in run_sweep([seed], graph=create_graph, retain=retain, taken=taken).items():
         leaf = node.tensor()  # type: ignore[attr-defined]  # all that it finds are leaves
         if leaf is None or gradient is None or leaf._node is None:  # dropped, unused, or frozen
             continue
@@ -89,10 +89,10 @@ def backward(
         if leaf.grad is not None:
             leaf.grad = leaf.grad + gradient
         else:
-            leaf.grad = _unshared(gradient, taken)
+            leaf.grad = _copy_if_shared(gradient, taken)
 
 
-def _unshared(gradient: Tensor, taken: dict[int, Any]) -> Tensor:
+def _copy_if_shared(gradient: Tensor, taken: dict[int, Any]) -> Tensor:
     """`gradient` in memory of its own: two leaves never share one array, nor a leaf and `g`.
 
     `taken` are the arrays that others hold, by id; that of the result is one more.
@@ -118,7 +118,7 @@ def _is_all_of(view: Any, owner: Any) -> bool:
         return False
 
 
-def _listed(value: Any) -> tuple[Any, ...]:
+def _as_tuple(value: Any) -> tuple[Any, ...]:
     return tuple(value) if isinstance(value, (list, tuple)) else (value,)
 
 
@@ -160,10 +160,10 @@ def grad(
     >>> slope.item(), mg.grad(slope, x).item()
     (27.0, 18.0)
     """
-    outputs_, inputs_ = _listed(outputs), _listed(inputs)
+    outputs_, inputs_ = _as_tuple(outputs), _as_tuple(inputs)
     if not outputs_:
         raise ValueError("grad needs an output to differentiate; the list of outputs is empty")
-    cotangents = _listed(grad_outputs) if grad_outputs is not None else (None,) * len(outputs_)
+    cotangents = _as_tuple(grad_outputs) if grad_outputs is not None else (None,) * len(outputs_)
     if len(cotangents) != len(outputs_):
         raise ValueError(
             f"{len(outputs_)} outputs need as many grad_outputs; got {len(cotangents)}"
@@ -177,7 +177,7 @@ def grad(
     taken: dict[int, Any] = {}
     for _, g in seeds:
         note_taken(g._data, taken)
-    found = sweep(seeds, nodes, graph=create_graph, retain=retain, taken=taken)
+    found = run_sweep(seeds, nodes, graph=create_graph, retain=retain, taken=taken)
     results: list[Tensor | None] = []
     for i, (x, node) in enumerate(zip(inputs_, nodes, strict=True)):
         gradient = found[node]
@@ -186,7 +186,7 @@ def grad(
                 f"no path leads from the outputs to input {i} (shape {x.shape}): its gradient is "
                 "undefined. Pass allow_unused=True to get None for it."
             )
-        results.append(None if gradient is None else _unshared(gradient, taken))
+        results.append(None if gradient is None else _copy_if_shared(gradient, taken))
     return tuple(results) if isinstance(inputs, (list, tuple)) else results[0]
 
 

@@ -236,7 +236,22 @@ class Node:
     backend: Any
     hooks: Hooks | None
 
-    def hooked(self) -> Hooks:
+    def __init__(
+        self,
+        op: Any,
+        edges: tuple[Node | None, ...],
+        saved: tuple[Any, ...],
+        shape: Any,
+        dtype: Any,
+        backend: Any,
+        settings: tuple[Any, ...] = (),
+    ) -> None:
+        """A node that is made by hand; the text of an op fills the slots of its own, as fast."""
+        self.op, self.edges, self.saved, self.settings = op, edges, saved, settings
+        self.shape, self.dtype, self.backend = shape, dtype, backend
+        self.birth, self.hooks = tick(), None
+
+    def own_hooks(self) -> Hooks:
         """Its hooks, to add some."""
         if self.hooks is None:
             self.hooks = Hooks()
@@ -252,26 +267,21 @@ class Output(Node):
     __slots__ = ("slot",)
 
     def __init__(self, node: Node, slot: int, data: Any) -> None:
-        self.op = OUTPUT
-        self.birth = tick()
-        self.edges = (node,)
-        self.saved = self.settings = ()
-        self.shape, self.dtype, self.backend = data.shape, data.dtype, node.backend
-        self.hooks = None
+        super().__init__(OUTPUT, (node,), (), data.shape, data.dtype, node.backend)
         self.slot = slot
         node.shape[slot] = self.shape
 
 
-def _deliver(node: Output, saved: Any, g: Any, work: Any) -> None:
+def _deliver(node: Output, saved: Any, g: Any, sweep: Any) -> None:
     """The backward step of an `Output`: lay its cotangent in its slot of the node's list."""
     parent: Any = node.edges[0]
-    parts = work.grads[parent]
+    parts = sweep.grads[parent]
     if parts is None:
-        parts = work.grads[parent] = [None] * len(parent.shape)
+        parts = sweep.grads[parent] = [None] * len(parent.shape)
     parts[node.slot] = g
 
 
-class PlainOp:
+class HandmadeOp:
     """The op of nodes that are built by hand, with no forward of their own to look at."""
 
     def __init__(
@@ -296,7 +306,7 @@ class PlainOp:
         """Its backward step takes what was saved as it is, in every kind of sweep."""
 
 
-OUTPUT = PlainOp("output", _deliver)
+OUTPUT = HandmadeOp("output", _deliver)
 
 
 # --- grad mode -----------------------------------------------------------------------------

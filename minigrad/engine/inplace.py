@@ -1,10 +1,11 @@
 """The in-place guard: editing an array that a graph has saved is an error, not a wrong gradient.
 
 Arrays leave minigrad's hands only through `tensor.data`, DLPack and the like, and come into them by
-assignment to `tensor.data`. As long as the user can write to one, it is *exposed*: an op that saves
-it notes its contents, and a backward pass that reads it compares. What a graph had saved before is
-noted when the array becomes exposed. Code that hands out nothing pays nothing, and `p.data -= ...`
-between two steps next to nothing: the array is exposed during this line, and no graph has it then.
+assignment to `tensor.data`. As long as the user can write to one, it is *editable*: an op that
+saves it notes its contents, and a backward pass that reads it compares. What a graph had saved
+before is noted when the array becomes editable. Code that hands out nothing pays nothing, and
+`p.data -= ...` between two steps next to nothing: the array is editable during this line, and no
+graph has it then.
 
 A device computes and compares checksums in place of contents, and nothing waits for them: an edit
 is reported when numbers come to the host, see `deferred.py`.
@@ -23,36 +24,36 @@ import numpy as np
 from . import deferred, lending
 from .graph import Node, Occasion, on_call, on_read, tick
 
-MOST_KEPT = 16  # contents of one array, from the last times when it became exposed
+MOST_KEPT = 16  # contents of one array, from the last times when it became editable
 MOST_LOANS = 64  # arrays that were lent since the last op call, before it is seen which are over
 
 
 class _Memory:
-    """What is known of an array that owns its memory and is, or was, exposed.
+    """What is known of an array that owns its memory and is, or was, editable.
 
     Attributes
     ----------
-    doors : the ways in which the user can write to it, by number.
-    before : what its contents were when it became exposed, with the tick of that moment. A node
+    writers : the ways in which the user can write to it, by number.
+    before : what its contents were when it became editable, with the tick of that moment. A node
         that is older and noted nothing saved these, as nothing was written in between.
-    latest : its contents when an op last saved it, while it is exposed.
-    owner : the array, weakly, if this is to be forgotten with it and not with the last door.
+    latest : its contents when an op last saved it, while it is editable.
+    owner : the array, weakly, if this is to be forgotten with it and not with the last writer.
     """
 
-    __slots__ = ("before", "doors", "key", "latest", "owner")
+    __slots__ = ("before", "key", "latest", "owner", "writers")
 
     def __init__(self, key: int) -> None:
         self.key = key
-        self.doors: dict[int, Any] = {}
+        self.writers: dict[int, Any] = {}
         self.before: list[tuple[int, Any]] = []
         self.latest: Any = None
         self.owner: weakref.ref[Any] | None = None
 
-    def open(self, number: int, door: Any) -> None:
+    def add_writer(self, number: int, writer: Any) -> None:
         """Another way to write to it."""
-        self.doors[number] = door
+        self.writers[number] = writer
         _memories[self.key] = self
-        _exposed.add(self.key)
+        _editable.add(self.key)
         _calls.listen()
 
     def forget_with(self, owner: Any) -> None:
@@ -62,13 +63,13 @@ class _Memory:
 
             def forget(_: Any) -> None:
                 _memories.pop(key, None)
-                _exposed.discard(key)
+                _editable.discard(key)
                 _noted.discard(key)
 
             self.owner = weakref.ref(owner, forget)
 
     def note_before(self, owner: Any, backend: Any) -> None:
-        """It is about to become exposed, and a graph may have saved it."""
+        """It is about to become editable, and a graph may have saved it."""
         then = self.before[-1][1] if self.before else None
         if _is_known(then, owner, backend):
             self.before[-1] = tick(), then
@@ -92,22 +93,22 @@ class _Memory:
         self.before.clear()
         _noted.discard(self.key)
 
-    def shut(self, number: int) -> None:
+    def drop_writer(self, number: int) -> None:
         """A way to write to it is gone."""
-        self.doors.pop(number, None)
-        if self.doors or _memories.get(self.key) is not self:
+        self.writers.pop(number, None)
+        if self.writers or _memories.get(self.key) is not self:
             return
         self.latest = None
-        _exposed.discard(self.key)
+        _editable.discard(self.key)
         if not self.before:
             del _memories[self.key]
 
-    def is_exposed(self) -> bool:
+    def may_be_edited(self) -> bool:
         """Whether the user can write to it still."""
-        for number, door in tuple(self.doors.items()):
-            if isinstance(door, _Borrowed) and not door.is_held():
-                self.shut(number)
-        return bool(self.doors)
+        for number, writer in tuple(self.writers.items()):
+            if isinstance(writer, _Borrowed) and not writer.is_held():
+                self.drop_writer(number)
+        return bool(self.writers)
 
     def now(self, owner: Any, backend: Any) -> Any:
         """Its contents; those of last time if they are the same, so that there is one copy."""
@@ -117,7 +118,7 @@ class _Memory:
 
 
 class _Lent(weakref.ref):
-    """The door of an array that was lent: open for as long as a view of it lives.
+    """A user who was lent an array: a writer for as long as a view of it lives.
 
     It refers to the link behind these views, see `lending.py`.
     """
@@ -126,13 +127,13 @@ class _Lent(weakref.ref):
 
     memory: _Memory
 
-    def shut(self) -> None:
+    def drop_writer(self) -> None:
         """Called when the link has gone."""
-        self.memory.shut(id(self))
+        self.memory.drop_writer(id(self))
 
 
 class _Borrowed:
-    """The door of an array that the user assigned: open for as long as the user has it."""
+    """A user who assigned an array: a writer for as long as the user has it."""
 
     def __init__(self, link: Any, backend: Any) -> None:
         self.link = weakref.ref(link)
@@ -144,12 +145,12 @@ class _Borrowed:
         return link is not None and self.held(link)
 
 
-_FOREVER = "a door that nothing shuts"
+_FOREVER = "a writer that never goes away"
 
 _memories: dict[int, _Memory] = {}  # by id of the owner
-_exposed: set[int] = set()  # the keys of those that have doors
+_editable: set[int] = set()  # the keys of those that have writers
 _noted: set[int] = set()  # the keys of those of which it is noted what they were before
-# By node, then by id of the owner: what it was when the node saved it, of those exposed then.
+# By node, then by id of the owner: what it was when the node saved it, of those editable then.
 _stamps: weakref.WeakKeyDictionary[Node, dict[int, Any]] = weakref.WeakKeyDictionary()
 
 
@@ -166,19 +167,19 @@ class _Loan:
         self.array, self.view, self.link = ref(array), ref(view), ref(link)
         self.backend, self.borrowed = backend, borrowed
 
-    def settle(self) -> None:
-        """Open a door if it isn't over."""
+    def resolve(self) -> None:
+        """If it isn't over, the user is a writer."""
         link, ours = self.link(), self.view() if self.borrowed else self.array()
         if link is None or ours is None:
             return
         owner, memory = _memory(ours)
         if not self.borrowed:
-            door = _Lent(link, _Lent.shut)
-            door.memory = memory
-            memory.open(id(door), door)
+            writer = _Lent(link, _Lent.drop_writer)
+            writer.memory = memory
+            memory.add_writer(id(writer), writer)
         elif (held := _Borrowed(link, self.backend)).is_held():
             memory.forget_with(owner)
-            memory.open(id(held), held)
+            memory.add_writer(id(held), held)
 
 
 # Those since the last op call. Most are over by then, and nothing can be saved before.
@@ -191,12 +192,12 @@ def lend(tensor: Any) -> Any:
     array, backend = tensor._data, tensor.backend
     make = _lender(array, backend)
     if make is None:
-        expose(array, backend, alone)
+        mark_editable(array, backend, alone)
         return array
     if not alone:
-        _settle()
+        _resolve_loans()
         owner, memory = _memory(array)
-        if not memory.doors:
+        if not memory.writers:
             memory.note_before(owner, backend)
     elif _noted:
         _memory(array)[1].drop_before()
@@ -214,35 +215,35 @@ def borrow(array: Any, backend: Any) -> Any:
                 return ours
     make = _lender(array, backend)
     if make is None:
-        expose(array, backend)
+        mark_editable(array, backend)
         return array
     view, link = make(array)
     _note_loan(_Loan(array, view, link, backend, True))  # it is seen later who keeps it
     return view
 
 
-def expose(array: Any, backend: Any, alone: bool = False) -> None:
+def mark_editable(array: Any, backend: Any, alone: bool = False) -> None:
     """From now on this array may be written to for as long as it lives."""
     owner, memory = _memory(array)
-    if not memory.doors and not alone:
+    if not memory.writers and not alone:
         memory.note_before(owner, backend)
     memory.forget_with(owner)
-    memory.open(0, _FOREVER)
+    memory.add_writer(0, _FOREVER)
 
 
 def _note_loan(loan: _Loan) -> None:
     _loans.append(loan)
     _calls.listen()
     if len(_loans) >= MOST_LOANS:
-        _settle()
+        _resolve_loans()
 
 
-def _settle() -> None:
+def _resolve_loans() -> None:
     """See which loans are over."""
     for loan in tuple(_loans):
         if loan.link() is not None:
-            loan.settle()
-        try:  # after it is settled: another thread may ask meanwhile
+            loan.resolve()
+        try:  # after it is resolved: another thread may ask meanwhile
             _loans.remove(loan)
         except ValueError:
             continue  # and has been faster
@@ -322,19 +323,19 @@ def _bytes(owner: Any, backend: Any) -> np.ndarray:
 def _note_saved(
     op: Any, node: Node | None, inputs: Any, output: Any, backend: Any, settings: Any
 ) -> None:
-    """An op call saved arrays: note the contents of the exposed ones among them."""
+    """An op call saved arrays: note the contents of the editable ones among them."""
     if _loans:
-        _settle()
-    if not _exposed:
+        _resolve_loans()
+    if not _editable:
         _calls.rest()
     if node is None or not node.saved:
         return
-    if not any(id(_owner(array)) in _exposed for array in node.saved):
+    if not any(id(_owner(array)) in _editable for array in node.saved):
         return
     stamps = {
         id(owner): memory.now(owner, backend)
         for _, owner in _owners(node.saved)
-        if (memory := _memories.get(id(owner))) is not None and memory.is_exposed()
+        if (memory := _memories.get(id(owner))) is not None and memory.may_be_edited()
     }
     if stamps:
         _stamps[node] = stamps
@@ -382,10 +383,10 @@ def _verify(node: Node) -> None:
             "(x.numpy(), or x.data.copy())."
         )
         differs = then is None or _differs(owner, then, node.backend)
-        deferred.note(differs, node.backend, RuntimeError(text))  # in no variable: see `late.note`
+        deferred.defer(differs, node.backend, RuntimeError(text))  # in no variable: see `defer`
 
 
-class _Ear:
+class _Listening:
     """Listens to an occasion, unless there is nothing to listen for."""
 
     def __init__(self, occasion: Occasion, hear: Callable[..., None], *reasons: Sized) -> None:
@@ -406,5 +407,5 @@ class _Ear:
             self.listen()
 
 
-_calls = _Ear(on_call, _note_saved, _exposed, _loans)
-_reads = _Ear(on_read, _verify, _noted, _stamps)
+_calls = _Listening(on_call, _note_saved, _editable, _loans)
+_reads = _Listening(on_read, _verify, _noted, _stamps)

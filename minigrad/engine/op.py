@@ -45,7 +45,7 @@ from .explain import explain
 from .graph import Node, Output, grad_enabled, on_call, raw_backend, tick
 from .op_text import REQUIRED, parameters, write
 from .registry import get_backend
-from .tensor import Tensor, as_view, same_backend
+from .tensor import Tensor, as_view
 from .to_numpy import check_gradient
 
 OPS: dict[str, Op] = {}
@@ -53,7 +53,8 @@ OPS: dict[str, Op] = {}
 
 # What derivatives and the written text call things; no input or setting may have such a name.
 _TAKEN = {"g", "y", "like", "shapes", "op", "node", "backend", "data", "edge", "edges", "error"}
-_TAKEN |= {"forward", "grads", "keeping", "more", "number", "out", "part", "parts", "saved", "work"}
+_TAKEN |= {"forward", "grads", "keeping", "more", "number", "out", "part", "parts", "saved"}
+_TAKEN.add("sweep")
 
 NUMBERS = frozenset({int, float, bool})  # stay Python numbers: they never change an array's dtype
 
@@ -88,7 +89,7 @@ class Op:
         self.keeping = self.forward = forward
         if keeps is not None:
             self.forward = lambda *args, **settings: forward(*args, **settings)[0]
-        self.many = many  # whether it has several outputs
+        self.multi_output = many  # whether it has several outputs
         self.view = view  # whether its output may be a view of its input, as in PyTorch
         self.variadic = bool(code.co_flags & 0x04)
         names = code.co_varnames
@@ -137,7 +138,7 @@ class Op:
 
     def vjp(self, **derivatives: Callable[..., Any] | None) -> Op:
         """Declare one derivative per array input; None says that no gradient flows to it."""
-        if self.variadic or self.shared is not None:
+        if self.variadic or self.joint_vjp is not None:
             raise DeclarationError(
                 f"op {self.name}: its derivatives come from one function, declared by vjp_all"
                 + (", as it takes any number of arrays" if self.variadic else "")
@@ -183,7 +184,7 @@ class Op:
         shared: Callable[..., Any] | None = None,
     ) -> Op:
         """Take on derivatives that have been checked."""
-        self.derivatives, self.shared = derivatives, shared
+        self.derivatives, self.joint_vjp = derivatives, shared
         readers = [fn for fn in (*derivatives.values(), shared) if fn is not None]
         slots = (name for fn in readers for name in parameters(fn))
         arrays = ("y", "shapes", *self.inputs, *self._kept)
@@ -206,7 +207,7 @@ class Op:
 
     def _check(self, fn: Any, offered: set[str]) -> None:
         """Raise unless `fn` is a function whose parameters are all among what it can have."""
-        known = {"g", *offered, *self.settings} - ({"y"} if self.many else set())
+        known = {"g", *offered, *self.settings} - ({"y"} if self.multi_output else set())
         code = getattr(fn, "__code__", None)
         if code is None or code.co_flags & 0x0C or code.co_kwonlyargcount:
             raise DeclarationError(
@@ -222,7 +223,7 @@ class Op:
 
     def _check_keeps(self, name: str, op: Op, settings: dict[str, Any]) -> None:
         """Raise unless it can be kept, and `op` can stand for where it came from."""
-        if self.many or self.variadic or len(op.inputs) != len(self.inputs):
+        if self.multi_output or self.variadic or len(op.inputs) != len(self.inputs):
             raise DeclarationError(
                 f"op {self.name}: {name} can be kept by an op of one output and so many inputs as "
                 f"{op.name} has, {len(op.inputs)}"
@@ -237,7 +238,7 @@ class Op:
     def saved_sources(self, node: Node) -> list[Node | None]:
         """Per saved slot the node that its array came from: what lifts it into a tensor."""
         if node.birth < self.since:
-            op_calls.outdated(self)
+            op_calls.raise_outdated(self)
         if self.variadic:
             return list(node.edges) if node.saved else []
         return [
@@ -260,12 +261,8 @@ class Op:
         _, op, settings = self.keeps
         if not hasattr(op, "backward"):
             op._specialise()
-        made, array = Node(), node.saved[slot]
-        made.op, made.birth, made.edges, made.saved = op, tick(), node.edges, (array,)
-        made.settings = tuple({**op.settings, **settings}.values())
-        made.shape, made.dtype, made.backend = array.shape, array.dtype, node.backend
-        made.hooks = None
-        return made
+        array, all_settings = node.saved[slot], tuple({**op.settings, **settings}.values())
+        return Node(op, node.edges, (array,), array.shape, array.dtype, node.backend, all_settings)
 
     def saved_name(self, node: Node, i: int) -> str:
         """What the user knows a saved array as: "output", "input x" or "input arrays[1]"."""
@@ -313,7 +310,7 @@ class Op:
             "forward": self.forward,
             "keeping": self.keeping,
             "since": self.since,
-            "vjp_all": self.shared,
+            "vjp_all": self.joint_vjp,
             **{f"vjp_{name}": fn for name, fn in self.derivatives.items()},
             **{f"{name}_default": value for name, value in self.settings.items()},
             **_SCOPE,
@@ -358,20 +355,20 @@ _SCOPE: dict[str, Any] = {
     "check_gradient": check_gradient,
     "explain": explain,
     "grad_enabled": grad_enabled.get,
-    "checked_gradient": op_calls.checked_gradient,
-    "checked_gradients": op_calls.checked_gradients,
-    "checked_result": op_calls.checked_result,
-    "checked_results": op_calls.checked_results,
+    "fit_gradient": op_calls.fit_gradient,
+    "fit_gradients": op_calls.fit_gradients,
+    "check_result": op_calls.check_result,
+    "check_results": op_calls.check_results,
     "as_tensor": op_calls.as_tensor,
     "as_view": as_view,
     "instead": "A setting is no input: declare it as one",
-    "mixed": lambda name, *args: same_backend(name, *(x for x in args if isinstance(x, Tensor))),
+    "raise_mixed": op_calls.raise_mixed,
     "new": object.__new__,
-    "no_derivative": op_calls.no_derivative,
+    "raise_no_derivative": op_calls.raise_no_derivative,
     "on_call": on_call,
     "operand": op_calls.operand,
     "operands": op_calls.operands,
-    "outdated": op_calls.outdated,
+    "raise_outdated": op_calls.raise_outdated,
     "raw_backend": raw_backend.get,
     "tell": on_call.tell,
     "tick": tick,

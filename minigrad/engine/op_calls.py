@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import DeclarationError
 from .creation import tensor
-from .explain import asked_for
+from .explain import public_name
 from .graph import Node, raw_backend
 from .tensor import Tensor, same_backend
 
@@ -38,7 +38,7 @@ def operand(op: Any, value: Any, backend: Any) -> Any:
     if isinstance(value, (list, tuple, np.ndarray)):
         return tensor(value, backend=backend)._data
     raise TypeError(
-        f"{asked_for(op.name)}: takes tensors, arrays and numbers; got {type(value).__name__} "
+        f"{public_name(op.name)}: takes tensors, arrays and numbers; got {type(value).__name__} "
         f"{value!r:.60}{_instead(value)}"
     )
 
@@ -57,7 +57,7 @@ def operands(op: Any, values: Any) -> tuple[Any, Any, tuple[Any, ...], tuple[Any
     try:
         values = tuple(values)
     except TypeError as error:
-        name = asked_for(op.name)
+        name = public_name(op.name)
         raise TypeError(
             f"{name} takes a list of arrays, as in mg.{name}([a, b]); got {type(values).__name__} "
             f"{values!r:.40}"
@@ -88,20 +88,25 @@ def as_tensor(value: Any, *others: Any) -> Any:
     try:
         return tensor(value, backend=backend)
     except TypeError as error:
-        raise TypeError(f"{asked_for('op')}: {error}{_instead(value)}") from error
+        raise TypeError(f"{public_name('op')}: {error}{_instead(value)}") from error
+
+
+def raise_mixed(name: str, *inputs: Any) -> None:
+    """Two inputs of a call are on different backends."""
+    same_backend(name, *(x for x in inputs if isinstance(x, Tensor)))
 
 
 # --- what a forward gives ------------------------------------------------------------------
 
 
-def checked_result(op: Any, y: Any, backend: Any, which: str = "it") -> Any:
+def check_result(op: Any, y: Any, backend: Any, which: str = "it") -> Any:
     """The forward's result as an array of the backend; an error if it is none."""
     if isinstance(y, np.generic):
         y = backend.asarray(y)
     elif isinstance(y, Tensor) and y.backend is backend:
         y = y._data  # of a forward that is written in ops
     if not isinstance(y, backend.array_type):
-        several = isinstance(y, (list, tuple)) and not op.many
+        several = isinstance(y, (list, tuple)) and not op.multi_output
         raise TypeError(
             f"op {op.name}: its forward must return an array of backend {backend.name!r}; {which} "
             f"returned {_kind(y)}"
@@ -115,17 +120,17 @@ def checked_result(op: Any, y: Any, backend: Any, which: str = "it") -> Any:
     return y
 
 
-def checked_results(op: Any, ys: Any, backend: Any) -> list[Any]:
+def check_results(op: Any, ys: Any, backend: Any) -> list[Any]:
     """The same for an op of several outputs."""
     if not isinstance(ys, (list, tuple)):
         raise TypeError(
             f"op {op.name}: it is declared with many=True, so its forward must return a list of "
             f"arrays; it returned {_kind(ys)}"
         )
-    return [checked_result(op, y, backend, f"output {i}") for i, y in enumerate(ys)]
+    return [check_result(op, y, backend, f"output {i}") for i, y in enumerate(ys)]
 
 
-def no_derivative(op: Any) -> NoReturn:
+def raise_no_derivative(op: Any) -> NoReturn:
     """An op that has no derivative is called with an input that requires a gradient."""
     if op.variadic:
         declare, none = "vjp_all(...)", "vjp_all(None)"
@@ -141,7 +146,7 @@ def no_derivative(op: Any) -> NoReturn:
 # --- what a derivative gives ---------------------------------------------------------------
 
 
-def outdated(op: Any) -> NoReturn:
+def raise_outdated(op: Any) -> NoReturn:
     """A backward pass meets a call of an op from before its derivatives were declared again."""
     raise RuntimeError(
         f"the derivative of {op.name} was declared again after this graph was built; run the "
@@ -149,17 +154,17 @@ def outdated(op: Any) -> NoReturn:
     )
 
 
-def checked_gradient(op: Any, part: Any, name: str, like: Node, work: Any) -> Any:
+def fit_gradient(op: Any, part: Any, name: str, like: Node, sweep: Any) -> Any:
     """What a derivative gave for the input `name`, fitted to it; an error if it can't be.
 
     It may have the shape of the input, or one that the input broadcasts to.
     """
     backend = like.backend
-    wanted = Tensor if work.builds_graph else backend.array_type
+    wanted = Tensor if sweep.builds_graph else backend.array_type
     given = _kind(part)
-    if isinstance(part, np.generic) and not work.builds_graph:
+    if isinstance(part, np.generic) and not sweep.builds_graph:
         part = backend.asarray(part)
-    elif isinstance(part, Tensor) and part.backend is backend and not work.builds_graph:
+    elif isinstance(part, Tensor) and part.backend is backend and not sweep.builds_graph:
         part = part._data  # of a constant in the derivative
     if not isinstance(part, wanted):
         cure = f"0 * g, or declare {name}=None if no gradient flows there"
@@ -179,10 +184,10 @@ def checked_gradient(op: Any, part: Any, name: str, like: Node, work: Any) -> An
             f"op {op.name}: its derivative for {name} returned shape {tuple(shape)}, and {name} "
             f"has shape {tuple(target)}; a gradient has the shape of its input"
         )
-    return part if shape == target and part.dtype == like.dtype else work.fit(part, like)
+    return part if shape == target and part.dtype == like.dtype else sweep.unbroadcast(part, like)
 
 
-def checked_gradients(op: Any, parts: Any, node: Node, work: Any) -> Sequence[Any]:
+def fit_gradients(op: Any, parts: Any, node: Node, sweep: Any) -> Sequence[Any]:
     """The same for a derivative that is shared by all inputs."""
     if not isinstance(parts, (list, tuple)) or len(parts) != len(node.edges):
         got = f"{len(parts)}" if isinstance(parts, (list, tuple)) else _kind(parts)
@@ -195,8 +200,8 @@ def checked_gradients(op: Any, parts: Any, node: Node, work: Any) -> Sequence[An
         names = tuple(f"{op.inputs[0]}[{i}]" for i in range(len(parts)))
     return [
         None
-        if edge is None or edge not in work.grads
-        else checked_gradient(op, part, name, edge, work)
+        if edge is None or edge not in sweep.grads
+        else fit_gradient(op, part, name, edge, sweep)
         for part, name, edge in zip(parts, names, node.edges, strict=True)
     ]
 

@@ -43,7 +43,7 @@ def {op}({signature}):
     {x}_node = {x}._node                                                     | each input, only
     if isinstance({x}, Tensor):                                              | each input, of_many
         if {x}.backend is not backend:                                       | later
-            mixed(op.name, {inputs})
+            raise_mixed(op.name, {inputs})
         {x}_data = {x}._data
         {x}_node = {x}._node
     else:                                                                    | each input, of_many
@@ -52,14 +52,14 @@ def {op}({signature}):
         {x}_node = None
     check_gradient(op.name, {x}, instead)                                    | each setting, checked
     if ({tracked}) and grad_enabled():                                       | undeclared
-        no_derivative(op)
+        raise_no_derivative(op)
     try:
         {result}(backend, {data}{settings})
     except Exception as error:
         explain(op, error, {arrays}, dict({settings_alone}))
         raise
-    y = checked_result(op, y, backend)                                       | checked, one_output
-    y = checked_results(op, y, backend)                                      | checked, outputs
+    y = check_result(op, y, backend)                                       | checked, one_output
+    y = check_results(op, y, backend)                                      | checked, outputs
     if y.__class__ is not backend.array_type:                                | trusted, one_output
         y = backend.asarray(y)
     node = None
@@ -89,33 +89,33 @@ def {op}({signature}):
 """
 
 _BACKWARD = """
-def {op}_backward(node, saved, g, work):
+def {op}_backward(node, saved, g, sweep):
     if node.birth < since:                                                   | redeclared
-        outdated(op)
-    g = work.fill(g, node)                                                   | outputs
+        raise_outdated(op)
+    g = sweep.zeros_for_unused(g, node)                                      | outputs
     {setting_names}, = node.settings                                         | has_settings
-    grads = work.grads
+    grads = sweep.grads
     {nodes} = node.edges                                                     | one_by_one
     {saved_names}, = saved                                                   | unpacks
     if {x}_node in grads:                                                    | each derivative
         part = vjp_{x}({arguments})
-        part = checked_gradient(op, part, {x!r}, {x}_node, work)             | checked
+        part = fit_gradient(op, part, {x!r}, {x}_node, sweep)            | checked
         if part.shape != {x}_node.shape or part.dtype is not {x}_node.dtype: | may_differ
-            part = work.fit(part, {x}_node)
+            part = sweep.unbroadcast(part, {x}_node)
         if grads[{x}_node] is None:
             grads[{x}_node] = part
         else:
-            work.add({x}_node, part)
-    parts = checked_gradients(op, vjp_all({arguments}), node, work)          | together, checked
+            sweep.add({x}_node, part)
+    parts = fit_gradients(op, vjp_all({arguments}), node, sweep)         | together, checked
     parts = vjp_all({arguments})                                             | together, trusted
     for edge, part in zip(node.edges, parts, strict=True):                   | together
         if edge in grads:
             if part.shape != edge.shape or part.dtype is not edge.dtype:     | trusted
-                part = work.fit(part, edge)
+                part = sweep.unbroadcast(part, edge)
             if grads[edge] is None:
                 grads[edge] = part
             else:
-                work.add(edge, part)
+                sweep.add(edge, part)
 """
 
 
@@ -185,10 +185,12 @@ def _facts(op: Any) -> dict[str, Any]:
     passed = [f"{name}={name}" for name in settings]
     data = ["*data"] if op.variadic else [f"{x}_data" for x in inputs]
     nodes = _listed(f"{x}_node" for x in inputs)
-    followed = [x for x in inputs if not op.declared or op.shared or op.derivatives.get(x)]
+    followed = [x for x in inputs if not op.declared or op.joint_vjp or op.derivatives.get(x)]
     sizes = [*settings][-1:] == ["shape"]  # x.reshape(2, 3) is x.reshape((2, 3))
     defaults = (name if d is REQUIRED else f"{name}={name}_default" for name, d in settings.items())
-    is_float = 'any(part.dtype.kind == "f" for part in y)' if op.many else 'y.dtype.kind == "f"'
+    is_float = (
+        'any(part.dtype.kind == "f" for part in y)' if op.multi_output else 'y.dtype.kind == "f"'
+    )
     output = "Output(node, i, part)"
     return {
         "op": op.name,
@@ -199,11 +201,11 @@ def _facts(op: Any) -> dict[str, Any]:
         "trusted": op.trusted,
         "undeclared": not op.declared,
         "redeclared": op.since,
-        "differentiable": any((*op.derivatives.values(), op.shared)),
-        "together": op.shared is not None,
-        "one_by_one": op.shared is None,
-        "outputs": op.many,
-        "one_output": not op.many,
+        "differentiable": any((*op.derivatives.values(), op.joint_vjp)),
+        "together": op.joint_vjp is not None,
+        "one_by_one": op.joint_vjp is None,
+        "outputs": op.multi_output,
+        "one_output": not op.multi_output,
         "view": op.view,
         "has_settings": bool(settings),
         "unpacks": op.saved_names and not op.variadic,
@@ -225,7 +227,7 @@ def _facts(op: Any) -> dict[str, Any]:
         "is_float": "" if op.trusted else f" and {is_float}",
         "saved": _saved(op),
         "saved_names": ", ".join(op.saved_names),
-        "shape": "[part.shape for part in y]" if op.many else "y.shape",
+        "shape": "[part.shape for part in y]" if op.multi_output else "y.shape",
         "dtype": _dtype(op),
         "tensor": "as_view" if op.view else "Tensor",
         "output": output if op.trusted else f'{output} if part.dtype.kind == "f" else None',
@@ -258,14 +260,14 @@ def _items(op: Any) -> dict[str, list[dict[str, Any]]]:
 
 def _arguments(op: Any) -> str:
     """What is passed to a derivative of all inputs."""
-    names = () if op.shared is None else parameters(op.shared)
+    names = () if op.joint_vjp is None else parameters(op.joint_vjp)
     saved = {"shapes", *op.inputs} if op.variadic else ()
     return ", ".join("saved" if name in saved else name for name in names)
 
 
 def _dtype(op: Any) -> str:
     """The dtype that cotangents have."""
-    if not op.many:
+    if not op.multi_output:
         return "y.dtype"
     if op.trusted:
         return "y[0].dtype if y else None"
@@ -283,7 +285,7 @@ def _saved(op: Any) -> str:
     for slot in op.saved_names:
         array = "y" if slot == "y" else f"{slot}_data"
         readers = [x for x, fn in derivatives.items() if slot in parameters(fn)]
-        some = op.shared is None and len(readers) < len(derivatives)
+        some = op.joint_vjp is None and len(readers) < len(derivatives)
         slots.append(f"{array} if {_any_node(readers)} else None" if some else array)
     return f"({_listed(slots)})"
 

@@ -22,8 +22,8 @@ from .tensor import Leaf, Tensor, wrap
 _birth = attrgetter("birth")
 
 
-# Here and in `sweep` are loops where comprehensions would be shorter: a small graph's pass is as
-# quick as these few lines.
+# Here and in `run_sweep` are loops where comprehensions would be shorter: a small graph's pass
+# is as quick as these few lines.
 
 
 def _plan(
@@ -75,8 +75,16 @@ class Sweep:
 
     def __init__(self, grads: dict[Node, Any], taken: dict[int, Any] | None = None) -> None:
         self.grads = grads
-        self.taken = {} if taken is None else taken  # arrays that others may hold, see `_unshared`
+        self.taken = {} if taken is None else taken  # arrays that others may hold
         self._own: set[Node] = set()  # nodes whose sum was allocated here: added to in place
+
+    def give(self, node: Node | None, g: Any) -> None:
+        """Add `g` to the gradient of `node`, if that is wanted; the text of ops does it inline."""
+        if node in self.grads:
+            if self.grads[node] is None:
+                self.grads[node] = g
+            else:
+                self.add(node, g)
 
     def add(self, node: Node, g: Any) -> None:
         """Another gradient for `node`: the first came by reference, the second allocates."""
@@ -88,7 +96,7 @@ class Sweep:
             self.grads[node] = self.grads[node] + g
             self._own.add(node)
 
-    def fit(self, g: Any, like: Node) -> Any:
+    def unbroadcast(self, g: Any, like: Node) -> Any:
         """`g` summed over broadcast axes and cast, to the shape and dtype of `like`."""
         backend = like.backend
         if g.shape != like.shape:
@@ -110,14 +118,14 @@ class Sweep:
             on_read.tell(node)
         return node.saved
 
-    def fill(self, parts: list[Any], node: Node) -> list[Any]:
+    def zeros_for_unused(self, parts: list[Any], node: Node) -> list[Any]:
         """The cotangents of several outputs, with zeros for those that nothing used."""
         return [
-            self.lift(node.backend.zeros(shape, node.dtype), node) if g is None else g
+            self.as_tensor(node.backend.zeros(shape, node.dtype), node) if g is None else g
             for g, shape in zip(parts, node.shape, strict=True)
         ]
 
-    def lift(self, array: Any, node: Node) -> Any:
+    def as_tensor(self, array: Any, node: Node) -> Any:
         """A raw array as this sweep calculates with it."""
         return array
 
@@ -144,7 +152,7 @@ class GraphSweep(Sweep):
         """As above, and never in place: the graph may need the old sum."""
         self.grads[node] = self.grads[node] + g
 
-    def fit(self, g: Any, like: Node) -> Any:
+    def unbroadcast(self, g: Any, like: Node) -> Any:
         """As above, by ops."""
         if g.shape != like.shape:
             g = g.sum(axis=_broadcast_axes(g.shape, like.shape)).reshape(like.shape)
@@ -161,7 +169,7 @@ class GraphSweep(Sweep):
             for array, source in zip(arrays, sources, strict=True)
         )
 
-    def lift(self, array: Any, node: Node) -> Any:
+    def as_tensor(self, array: Any, node: Node) -> Any:
         """A raw array as a tensor without history."""
         return wrap(array, node.backend)
 
@@ -178,7 +186,7 @@ class GraphSweep(Sweep):
         return g
 
 
-def sweep(
+def run_sweep(
     seeds: Sequence[tuple[Node, Tensor]],
     wanted: Sequence[Node] | None = None,
     *,
@@ -191,7 +199,7 @@ def sweep(
 
     `seeds` pairs nodes with cotangents. The sweep goes no further than nodes of `ends`, and what
     it finds for them is a part of their gradients, which no hook sees. None stands for a node
-    that was not reached. `taken` is told of the arrays that others may hold, see `_unshared`.
+    that was not reached. `taken` is told of the arrays that others may hold, see `_copy_if_shared`.
     """
     visit, grads = _plan(seeds, wanted, ends)
     keep: dict[Node, Tensor | None] = {} if wanted is None else dict.fromkeys(wanted)
@@ -199,14 +207,9 @@ def sweep(
         for node in grads:
             if node.__class__ is Leaf:
                 keep[node] = None
-    work = (GraphSweep if graph else Sweep)(grads, taken)
+    sweep = (GraphSweep if graph else Sweep)(grads, taken)
     for node, seed in seeds:
-        if node in grads:
-            g = work.array(seed)
-            if grads[node] is None:
-                grads[node] = g
-            else:
-                work.add(node, g)
+        sweep.give(node, sweep.array(seed))
     done = 0
     raw = raw_backend.set(None)
     mode = grad_enabled.set(True) if graph else None  # derivatives are remembered, too
@@ -224,12 +227,12 @@ def sweep(
                     if g is None:
                         continue
                     if node.hooks is not None:
-                        g = _hooked(node, g, work)
+                        g = _run_hooks(node, g, sweep)
                     saved = node.saved
                     if on_read or graph or saved is None:
-                        saved = work.saved(node)
+                        saved = sweep.saved(node)
                     try:
-                        node.op.backward(node, saved, g, work)
+                        node.op.backward(node, saved, g, sweep)
                     except Exception as error:
                         error.add_note(f"This happened in the backward pass of {node.op.name}.")
                         if graph and isinstance(error, TypeError):
@@ -249,7 +252,7 @@ def sweep(
                 continue
             visited = set(visit) if visited is None else visited
             if node not in visited:
-                grads[node] = _hooked(node, grads[node], work)
+                grads[node] = _run_hooks(node, grads[node], sweep)
     finally:
         raw_backend.reset(raw)
         if mode is not None:
@@ -257,22 +260,22 @@ def sweep(
     for node in keep:
         g = grads[node]
         if g is not None:
-            keep[node] = work.tensor(g, node)
+            keep[node] = sweep.tensor(g, node)
     return keep
 
 
-def _hooked(node: Node, g: Any, work: Sweep) -> Any:
+def _run_hooks(node: Node, g: Any, sweep: Sweep) -> Any:
     """The gradient after the tensor's hooks, which see copies, and edit them or return tensors."""
     assert node.hooks is not None
     token = raw_backend.set(None)  # a hook is the user's code: its ops make tensors
     try:
         for hook in node.hooks.functions():
-            changed = call_hook(hook, work.copy(g, node))
+            changed = call_hook(hook, sweep.copy(g, node))
             _check_changed(changed, node)
-            g = work.array(changed)
-            note_taken(changed._data, work.taken)
+            g = sweep.array(changed)
+            note_taken(changed._data, sweep.taken)
         for tensor in node.hooks.keepers():
-            kept = work.copy(g, node)._as_made()
+            kept = sweep.copy(g, node)._as_made()
             tensor.grad = kept if tensor.grad is None else tensor.grad + kept
     except Exception as error:
         error.add_note(f"This happened in a hook on a tensor of shape {node.shape}.")

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import BackendError, Untraceable, refusals
 from . import deferred, inplace
-from .graph import HookHandle, Node, PlainOp, tick
+from .graph import HandmadeOp, HookHandle, Node
 from .methods import Methods
 from .registry import get_backend
 
@@ -225,7 +225,7 @@ class Tensor(Methods["Tensor"]):
         """
         if self._node is None:
             raise RuntimeError("a hook needs a tensor that requires a gradient")
-        return self._node.hooked().add(hook)
+        return self._node.own_hooks().add(hook)
 
     def retain_grad(self) -> None:
         """Fill `.grad` of this tensor, too, though it is no leaf.
@@ -244,7 +244,7 @@ class Tensor(Methods["Tensor"]):
         if self._node is None:
             raise RuntimeError("retain_grad() needs a tensor that requires a gradient")
         if not self.is_leaf:
-            self._node.hooked().keep_in(self)
+            self._node.own_hooks().keep_in(self)
 
     def zero_grad(self) -> None:
         """Forget the gradient."""
@@ -257,7 +257,7 @@ class Tensor(Methods["Tensor"]):
 
         On a device this waits until everything is computed, and raises what went wrong meanwhile.
         """
-        deferred.settle(self.backend)
+        deferred.raise_pending(self.backend)
         return self.backend.to_host(self._data)
 
     def item(self) -> Any:
@@ -397,12 +397,8 @@ class Leaf(Node):
     __slots__ = ("tensor",)
 
     def __init__(self, tensor: Tensor) -> None:
-        self.op = _LEAF
-        self.birth = tick()
-        self.edges = self.saved = self.settings = ()
-        self.shape, self.dtype, self.backend = tensor.shape, tensor.dtype, tensor.backend
-        self.hooks = None
+        super().__init__(_LEAF, (), (), tensor.shape, tensor.dtype, tensor.backend)
         self.tensor = weakref.ref(tensor)
 
 
-_LEAF = PlainOp("leaf")
+_LEAF = HandmadeOp("leaf")

@@ -93,7 +93,7 @@ def function(x: Tensor, function: Any, types: Any, args: Any, settings: Any) -> 
     if function in _SHAPES:
         return function._implementation(*args, **settings)
     name = f"np{function.__module__.removeprefix('numpy')}.{function.__name__}"
-    return _called(function, name, function.__name__, args, settings)
+    return _call(function, name, function.__name__, args, settings)
 
 
 class Ufunc:
@@ -123,10 +123,10 @@ def _of_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], settings: dict[s
             return operator(given[2])
     plain = ufunc.__name__ + (f".{method}" if method != "__call__" else "")
     into = " into an array (as in a += x)" if "out" in settings else ""
-    return _called(getattr(ufunc, method), f"np.{plain}{into}", plain, inputs, settings)
+    return _call(getattr(ufunc, method), f"np.{plain}{into}", plain, inputs, settings)
 
 
-def _called(function: Callable[..., Any], name: str, plain: str, args: Any, settings: Any) -> Any:
+def _call(function: Callable[..., Any], name: str, plain: str, args: Any, settings: Any) -> Any:
     try:
         return function(*_arrays(tuple(args)), **_arrays(dict(settings)))
     except GradientLost:

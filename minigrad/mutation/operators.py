@@ -30,13 +30,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from ..engine.graph import Node, PlainOp, on_call, time_step
+from ..engine.graph import HandmadeOp, Node, on_call, time_step
 from ..engine.op import Op
 from ..engine.tensor import Tensor
 from ..ops import concatenate, mean, split, swapaxes
 from .slips import slips_of
 
-__all__ = ["Mutant", "in_time", "of_op", "of_plain_op", "through"]
+__all__ = ["Mutant", "in_time", "of_op", "of_handmade_op", "through"]
 
 Function = Callable[..., Any]
 Backward = Callable[[Node, Any, Any, Any], None]
@@ -73,7 +73,7 @@ class Mutant:
 @contextlib.contextmanager
 def with_derivative(op: Op, name: str, fn: Function) -> Iterator[None]:
     """`fn` as the derivative by the input `name`, or as the shared one of all inputs."""
-    derivatives, shared = op.derivatives, op.shared
+    derivatives, shared = op.derivatives, op.joint_vjp
     try:
         if shared is None:
             op.declare({**derivatives, name: fn})
@@ -157,7 +157,7 @@ _COTANGENTS = {
 
 def of_op(op: Op) -> Iterator[Mutant]:
     """All mutants of an op's derivatives."""
-    shared = op.shared
+    shared = op.joint_vjp
     derivatives = {f"*{op.inputs[0]}": shared} if shared is not None else op.derivatives
     for name, fn in derivatives.items():
         if fn is None:
@@ -174,7 +174,7 @@ def of_op(op: Op) -> Iterator[Mutant]:
         yield Mutant(op.name, "saved arrays", "stale state", lambda: stale(op))
 
 
-def of_plain_op(op: PlainOp) -> Iterator[Mutant]:
+def of_handmade_op(op: HandmadeOp) -> Iterator[Mutant]:
     """All mutants of the backward step of nodes that are built by hand."""
     for kind, change in {**_GRADIENTS, **_COTANGENTS}.items():
         yield Mutant(op.name, "inputs", kind, _put(with_backward, op, _fed(change)))
@@ -193,9 +193,9 @@ def _wrong_derivatives(op: Op, fn: Function) -> Iterator[tuple[str, Function]]:
     for name in _arrays(op, fn):
         yield f"captured {name}", _with_argument(fn, name, _captured)
         yield f"transposed {name}", _with_argument(fn, name, _each(_transposed))
-    if op.many:
+    if op.multi_output:
         yield "last step dropped", _with_argument(fn, "g", _without_last_part)
-    elif op.shared is not None:
+    elif op.joint_vjp is not None:
         yield "last step dropped", _with_result(fn, _without_last_part)
 
 
@@ -246,9 +246,9 @@ class _Work:
     def __init__(self, work: Any, fit: Function) -> None:
         self._work, self._fit = work, fit
 
-    def fit(self, g: Any, like: Node) -> Any:
+    def unbroadcast(self, g: Any, like: Node) -> Any:
         if g.shape == like.shape:
-            return self._work.fit(g, like)
+            return self._work.unbroadcast(g, like)
         return self._fit(self._work, g, like)
 
     def __getattr__(self, name: str) -> Any:
@@ -257,7 +257,7 @@ class _Work:
 
 def _mean_fit(work: Any, g: Any, like: Node) -> Any:
     size = max(1, math.prod(g.shape))
-    return work.fit(g, like) * (math.prod(like.shape) / size)
+    return work.unbroadcast(g, like) * (math.prod(like.shape) / size)
 
 
 _UNBROADCASTS: dict[str, Function] = {
@@ -328,7 +328,7 @@ def in_time(target: str, op: Op, inputs: set[str]) -> Iterator[Mutant]:
         "last sample dropped": _without_last(0),
     }.items():
         yield Mutant(target, op.name, kind, _put(with_backward, op, _fed(change)))
-    if not (op.many or op.variadic):  # those take sequences apart and put them together
+    if not (op.multi_output or op.variadic):  # those take sequences apart and put them together
         for kind, pick in {"last step dropped": max, "first step dropped": min}.items():
             yield Mutant(target, op.name, kind, _put(_at_step, op, pick, _scaled(0)))
     if any(_arrays(op, fn) for fn in op.derivatives.values() if fn is not None):

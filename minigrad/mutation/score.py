@@ -19,7 +19,7 @@ import numpy as np
 
 from ..checkpoint import CHECKPOINT
 from ..checkpoint import checkpoint as checkpointed
-from ..engine.graph import OUTPUT, PlainOp, on_call
+from ..engine.graph import OUTPUT, HandmadeOp, on_call
 from ..engine.op import OPS, Op
 from ..engine.registry import get_backend
 from ..ops import tanh
@@ -29,7 +29,7 @@ from ..testing.cases import Case, real
 from ..testing.conventions import CONVENTIONS
 from ..testing.op_cases import OP_CASES
 from .kernel_mutants import of_kernels
-from .operators import Mutant, in_time, of_op, of_plain_op, through
+from .operators import Mutant, in_time, of_handmade_op, of_op, through
 from .report import MutationReport, Outcome
 
 __all__ = ["Line", "MutationError", "MutationReport", "Outcome"]
@@ -66,8 +66,8 @@ def op_lines() -> list[Line]:
     """Every op of minigrad with derivatives, every node built by hand, every composition."""
     own = {name: op for name, op in OPS.items() if op.__module__.startswith("minigrad.")}
     lines = [Line(name, OP_CASES[name], list(of_op(op))) for name, op in own.items()]
-    for op, cases in _PLAIN.items():
-        lines.append(Line(op.name, cases, list(of_plain_op(op))))
+    for op, cases in _HANDMADE.items():
+        lines.append(Line(op.name, cases, list(of_handmade_op(op))))
     done = {line.name for line in lines}
     for name, cases in OP_CASES.items():
         if name not in done:
@@ -106,7 +106,7 @@ def _ops_in(cases: Iterable[Case]) -> dict[Op, set[str]]:
     return found
 
 
-_PLAIN: dict[PlainOp, list[Case]] = {
+_HANDMADE: dict[HandmadeOp, list[Case]] = {
     OUTPUT: OP_CASES["split"] + OP_CASES["unstack"],
     TRANSFER: [
         Case(lambda x: transfer(x, get_backend("numpy")), lambda x: x, (real(2, 3),)),

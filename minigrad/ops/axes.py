@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.explain import asked_for, axis_fault
+from ..engine.explain import axis_fault, public_name
 
 
 def axis_tuple(axis: Any, ndim: int) -> tuple[int, ...]:
@@ -35,19 +35,19 @@ def _refuse(axis: Any, ndim: int) -> None:
     fault = axis_fault(axis, ndim, several=isinstance(axis, tuple))
     if fault:
         kind = TypeError if " must be " in fault else ValueError
-        raise kind(f"{asked_for('axes')}: {fault}")
+        raise kind(f"{public_name('axes')}: {fault}")
 
 
-def natural(value: Any, name: str) -> int:
+def as_count(value: Any, name: str) -> int:
     """An integer of 0 or more, such as how often something is repeated."""
     if isinstance(value, bool) or not hasattr(type(value), "__index__"):
-        raise TypeError(f"{asked_for('op')}: {name} must be an integer; got {value!r:.40}")
+        raise TypeError(f"{public_name('op')}: {name} must be an integer; got {value!r:.40}")
     if value < 0:
-        raise ValueError(f"{asked_for('op')}: {name} must be 0 or more; got {value!r:.40}")
+        raise ValueError(f"{public_name('op')}: {name} must be 0 or more; got {value!r:.40}")
     return int(value) if isinstance(value, np.generic) else value
 
 
-def kept(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
+def keepdims_shape(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
     """The shape after a reduction with keepdims."""
     axes = axis_tuple(axis, len(shape))
     return tuple(1 if i in axes else n for i, n in enumerate(shape))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..engine.creation import as_dtype
-from ..engine.graph import Node, PlainOp, grad_enabled, tick
+from ..engine.graph import HandmadeOp, Node, grad_enabled
 from ..engine.op import op
 from ..engine.registry import backend_at
 from ..engine.tensor import Tensor, wrap
@@ -68,10 +68,7 @@ def transfer(x: Tensor, target: Any) -> Tensor:
     """
     out = wrap(_moved(x._data, x.backend, target), target)
     if x._node is not None and grad_enabled.get():
-        node = out._node = Node()
-        node.op, node.birth, node.edges, node.saved = TRANSFER, tick(), (x._node,), ()
-        node.shape, node.dtype, node.backend = out.shape, out.dtype, target
-        node.settings, node.hooks = (x.backend,), None
+        out._node = Node(TRANSFER, (x._node,), (), out.shape, out.dtype, target, (x.backend,))
     return out
 
 
@@ -82,19 +79,14 @@ def _moved(array: Any, source: Any, target: Any) -> Any:
     return target.from_host(source.to_host(array))
 
 
-def _transfer_back(node: Node, saved: Any, g: Any, work: Any) -> None:
+def _transfer_back(node: Node, saved: Any, g: Any, sweep: Any) -> None:
     (edge,) = node.edges
     (source,) = node.settings
-    if edge in work.grads:
-        raw = not isinstance(g, Tensor)
-        g = _moved(g, node.backend, source) if raw else transfer(g, source)
-        if work.grads[edge] is None:
-            work.grads[edge] = g
-        else:
-            work.add(edge, g)
+    is_tensor = isinstance(g, Tensor)
+    sweep.give(edge, transfer(g, source) if is_tensor else _moved(g, node.backend, source))
 
 
-TRANSFER = PlainOp("transfer", _transfer_back)
+TRANSFER = HandmadeOp("transfer", _transfer_back)
 
 
 def to(self: Tensor, backend: Any) -> Tensor:

@@ -14,7 +14,7 @@ from ..engine.graph import on_index
 from ..engine.op import op
 from ..engine.op_calls import as_tensor
 from ..engine.tensor import Tensor
-from .axes import natural, one_axis
+from .axes import as_count, one_axis
 from .reductions import sum as total
 from .shape import broadcast_to, reshape
 
@@ -134,9 +134,9 @@ def note_outside(
 ) -> None:
     """Raise `error` later if positions on a device are not from `start` to below `stop`."""
     try:
-        deferred.note(_outside(positions, start, stop, backend, allowed), backend, error)
+        deferred.defer(_outside(positions, start, stop, backend, allowed), backend, error)
     finally:
-        del error  # see `late.note`
+        del error  # see `deferred.defer`
 
 
 def _outside(positions: Any, start: int, stop: int, backend: Any, allowed: int | None) -> Any:
@@ -222,7 +222,7 @@ def pad(x: Any, pad_width: Any, constant_values: float = 0) -> Any:
         if len(pad_width) == 2 and all(isinstance(width, int) for width in pad_width):
             pad_width = (tuple(pad_width),) * x.ndim
         widths = tuple(
-            (natural(before, "a width"), natural(after, "a width")) for before, after in pad_width
+            (as_count(before, "a width"), as_count(after, "a width")) for before, after in pad_width
         )
     except (TypeError, ValueError) as error:
         raise type(error)(

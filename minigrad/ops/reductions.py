@@ -12,7 +12,7 @@ from typing import Any
 from ..engine.op import op
 from ..engine.op_calls import as_tensor
 from ..utils.summation import HALF, SINGLE
-from .axes import axis_tuple, count, kept, one_axis
+from .axes import axis_tuple, count, keepdims_shape, one_axis
 from .convert import cast, in_float32
 from .elementwise import abs, exp, nan_at_nan, root, sqrt, square, where
 from .shape import broadcast_to, concatenate, flip, reshape, split, transpose
@@ -37,7 +37,9 @@ def sum(xp, x, *, axis=None, keepdims=False):
     return _reduced(xp.sum, x, axis, keepdims)
 
 
-sum.vjp(x=lambda g, like, axis: broadcast_to(reshape(g, kept(like.shape, axis)), like.shape))
+sum.vjp(
+    x=lambda g, like, axis: broadcast_to(reshape(g, keepdims_shape(like.shape, axis)), like.shape)
+)
 
 
 @op
@@ -52,7 +54,7 @@ def mean(xp, x, *, axis=None, keepdims=False):
 
 mean.vjp(
     x=lambda g, like, axis: broadcast_to(
-        reshape(g / count(like.shape, axis), kept(like.shape, axis)), like.shape
+        reshape(g / count(like.shape, axis), keepdims_shape(like.shape, axis)), like.shape
     )
 )
 
@@ -62,7 +64,7 @@ def _shared_among_ties(g: Any, x: Any, y: Any, axis: Any) -> Any:
 
     If there is a NaN among them, y is NaN, and so are all parts.
     """
-    shape = kept(x.shape, axis)
+    shape = keepdims_shape(x.shape, axis)
     ties = x == reshape(y, shape)
     number = cast(sum(ties, axis=axis, keepdims=True), dtype=g.dtype)
     return nan_at_nan(where(ties, reshape(g, shape) / number, 0), reshape(y, shape))
@@ -101,7 +103,7 @@ def logsumexp(xp, x, *, axis=None, keepdims=False):
     >>> mg.logsumexp(mg.tensor([1000.0, 0.0]))
     tensor(1000.)
     """
-    shape = kept(x.shape, axis)
+    shape = keepdims_shape(x.shape, axis)
     if count(x.shape, axis) == 0:
         y = xp.full(shape, -math.inf, dtype=x.dtype)
     else:
@@ -120,7 +122,7 @@ def _without(shape: tuple[int, ...], axis: Any) -> tuple[int, ...]:
 
 
 def _softmax_weights(g: Any, x: Any, y: Any, axis: Any) -> Any:
-    shape = kept(x.shape, axis)
+    shape = keepdims_shape(x.shape, axis)
     y = reshape(y, shape)
     weights = exp(x - where(abs(y) == math.inf, 0, y))  # of NaN, NaN
     # They sum to 1 but for the rounding of y, and with a large x that is far from 1.
@@ -162,7 +164,7 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """
     x = as_tensor(x)
     axes = axis_tuple(axis, x.ndim)
-    shape = kept(x.shape, axes) if keepdims else _without(x.shape, axes)
+    shape = keepdims_shape(x.shape, axes) if keepdims else _without(x.shape, axes)
     rest = tuple(i for i in range(x.ndim) if i not in axes)
     n = count(x.shape, axes)
     if n == 0:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..engine.op import op
 from ..engine.op_calls import as_tensor
-from .axes import axis_tuple, natural, one_axis
+from .axes import as_count, axis_tuple, one_axis
 
 __all__ = ["broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "repeat"]
 __all__ += ["reshape", "split", "squeeze", "stack", "swapaxes", "tile", "transpose", "tril", "triu"]
@@ -257,7 +257,7 @@ def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
     x = as_tensor(x)
     if axis is None:
         x, axis = reshape(x, (math.prod(x.shape),)), 0
-    axis, repeats = one_axis(axis, x.ndim), natural(repeats, "repeats, one number for all,")
+    axis, repeats = one_axis(axis, x.ndim), as_count(repeats, "repeats, one number for all,")
     before, n, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
     wide = broadcast_to(reshape(x, (*before, n, 1, *after)), (*before, n, repeats, *after))
     return reshape(wide, (*before, n * repeats, *after))
@@ -271,7 +271,7 @@ def tile(x: Any, reps: Any) -> Any:
     """
     x = as_tensor(x)
     reps = tuple(reps) if isinstance(reps, (list, tuple)) else (reps,)
-    reps = tuple(natural(r, "each of reps") for r in reps)
+    reps = tuple(as_count(r, "each of reps") for r in reps)
     ndim = max(x.ndim, len(reps))
     reps = (1,) * (ndim - len(reps)) + reps
     shape = (1,) * (ndim - x.ndim) + tuple(x.shape)

@@ -104,9 +104,9 @@ def test_no_two_threads_get_the_same(pool):
 def test_a_block_used_again_is_not_guarded_for_its_former_owner(pool):
     array = pool.empty(LARGE, np.float32)
     array[...] = 0
-    before = len(inplace._exposed)
-    inplace.expose(array, load())
-    assert len(inplace._exposed) == before + 1
+    before = len(inplace._editable)
+    inplace.mark_editable(array, load())
+    assert len(inplace._editable) == before + 1
     del array
     gc.collect()
-    assert len(inplace._exposed) == before
+    assert len(inplace._editable) == before

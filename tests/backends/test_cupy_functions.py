@@ -185,7 +185,7 @@ def test_a_backend_without_such_a_kernel_says_the_same():
     from minigrad.ops.indexing import note_outside
 
     note_outside(CUPY.from_host(np.array([0, -7])), 0, 3, plain, IndexError("wrong"), -7)
-    deferred.settle(plain)
+    deferred.raise_pending(plain)
     note_outside(CUPY.from_host(np.array([0, 3], "int32")), 0, 3, plain, IndexError("wrong"))
     with pytest.raises(IndexError, match="wrong"):
-        deferred.settle(plain)
+        deferred.raise_pending(plain)

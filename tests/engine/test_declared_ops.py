@@ -343,9 +343,9 @@ def test_what_cannot_be_kept_is_refused(settings, message):
 
 def fresh(op):
     """The op declared once more, before any call."""
-    again = mg.op(many=op.many, keeps=op.keeps)(op.keeping)
+    again = mg.op(many=op.multi_output, keeps=op.keeps)(op.keeping)
     again.declared, again.trusted = op.declared, op.trusted
-    return again.declare(dict(op.derivatives), op.shared)
+    return again.declare(dict(op.derivatives), op.joint_vjp)
 
 
 @pytest.mark.parametrize("name", sorted(mg.OPS))

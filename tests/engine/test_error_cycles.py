@@ -204,7 +204,7 @@ def test_errors_found_late_keep_nothing_alive(monkeypatch, most):
 
     def find(h):
         y = h * 2
-        deferred.note(mg.tensor(True)._data, y.backend, ValueError("found late"))
+        deferred.defer(mg.tensor(True)._data, y.backend, ValueError("found late"))
         y.numpy()
 
     with mg.use_backend("strict"), no_collector():

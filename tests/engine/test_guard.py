@@ -243,7 +243,7 @@ def test_an_assigned_array_is_the_users_as_long_as_it_is_held():
     del flat
     y.backward()
     assert x.grad.tolist() == [14.0, 14.0]
-    assert not inplace._exposed or mg.ones(1) is not None
+    assert not inplace._editable or mg.ones(1) is not None
 
 
 @pytest.mark.usefixtures("on_numpy")

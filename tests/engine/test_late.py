@@ -19,17 +19,17 @@ def truth(value):
 
 def test_on_the_host_errors_come_at_once():
     backend = mg.get_backend("numpy")
-    deferred.note(False, backend, ValueError("no"))
+    deferred.defer(False, backend, ValueError("no"))
     with pytest.raises(ValueError, match="now"):
-        deferred.note(True, backend, ValueError("now"))
+        deferred.defer(True, backend, ValueError("now"))
 
 
 def test_on_a_device_they_come_with_the_numbers(device):
     x = mg.ones(2)
     moved = device.moved
-    deferred.note(truth(False), device, ValueError("first"))
-    deferred.note(truth(True), device, ValueError("second"))
-    deferred.note(truth(True), device, ValueError("third"))
+    deferred.defer(truth(False), device, ValueError("first"))
+    deferred.defer(truth(True), device, ValueError("second"))
+    deferred.defer(truth(True), device, ValueError("third"))
     y = x * 2
     assert device.moved == moved
     with pytest.raises(ValueError, match="second") as error:
@@ -40,7 +40,7 @@ def test_on_a_device_they_come_with_the_numbers(device):
 
 def test_other_backends_numbers_do_not_ask_the_device(device):
     moved = device.moved
-    deferred.note(truth(True), device, ValueError("wrong"))
+    deferred.defer(truth(True), device, ValueError("wrong"))
     assert mg.ones(1, backend="numpy").item() == 1 and device.moved == moved
     with pytest.raises(ValueError, match="wrong"):
         mg.ones(1).item()
@@ -49,10 +49,10 @@ def test_other_backends_numbers_do_not_ask_the_device(device):
 def test_many_answers_do_not_pile_up(device, monkeypatch):
     monkeypatch.setattr(deferred, "_MOST", 3)
     for _ in range(2):
-        deferred.note(truth(False), device, ValueError("no"))
+        deferred.defer(truth(False), device, ValueError("no"))
     with pytest.raises(ValueError, match="at last"):
-        deferred.note(truth(True), device, ValueError("at last"))
-    assert deferred._noted == []
+        deferred.defer(truth(True), device, ValueError("at last"))
+    assert deferred._pending == []
 
 
 # --- what is checked so --------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from minigrad.models.commands import main
 from minigrad.models.reports.layer_cases import as_case
 from minigrad.mutation import score
 from minigrad.mutation.kernel_mutants import of_kernels
-from minigrad.mutation.operators import Mutant, of_op, of_plain_op, with_derivative
+from minigrad.mutation.operators import Mutant, of_handmade_op, of_op, with_derivative
 from minigrad.mutation.score import (
     Line,
     MutationError,
@@ -66,7 +66,7 @@ def test_every_derivative_is_broken():
             broken = {mutant.place for mutant in lines[name].mutants} if name in lines else set()
             inputs = {x for x, fn in op.derivatives.items() if fn is not None}
             assert inputs <= broken
-            assert op.shared is None or f"*{op.inputs[0]}" in broken
+            assert op.joint_vjp is None or f"*{op.inputs[0]}" in broken
     assert {"cross_entropy", "layer_norm", "output"} <= set(lines)
 
 
@@ -144,11 +144,11 @@ def test_an_op_with_its_own_derivative_put_in_its_place_is_right():
 @pytest.mark.parametrize("name", ["tanh", "multiply", "stack", "where"])
 def test_a_derivative_is_right_again_afterwards(name):
     op = mg.OPS[name]
-    before = dict(op.derivatives), op.shared
+    before = dict(op.derivatives), op.joint_vjp
     for mutant in of_op(op):
         with pytest.raises(KeyError), mutant.apply():
             raise KeyError
-        assert (op.derivatives, op.shared) == before, mutant
+        assert (op.derivatives, op.joint_vjp) == before, mutant
     for case in OP_CASES[name]:
         score.checks.derivatives(case)
         score.checks.hygiene(case)
@@ -165,7 +165,7 @@ def test_a_mutant_is_wrong_within_and_right_without():
 def test_a_node_built_by_hand_is_right_again_afterwards():
     op = score.CHECKPOINT
     before = op.backward
-    (mutant,) = (m for m in of_plain_op(op) if m.kind == "zero")
+    (mutant,) = (m for m in of_handmade_op(op) if m.kind == "zero")
     with mutant.apply():
         assert gradient_of(lambda x: mg.checkpoint(mg.exp, x), [0.0]) == [0.0]
     assert op.backward is before
