@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
-from .engine.graph import only_values
+from .engine.graph import is_tracing, only_values
 from .engine.tensor import Tensor, apart
 from .fusion import PLAIN, TOO_SMALL, FusedFunction, compiles, dispatch, is_worth_a_kernel
 
@@ -40,7 +40,7 @@ class RowFunction(FusedFunction):
             backend = _backend_within(args, settings)
         if not compiles(backend):
             # Without tensors it is part of a derivative; within a trace, of the program there.
-            if backend is not None and backend.name != "symbolic":
+            if backend is not None and not is_tracing():
                 dispatch(self.name, self.name, backend, None)
             return self._composed(args, settings)
 

@@ -1,6 +1,10 @@
 """Recurrent cells and layers, end-to-end models and their tasks."""
 
+from minigrad.engine.explain import packages_of_cells
+
 from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, Recurrent, RecurrentCell, RNNCell
+
+packages_of_cells.add(__name__)
 
 __all__ = ["RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell"]
 __all__ += ["Recurrent", "RecurrentCell"]  # for cells of one's own

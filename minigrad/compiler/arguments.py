@@ -8,9 +8,9 @@ from typing import Any
 from ..engine.tensor import Tensor
 from ..fusion import PLAIN
 from .cache_key import identity
-from .lookup import code_of
-from .scalars import may_change
-from .structure import Structure, of_kind
+from .parameter_tree import ParameterTree, of_kind
+from .static_lookup import code_of
+from .symbolic_numbers import may_change
 
 
 class Arguments:
@@ -25,7 +25,7 @@ class Arguments:
         self._names, self._count = tuple(settings), len(args)
         self.tensors: list[Tensor] = []
         self.numbers: list[float] = []
-        self._objects: Structure | None = None  # if some are within containers or objects
+        self._objects: ParameterTree | None = None  # if some are within containers or objects
         self.facts: Any = (self._count, self._names)
         rest: list[Any] = []
         for x in values:
@@ -48,7 +48,7 @@ class Arguments:
 
     def _open(self, values: tuple[Any, ...]) -> None:
         """Some tensors are within containers or objects."""
-        self._objects = self._values = Structure(values)
+        self._objects = self._values = ParameterTree(values)
         self._places = self._number_places = []
         self._kinds = self._values.kinds
         self.tensors, self.numbers = self._values.tensors, self._values.numbers
@@ -73,7 +73,7 @@ class Arguments:
 
     def names(self, function: Callable[..., Any]) -> list[str]:
         """What each tensor is called: the parameter that it was given to, or its number."""
-        if isinstance(self._values, Structure):
+        if isinstance(self._values, ParameterTree):
             return [f"number {i}" for i in range(len(self._values.tensors))]
         code: Any = getattr(function, "__code__", None)
         known = code.co_varnames[: code.co_argcount] if code is not None else ()
@@ -86,7 +86,7 @@ class Arguments:
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with these in place of the tensors, and maybe of the numbers."""
         given = [of_kind(kind, t) for kind, t in zip(self._kinds, tensors, strict=True)]
-        if isinstance(self._values, Structure):
+        if isinstance(self._values, ParameterTree):
             values = list(self._values.rebuild(given, numbers))
         else:
             values = list(self._values)

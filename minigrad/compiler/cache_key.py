@@ -21,10 +21,10 @@ import numpy as np
 from ..engine.op import Op
 from ..engine.tensor import Tensor
 from ..fusion import FusedFunction
-from . import lookup
-from .comparing import CONTAINERS, OF_THE_WORLD, Unknown, Walk
-from .lookup import ABSENT, RANDOM, WORLD, Same
-from .reads import CHANGING, ITEM, Path, Reads, reads
+from . import static_lookup
+from .bytecode import CHANGING, ITEM, Path, Reads, reads
+from .static_lookup import ABSENT, RANDOM, WORLD, Same
+from .value_key import CONTAINERS, OF_THE_WORLD, Unknown, Walk
 
 _OF_ARRAYS = {"shape", "ndim", "dtype", "size", "backend", "device", "requires_grad"}
 _OF_FUNCTIONS = {"__annotations__", "__doc__", "__module__", "__name__", "__qualname__"}
@@ -58,7 +58,7 @@ def identity(
     ------
     Unknown : it reads what may change without being seen, or it writes to what is outside of it.
     """
-    if not has_classes and type(value) is types.FunctionType and lookup.is_settled(value):
+    if not has_classes and type(value) is types.FunctionType and static_lookup.is_settled(value):
         return value
     try:
         return _Walk(covered or {}, has_classes).called(value, dict(known or {}))
@@ -93,14 +93,14 @@ class _Walk(Walk):
         if type(f) is functools.partial:
             more = {**dict(enumerate(f.args)), **_shifted(known, len(f.args))}
             return "partial", len(f.args), self.called(f.func, more), self.value(f.keywords)
-        if lookup.is_object(f):
-            call = lookup.in_class(type(f), "__call__")
+        if static_lookup.is_object(f):
+            call = static_lookup.in_class(type(f), "__call__")
             if isinstance(call, types.FunctionType):
                 return self.called(call, {0: f, **_shifted(known, 1)})
         return self.value(f), *map(self.value, known.values())
 
     def _function(self, f: Any, known: dict[int, Any]) -> Any:
-        if lookup.is_settled(f):
+        if static_lookup.is_settled(f):
             rest = [self.value(x) for x in known.values() if not self._is_compared(x)]
             return (f, *rest) if rest else f
         if str(f.__globals__.get("__name__")).partition(".")[0] in WORLD:
@@ -117,7 +117,7 @@ class _Walk(Walk):
         if does.writes or does.imports or does.changed:
             _check_acts(code, does, changeable)
         parts: list[Any] = [code]
-        own = lookup.own_attributes(f) if f.__dict__ else None
+        own = static_lookup.own_attributes(f) if f.__dict__ else None
         for given in (f.__defaults__, f.__kwdefaults__, own):
             parts.append(self.value(given) if given else None)
         scope, built_in = f.__globals__, f.__builtins__
@@ -192,28 +192,28 @@ class _Walk(Walk):
             return getattr(x, name) if name in own else _Found(self.value(x))
         if name in CHANGING:
             self._check_method(x, name)
-        if not lookup.is_object(x) or isinstance(x, Op):
+        if not static_lookup.is_object(x) or isinstance(x, Op):
             return _Found(self.value(x))
         kind = type(x)
         if isinstance(x, tuple) and name in getattr(kind, "_fields", ()):
             return tuple.__getitem__(x, kind._fields.index(name))
-        if isinstance(lookup.in_class(kind, "__getattribute__"), types.FunctionType):
+        if isinstance(static_lookup.in_class(kind, "__getattribute__"), types.FunctionType):
             return _Found(self.value(x))
-        there, held = lookup.in_class(kind, name), lookup.held(x)
+        there, held = static_lookup.in_class(kind, name), static_lookup.held(x)
         if hasattr(type(there), "__set__") or hasattr(type(there), "__delete__"):
             if isinstance(there, property):
                 return _Found(self.called(there.fget, {0: x}))
             if name == "__class__":
                 return kind
             if isinstance(there, types.MemberDescriptorType):
-                return lookup.slot(there, x)
+                return static_lookup.slot(there, x)
             return _Found((self.value(x), self.value(there)))
         if name in held:
             return held[name]
         if there is ABSENT:
             return (
                 _Found(self.value(x))
-                if lookup.in_class(kind, "__getattr__") is not ABSENT
+                if static_lookup.in_class(kind, "__getattr__") is not ABSENT
                 else there
             )
         if isinstance(there, (types.FunctionType, FusedFunction)):
@@ -235,7 +235,7 @@ class _Walk(Walk):
     def _check_method(self, x: Any, name: str) -> None:
         if not isinstance(x, (*CONTAINERS, np.ndarray, contextvars.ContextVar)):
             return
-        there = lookup.in_class(type(x), name)
+        there = static_lookup.in_class(type(x), name)
         if there is not ABSENT and not isinstance(there, types.FunctionType):
             raise Unknown("it changes what is outside of it (%s), and a kernel would not")
 
@@ -244,7 +244,7 @@ class _Walk(Walk):
             return _Found(self.value(c))
         if isinstance(c, enum.EnumMeta) and name in c.__members__:
             return c.__members__[name]
-        there = lookup.in_class(c, name)
+        there = static_lookup.in_class(c, name)
         if isinstance(there, (types.FunctionType, FusedFunction)):
             return there
         if isinstance(there, staticmethod):
@@ -269,7 +269,7 @@ def _check_acts(code: types.CodeType, does: Reads, known: dict[int, Any]) -> Non
     for i in does.changed & known.keys():
         raise Unknown(f"it writes to {code.co_varnames[i]}, and a kernel would not")
     for name in does.imports:
-        if not lookup.is_fixed(name) or name.startswith(RANDOM):
+        if not static_lookup.is_fixed(name) or name.startswith(RANDOM):
             raise Unknown(f"it imports {name or 'a module'}; import it outside of it")
 
 
@@ -277,7 +277,7 @@ def _of_module(module: types.ModuleType, name: str) -> Any:
     there = vars(module)
     if name in there:
         return there[name]
-    if lookup.is_fixed(module.__name__):
+    if static_lookup.is_fixed(module.__name__):
         return getattr(module, name, ABSENT)  # loaded when it is first asked for
     if "__getattr__" in there:
         raise Unknown("it reads %s, which its module makes when it is asked for it")

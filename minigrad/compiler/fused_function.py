@@ -12,13 +12,13 @@ from ..errors import Untraceable
 from ..fusion import FusedFunction
 from ..nested import rebuild
 from .arguments import Arguments
+from .determinism import Read
 from .fused_call import FusedCall, backward
 from .leading_axes import Shape, leading_axes, shared_shape, treats_alike
+from .parameter_tree import why_not_plain
 from .plan_cache import PlanCache
 from .program import Program
-from .purity import Read
 from .row_plan import RowCall, RowPlan, even_rows
-from .structure import why_not_plain
 from .trace import trace
 
 # Rows of so many numbers are left as they are; others are cut anew, where that can be.

@@ -13,9 +13,9 @@ from ..errors import Untraceable
 from ..nested import layout_of, name_of, parts_of, rebuild
 from ..ops import reshape, where
 from .fused_call import FusedCall, backward
+from .parameter_tree import ParameterTree, of_kind, read_outside, why_not_plain
 from .plan_cache import PlanCache
 from .scan_plan import ScanPlan
-from .structure import Structure, of_kind, read_outside, why_not_plain
 
 _backend, _shape, _dtype = attrgetter("backend"), attrgetter("shape"), attrgetter("dtype")
 
@@ -57,7 +57,7 @@ class ScanCall(FusedCall):
     def __post_init__(self) -> None:
         self.function, self.name = self.cell, name_of(self.cell)
         self.title = f"a scan of {self.name}"
-        self.structure = p = Structure(self.params)
+        self.tree = p = ParameterTree(self.params)
         steps = parts_of(self.xs)
         self.T, self.N = steps[0].shape[:2]
         if self.valid is not None:
@@ -80,14 +80,14 @@ class ScanCall(FusedCall):
 
     def outside(self, again: bool = False) -> Any:
         """All that the cell reads from outside."""
-        p = None if again else self.structure
+        p = None if again else self.tree
         return read_outside(self.cell, self.params, self.xs, self.state, p)
 
     def why_not(self) -> str:
         """A reason not to run it by kernels, or nothing."""
         if set(map(_backend, self.tensors)) != {self.backend}:
             return "its tensors are on several backends"
-        if reason := why_not_plain(self.structure.tensors):
+        if reason := why_not_plain(self.tree.tensors):
             return reason
         return "" if self.T and self.N else "there are no steps, or no sequences"
 
@@ -156,8 +156,8 @@ class ScanCall(FusedCall):
     def with_inputs(self, tensors: Sequence[Tensor]) -> ScanCall:
         """The call of other tensors."""
         first, end = self._first, self._end
-        pairs = zip(self.structure.kinds, tensors[:first], strict=True)
-        params = self.structure.rebuild([of_kind(kind, t) for kind, t in pairs])
+        pairs = zip(self.tree.kinds, tensors[:first], strict=True)
+        params = self.tree.rebuild([of_kind(kind, t) for kind, t in pairs])
         steps = tensors[first:end]
         valid = None if self.valid is None else steps[-1]
         xs = rebuild(self.xs, steps if valid is None else steps[:-1])
@@ -173,7 +173,7 @@ class ScanCall(FusedCall):
     def release(self) -> None:
         """Let the inputs go; of xs and state their structure stays."""
         self.tensors, self.arrays, self.edges, self.params = [], [], (), None
-        self.structure.release()
+        self.tree.release()
         self.xs, self.state = _without_tensors(self.xs), _without_tensors(self.state)
 
 

@@ -1,8 +1,8 @@
 """Update rules as kernels: parameter, gradient and running values in one pass.
 
-A rule is run on values in place of arrays, and on `Number`s in place of the numbers that may be
-others at the next step. What it computes of numbers alone is written down as Python text, and done
-in Python at each step, as without a kernel; what it computes of arrays becomes the kernel.
+A rule runs once on values in place of arrays, and on `SymbolicNumber`s in place of the numbers that
+may change between steps. What it computes from numbers alone is recorded as Python text, and runs
+in Python at each step, as without a kernel; what it computes from arrays becomes the kernel.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Any
 from ..errors import Untraceable
 from ..fusion import why_composed
 from .cache_key import identity
+from .determinism import NotDetermined, Read, trace_twice
 from .ir import ELEMENTWISE, Value
 from .leading_axes import Shape
 from .plan_cache import PlanCache
 from .program import Program, depends
-from .purity import Read, Unsettled, settled
 from .row_plan import RowCall, RowPlan, even_rows
-from .scalars import Number, evaluator, text_of
 from .sizes import Dim
 from .symbolic import SymbolicBackend
+from .symbolic_numbers import SymbolicNumber, evaluator, text_of
 from .trace import tracing
 
 Rule = Callable[..., Any]
@@ -74,7 +74,7 @@ class _RuleTrace:
         traced = _RuleBackend(p)
         inputs = traced.array(), traced.array()
         new = {
-            key: Number(f"state[{key!r}]") if _is_number(x) else traced.array()
+            key: SymbolicNumber(f"state[{key!r}]") if _is_number(x) else traced.array()
             for key, x in state.items()
         }
         self.held = [key for key, x in new.items() if isinstance(x, Value)]
@@ -116,11 +116,11 @@ class UpdatePlan:
             traces.append(_RuleTrace(rule, p, state, options))
             return traces[-1].program
 
-        program = settled(run, outside)
+        program = trace_twice(run, outside)
         assert program is not None
         trace = next(each for each in traces if each.program is program)
         if trace.texts != traces[-1].texts:
-            raise Unsettled("two traces of it differ: its numbers change between calls")
+            raise NotDetermined("two traces of it differ: its numbers change between calls")
         self._held, self._arrays, self._keys = trace.held, trace.arrays, trace.keys
         self._numbers = evaluator(trace.texts, "state, options")
         self._xp, self._zeros = xp, trace.zeros
@@ -215,7 +215,7 @@ def _stand_in(name: str, option: Any) -> Any:
 
 
 def _symbolic(text: str, x: Any) -> Any:
-    return Number(text, is_true=True) if isinstance(x, float) and x != 0 else x
+    return SymbolicNumber(text, is_true=True) if isinstance(x, float) and x != 0 else x
 
 
 def _program(traced: _RuleBackend, ys: list[Any], shape: Shape) -> Program:

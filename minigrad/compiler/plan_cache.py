@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from ..errors import Untraceable
-from .lookup import code_of
-from .purity import Unsettled
+from .determinism import NotDetermined
+from .static_lookup import code_of
 
 # Plans and the like that are remembered; beyond that the oldest is forgotten.
 MOST = 1000
@@ -104,7 +104,7 @@ class PlanCache:
         try:
             plan = call.build(pinned)
             plan.reads = call.outside(again=True)  # the function may have made what it needed
-        except Unsettled as refusal:
+        except NotDetermined as refusal:
             self._waiting.pop(waiting, None)
             _remember(self._waiting, waiting, (str(refusal), wait, 2 * wait))
             return str(refusal)

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from .ir import Value
-from .scalars import evaluator
 from .sizes import Dim, Polynomial, form_of, form_text, substitute
+from .symbolic_numbers import evaluator
 
 
 @dataclass(repr=False)
@@ -34,7 +34,7 @@ class Program:
     names: dict[str, Polynomial]  # what the equations between sizes say of their names
     sizes: dict[str, int]  # those that were traced, by name; N stands for any number
     # Inputs, too: numbers that may be others at the next call; what stood for each of those in the
-    # parameters, a `Number` or itself; and which of them had to be constants.
+    # parameters, a `SymbolicNumber` or itself; and which of them had to be constants.
     numbers: list[Value] = field(default_factory=list)
     symbols: list[Any] = field(default_factory=list)
     pinned: frozenset[int] = frozenset()

@@ -7,9 +7,9 @@ from typing import Any
 
 from ..errors import Untraceable
 from .accumulate import accumulate_products
+from .determinism import Read
 from .host_code import BackwardSource, ForwardSource
 from .merge_products import merge_products
-from .purity import Read
 from .schedule import schedule
 from .trace import trace
 

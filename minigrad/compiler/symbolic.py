@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.explain import is_within
+from ..engine.explain import is_within, packages_of_cells
 from ..errors import Untraceable
 from ..ops.axes import axis_tuple, keepdims_shape, one_axis
 from .ir import ELEMENTWISE, REDUCTIONS, TRUTH, Traced, Value, no_numbers
-from .scalars import Number, is_number
 from .sizes import Dim, form_of
+from .symbolic_numbers import SymbolicNumber, is_number
 
 _FLOATING = {"divide", "exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tanh", "sigmoid"}
 _SPLITTABLE = {"add", "subtract", "multiply", "divide", "negative"}
@@ -97,7 +97,7 @@ class SymbolicBackend:
         """Where in the cell a value is made."""
         frame: FrameType | None = sys._getframe(2) if self.calls is not None else None
         while frame is not None and frame is not self.calls:
-            if not is_within(frame, "minigrad", but="minigrad.models"):
+            if not is_within(frame, "minigrad", packages_of_cells):
                 return f"{frame.f_code.co_name}:{frame.f_lineno}"
             frame = frame.f_back
         return ""
@@ -184,7 +184,7 @@ class SymbolicBackend:
         dtype = np.result_type(*kinds)  # a number takes on the dtype of what it meets
         return [self.number(x, dtype) if is_number(x) else x for x in args]
 
-    def number(self, x: Number, dtype: Any) -> Value:
+    def number(self, x: SymbolicNumber, dtype: Any) -> Value:
         """An input for a number that may be another at the next call."""
         key = x.text, np.dtype(dtype)
         if key not in self.numbers:

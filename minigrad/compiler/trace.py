@@ -15,13 +15,13 @@ from ..engine.sweep import run_sweep
 from ..engine.tensor import Tensor, alias
 from ..errors import BackendError, Untraceable, refusals
 from ..nested import layout_of, parts_of, rebuild
+from .determinism import Read, trace_twice
 from .ir import Value
+from .parameter_tree import ParameterTree, read_outside
 from .program import Program, ordered
-from .purity import Read, settled
-from .scalars import Looked, symbols
 from .sizes import Dim, solve, substitute
-from .structure import Structure, read_outside
 from .symbolic import Renamed, SymbolicBackend
+from .symbolic_numbers import NumberRead, symbols
 
 __all__ = ["Program", "Untraceable", "trace", "tracing"]
 
@@ -83,7 +83,7 @@ def trace(
       -> d state: v15
     """
     known: dict[str, str | None] = {}
-    numbers = Structure(params).numbers
+    numbers = ParameterTree(params).numbers
     everything = frozenset(range(len(numbers)))
     constants = everything if pinned is None else frozenset(pinned)
 
@@ -97,7 +97,7 @@ def trace(
                 if axis.axis in known:
                     raise Untraceable(f"its sizes contradict each other: {axis}") from None
                 known[axis.axis] = axis.meaning
-            except Looked as look:
+            except NumberRead as look:
                 constants |= look.places or everything
             except Untraceable:
                 if fixed == everything:
@@ -105,10 +105,10 @@ def trace(
                 constants = everything
 
     outside = outside or (lambda: read_outside(cell, params, xs, state))
-    program = settled(run, outside, numbers)
+    program = trace_twice(run, outside, numbers)
     if program is None:
         constants = everything
-        program = settled(run, outside, numbers)
+        program = trace_twice(run, outside, numbers)
     assert program is not None  # with constants alone there is nothing else to give
     return program
 
@@ -124,7 +124,7 @@ def _traced(
 ) -> Program:
     """The program, where `known` says which axes have another name, or None."""
     backend = SymbolicBackend()
-    p = Structure(params)
+    p = ParameterTree(params)
     rows = (*parts_of(state), *parts_of(xs))[0].shape[0]
     sizes = _Sizes(known, rows)
     H, I = _widths("H"), _widths("I")
@@ -186,7 +186,7 @@ def _traced(
     return program
 
 
-def _check_one_row(cell: Any, p: Structure, xs: Any, state: Any, program: Program) -> None:
+def _check_one_row(cell: Any, p: ParameterTree, xs: Any, state: Any, program: Program) -> None:
     """Refuse a cell that does something else if it finds a single row than with the two traced."""
     backend = SymbolicBackend()
 

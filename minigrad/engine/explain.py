@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from types import FrameType
 from typing import Any
 
@@ -25,11 +25,15 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
     return spelt[near[0]] if near else None
 
 
-def is_within(frame: FrameType, package: str, but: str = "-") -> bool:
-    """Whether a frame runs code of a package, and not of one within it (`but`)."""
+# Packages of minigrad that hold cells: listings of programs show their lines, as a user's.
+packages_of_cells: set[str] = set()
+
+
+def is_within(frame: FrameType, package: str, but: Collection[str] = ()) -> bool:
+    """Whether a frame runs code of a package, and not of some within it (`but`)."""
     names, file = frame.f_globals, frame.f_code.co_filename
     name = f"{names.get('__name__', '')}."
-    within = name.startswith(f"{package}.") and not name.startswith(f"{but}.")
+    within = name.startswith(f"{package}.") and not any(name.startswith(f"{own}.") for own in but)
     # The file tells an example in a docstring, which runs under its module's name.
     return (within and file == names.get("__file__")) or file.startswith("<minigrad op")
 

@@ -126,7 +126,7 @@ class _TimeStep:
         """The step; whatever is being traced is for all of them, and may not know it."""
         step = self._step.get()
         if step == ALL_STEPS:
-            raise Untraceable("it reads the time step; hand it in through its arguments")
+            raise Untraceable("it reads the time step; pass it as an argument")
         return step
 
     def is_for_all(self) -> bool:

@@ -51,7 +51,7 @@ def generator() -> np.random.Generator:
 def _refuse_in_a_trace() -> None:
     """A kernel would not draw; so nothing is drawn to find that out."""
     if is_tracing():
-        raise Untraceable("it draws random numbers; hand them in through its arguments")
+        raise Untraceable("it draws random numbers; pass them as arguments")
 
 
 def generator_at(state: Any) -> np.random.Generator:

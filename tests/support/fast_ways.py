@@ -33,7 +33,7 @@ LOWERED = {
 
 # Constants that stay as they are, and why.
 AS_THEY_ARE = {
-    "minigrad.compiler.comparing": {"MOST_BYTES": "a refusal beyond it, and no other way"},
+    "minigrad.compiler.value_key": {"MOST_BYTES": "a refusal beyond it, and no other way"},
     "minigrad.compiler.plan_cache": {"MOST": "forgets plans, which are then made again"},
     "minigrad.engine.deferred": {
         "_MOST": "how long answers may wait, whatever the sizes; test_late lowers it"

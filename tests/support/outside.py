@@ -601,7 +601,7 @@ def the_environment():
 
 ITERATES = "an iterator, which goes on at each step"
 WRITES = "and a kernel would not"
-DRAWS = "it draws random numbers; hand them in through its arguments"
+DRAWS = "it draws random numbers; pass them as arguments"
 CALLS = "which may give something else at each step"
 
 
@@ -816,7 +816,7 @@ def a_number_in_a_tensor():
     return lambda p, x, h: (h * factor.item(), h)
 
 
-@kind("large arrays", "are compared at each call; hand it in through its arguments")
+@kind("large arrays", "are compared at each call; pass it as an argument")
 def a_large_array():
     table = np.ones(1000)
     return lambda p, x, h: (h * float(table[0]), h)

@@ -1,4 +1,4 @@
-"""Tensors in containers: what a cell's parameters may be made of."""
+"""Parameter trees: the tensors and numbers in what a cell reads; copies of it with others."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any, NoReturn
 from ..engine.tensor import Tensor, alias
 from ..errors import Untraceable
 from .cache_key import identity
-from .comparing import Unknown
-from .lookup import ABSENT, attributes_of, held, is_fixed, slot, slots
-from .scalars import may_change
+from .static_lookup import ABSENT, attributes_of, held, is_fixed, slot, slots
+from .symbolic_numbers import may_change
+from .value_key import Unknown
 
 _PLAIN: set[type] = {dict, list, tuple, SimpleNamespace}
 _Rebuild = Callable[[Sequence[Any], Sequence[Any]], Any]  # from tensors and numbers
 
 
-class Structure:
+class ParameterTree:
     """The tensors in a value, in order, and the value again with other tensors in their places.
 
     A value is a tensor, a list, tuple, named tuple or dict of values, or an object with values as
@@ -234,17 +234,19 @@ def _parts_of(made: Any) -> list[Any]:
     return [*found, *found.values()]
 
 
-def read_outside(cell: Any, params: Any, xs: Any, state: Any, p: Structure | None = None) -> Any:
+def read_outside(
+    cell: Any, params: Any, xs: Any, state: Any, p: ParameterTree | None = None
+) -> Any:
     """All that a cell reads besides the numbers in tensors, as something to compare.
 
     `p` is the structure of `params`. Raises `Unknown` if the cell can't be compared.
     """
-    p = p or Structure(params)
+    p = p or ParameterTree(params)
     known, covered, has_classes = {0: params}, p.opened, p.has_classes
     for i, given in enumerate((xs, state), 1):
         if type(given) not in (Tensor, tuple, list):  # of a class with something of its own
             known[i], has_classes = given, True
-            covered = {**covered, **Structure(given).opened}
+            covered = {**covered, **ParameterTree(given).opened}
     return identity(cell, known, covered, has_classes), p.signature
 
 

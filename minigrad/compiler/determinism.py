@@ -1,4 +1,4 @@
-"""Whether a function does the same at each call: only then its program stands for all of them.
+"""Whether a function does the same at each call: only then its program serves all of them.
 
 What it reads from outside is compared (see cache_key.py); and because not everything can be seen
 there, it is traced twice, and the two programs are compared.
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 Read = Callable[[], Any]  # gives what a function reads from outside, as something to compare
 
 
-class Unsettled(Untraceable):
+class NotDetermined(Untraceable):
     """A refusal whose reason may not be there at the next call."""
 
 
-def settled(
+def trace_twice(
     run: Callable[[bool], Program], outside: Read, numbers: Sequence[float] = ()
 ) -> Program | None:
     """The program that `run` gives, if it gives the same again and leaves all as it was.
@@ -42,18 +42,18 @@ def settled(
             before, first = after, None
         elif first is None:
             first = program
-        elif is_same(first, program, numbers):
+        elif is_same_program(first, program, numbers):
             return first
         elif len(first.pinned) < len(numbers):
             return None
         else:
-            raise Unsettled(
+            raise NotDetermined(
                 "two traces of it differ: it depends on something that changes between calls"
             )
-    raise Unsettled("it changes what it reads from outside, and a kernel would not")
+    raise NotDetermined("it changes what it reads from outside, and a kernel would not")
 
 
-def is_same(first: Program, second: Program, numbers: Sequence[float] = ()) -> bool:
+def is_same_program(first: Program, second: Program, numbers: Sequence[float] = ()) -> bool:
     """Whether two programs compute the same from the same; the second has `numbers` in it."""
     inputs = zip(_inputs(first), _inputs(second), strict=True)
     values = first.scalars(numbers) if numbers else []

@@ -1,4 +1,4 @@
-"""Values as something to compare: equal for those that a function can't tell apart."""
+"""Keys of values: hashable, and equal for values that a function can't distinguish."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from ..engine.op import Op
 from ..engine.tensor import Tensor
 from ..errors import Untraceable
 from ..fusion import FusedFunction
-from . import lookup
-from .lookup import GENERATORS, RANDOM, WORLD, Same
-from .reads import CHANGING
+from . import static_lookup
+from .bytecode import CHANGING
+from .static_lookup import GENERATORS, RANDOM, WORLD, Same
 
 # Larger arrays are not compared at each call.
 MOST_BYTES = 4096
@@ -32,7 +32,7 @@ _ACTS |= {"setattr", "delattr"}
 
 _EXACT = frozenset({int, bool, str, bytes, type(None), type(...), type(NotImplemented)})
 OF_THE_WORLD = "it uses %s, which may give something else at each step"
-DRAWS = "it draws random numbers; hand them in through its arguments"
+DRAWS = "it draws random numbers; pass them as arguments"
 
 # What the interpreter keeps in a class, besides what was written there.
 _MADE = {"__dict__", "__weakref__", "__annotations__"}
@@ -80,7 +80,7 @@ class Walk:
         self._kinds: list[type] = []  # classes in which covered objects may find what changes
         if has_classes:
             kinds = dict.fromkeys(map(type, covered.values()))
-            self._kinds = [kind for kind in kinds if not lookup.is_fixed(kind.__module__)]
+            self._kinds = [kind for kind in kinds if not static_lookup.is_fixed(kind.__module__)]
 
     def again(self, mark: Any) -> tuple[str, int] | None:
         """What stands for something that was met before; None, and a number for it, if new."""
@@ -126,11 +126,11 @@ class Walk:
             return Same(x)
         if hasattr(kind, "__next__"):
             raise Unknown("it reads %s, an iterator, which goes on at each step")
-        if lookup.is_object(x):
+        if static_lookup.is_object(x):
             return self._object(x)
         raise Unknown(
-            f"it reads %s, and whether a {kind.__name__} changes can't be seen; hand in what it "
-            "needs of it through its arguments"
+            f"it reads %s, and whether a {kind.__name__} changes can't be seen; pass what it "
+            "needs of it as an argument"
         )
 
     def _items(self, x: Any) -> Any:
@@ -163,7 +163,7 @@ class Walk:
         if x.nbytes > MOST_BYTES:
             raise Unknown(
                 f"it reads %s, an array of {x.nbytes} bytes, and only {MOST_BYTES} are compared at "
-                "each call; hand it in through its arguments"
+                "each call; pass it as an argument"
             )
         return x.shape, x.dtype, x.tobytes()
 
@@ -175,7 +175,7 @@ class Walk:
     def _module(self, x: types.ModuleType) -> Any:
         if x.__name__.startswith(RANDOM):
             raise Unknown(DRAWS)
-        if lookup.is_fixed(x.__name__):
+        if static_lookup.is_fixed(x.__name__):
             return x
         raise Unknown("it uses the module %s as a whole; name what it needs of it, as in module.k")
 
@@ -185,7 +185,7 @@ class Walk:
             return again
         own = [
             (k, self.value(v))
-            for k, v in lookup.held(x).items()
+            for k, v in static_lookup.held(x).items()
             if k not in ("__objclass__", "_value_")
         ]
         return self.class_(type(x)), x.name, self.value(x.value), *own
@@ -197,7 +197,7 @@ class Walk:
             return again
         kind = type(x)
         parts: list[Any] = [self.class_(kind)]
-        solid = lookup.solid(kind)
+        solid = static_lookup.solid(kind)
         if issubclass(solid, dict):
             parts += [(self.value(k), self.value(v)) for k, v in list(dict.items(x))]
             parts.append(self.value(getattr(x, "default_factory", None)))
@@ -207,11 +207,13 @@ class Walk:
             parts.append(solid.__repr__(x))
         elif solid not in (object, types.SimpleNamespace) and not issubclass(solid, BaseException):
             raise Unknown(f"it reads %s, and whether a {kind.__name__} changes can't be seen")
-        own = [(name, self.value(part)) for name, part in list(lookup.held(x).items())]
-        own += [(d.__name__, self.value(lookup.slot(d, x))) for d in lookup.slots(kind)]
+        own = [(name, self.value(part)) for name, part in list(static_lookup.held(x).items())]
+        own += [
+            (d.__name__, self.value(static_lookup.slot(d, x))) for d in static_lookup.slots(kind)
+        ]
         if len(parts) == 1 and not own:
             parts.append(Same(x))  # it stands for nothing but itself
-        run = [lookup.in_class(kind, name) for name in _RUN_BY_READING]
+        run = [static_lookup.in_class(kind, name) for name in _RUN_BY_READING]
         run = [self.called(f, {0: x}) for f in run if isinstance(f, types.FunctionType)]
         return *parts, *own, *run
 
@@ -219,11 +221,11 @@ class Walk:
         """A class, its bases, and all that they hold."""
         if issubclass(c, GENERATORS):
             raise Unknown(DRAWS)
-        if lookup.is_fixed(c.__module__):
+        if static_lookup.is_fixed(c.__module__):
             return c
         if c.__module__.partition(".")[0] in WORLD:
             raise Unknown(OF_THE_WORLD)
-        if not lookup.is_python(c):
+        if not static_lookup.is_python(c):
             raise Unknown(f"it uses %s, and what a {c.__name__} depends on can't be seen")
         again = self.again(id(c))
         if again is not None:
@@ -232,7 +234,7 @@ class Walk:
         if type(c) is not type:
             parts.append(self.class_(type(c)))
         for base in c.__mro__:
-            if lookup.is_fixed(base.__module__):
+            if static_lookup.is_fixed(base.__module__):
                 continue
             if base is not c:
                 parts.append(self.class_(base))
@@ -263,7 +265,7 @@ class Walk:
         if owner is None or isinstance(owner, types.ModuleType):
             if f.__module__ == "builtins" and f.__name__ in _ACTS:
                 raise Unknown(f"it calls {f.__name__}, and a kernel would not")
-            if lookup.is_fixed(f.__module__):
+            if static_lookup.is_fixed(f.__module__):
                 return f
             raise Unknown(OF_THE_WORLD)
         if isinstance(owner, type):

@@ -1,8 +1,8 @@
-"""Numbers that a kernel takes as arguments, since they may be others at the next call.
+"""Symbolic numbers: Python floats that a kernel takes as arguments, as they may change.
 
-A traced function is given a `Number` in place of a Python float. What it computes of numbers alone
-is written down as Python text, and done in Python at each call, as without a kernel; what it
-computes of arrays and numbers becomes the kernel, which takes the numbers' values.
+A traced function gets a `SymbolicNumber` in place of a Python float. What it computes from numbers
+alone is recorded as Python text, and runs in Python at each call, as without a kernel; what it
+computes from arrays and numbers becomes the kernel, which takes the numbers' values.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from ..errors import Untraceable
 
 
-class Looked(Untraceable):
+class NumberRead(Untraceable):
     """A function looks at numbers, those at `places`: they have to be constants for it."""
 
     def __init__(self, places: frozenset[int]) -> None:
@@ -22,7 +22,7 @@ class Looked(Untraceable):
         self.places = places
 
 
-class Number:
+class SymbolicNumber:
     """A Python number that may be another at each call: the text that computes it.
 
     `places` are the positions of the numbers that it is made of. `is_true`: it is one of these as
@@ -41,7 +41,7 @@ class Number:
 
     def look(self, *_: Any) -> NoReturn:
         """Refuse to show the number."""
-        raise Looked(self.places)
+        raise NumberRead(self.places)
 
     def __getattr__(self, name: str) -> Any:
         if hasattr(float, name):
@@ -51,10 +51,10 @@ class Number:
     def __bool__(self) -> bool:
         return self._is_true or self.look()
 
-    def __neg__(self) -> Number:
-        return Number(f"(-{self.text})", False, self.places)
+    def __neg__(self) -> SymbolicNumber:
+        return SymbolicNumber(f"(-{self.text})", False, self.places)
 
-    def __pos__(self) -> Number:
+    def __pos__(self) -> SymbolicNumber:
         return self
 
     __hash__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = look
@@ -65,22 +65,22 @@ class Number:
 
 
 def is_number(x: Any) -> bool:
-    """Whether it is a `Number`."""
-    return type(x) is Number
+    """Whether it is a `SymbolicNumber`."""
+    return type(x) is SymbolicNumber
 
 
 def _arithmetic(symbol: str) -> tuple[Any, Any]:
-    def made(self: Number, other: Any, form: str) -> Any:
+    def made(self: SymbolicNumber, other: Any, form: str) -> Any:
         text = text_of(other)
         if text is None:
             return NotImplemented
         more = other.places if is_number(other) else frozenset()
-        return Number(form.format(self.text, text), False, self.places | more)
+        return SymbolicNumber(form.format(self.text, text), False, self.places | more)
 
-    def forward(self: Number, other: Any) -> Any:
+    def forward(self: SymbolicNumber, other: Any) -> Any:
         return made(self, other, f"({{0}} {symbol} {{1}})")
 
-    def reflected(self: Number, other: Any) -> Any:
+    def reflected(self: SymbolicNumber, other: Any) -> Any:
         return made(self, other, f"({{1}} {symbol} {{0}})")
 
     return forward, reflected
@@ -88,8 +88,8 @@ def _arithmetic(symbol: str) -> tuple[Any, Any]:
 
 for _name, _symbol in {"add": "+", "sub": "-", "mul": "*", "truediv": "/", "pow": "**"}.items():
     _forward, _reflected = _arithmetic(_symbol)
-    setattr(Number, f"__{_name}__", _forward)
-    setattr(Number, f"__r{_name}__", _reflected)
+    setattr(SymbolicNumber, f"__{_name}__", _forward)
+    setattr(SymbolicNumber, f"__r{_name}__", _reflected)
 
 
 def text_of(x: Any) -> str | None:
@@ -110,9 +110,9 @@ def may_change(x: Any) -> bool:
 
 
 def symbols(numbers: Sequence[float], pinned: frozenset[int]) -> list[Any]:
-    """What stands for the numbers in a trace: a `Number`, or for a pinned one the float itself."""
+    """What stands for the numbers in a trace: symbols, or the float for a pinned one."""
     return [
-        x if i in pinned else Number(f"numbers[{i}]", True, frozenset([i]))
+        x if i in pinned else SymbolicNumber(f"numbers[{i}]", True, frozenset([i]))
         for i, x in enumerate(numbers)
     ]
 
