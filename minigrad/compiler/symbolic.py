@@ -21,6 +21,15 @@ from ..ops.axes import axis_tuple, keepdims_shape, one_axis
 from .ir import ELEMENTWISE, REDUCTIONS, TRUTH, Traced, Value, no_numbers
 from .sizes import Dim, form_of
 from .symbolic_numbers import SymbolicNumber, is_number
+from .symbolic_shapes import (
+    complete_shape,
+    is_all,
+    is_none,
+    is_one,
+    is_one_per_row,
+    last_slice,
+    plain,
+)
 
 _FLOATING = {"divide", "exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tanh", "sigmoid"}
 _SPLITTABLE = {"add", "subtract", "multiply", "divide", "negative"}
@@ -113,7 +122,7 @@ class SymbolicBackend:
         if len(shape) != x.ndim:
             return False
         pairs = [*zip(shape, x.shape, strict=True)]
-        if not all(a == b and _is_one(a) == _is_one(b) for a, b in pairs):
+        if not all(a == b and is_one(a) == is_one(b) for a, b in pairs):
             return False
         for a, b in pairs:
             self._same_size(a, b)
@@ -132,9 +141,9 @@ class SymbolicBackend:
         for sizes in zip(*((1,) * (width - len(s)) + tuple(s) for s in shapes), strict=True):
             chosen = 1
             for n in sizes:
-                if _is_one(n):
+                if is_one(n):
                     continue
-                if _is_one(chosen):
+                if is_one(chosen):
                     chosen = n
                 elif n == chosen:
                     self._same_size(n, chosen)
@@ -163,7 +172,7 @@ class SymbolicBackend:
             dtype: Any = np.dtype(bool)
         else:
             numbers = args[1:] if name == "where" else args
-            kinds = [x.dtype if isinstance(x, Value) else _plain(x) for x in numbers]
+            kinds = [x.dtype if isinstance(x, Value) else plain(x) for x in numbers]
             dtype = np.result_type(*kinds)
             if dtype.kind != "f" and name in _FLOATING:
                 dtype = np.dtype("float64")
@@ -179,7 +188,7 @@ class SymbolicBackend:
                 x.look()
         numbers = args[1:] if name == "where" else args
         kinds = [
-            x.dtype if isinstance(x, Value) else 0.0 if is_number(x) else _plain(x) for x in numbers
+            x.dtype if isinstance(x, Value) else 0.0 if is_number(x) else plain(x) for x in numbers
         ]
         dtype = np.result_type(*kinds)  # a number takes on the dtype of what it meets
         return [self.number(x, dtype) if is_number(x) else x for x in args]
@@ -235,7 +244,7 @@ class SymbolicBackend:
         """The same number everywhere."""
         if is_number(value):
             return self.broadcast_to(self.number(value, dtype), shape)
-        return self.make("full", (_plain(value),), shape, dtype)
+        return self.make("full", (plain(value),), shape, dtype)
 
     def zeros(self, shape: Any, dtype: Any) -> Value:
         """Zeros, which stand for the gradient of what nothing uses."""
@@ -266,7 +275,7 @@ class SymbolicBackend:
         """The same elements in another shape."""
         shape = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
         if -1 in shape:
-            shape = _complete_shape(shape, x.shape)
+            shape = complete_shape(shape, x.shape)
         if self._is_shape_of(x, shape):
             return x
         for n in x.shape:
@@ -282,7 +291,7 @@ class SymbolicBackend:
         if self._broadcast(x.shape, shape) != shape:
             raise ValueError(f"shape {x.shape} can't be repeated to {shape}")
         for n, wanted in zip(x.shape[::-1], shape[::-1], strict=False):
-            if _is_one(wanted) and not _is_one(n):
+            if is_one(wanted) and not is_one(n):
                 self._one(n)
         return self.make("broadcast_to", (x,), shape, x.dtype)
 
@@ -308,13 +317,13 @@ class SymbolicBackend:
         return parts
 
     def _part(self, x: Value, axis: int, start: int, size: int) -> Value:
-        if _is_all(start, size, x.shape[axis]):
+        if is_all(start, size, x.shape[axis]):
             return x
-        if x.op in _SPLITTABLE and axis == x.ndim - 1 and not _is_one(x.shape[-1]):
+        if x.op in _SPLITTABLE and axis == x.ndim - 1 and not is_one(x.shape[-1]):
             # A part of a sum is the sum of the parts: a kernel then needs no row for the whole.
             parts = [
                 self._part(arg, arg.ndim - 1, start, size)
-                if isinstance(arg, Value) and arg.ndim and not _is_one(arg.shape[-1])
+                if isinstance(arg, Value) and arg.ndim and not is_one(arg.shape[-1])
                 else arg
                 for arg in x.args
             ]
@@ -335,7 +344,7 @@ class SymbolicBackend:
                         raise ValueError(f"shapes {x.shape} and {arrays[0].shape} do not fit")
         shape = (*arrays[0].shape[:axis], total, *arrays[0].shape[axis + 1 :])
         dtype = np.result_type(*(x.dtype for x in arrays))
-        filled = [x for x in arrays if not _is_none(x.shape[axis])]
+        filled = [x for x in arrays if not is_none(x.shape[axis])]
         if len(filled) == 1:
             return self.astype(filled[0], dtype)
         return self.make("concatenate", tuple(filled or arrays), shape, dtype, axis=axis)
@@ -346,21 +355,21 @@ class SymbolicBackend:
 
     def getitem(self, x: Value, index: Any) -> Value:
         """A slice along the last axis, or one entry per row."""
-        if _is_one_per_row(index, x.shape):
+        if is_one_per_row(index, x.shape):
             hit = self._at(index[1], x.shape[1])
             return self._reduce("sum", self._elementwise("where", hit, x, 0), axis=1)
-        start, size = _last_slice(index, x.shape)
+        start, size = last_slice(index, x.shape)
         return self._part(x, x.ndim - 1, start, size)
 
     def scatter(self, g: Value, index: Any, shape: Sequence[int]) -> Value:
         """Zeros with g in a slice of the last axis, or with a number of g in each row."""
-        if _is_one_per_row(index, tuple(shape)):
+        if is_one_per_row(index, tuple(shape)):
             hit = self._at(index[1], shape[1])
             return self._elementwise("where", hit, self.reshape(g, (*g.shape, 1)), 0)
-        start, size = _last_slice(index, tuple(shape))
-        if _is_all(start, size, shape[-1]):
+        start, size = last_slice(index, tuple(shape))
+        if is_all(start, size, shape[-1]):
             return g
-        if _is_none(size):
+        if is_none(size):
             return self.zeros(shape, g.dtype)
         return self.make("place", (g,), tuple(shape), g.dtype, axis=len(shape) - 1, start=start)
 
@@ -368,80 +377,3 @@ class SymbolicBackend:
         """Where in each row a position is: (N, n). A comparison, as kernels know no positions."""
         column = self.reshape(positions, (*positions.shape, 1))
         return self._elementwise("equal", column, self.arange(n))
-
-
-def _is_one_per_row(index: Any, shape: tuple[int, ...]) -> bool:
-    """Whether an index is all rows of a matrix in order, and a position in each."""
-    if not isinstance(index, tuple) or len(index) != 2 or len(shape) != 2:
-        return False
-    rows, positions = index
-    return (
-        isinstance(rows, Value)
-        and isinstance(positions, Value)
-        and rows.op == "arange"
-        and [*map(repr, rows.shape)] == [*map(repr, positions.shape)] == [repr(shape[0])]
-    )
-
-
-def _plain(x: Any) -> Any:
-    return int(x) if isinstance(x, Dim) else x
-
-
-def _is_one(n: int) -> bool:
-    """Whether a size is 1 whatever the input: an axis that broadcasts."""
-    return n == 1 and not isinstance(n, Dim)
-
-
-def _is_none(n: int) -> bool:
-    """Whether a size is 0 whatever the input."""
-    return n == 0 and not isinstance(n, Dim)
-
-
-def _is_all(start: int, size: int, n: int) -> bool:
-    """Whether a slice is all of an axis of size n, whatever the input."""
-    return _is_none(start) and form_of(size) == form_of(n)
-
-
-def _last_slice(index: Any, shape: tuple[int, ...]) -> tuple[int, int]:
-    parts = index if isinstance(index, tuple) else (index,)
-    whole = slice(None)
-    last = parts[-1]
-    ahead = [part for part in parts[:-1] if part is not ...]
-    reaches = ... in parts or len(parts) == len(shape)
-    if (
-        not reaches
-        or not isinstance(last, slice)
-        or last.step not in (None, 1)
-        or any(p != whole for p in ahead)
-    ):
-        raise Untraceable(f"the index {index!r}; only slices of the last axis can be compiled")
-    n = shape[-1]
-
-    def at(cut: Any, default: int) -> int:
-        if cut is None:
-            return default
-        cut = n + cut if cut < 0 else cut
-        return 0 if cut < 0 else cut if cut <= n else n
-
-    start, stop = at(last.start, 0), at(last.stop, n)
-    return start, stop - start if stop > start else 0
-
-
-def _complete_shape(shape: tuple[int, ...], of: tuple[int, ...]) -> tuple[int, ...]:
-    """A shape whose size -1 is what is left of an array of shape `of`."""
-    left = [n for n in of if not _is_one(n)]
-    factor = 1
-    for n in shape:
-        if n == -1 or _is_one(n):
-            continue
-        same = [i for i, m in enumerate(left) if repr(m) == repr(n)]
-        if same:
-            del left[same[0]]
-        elif isinstance(n, Dim):
-            raise Untraceable(f"a reshape from {of} to {shape}")
-        else:
-            factor *= n
-    rest: Any = 1
-    for n in left:
-        rest = n if rest == 1 else rest * n
-    return tuple(rest // factor if n == -1 else n for n in shape)
