@@ -25,6 +25,7 @@ class CellModule(Module):
     states : the names of its states, each (N, H). The cell is given a tensor if there is one, and
         a tuple of them if there are more, and returns the like.
     gates : how many blocks of H rows the weights have side by side, as in `minigrad.models.cells`.
+    gate_names : a letter for each of these blocks, if they have names.
     shapes : for other parameters: their shapes by the names that the cell reads.
     initial : for other initial values.
     """
@@ -32,6 +33,7 @@ class CellModule(Module):
     cell: Any  # mypy would take a Callable for a method
     states: ClassVar[tuple[str, ...]] = ("h",)
     gates: ClassVar[int] = 1
+    gate_names: ClassVar[str] = ""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -48,7 +50,7 @@ class CellModule(Module):
         self.bias = bias
         # By suffix of a set of parameters: the module's names by the cell's; see `_weights`.
         self._names = {
-            suffix: {name: _full(name) + suffix for name in self.shapes(I, self.hidden_size)}
+            suffix: {name: _full(name) + suffix for name in self._shapes(I)}
             for suffix, I in self._copies()
         }
         for full, declared, shape in self._declared():
@@ -79,12 +81,43 @@ class CellModule(Module):
         values = {full: self.initial(name, shape) for full, name, shape in self._declared()}
         self.load_state_dict(values, strict=False)
 
+    def where(self, name: int | str, index: tuple[int, ...]) -> str:
+        """What an entry of a parameter is, in words, such as its gate; `gradcheck` asks for it."""
+        for suffix, names in self._names.items():
+            if name in names.values():
+                words = [self._whose(suffix)]
+                rows = getattr(self, str(name)).shape[0]
+                if self.gate_names and rows == len(self.gate_names) * self.hidden_size:
+                    words.append(f"gate {self.gate_names[index[0] // self.hidden_size]}")
+                return ", ".join(filter(None, words))
+        return ""
+
+    def _whose(self, suffix: str) -> str:
+        """Whose parameters have this suffix, in words."""
+        return ""
+
     def _declared(self) -> Iterator[tuple[str, str, tuple[int, ...]]]:
         """Of each parameter: the module's name for it, the cell's, and its shape."""
         for suffix, I in self._copies():
-            for name, shape in self.shapes(I, self.hidden_size).items():
+            for name, shape in self._shapes(I).items():
                 if self.bias or not name.startswith("b_"):
                     yield _full(name) + suffix, name, shape
+
+    def _shapes(self, I: int) -> dict[str, tuple[int, ...]]:
+        """`shapes`, checked: it may be the user's."""
+        shapes = self.shapes(I, self.hidden_size)
+        if not isinstance(shapes, dict) or not all(isinstance(name, str) for name in shapes):
+            raise TypeError(
+                f"{type(self).__name__}.shapes must return a dict of shapes by the names that the "
+                f"cell reads, as {{'w_ih': (H, I)}}; got {describe(shapes)}"
+            )
+        for name, shape in shapes.items():
+            if not isinstance(shape, (tuple, list)) or not all(map(_is_size, shape)):
+                raise TypeError(
+                    f"{type(self).__name__}.shapes: the shape of {name!r} must be a tuple of "
+                    f"sizes, as (H, I); got {shape!r:.60}"
+                )
+        return shapes
 
     def _copies(self) -> Iterator[tuple[str, int]]:
         """The suffix of each set of parameters, with the size of its input."""
@@ -153,6 +186,10 @@ def _instead(state: Any) -> str:
     if isinstance(state, (list, tuple)) and state and all(isinstance(n, int) for n in state):
         return ". Lengths are given by name: lengths=[...]"
     return ""
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and int(value) >= 0
 
 
 def _full(name: str) -> str:

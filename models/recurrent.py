@@ -1,7 +1,7 @@
 """Recurrent layers and single cells, with PyTorch's names, shapes and conventions.
 
 A layer is the declaration of a cell: the function, the shapes of its parameters, the names of
-its states. The base classes do the rest, for a cell of one's own as for those here:
+its states. The base classes do the rest, for a new cell as for those here:
 
 >>> import minigrad as mg
 >>> def leaky_cell(p, x, h):
@@ -48,7 +48,7 @@ __all__ = [
 class Recurrent(CellModule):
     """A cell over whole sequences: one or more layers, one or both directions.
 
-    The base of `RNN`, `LSTM`, `GRU` and of layers of one's own (see the module's text).
+    The base of `RNN`, `LSTM`, `GRU` and of new layers (see the module's docstring).
 
     Parameters
     ----------
@@ -123,6 +123,20 @@ class Recurrent(CellModule):
             I = len(self._directions()) * self.hidden_size if layer else self.input_size
             for direction, _ in self._directions():
                 yield f"_l{layer}{direction}", I
+
+    def where(self, name: int | str, index: tuple[int, ...]) -> str:
+        """What an entry of a parameter, or of input 0, is in words; `gradcheck` asks for it.
+
+        >>> LSTM(3, 4).where("weight_hh_l0", (5, 0)), LSTM(3, 4).where(0, (6, 1, 0))
+        ('layer 0, forward direction, gate f', 'time step 6')
+        """
+        if name == 0 and len(index) == 3:
+            return f"time step {index[1 if self.batch_first else 0]}"
+        return super().where(name, index)
+
+    def _whose(self, suffix: str) -> str:
+        layer, _, reverse = suffix.removeprefix("_l").partition("_")
+        return f"layer {layer}, {'backward' if reverse else 'forward'} direction"
 
     def forward(self, x: Tensor, state: Any = None, lengths: Any = None) -> tuple[Tensor, Any]:
         """y and the final state; see the class."""
@@ -204,7 +218,7 @@ class Recurrent(CellModule):
 
 
 class RecurrentCell(CellModule):
-    """A cell over one step, for loops of one's own: the base of `RNNCell`, `LSTMCell`, `GRUCell`.
+    """A cell over one step, for loops that you write: the base of `RNNCell`, `LSTMCell`, `GRUCell`.
 
     Its parameters have the names of a layer's without a suffix: `weight_ih`, `bias_hh`.
 
@@ -245,7 +259,7 @@ def _shown(module: CellModule, defaults: dict[str, Any]) -> str:
     return ", ".join([str(module.input_size), str(module.hidden_size), *changed])
 
 
-# --- the three that everybody knows ----------------------------------------------------------
+# --- the three standard layers ----------------------------------------------------------
 
 
 class _RNN(CellModule):
@@ -262,7 +276,7 @@ class _RNN(CellModule):
 class _LSTM(CellModule):
     cell = lstm_cell
     states = ("h", "c")
-    gates = 4
+    gates, gate_names = 4, "ifgo"
 
     def __init__(self, *sizes: Any, forget_bias: float = 0.0, **options: Any) -> None:
         self.forget_bias = forget_bias
@@ -281,7 +295,7 @@ class _LSTM(CellModule):
 
 class _GRU(CellModule):
     cell = gru_cell
-    gates = 3
+    gates, gate_names = 3, "rzn"
 
     def __init__(self, *sizes: Any, reset_after: bool = True, **options: Any) -> None:
         if not reset_after:

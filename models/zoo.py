@@ -1,7 +1,7 @@
-"""Five cells from the literature, each declared in a few lines: the model for one of your own.
+"""Five cells from the literature, each declared in a few lines: examples for new cells.
 
-Each is a layer at once, with several layers, both directions, lengths, initial states, and fused
-kernels on backends that have a compiler:
+Each declaration gives a layer with several layers, both directions, lengths, initial states, and
+fused kernels on backends that have a compiler:
 
 >>> import minigrad as mg
 >>> layer = PeepholeLSTM(3, 4, num_layers=2, bidirectional=True)
@@ -69,7 +69,7 @@ class PeepholeLSTM(Recurrent):
 
     cell = peephole_lstm_cell
     states = ("h", "c")
-    gates = 4
+    gates, gate_names = 4, "ifgo"
 
     def shapes(self, I: int, H: int) -> Shapes:
         """Those of an LSTM, and a weight per unit and peephole."""
@@ -95,7 +95,7 @@ class LayerNormLSTM(Recurrent):
 
     cell = layer_norm_lstm_cell
     states = ("h", "c")
-    gates = 4
+    gates, gate_names = 4, "ifgo"
 
     def shapes(self, I: int, H: int) -> Shapes:
         """Those of an LSTM, and gains and biases of the three norms."""
@@ -134,7 +134,7 @@ class ZoneoutLSTM(Recurrent):
 
     cell = zoneout_lstm_cell
     states = ("h", "c")
-    gates = 4
+    gates, gate_names = 4, "ifgo"
 
     def __init__(
         self, *sizes: Any, zoneout: tuple[float, float] = (0.05, 0.5), **options: Any
@@ -151,7 +151,7 @@ class ZoneoutLSTM(Recurrent):
 
 
 def indrnn_cell(p: Any, x: Tensor, h: Tensor) -> Pair:
-    """An RNN in which each unit remembers by itself: the recurrent weight is a vector."""
+    """An RNN in which each unit sees only its own past: the recurrent weight is a vector."""
     h = mg.probe("hidden", mg.relu(mg.linear(x, p.w_ih, p.b_ih) + p.w_hh * h))
     return h, h
 

@@ -1,4 +1,4 @@
-"""The gradient of a target at x, and how much of it is rounding."""
+"""The gradient of a function at x, and how much of it is rounding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A function and a vjp over NumPy arrays, from any framework, as a target of gradient checks."""
+"""A function and a vjp over NumPy arrays, from any framework, as a function to be checked."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class ArrayFunction(CheckedFunction):
         self.positions = [i for i, x in enumerate(self.inputs) if x.dtype.kind == "f"]
         if not self.positions:
             raise TypeError(
-                "gradcheck_numpy needs an input of a float dtype to differentiate by; got "
+                "gradcheck_numpy needs an input of a float dtype to differentiate with respect "
+                "to; got "
                 f"{', '.join(describe(x) for x in self.inputs) or 'no inputs'}"
             )
         self.names = list(self.positions)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.tensor import Tensor
-from .report import Name, place
+from .report import Index, Name, place
 
 Array = np.ndarray
 
@@ -23,10 +23,7 @@ class CheckedFunction:
     arrays : the point at which it is checked.
     notes : what the reader of the report should know.
     faults : what is wrong beyond numbers: shapes, dtypes, edits in place.
-    batch_first : whether sequences are (N, T, I); they are (T, N, I) else.
     """
-
-    batch_first = False
 
     def __init__(self) -> None:
         self.names: list[Name] = []
@@ -42,8 +39,12 @@ class CheckedFunction:
         """The gradient of each array; None where there is none."""
         raise NotImplementedError
 
+    def where(self, name: Name, index: Index) -> str:
+        """What an entry of a checked array is, in words; empty if there is nothing to say."""
+        return ""
+
     def session(self) -> contextlib.AbstractContextManager[Any]:
-        """What must hold while the target is called, undone afterwards."""
+        """What must hold while the function is called, undone afterwards."""
         return contextlib.nullcontext()
 
     def aliases(self, gradients: Sequence[Array | None], others: Sequence[Array]) -> list[str]:

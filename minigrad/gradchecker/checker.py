@@ -15,9 +15,9 @@ import numpy as np
 from .analytic import AnalyticGradient, largest
 from .checked_function import CheckedFunction
 from .compare import CAUTION, AnalyticSlope
-from .finite_difference import Line, measure
+from .finite_difference import measure
 from .flattened import FlattenedFunction, random_weights
-from .gate_names import whereabouts
+from .line import Line
 from .noise import Noise, length
 from .remeasure import look_again, look_closer, moves_in_steps
 from .report import FAIL, INCONCLUSIVE, PASS, Entry, Name, Report, place
@@ -29,7 +29,7 @@ SAMPLE = 1000  # ... and where not
 TYPICAL = 8  # evaluations per entry of a smooth function
 RESERVE = 50  # evaluations that a slope may cost at most ...
 MEAN = 40  # ... and all of them on average
-SINGLE = 1e-6  # nobody is accused of a relative error that one float32 inside explains
+SINGLE = 1e-6  # a relative error that one float32 inside explains proves nothing
 RESOLVED = 1e-3  # PASS means: an error of this relative size would have been noticed ...
 COARSEST = 0.1  # ... or of this one, whatever the precision
 WEIGHT = 1e-2  # ... in every entry of at least this size, relative to the input's largest
@@ -57,7 +57,6 @@ class _Check:
         self.report = Report(order=order, seed=seed, budget=budget)
         self.scales = flat.scales()  # (N,)
         self.nearby = flat.nearby(self.scales)  # (N,)
-        self.shapes = {str(name): shape for name, _, shape in flat.parts}
         self.found: list[Entry] = []
         self.wrong: list[tuple[float, int]] = []  # severity of wrong entries, and which
         self.spanned: list[Name] = []  # the input that each direction ran through
@@ -237,17 +236,17 @@ class _Check:
         slope = measure(line, analytic.is_settled, analytic.slope, CAUTION)
         if not (slope.flat or slope.kink or slope.edge):
             if slope.value == slope.levels[-1].bound == 0 and analytic.slope:
-                slope.stepped = moves_in_steps(slope, line)
+                slope = replace(slope, stepped=moves_in_steps(slope))
             elif not analytic.is_confirmed(slope):
-                look_again(slope, line, self.rng)
+                slope = look_again(slope, self.rng)
             if slope.unseen > slope.error and not analytic.agrees(slope.value, slope.error):
                 # Outputs that don't move at all blur the picture: take their share out.
                 v = np.zeros_like(self.v)
                 v[slope.touched] = self.v[slope.touched]
                 analytic = replace(analytic, slope=float(self.flat.vjp(self.flat.x, v)[i]))
-                slope.unseen = 0.0
+                slope = replace(slope, unseen=0.0)
         entry = self._judged(Entry(name, index, analytic.slope), analytic, slope, direction)
-        entry.where = whereabouts(name, index, self.shapes, self.target.batch_first)
+        entry.where = self.target.where(name, index)
         self.found.append(entry)
         if entry.status == "wrong":
             self.wrong.append((entry.severity, i))

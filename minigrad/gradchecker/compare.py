@@ -1,4 +1,4 @@
-"""What the gradient says about a slope, and what finite differences say to that."""
+"""A slope by the gradient, and whether finite differences confirm it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ CAUTION = 20  # a slope is wrong if it is off by so many error bars
 
 @dataclass(frozen=True)
 class AnalyticSlope:
-    """What the gradient says about a slope."""
+    """A slope by the gradient."""
 
     slope: float
-    rounding: float  # how far off it may be by its own rounding error
+    rounding: float  # how far off it may be by the rounding error of the gradient
     needed: float  # how well the numeric slope must be known to confirm it
     residue: float  # what may be left where gradients cancel to nothing
 

@@ -1,4 +1,4 @@
-"""A target as a function of one vector with one vector of outputs."""
+"""A checked function as a function of one vector with one vector of outputs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a gradient right? A check with three answers, for minigrad's own ops and for anybody's.
+"""Is a gradient right? A check with three answers, for minigrad's ops and those of other libraries.
 
     report = mg.gradcheck(f, (x, w))        # a function of tensors, at x and w
     report = mg.gradcheck(module, (x,))     # all parameters of a module, and its inputs
@@ -6,23 +6,23 @@
 
 The outputs are weighted with a random cotangent v, all of them at once, and one backward pass
 gives the analytic slope of that weighted sum in every entry of every input. Each is compared
-with a numeric slope that brings its own error bar (`checking/finite_difference.py` tells how).
+with a numeric slope that has an error bar (`finite_difference.py` describes how).
 
 **FAIL** needs proof: the two differ by far more than the error bars of both sides allow, the
-entry is no kink, and no other scale of the finite differences sides with the gradient. The error
-of the gradient itself is known as well: how much it scatters among inputs next to these shows
-what of it is rounding. These inputs themselves have no say in that, so a gradient that is wrong
-at a single point fails, too. And so does what has nothing to do with slopes: another answer at
-the second call, an input or a cotangent that was edited, a gradient of the wrong shape or
-dtype, a backward pass that isn't linear in its cotangent.
+entry is no kink, and no other scale of the finite differences agrees with the gradient. The
+rounding error of the gradient is measured as well: by how much the gradient scatters among inputs
+next to these. The inputs themselves don't count in that, so a gradient that is wrong at a single
+point fails, too. Faults other than slopes also fail: another answer at the second call, an input
+or a cotangent that was edited, a gradient of the wrong shape or dtype, a backward pass that isn't
+linear in its cotangent.
 
 **PASS** needs proof as well: every entry agrees, and the error bars are so small that a wrong
 factor of 1.001 would have been noticed in every entry that matters (1.012 where the function
 calculates in single precision).
 
-**INCONCLUSIVE** is all the rest, with its reason: entries on kinks (each is named), slopes that
-drown in the noise of the function or of the gradient, or a gradient that is zero everywhere and
-so proves nothing.
+**INCONCLUSIVE** is the verdict in all other cases, with its reason: entries on kinks (each is
+named), slopes that drown in the noise of the function or of the gradient, or a gradient that is
+zero everywhere and so proves nothing.
 
 With many entries, random directions (each a combination of all entries) are checked first, and
 then as many single entries, in random order, as the budget of evaluations allows.
@@ -64,14 +64,15 @@ def gradcheck(
     f : a function of tensors that returns a tensor, or (nested) tuples, lists or dicts of them;
         or a module, whose parameters are then checked, too.
     inputs : a tensor, a NumPy array, or a tuple of them, which may be nested. Those of a float
-        dtype are checked, in float64; all else is passed on as it is.
+        dtype are checked, in float64; everything else is passed to `f` unchanged.
     order : 2 checks the gradient of the gradient as well.
-    backend : name of the backend to check on; the inputs' own if None. Parameters and buffers are
-        there while they are checked, and as they were afterwards.
+    backend : name of the backend to check on; that of the inputs if None. Parameters and buffers
+        are moved there for the check, and restored afterwards.
     seed : of the random cotangent, directions, and the choice of entries; and of the random
-        numbers of `f`, which are the same at every call. Those of the program go on as before.
-    budget : how many evaluations may be spent; unless told 4000 where that suffices for every
-        entry, and 1000 where not.
+        numbers of `f`, which are the same at every call. The program's random numbers go on as
+        before.
+    budget : how many evaluations may be spent. Default: 4000 if that suffices for every entry,
+        otherwise 1000.
     raise_exception : whether FAIL raises a `GradcheckError` that carries the report.
 
     Returns
@@ -80,16 +81,17 @@ def gradcheck(
 
     worst : the slope that disagrees most: analytic from the backward pass, numeric from finite
         differences with its error bar, and the ratio of the two.
-    noise floor : the rounding error of the outputs; differences below it tell nothing.
+    noise floor : the rounding error of the outputs; differences below it mean nothing.
     slope of the Taylor remainder : how f(x + t d) - f(x) - t * (gradient along d) falls with t in
         a doubly logarithmic diagram: 2 for a right gradient, 1 for a wrong one.
 
     Raises
     ------
     GradcheckError : the gradient is wrong.
-    TypeError : nothing to differentiate by, or the function returns what is no tensor.
-    ValueError : an output is NaN or infinite at the inputs; an order, a seed or a budget that
-        makes no sense.
+    TypeError : there is no input to differentiate with respect to, or the function returns
+        something else than tensors.
+    ValueError : an output is NaN or infinite at the inputs; or an order, seed or budget is out of
+        range.
 
     Examples
     --------
@@ -192,10 +194,10 @@ def _checked(name: str, f: Any, seed: Any, budget: Any) -> None:
             "outside of the block, or within mg.enable_grad()"
         )
     if not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ValueError(f"{name}: seed is a whole number from 0 on; got {seed!r}")
+        raise ValueError(f"{name}: seed is a whole number of at least 0; got {seed!r}")
     if budget is not None and budget < LEAST:
         raise ValueError(
-            f"{name}: the look at noise alone takes {LEAST} evaluations; got budget={budget!r}"
+            f"{name}: measuring the noise takes {LEAST} evaluations; got budget={budget!r}"
         )
 
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from .finite_difference import FIRST, RATIO, Line, add, conclude
+from .finite_difference import FIRST, RATIO
+from .line import Line
 from .noise import Noise
-from .slope import Slope
+from .slope import Samples, Slope, conclude
 
 
 def look_closer(slope: Slope, line: Line) -> Slope | None:
@@ -18,36 +19,39 @@ def look_closer(slope: Slope, line: Line) -> Slope | None:
     is 0 is looked at as if it were 1.
     """
     size = abs(float(line.x[line.axis])) or 1.0
-    if not slope.levels or slope.levels[-1].step <= size:
+    if slope.edge or slope.levels[-1].step <= size:
         return None
-    closer = Slope(stepped=slope.stepped, jitter=slope.jitter)
+    samples = Samples(line)
     for j in range(3):
-        add(closer, line, FIRST * size * RATIO**-j)
-    if len(closer.levels) < 3:
-        return None
-    conclude(closer, line)
-    return closer
+        more = samples.with_step(FIRST * size * RATIO**-j)
+        if more is None:
+            return None
+        samples = more
+    return replace(conclude(samples, slope.jitter), stepped=slope.stepped)
 
 
-def look_again(slope: Slope, line: Line, rng: np.random.Generator) -> None:
-    """Measure the noise anew, on this very line and close to the step that was chosen."""
+def look_again(slope: Slope, rng: np.random.Generator) -> Slope:
+    """The slope with the noise measured anew, on this very line and close to the chosen step."""
+    samples = slope.samples
+    line = samples.line
     reach = slope.step / 64
     places = np.concatenate([[0.0], reach * rng.uniform(-1, 1, Noise.POINTS - 1)])
-    samples = np.stack([line.base, *(line.function(line.point(t)) for t in places[1:])])
-    if np.isfinite(samples).all():
-        before = slope.others
-        slope.earlier = slope.value, slope.error
-        noise = Noise(places, samples, line.v, line.grid)
-        conclude(slope, replace(line, noise=noise))
-        slope.others += before
+    outputs = np.stack([line.base, *(line.function(line.point(t)) for t in places[1:])])
+    if not np.isfinite(outputs).all():
+        return slope
+    noise = Noise(places, outputs, line.v, line.grid)
+    again = conclude(replace(samples, line=replace(line, noise=noise)), slope.jitter)
+    earlier = slope.value, slope.error
+    return replace(again, earlier=earlier, others=(*again.others, *slope.others))
 
 
-def moves_in_steps(slope: Slope, line: Line) -> bool:
+def moves_in_steps(slope: Slope) -> bool:
     """Whether a function that is flat close by goes on in steps, not steadily, further away.
 
     Closes in on the place where it starts to move. In the end, half-way back to where it is still
     flat, a steady function has moved by half as much at most, and one with steps by a whole step.
     """
+    line = slope.samples.line
     moved = next(i for i, level in enumerate(reversed(slope.levels)) if level.bound)
     here, there = slope.levels[-moved].step, slope.levels[-moved - 1].step
 

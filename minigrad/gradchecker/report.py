@@ -92,8 +92,8 @@ class Report:
     evaluations : calls of the function and of its backward pass, together.
     covered : per input or parameter: entries checked one by one, and entries in all.
     directions : random directions checked as well: in each, all entries change together.
-    noise_floor : the rounding error of the weighted outputs, as measured. A slope can't be told
-        from another one where both give differences below it.
+    noise_floor : the rounding error of the weighted outputs, as measured. Two slopes whose
+        differences are below it can't be distinguished.
     resolution : the relative error that would have been noticed in any entry of weight.
     taylor_slope : how the Taylor remainder f(x + t d) - f(x) - t * (gradient along d) falls with
         the step t, as the slope in a doubly logarithmic diagram: 2.00 for a right gradient, 1 for
@@ -238,7 +238,7 @@ def _number(value: float | None, digits: int = 9) -> float | str | None:
 
 
 class GradcheckError(AssertionError):
-    """A gradient is wrong; `report` tells which, where and by how much.
+    """A gradient is wrong; `report` says which, where and by how much.
 
     >>> def forgetful(x):
     ...     return x * x.detach()

@@ -1,63 +1,126 @@
-"""A slope by finite differences: what is known of it, and how well."""
+"""A slope by finite differences: what was measured, and what follows from it.
+
+`Samples` holds the measurements along a line. `conclude` is a function of them: it gives a `Slope`,
+its value with an error bar, and what else the measurements show. Neither changes afterwards.
+"""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+
+from .line import Level, Line
 
 Array = np.ndarray
 
 
-@dataclass
-class Level:
-    """What one step says: two evaluations, at x + h and x - h."""
+@dataclass(frozen=True)
+class Samples:
+    """What was measured along a line.
 
-    step: float
-    slope: float  # the central difference
-    jump: float  # by how much the slopes to the right and to the left disagree, ...
-    bound: float  # ... and how large they are: output by output, so that nothing cancels
-    rounding: tuple[float, float]  # of the outputs here: of their sum, and summed over them
+    Attributes
+    ----------
+    levels : one per step, the widest first.
+    touched : the indices of the outputs that moved at any step.
+    """
+
+    line: Line
+    levels: tuple[Level, ...] = ()
+    touched: Array = field(default_factory=lambda: np.zeros(0, int))
+
+    def with_step(self, step: float) -> Samples | None:
+        """These and one more step; None if that is outside the domain."""
+        found = self.line.level(step)
+        if found is None:
+            return None
+        level, touched = found
+        levels = sorted((*self.levels, level), key=lambda level: -level.step)
+        return Samples(self.line, tuple(levels), np.union1d(self.touched, touched))
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """One entry of Neville's table."""
+    """One entry of Neville's table.
+
+    Attributes
+    ----------
+    hope : the error bar if there were no noise but that of the last digits.
+    step : the smallest step that the estimate rests on.
+    jump : by how much right and left disagree there.
+    """
 
     value: float
     error: float
-    hope: float  # the error bar if there were no noise but that of the last digits
-    step: float  # the smallest that it rests on
-    jump: float  # there
+    hope: float
+    step: float
+    jump: float
 
     def outweighs(self, other: Estimate) -> bool:
         """Whether it shows beyond doubt a slope that is steeper by far."""
         return abs(self.value) > 20 * self.error + 2 * abs(other.value) + 20 * other.error
 
 
-@dataclass
+@dataclass(frozen=True)
 class Slope:
-    """The slope along one line, and how well it is known."""
+    """The slope along one line, and how well it is known.
 
+    Attributes
+    ----------
+    value, error, step : the estimate, its error bar, and the step that it rests on.
+    kink : whether no slope settles down.
+    others : estimates that the error bars can't reconcile with this one.
+    closer : estimates from smaller steps.
+    noise : of the outputs that move.
+    jitter : the largest noise that any measurement gave.
+    floor : the part of the noise that the last digit of the outputs explains.
+    beside : the noise of the outputs that don't move.
+    unseen : what those may add to the error: they may move within their last digit.
+    stepped : whether the function moves, but is flat wherever one looks closely.
+    earlier : value and error by an earlier measurement of the noise.
+    """
+
+    samples: Samples
     value: float = math.nan
     error: float = math.inf
-    unseen: float = 0.0  # what outputs that don't move in their last digit may add to the error
     step: float = math.nan
     kink: bool = False
-    flat: bool = False  # no output moves at any step
-    stepped: bool = False  # moves, but is flat wherever one looks closely
-    edge: bool = False  # at no step are the outputs finite on both sides
-    others: list[Estimate] = field(default_factory=list)  # what the error bars can't reconcile
-    closer: list[Estimate] = field(default_factory=list)  # from smaller steps
-    earlier: tuple[float, float] | None = None  # value and error by an earlier measure of noise
-    levels: list[Level] = field(default_factory=list)  # the widest first
-    noise: float = 0.0  # of the outputs that move
-    jitter: float = 0.0  # the largest noise that any measurement gave
-    beside: float = 0.0  # the noise of those that don't move
-    floor: float = 0.0  # the noise that the last digit of the outputs explains
-    size: float = 0.0  # of the outputs that move
-    touched: Array = field(default_factory=lambda: np.zeros(0, int))  # their indices
+    others: tuple[Estimate, ...] = ()
+    closer: tuple[Estimate, ...] = ()
+    noise: float = 0.0
+    jitter: float = 0.0
+    floor: float = 0.0
+    beside: float = 0.0
+    unseen: float = 0.0
+    stepped: bool = False
+    earlier: tuple[float, float] | None = None
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """What each step showed, the widest first."""
+        return self.samples.levels
+
+    @property
+    def touched(self) -> Array:
+        """The indices of the outputs that moved."""
+        return self.samples.touched
+
+    @property
+    def edge(self) -> bool:
+        """Whether the outputs are finite on both sides at no step."""
+        return not self.levels
+
+    @property
+    def flat(self) -> bool:
+        """Whether no output moves at any step."""
+        return bool(self.levels) and not self.touched.size
+
+    @property
+    def size(self) -> float:
+        """The size of the outputs that move."""
+        return 2 / self.samples.line.eps * self.floor
 
     def is_disputed(self) -> bool:
         """Whether another scale gives another slope, and no kinks within its step explain it."""
@@ -110,3 +173,81 @@ class Slope:
         wide, narrow = self.levels[-2:]
         noise = 8 * self.noise / narrow.step
         return narrow.jump < max(0.4 * wide.jump, noise, 1e-6 * narrow.bound)
+
+
+def conclude(samples: Samples, jitter: float = 0.0) -> Slope:
+    """What the steps so far show; `jitter` is the largest noise by earlier measurements."""
+    line, levels, touched = samples.line, samples.levels, samples.touched
+    noise, floor = line.noise.of(touched), line.noise.floor(touched)
+    # An output that did not move over the widest step may move by less than its noise.
+    beside = line.noise.outside(touched)
+    found = Slope(
+        samples,
+        noise=noise,
+        jitter=max(jitter, noise),
+        floor=floor,
+        beside=beside,
+        unseen=beside / min(levels[0].step, line.scale),
+    )
+    if found.flat:
+        return replace(found, value=0.0, error=0.0, step=levels[0].step)
+    summed = line.noise.summed(touched)
+    # The gradient is rounded, too: steps beyond the input's scale make nothing more exact.
+    noises = [max(noise, level.rounding[0]) / min(level.step, line.scale) for level in levels]
+    jitters = [2.5 * max(summed, level.rounding[1]) / level.step for level in levels]
+    found = replace(found, kink=_is_kink(levels, jitters))
+    estimates = _extrapolate(levels, noises, floor)
+    if not estimates:
+        return replace(found, value=levels[-1].slope, step=levels[-1].step)
+    best = min(estimates, key=lambda one: one.error)
+    # Close up there may be a finer structure, far steeper, that larger steps average away.
+    finer = [one for one in estimates if one.step < best.step and one.outweighs(best)]
+    best = min(finer, key=lambda one: one.error, default=best)
+    return replace(
+        found,
+        value=best.value,
+        error=best.error,
+        step=best.step,
+        others=tuple(
+            one for one in estimates if abs(one.value - best.value) > 5 * (one.error + best.error)
+        ),
+        closer=tuple(one for one in estimates if one.step < best.step),
+    )
+
+
+def _extrapolate(levels: Sequence[Level], noises: list[float], floor: float) -> list[Estimate]:
+    """Neville's table, in the square of the step."""
+    estimates = []
+    row: list[float] = []
+    for j, level in enumerate(levels):
+        previous, row = row, [level.slope]
+        for k in range(1, min(j, 3) + 1):
+            ratio = (levels[j - k].step / level.step) ** 2
+            row.append(row[k - 1] + (row[k - 1] - previous[k - 1]) / (ratio - 1))
+            # If this is the slope, what closer steps show must be jitter, and was here as well.
+            jitter = max(
+                (closer.step * abs(closer.slope - row[k]) for closer in levels[j + 1 :]),
+                default=0.0,
+            )
+            error = 0.1 * abs(row[k] - previous[k - 1]) + jitter / level.step
+            hope = 0.1 * abs(row[k] - previous[k - 1]) + floor / level.step
+            error += noises[j] + 4e-16 * level.bound
+            if math.isfinite(error):
+                estimates.append(Estimate(row[k], error, hope, level.step, level.jump))
+    return estimates
+
+
+def _is_kink(levels: Sequence[Level], jitters: list[float]) -> bool:
+    """Whether no slope settles down to the smallest step at which noise lets one see it.
+
+    Because right and left disagree, or because both grow without bound.
+    """
+    disagree, grow = [], []
+    for wide, narrow, jitter in zip(levels, levels[1:], jitters[1:], strict=False):
+        if wide.jump > max(4 * jitter, 1e-6 * wide.bound):
+            disagree.append(narrow.jump / wide.jump)
+        if wide.bound > 4 * jitter:
+            grow.append(narrow.bound / wide.bound)
+    return (len(disagree) >= 2 and min(disagree[-2:]) > 0.6) or (
+        len(grow) >= 4 and min(grow[-4:]) > 1.5
+    )

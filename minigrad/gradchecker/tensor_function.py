@@ -1,4 +1,4 @@
-"""Functions of tensors, modules, and their gradients, as subjects of gradient checks."""
+"""Functions of tensors, modules, and their gradients, as functions of arrays to be checked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..engine.registry import current_backend, get_backend, use_backend
 from ..engine.tensor import Tensor, wrap
 from ..nn.module import Buffer, Module
 from .checked_function import CheckedFunction, describe, laid_out, layout, same
-from .report import Name, place
+from .report import Index, Name, place
 
 Array = np.ndarray
 
@@ -86,7 +86,6 @@ class TensorFunction(GraphFunction):
     def __init__(self, f: Callable[..., Any], inputs: Any, backend: Any, seed: int) -> None:
         super().__init__()
         self.f, self.seed = f, seed
-        self.batch_first = bool(getattr(f, "batch_first", False))
         self.inputs = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
         leaves = list(_leaves(self.inputs))
         self.parameters: list[Tensor] = []
@@ -106,16 +105,27 @@ class TensorFunction(GraphFunction):
                 self.names.append(_path_name(path))
                 sources.append(x)
         if not sources:
+            given = ", ".join(describe(x) for _, x in leaves) or "no inputs"
             raise TypeError(
-                "gradcheck needs an input to differentiate by: a tensor or a NumPy array of a "
-                f"float dtype; got {', '.join(describe(x) for _, x in leaves) or 'no inputs'}. "
-                "Numbers and lists become one by mg.tensor(...)"
+                "gradcheck needs an input to differentiate with respect to: a tensor or a NumPy "
+                f"array of a float dtype; got {given}. "
+                "Numbers and lists must be made tensors: mg.tensor(...)"
             )
         self.layouts = [layout(x) for x in sources]
         self.arrays = [_promoted(x) for x in sources]
         narrow = sorted({str(x.dtype) for x in sources if x.dtype.itemsize < 8})
         if narrow:
             self.note(f"{', '.join(narrow)} inputs were promoted: checked in float64")
+
+    def where(self, name: Name, index: Index) -> str:
+        """What the function, or a layer in it, says by its method `where(name, index)`."""
+        for prefix, layer in _layers(self.f):
+            inside = isinstance(name, int) or name.startswith(prefix)
+            if inside and hasattr(layer, "where"):
+                own = name if isinstance(name, int) else name[len(prefix) :]
+                if said := layer.where(own, index):
+                    return said
+        return ""
 
     @contextlib.contextmanager
     def session(self) -> Iterator[None]:
@@ -210,6 +220,10 @@ class SecondOrder(GraphFunction):
         """That of the function itself, which is what runs."""
         return self.first.session()
 
+    def where(self, name: Name, index: Index) -> str:
+        """As for the function itself, of which only cotangents have other names."""
+        return self.first.where(name, index)
+
     def call(self, arrays: list[Array]) -> tuple[list[Tensor], list[Tensor]]:
         """The inputs and cotangents as leaves, and the gradients made of them."""
         k = len(self.first.arrays)
@@ -235,6 +249,15 @@ def _leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any,
         if getattr(getattr(value, "dtype", None), "kind", "") == "c":
             raise TypeError(f"complex inputs are not supported; got {describe(value)}")
         yield path, value
+
+
+def _layers(f: Any) -> Iterator[tuple[str, Any]]:
+    """A function and the modules in it, with what the names of their parameters begin with."""
+    if hasattr(f, "named_parameters"):
+        yield "", f
+    for name, module in f.named_modules() if isinstance(f, Module) else ():
+        if name:
+            yield f"{name}.", module
 
 
 def _path_name(path: tuple[Any, ...]) -> Name:

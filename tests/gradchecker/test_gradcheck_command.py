@@ -251,7 +251,7 @@ def test_the_plot_is_of_the_worst(own):
         (["own_functions:swish", "--shape", "a", "--shape", "3"], "as 3,4; got 'a' and '3'"),
         (["equal"], "equal has no gradient to check"),
         (["tanh", "--backend", "nunpy"], "unknown backend 'nunpy'"),
-        (["tanh", "--shape", "3"], "--shape belongs to a function of one's own"),
+        (["tanh", "--shape", "3"], "--shape is for a function of yours"),
         (["tanh", "--order", "3"], "is not in the range 1<=x<=2"),
         (["own_functions:swish", "--shape", "a"], "a shape is numbers between commas, as 3,4"),
         (["own_functions:swish"], "must take nothing and return a pair (f, inputs), or take"),

@@ -385,6 +385,16 @@ WRONG = {
     "sizes": (lambda: GRU(3, 0), ValueError, "GRU: hidden_size is a positive integer; got 0"),
     "layers": (lambda: GRU(3, 4, 1.5), ValueError, "GRU: num_layers is a positive integer"),
     "no cell": (lambda: Recurrent(3, 4), TypeError, "Recurrent declares no cell: set cell ="),
+    "shapes are no dict": (
+        lambda: type("Odd", (GRU,), {"shapes": lambda self, I, H: "w"})(3, 4),
+        TypeError,
+        "Odd.shapes must return a dict of shapes by the names that the cell reads, as .*; got str",
+    ),
+    "a shape is no tuple": (
+        lambda: type("Odd", (GRU,), {"shapes": lambda self, I, H: {"w": H}})(3, 4),
+        TypeError,
+        r"Odd.shapes: the shape of 'w' must be a tuple of sizes, as \(H, I\); got 4",
+    ),
     "x is an array": (
         lambda: GRU(3, 4)(np.zeros((5, 2, 3))),
         TypeError,
