@@ -61,8 +61,9 @@ def two_digits(x: float) -> str:
 
 def reviews() -> Iterator[Claim]:
     """Accuracies on held-out film reviews: of the layers, of naive Bayes, of one answer for all."""
-    from minigrad.models.tasks.reviews import load_reviews, split_reviews, tokenize
-    from minigrad.models.training.train import Settings, train_reviews
+    from minigrad.models.tasks.review_training import Settings, train_reviews
+    from minigrad.models.tasks.reviews import load_reviews, split_reviews
+    from minigrad.models.training.text import tokenize
 
     splits = split_reviews(load_reviews("movie"))
     n = len(splits.test)

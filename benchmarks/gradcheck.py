@@ -15,7 +15,7 @@ MyGrad's complex steps can't run) is counted apart. An evaluation is a call of a
 its derivative. Autograd's and MyGrad's custom functions have one output: several are joined.
 
 Some bugs can't happen in some frameworks: PyTorch sums a gradient that was not summed over
-broadcast axes by itself, and JAX's arrays can't be edited.
+broadcast axes, and JAX's arrays can't be edited.
 """
 
 from __future__ import annotations

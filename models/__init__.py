@@ -7,4 +7,4 @@ from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, Recurrent, RecurrentCe
 packages_of_cells.add(__name__)
 
 __all__ = ["RNN", "LSTM", "GRU", "RNNCell", "LSTMCell", "GRUCell"]
-__all__ += ["Recurrent", "RecurrentCell"]  # for cells of one's own
+__all__ += ["Recurrent", "RecurrentCell"]  # the bases of new cells

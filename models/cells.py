@@ -3,7 +3,7 @@
 A cell is `cell(p, x, state) -> (y, state)`: it takes its parameters, the input of this step and the
 state that the step before left behind, and gives an output and the state for the next step.
 `mg.scan` runs a cell over time, `minigrad.models.recurrent` makes a layer of it, and all its
-derivatives follow by themselves.
+derivatives follow automatically.
 
 `p` is anything with the attributes that the cell reads. Here these are
 
@@ -59,7 +59,7 @@ def lstm_cell(
     7. New hidden state: h = o * tanh(c). The tanh brings memories that have added up back to
        between -1 and 1.
 
-    The article that tells these steps (M. Phi, "Illustrated Guide to LSTM's and GRU's", 2018) has
+    The article that these steps follow (M. Phi, "Illustrated Guide to LSTM's and GRU's", 2018) has
     the tanh of step 7 in its text and its pictures but not in its code; PyTorch has it, and so
     has this cell.
 

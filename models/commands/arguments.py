@@ -13,7 +13,7 @@ import click
 
 from minigrad.utils.files import replace_file
 
-from ..tasks.reviews import tokenize
+from ..training.text import tokenize
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -72,8 +72,8 @@ def cell(
       the weights, in float32), beside the same cell composed of NumPy's ops,
       the built-in LSTM and, where PyTorch is installed, that of torch.nn.
 
-    Exits with 0 if all is well, 1 if gradients are wrong, 2 if that can't be told, if the cell
-    fails, or for wrong use.
+    Exits with 0 if all is well, 1 if gradients are wrong, 2 if that is inconclusive, if the
+    cell fails, or for wrong use.
 
     \b
     Examples:
@@ -133,7 +133,7 @@ def _kind(value: Any) -> str:
 
 
 def _backend(name: str | None) -> Any:
-    """The backend asked for; if nobody has chosen any, the one that has kernels, if it works."""
+    """The backend asked for; if none was chosen, the one that has kernels, if it works."""
     try:
         if name is not None:
             return mg.get_backend(name)

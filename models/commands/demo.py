@@ -6,8 +6,10 @@ import click
 
 from ..reports.explain import explain, log_odds
 from ..tasks.packages import data_folder
-from ..tasks.reviews import Review, load_reviews, split_reviews, tokenize
-from ..training.train import Run, Settings
+from ..tasks.review_training import Settings
+from ..tasks.reviews import Review, load_reviews, split_reviews
+from ..training.run_folder import Run
+from ..training.text import tokenize
 from .explain import legend, show
 from .train import summary, train_into
 
@@ -42,7 +44,7 @@ def demo() -> None:
         click.echo(f'\n{title} (people said {people}):\n"{review.text}"')
         show(console, explain(run.model, run.vocabulary, review.text), rows=6)
     click.echo(
-        "\nNot about a film at all, but the review by which M. Phi tells what an LSTM keeps:\n"
+        "\nNot about a film at all, but the review by which M. Phi explains what an LSTM keeps:\n"
         f'"{CEREAL}"'
     )
     show(console, explain(run.model, run.vocabulary, CEREAL), rows=10)

@@ -90,7 +90,7 @@ def _shape(ctx: Any, param: Any, texts: tuple[str, ...]) -> tuple[tuple[int, ...
     multiple=True,
     callback=_shape,
     metavar="N,M,...",
-    help="Check a function of one's own at a random array of this shape; once per input.",
+    help="Check your own function at a random array of this shape; once per input.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, help="Of all that is random.")
 @click.option(
@@ -122,16 +122,17 @@ def gradcheck(
     ops               every op, composition and loss
     models            every layer and model
     NAME              one of those, as matmul, cross_entropy or LSTM
-    package.module:f  a function of one's own
+    package.module:f  a function of yours
 
-    A function of one's own takes tensors, and --shape says of what shapes; or it takes nothing and
-    returns the pair (f, inputs): what to check, a function or a module, and where, as in
+    Your function takes tensors, whose shapes --shape gives; or it takes nothing and returns a pair
+    (f, inputs): the function or module to check, and its inputs, as in
 
     \b
       def model():
           return mg.nn.Linear(3, 2), (mg.randn((4, 3)),)
 
-    Exits with 0 if all pass, 1 if a gradient is wrong, 2 if that can't be told, or for wrong use.
+    Exits with 0 if all pass, 1 if a gradient is wrong, 2 if a check is inconclusive, or for wrong
+    use.
 
     \b
     Examples:
@@ -169,7 +170,7 @@ def _targets(target: str, shapes: Any, seed: int) -> Iterator[tuple[str, Checks]
         yield target, _own(target, shapes, seed)
         return
     if shapes:
-        raise click.UsageError("--shape belongs to a function of one's own, package.module:f")
+        raise click.UsageError("--shape is for a function of yours, package.module:f")
     ops, models = op_checks(), layer_checks()
     known = ops | models
     if target in ("ops", "models"):
@@ -183,7 +184,7 @@ def _targets(target: str, shapes: Any, seed: int) -> Iterator[tuple[str, Checks]
 
 
 def _own(target: str, shapes: Any, seed: int) -> Checks:
-    """A function of one's own, at random inputs of the given shapes or at its own inputs."""
+    """A function of the user's, at random inputs of the given shapes or at its own inputs."""
     function = _function(target)
 
     def checks(backend: str, order: int, seed: int) -> list[mg.Report]:
@@ -212,7 +213,7 @@ def _own(target: str, shapes: Any, seed: int) -> Checks:
 
 
 def _pair(target: str, function: Callable[..., Any]) -> tuple[Any, Any]:
-    """What the function says is to be checked, and where."""
+    """The pair that the function returns: what to check, and at which inputs."""
     parameters = inspect.signature(function).parameters.values()
     required = [p for p in parameters if p.default is p.empty and p.kind < p.VAR_POSITIONAL]
     pair = None if required else function()

@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from ..reports.explain import log_odds
-from ..tasks.reviews import tokenize
 from ..training.run_folder import load_run
+from ..training.text import tokenize
 from ..training.train import quiet
 from .arguments import folder_and_text
 

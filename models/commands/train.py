@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
+from ..tasks.review_training import Settings, train_reviews
 from ..tasks.reviews import Splits, load_reviews, split_reviews
 from ..training.classifier import CELLS
-from ..training.run_folder import SavedRunError, prepare, save_run
-from ..training.train import Run, Settings, train_reviews
+from ..training.run_folder import Run, SavedRunError, prepare, save_run
 from .arguments import NewFolder, Rate
 from .stopping import Stoppable
 

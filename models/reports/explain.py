@@ -10,8 +10,8 @@ import numpy as np
 
 import minigrad as mg
 
-from ..tasks.reviews import Vocabulary, tokenize
 from ..training.classifier import SequenceClassifier
+from ..training.text import Vocabulary, tokenize
 
 __all__ = ["Explanation", "Memory", "explain", "occlusion", "log_odds", "memory", "sensitivity"]
 

@@ -1,7 +1,7 @@
 """Is minigrad right and quick on this device? What `minigrad gpu-report` finds out and writes down.
 
-It is made to be sent to somebody who has no such device: one JSON with everything, one short text,
-and neither names people or folders.
+The report is made for readers without such a device: one JSON with everything, one short text,
+neither of which names people or folders.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class Report:
 
 
 def gpu_report(backend: Any, quick: bool = False, progress: Progress = lambda *_: None) -> Report:
-    """Check and time a backend. Whatever goes wrong is told in the report, and stops no other part.
+    """Check and time a backend. The report lists what fails; a failure stops no other part.
 
     Parts: conformance, gradients, fused (against composed), launches, benchmark. If `quick`, each
     does little of what there is to do.
@@ -180,8 +180,8 @@ def _gradients(part: Part, backend: Any, quick: bool, progress: Progress) -> Non
     part.details = verdicts
     unclear = [name for name, verdict in verdicts.items() if verdict == "INCONCLUSIVE"]
     if unclear:
-        part.summary += f"; {len(unclear)} can't be told"
-        part.notes = [f"gradients that can't be told: {', '.join(unclear)}"]
+        part.summary += f"; {len(unclear)} inconclusive"
+        part.notes = [f"inconclusive gradient checks: {', '.join(unclear)}"]
 
 
 _SEVERITY = ["no gradient", "PASS", "INCONCLUSIVE", "FAIL"]

@@ -119,7 +119,7 @@ def in_turns(
 
     Before each there are `pause` seconds, by default 0.15 where there may be several threads: a
     library's threads wait busily for more work (OpenBLAS's for 2**28 ticks of the clock, 0.1 s),
-    and for so long take a core from whoever comes next.
+    and for so long take a core from the next step.
 
     >>> sorted(in_turns({"a": lambda: [], "b": lambda: []}, rounds=3))
     ['a', 'b']

@@ -154,7 +154,7 @@ class PackageFile:
 def data_folder() -> Path:
     """The folder where data are kept: `MINIGRAD_DATA` if set, else the user's cache folder.
 
-    Raises `DataError` if that folder can't be told because the extra `learn` is missing.
+    Raises `DataError` if the folder is unknown because the extra `learn` is missing.
     """
     if folder := os.environ.get("MINIGRAD_DATA"):
         return Path(folder).expanduser()

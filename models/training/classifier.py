@@ -12,11 +12,11 @@ from minigrad.engine.rng import generator
 from minigrad.nn import Embedding, Linear, Module, init
 
 from ..recurrent import GRU, LSTM, RNN, Recurrent
+from .text import PAD, UNKNOWN
 
 __all__ = ["CELLS", "SequenceClassifier"]
 
 CELLS: dict[str, type[Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
-PAD, UNKNOWN = 0, 1  # the numbers of what fills up a batch, and of all words not in the vocabulary
 
 
 class SequenceClassifier(Module):

@@ -1,4 +1,4 @@
-"""Runs on disk: a folder with a trained model, its vocabulary, and the figures of its training.
+"""Runs on disk: folders with a trained model, its vocabulary, and the figures of its training.
 
 What makes a folder a run is `metrics.json`: it has the figures, and it names the files of the
 weights and the words with their sizes and hashes, which are part of those files' names. So a new
@@ -17,7 +17,7 @@ import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,16 +25,23 @@ import minigrad as mg
 from minigrad.saving import as_bytes, safetensors_or_error
 from minigrad.utils.files import is_draft, locked_folder, remove_drafts, replace_file
 
-from ..tasks.reviews import Vocabulary
 from .classifier import SequenceClassifier
-from .train import Run
+from .text import Vocabulary
 
-__all__ = ["SavedRunError", "load_run", "prepare", "save_run"]
+__all__ = ["Run", "SavedRunError", "load_run", "prepare", "save_run"]
 
 METRICS = "metrics.json"
 _CONTENT = re.compile(r"(model-[0-9a-f]{16}\.safetensors|vocabulary-[0-9a-f]{16}\.json)")
 _SEAL = ("files", "sha256")  # of METRICS: what it has besides the figures
 LARGEST = 2**26  # bytes of a METRICS that is read: some hundred thousand epochs
+
+
+class Run(NamedTuple):
+    """A trained classifier of texts, with its vocabulary and the figures of its training."""
+
+    model: SequenceClassifier
+    vocabulary: Vocabulary
+    metrics: dict[str, Any]
 
 
 class SavedRunError(Exception):
@@ -69,7 +76,7 @@ def prepare(folder: str | os.PathLike[str]) -> bool:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise SavedRunError(f"nothing can be written to {folder}: {why}") from error
-    if METRICS in held and _is_run(target / METRICS):
+    if METRICS in held and (_is_run(target / METRICS) or any(map(_CONTENT.fullmatch, held))):
         if not os.access(target / METRICS, os.W_OK):
             raise SavedRunError(f"the run in {folder} is write-protected, see {METRICS} there")
         return True
@@ -147,24 +154,45 @@ def _sealed(metrics: dict[str, Any], files: Any) -> bytes:
 # --- reading ---------------------------------------------------------------------------------
 
 
-def load_run(folder: str | os.PathLike[str]) -> Run:
+def load_run(folder: str | os.PathLike[str], task: str = "reviews") -> Run:
     """Read what `save_run` wrote; the model is in evaluation mode.
 
-    Raises SavedRunError if a file is missing, damaged or can't be read, if they don't belong
-    together, or if the weights are no finite numbers.
+    Raises SavedRunError if a file is missing, damaged or can't be read, if the files don't belong
+    together, if the weights are no finite numbers, if the run is of another task, or if a later
+    release of minigrad wrote it.
     """
     folder = Path(folder)
     while True:
         sealed = _content(folder, METRICS, LARGEST)
         try:
-            return _load(folder, sealed)
+            return _load(folder, sealed, task)
         except SavedRunError:
             if _content(folder, METRICS, LARGEST) == sealed:
                 raise  # else it was replaced meanwhile, and is read again
 
 
-def _load(folder: Path, sealed: bytes) -> Run:
+def _check_origin(folder: Path, metrics: dict[str, Any], task: str) -> None:
+    """Raise unless a run is of this task, and from a release of minigrad that is known here."""
+    if metrics["task"] != task:
+        raise SavedRunError(
+            f"the model in {folder} was trained for {metrics['task']!r:.40}, and this reads models "
+            f"for {task!r}"
+        )
+    if _release(metrics["minigrad"]) > _release(mg.__version__):
+        raise SavedRunError(
+            f"the model in {folder} was written by minigrad {metrics['minigrad']}, and this is "
+            f"{mg.__version__}: install that release to read it"
+        )
+
+
+def _release(version: Any) -> tuple[int, ...]:
+    """The numbers of a version such as 0.1.0."""
+    return tuple(int(part) for part in re.findall(r"\d+", version))
+
+
+def _load(folder: Path, sealed: bytes, task: str) -> Run:
     metrics, files = _parsed(folder / METRICS, sealed, _opened)
+    _check_origin(folder, metrics, task)
     words = _checked(folder, files["vocabulary"])
     vocabulary = _parsed(folder / files["vocabulary"]["name"], words, Vocabulary.from_json)
     _checked(folder, files["model"])
@@ -245,17 +273,25 @@ def _read(path: Path, most: int) -> bytes:
 
 
 def _anew(folder: Path, what: str = "trains it anew") -> str:
-    """The line that trains a model: in this folder, or in one within if this can't take a run."""
+    """The line that trains a model: in this folder, or beside it if this can't take a run."""
     try:
         prepare(folder)
     except SavedRunError:
-        folder, what = folder / "reviews-lstm", "trains a new one"
+        whole = Path(os.path.realpath(folder))
+        folder, what = whole.with_name(f"{whole.name}-new"), "trains a new one"
     return f"This {what}: minigrad train reviews --out {shlex.quote(str(folder))}"
 
 
 def _parsed(path: Path, content: bytes, parse: Callable[[str], Any]) -> Any:
+    if not content.strip():
+        raise SavedRunError(f"{path} is damaged: it is empty. {_anew(path.parent)}")
     try:
         return parse(content.decode("utf-8"))
+    except json.JSONDecodeError as error:
+        raise SavedRunError(
+            f"{path} is damaged: line {error.lineno} is where it stops being JSON. "
+            f"{_anew(path.parent)}"
+        ) from error
     except RecursionError as error:
         raise SavedRunError(f"{path} is damaged: it is nested too deep") from error
     except ValueError as error:
@@ -265,7 +301,7 @@ def _parsed(path: Path, content: bytes, parse: Callable[[str], Any]) -> Any:
 def _opened(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The figures in METRICS, and the files that belong to them, by kind."""
     found = json.loads(text)
-    wanted = ("cell", "embedding", "hidden")
+    wanted = ("minigrad", "task", "cell", "embedding", "hidden")
     if not isinstance(found, dict) or not found.keys() >= {*wanted, *_SEAL}:
         raise ValueError(f"it must be a JSON object with {', '.join((*wanted, *_SEAL))}")
     metrics = {name: value for name, value in found.items() if name not in _SEAL}
@@ -280,6 +316,8 @@ def _opened(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
             or not isinstance(file.get("bytes"), int)
         ):
             raise ValueError(f"it names no file of the {kind}")
+    if not isinstance(metrics["minigrad"], str) or not _release(metrics["minigrad"]):
+        raise ValueError(f"minigrad is a version such as 0.1.0; got {metrics['minigrad']!r:.40}")
     for name in ("embedding", "hidden"):
         if type(metrics[name]) is not int or metrics[name] < 1:
             raise ValueError(f"{name} is a positive integer; got {metrics[name]!r}")

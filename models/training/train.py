@@ -1,13 +1,12 @@
-"""Training: a loop that any classifier of sequences can use, and the first real run with it."""
+"""Training: a loop for any classifier of sequences, whatever the task."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,14 +14,12 @@ import minigrad as mg
 from minigrad.engine.rng import generator
 from minigrad.nn import Module
 
-from ..tasks.reviews import Review, Splits, Vocabulary, batches, tokenize
-from .classifier import SequenceClassifier
+from .text import batches
 from .threads import one_blas_thread
 
-__all__ = ["Epoch", "Examples", "Settings", "Run", "RunningMetrics", "Callback"]
-__all__ += ["evaluate", "fit", "train_reviews"]
+__all__ = ["Callback", "Epoch", "Examples", "RunningMetrics", "best_of", "evaluate", "fit"]
 
-LOOK = 50  # batches between looks at the loss: a device is waited for at each
+LOOK = 50  # batches between looks at the loss: each waits for the device
 
 
 class Examples(NamedTuple):
@@ -34,7 +31,7 @@ class Examples(NamedTuple):
 
 @dataclass(frozen=True)
 class Epoch:
-    """What came of one pass over the training examples; accuracies are shares from 0 to 1."""
+    """The figures of one pass over the training examples; accuracies are shares from 0 to 1."""
 
     epoch: int
     train_loss: float  # with dropout, while learning
@@ -47,8 +44,7 @@ class Epoch:
 class RunningMetrics:
     """Mean loss and accuracy over the examples seen so far; `seen` says how many.
 
-    What a batch gave stays where it was computed until somebody asks for a mean: on a device the
-    next batch needn't wait.
+    The results of a batch stay on its device until a mean is read, so the next batch needn't wait.
     """
 
     def __init__(self) -> None:
@@ -84,16 +80,16 @@ class RunningMetrics:
 
 
 class Callback:
-    """Told how a training goes; this one keeps quiet, and a progress bar doesn't."""
+    """Callback of a training run; this one does nothing."""
 
     def begin(self, notice: str) -> None:
-        """It begins; the notice is what the user might want to know of it, or empty."""
+        """The training begins; `notice` is a remark for the user, or empty."""
 
     def step(self, epoch: int, metrics: RunningMetrics) -> None:
-        """A batch is learnt; the metrics are those of this epoch so far."""
+        """A batch is done; the metrics are those of this epoch so far."""
 
     def epoch(self, record: Epoch, best: bool) -> None:
-        """An epoch is over, the best one so far or not."""
+        """An epoch is done; `best` says whether it is the best so far."""
 
 
 class _Done(NamedTuple):
@@ -130,7 +126,8 @@ def fit(
 
     The best is the one of the highest accuracy on the validation examples, the first of them if
     there are several. The rate falls from `lr` to 0 along half a cosine, and gradients are scaled
-    down to a common norm of at most `max_norm`. All chance comes from `mg.manual_seed`. BLAS uses
+    down to a common norm of at most `max_norm`. All randomness is
+    controlled by `mg.manual_seed`. BLAS uses
     one thread meanwhile, see `minigrad.models.training.threads`.
 
     If an error ends the training, Ctrl-C (KeyboardInterrupt) included, the model is left as it was
@@ -212,7 +209,7 @@ def evaluate(model: Module, examples: Examples, batch_size: int = 256) -> tuple[
 
 
 def quiet() -> np.errstate:
-    """A context without NumPy's warnings of inf and NaN: whoever enters it looks at the result."""
+    """A context without NumPy's warnings of inf and NaN: its user checks the result."""
     return np.errstate(over="ignore", invalid="ignore")
 
 
@@ -221,107 +218,3 @@ def _check_finite(what: str, loss: float, epoch: int, lr: float) -> None:
         raise FloatingPointError(
             f"{what} became {loss} in epoch {epoch}: try a smaller rate than {lr}"
         )
-
-
-# --- reviews ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Settings:
-    """All that a run depends on besides the data.
-
-    The forget gates begin nearly open (0.95), so that the state keeps words until the end, which
-    `explain` can show. With a bias of 1 the accuracy is the same, but after ten words the state
-    has kept 3 % of a word: what matters is carried around the gates, by the hidden state.
-    """
-
-    cell: str = "lstm"
-    embedding: int = 64
-    hidden: int = 64
-    dropout: float = 0.5
-    word_dropout: float = 0.3
-    forget_bias: float = 3.0  # of an LSTM, see above
-    min_count: int = 2
-    epochs: int = 8
-    batch_size: int = 128
-    lr: float = 4e-3
-    max_norm: float = 1.0
-    seed: int = 0
-
-
-class Run(NamedTuple):
-    """A trained classifier of texts, with its vocabulary and the figures of its training."""
-
-    model: SequenceClassifier
-    vocabulary: Vocabulary
-    metrics: dict[str, Any]
-
-
-def train_reviews(splits: Splits, settings: Settings, callback: Callback | None = None) -> Run:
-    """Train a classifier of reviews into negative (0) and positive (1) ones.
-
-    The held-out reviews, `splits.test`, are looked at once, by the weights that did best on the
-    validation reviews. The same seed gives the same figures, times excepted.
-
-    If an error ends the training after a whole epoch, Ctrl-C (KeyboardInterrupt) included, it has
-    an attribute `run`: what the best epoch so far gave.
-    """
-    start = time.perf_counter()
-    vocabulary = Vocabulary.build((tokenize(r.text) for r in splits.train), settings.min_count)
-    train, validation, test = (_examples(part, vocabulary) for part in splits[:3])
-    mg.manual_seed(settings.seed)
-    model = SequenceClassifier(
-        settings.cell,
-        len(vocabulary),
-        settings.embedding,
-        settings.hidden,
-        dropout=settings.dropout,
-        word_dropout=settings.word_dropout,
-        forget_bias=settings.forget_bias,
-    )
-
-    def run(history: list[Epoch]) -> Run:
-        sizes = {name: len(getattr(splits, name)) for name in ("train", "validation", "test")}
-        metrics = {
-            "minigrad": mg.__version__,
-            "backend": mg.current_backend().name,
-            "task": "reviews",
-            **asdict(settings),
-            "parameters": sum(p.size for p in model.parameters()),
-            "reviews": sizes,
-            "held_out_accuracy": evaluate(model, test)[1],
-            "majority_accuracy": _majority(test.labels),
-            "best_epoch": best_of(history).epoch,
-            "seconds": time.perf_counter() - start,
-            "history": [asdict(record) for record in history],
-        }
-        return Run(model, vocabulary, metrics)
-
-    history: list[Epoch] = []
-    try:
-        history = fit(
-            model,
-            train,
-            validation,
-            epochs=settings.epochs,
-            batch_size=settings.batch_size,
-            lr=settings.lr,
-            max_norm=settings.max_norm,
-            callback=callback,
-        )
-        return run(history)
-    except BaseException as error:
-        if history := getattr(error, "history", history):
-            with suppress(Exception):  # the first error is the one to see
-                error.run = run(history)  # type: ignore[attr-defined]
-        raise
-
-
-def _examples(reviews: Sequence[Review], vocabulary: Vocabulary) -> Examples:
-    sequences = [vocabulary.encode(tokenize(review.text)) for review in reviews]
-    return Examples(sequences, [review.label for review in reviews])
-
-
-def _majority(labels: Sequence[int]) -> float:
-    """What always giving the most frequent answer would reach."""
-    return float(np.bincount(labels).max() / len(labels))

@@ -20,9 +20,10 @@ from tiny_reviews import tiny_reviews
 import minigrad as mg
 from minigrad.models.commands import main
 from minigrad.models.reports.explain import explain, log_odds
-from minigrad.models.tasks.reviews import Review, load_reviews, split_reviews, tokenize
-from minigrad.models.training.run_folder import load_run, save_run
-from minigrad.models.training.train import Run, Settings, train_reviews
+from minigrad.models.tasks.review_training import Settings, train_reviews
+from minigrad.models.tasks.reviews import Review, load_reviews, split_reviews
+from minigrad.models.training.run_folder import Run, load_run, save_run
+from minigrad.models.training.text import tokenize
 from minigrad.utils.install import install_line
 
 # Not `from minigrad.models.commands import demo`: that is the command.

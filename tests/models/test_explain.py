@@ -6,9 +6,9 @@ from tiny_reviews import BAD, GOOD, tiny_splits
 
 import minigrad as mg
 from minigrad.models.reports.explain import explain, log_odds, memory, occlusion, sensitivity
-from minigrad.models.tasks.reviews import Vocabulary
+from minigrad.models.tasks.review_training import Settings, train_reviews
 from minigrad.models.training.classifier import SequenceClassifier
-from minigrad.models.training.train import Settings, train_reviews
+from minigrad.models.training.text import Vocabulary
 
 NUMBERS = np.array([4, 7, 1, 4, 9, 2])
 CELLS = ["rnn", "lstm", "gru"]

@@ -13,16 +13,8 @@ from hypothesis import strategies as st
 
 from minigrad.models.tasks import reviews
 from minigrad.models.tasks.packages import DataError, PackageFile
-from minigrad.models.tasks.reviews import (
-    Review,
-    Vocabulary,
-    batches,
-    load_reviews,
-    pad,
-    parse_reviews,
-    split_reviews,
-    tokenize,
-)
+from minigrad.models.tasks.reviews import Review, load_reviews, parse_reviews, split_reviews
+from minigrad.models.training.text import Vocabulary, batches, pad, tokenize
 
 
 def packed(name, data):

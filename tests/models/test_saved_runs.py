@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from places import SUPPORT
 from tiny_reviews import tiny_splits
 
+import minigrad as mg
+from minigrad.models.tasks.review_training import Settings, train_reviews
 from minigrad.models.training import run_folder
-from minigrad.models.training.run_folder import SavedRunError, load_run, prepare, save_run
-from minigrad.models.training.train import Run, Settings, train_reviews
+from minigrad.models.training.run_folder import Run, SavedRunError, load_run, prepare, save_run
 from minigrad.utils import files
 
 
@@ -152,8 +153,11 @@ KILL_TEST = """
 import os, random, signal, sys, time
 sys.path.insert(0, {tests!r})
 from tiny_reviews import tiny_splits
+
+import minigrad as mg
 from minigrad.models.training.run_folder import load_run, save_run
-from minigrad.models.training.train import Settings, Run, train_reviews
+from minigrad.models.tasks.review_training import Settings, train_reviews
+from minigrad.models.training.run_folder import Run
 
 folder, rng = {folder!r}, random.Random(0)
 splits = tiny_splits(60)
@@ -366,7 +370,9 @@ def written(text):
         ("metrics", truncated, "metrics.json is damaged: "),
         ("metrics", not_text, "metrics.json is damaged: 'utf-8' codec"),
         ("metrics", written("[1]"), "metrics.json is damaged: it must be a JSON object with"),
-        ("metrics", written("{}"), "JSON object with cell, embedding, hidden, files, sha256"),
+        ("metrics", written("{}"), "JSON object with minigrad, task, cell, .*, files, sha256"),
+        ("metrics", written(""), "metrics.json is damaged: it is empty"),
+        ("metrics", written("{"), "metrics.json is damaged: line 1 is where it stops being JSON"),
         ("metrics", written("[" * 100_000), "metrics.json is damaged: it is nested too deep"),
         ("metrics", written("1" * 5000), "metrics.json is damaged: "),
     ],
@@ -403,6 +409,7 @@ def test_the_line_that_is_advised_works(kind, damage, name, folder, run, monkeyp
         load_run(place)
     line = str(caught.value).partition("minigrad train reviews --out ")[2]
     (out,) = shlex.split(line)
+    assert place.resolve() not in Path(out).resolve().parents
     prepare(out)
     save_run(out, run)
     assert same(load_run(out), run)
@@ -453,6 +460,10 @@ A_FILE = {"name": "model-0123456789abcdef.safetensors", "bytes": 1, "sha256": ""
         (lambda s: {"cell": "lstn"}, "unknown cell 'lstn'; the cells are rnn, lstm, gru"),
         (lambda s: {"cell": ["lstm"]}, "don't belong together: unknown cell .'lstm'."),
         (lambda s: {"cell": "gru"}, "don't belong together: .*weight_ih_l0 is .18, 4"),
+        (lambda s: {"task": "plays"}, "trained for 'plays', and this reads models for 'reviews'"),
+        (lambda s: {"task": None}, "trained for None, and this reads models for 'reviews'"),
+        (lambda s: {"minigrad": "99.0"}, f"by minigrad 99.0, and this is {mg.__version__}: insta"),
+        (lambda s: {"minigrad": 99}, "minigrad is a version such as 0.1.0; got 99"),
         (lambda s: {"state": {"weight": np.ones(3)}}, "don't fit weights of the shapes"),
         (lambda s: {"state": {**s, "more": np.ones(3)}}, "unexpected: more"),
         (

@@ -11,18 +11,14 @@ from tiny_reviews import tiny_splits
 import minigrad as mg
 from minigrad.models.commands.train import EXAMPLE
 from minigrad.models.reports.explain import log_odds
+from minigrad.models.tasks import review_training
 from minigrad.models.tasks.packages import DataError
-from minigrad.models.tasks.reviews import load_reviews, split_reviews, tokenize
+from minigrad.models.tasks.review_training import Settings, train_reviews
+from minigrad.models.tasks.reviews import load_reviews, split_reviews
 from minigrad.models.training import train
 from minigrad.models.training.classifier import CELLS
-from minigrad.models.training.train import (
-    Callback,
-    Examples,
-    Settings,
-    evaluate,
-    fit,
-    train_reviews,
-)
+from minigrad.models.training.text import tokenize
+from minigrad.models.training.train import Callback, Examples, evaluate, fit
 
 TINY = Settings(
     embedding=8, hidden=8, epochs=4, batch_size=16, lr=2e-2, dropout=0.1, word_dropout=0
@@ -266,7 +262,7 @@ def test_an_error_has_the_run_so_far(error):
     assert [epoch["epoch"] for epoch in run.metrics["history"]] == [1, 2]
     two = max(run.metrics["history"], key=lambda epoch: epoch["validation_accuracy"])
     assert run.metrics["best_epoch"] == two["epoch"]
-    _, _, test = (train._examples(part, run.vocabulary) for part in splits[:3])
+    _, _, test = (review_training._examples(part, run.vocabulary) for part in splits[:3])
     assert evaluate(run.model, test)[1] == run.metrics["held_out_accuracy"]
     with pytest.raises(type(error)) as caught:
         train_reviews(splits, TINY, EndIn(type(error)(), 1))
@@ -282,7 +278,8 @@ def test_ctrl_c_in_the_last_evaluation_keeps_the_run(monkeypatch):
             raise KeyboardInterrupt
         return evaluate(model, examples)
 
-    monkeypatch.setattr(train, "evaluate", interrupted)
+    for module in (train, review_training):
+        monkeypatch.setattr(module, "evaluate", interrupted)
     with pytest.raises(KeyboardInterrupt) as caught:
         train_reviews(tiny_splits(), TINY)
     assert len(caught.value.run.metrics["history"]) == TINY.epochs
