@@ -20,7 +20,7 @@ __all__ += ["kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uni
 
 
 def _tensor(name: str, value: Any) -> Tensor:
-    """What is to be initialised, if it is a tensor."""
+    """What to initialise, if it is a tensor."""
     if isinstance(value, Tensor):
         return value
     raise TypeError(

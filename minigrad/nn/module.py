@@ -1,7 +1,7 @@
 """Modules: parameters with names, modes, and state that can be saved.
 
-A module is a plain object. Whatever parameters, buffers and modules its attributes hold, by
-themselves or in lists, tuples and dicts, are its parts; nothing is registered anywhere.
+A module is a plain object. Its parts are the parameters, buffers and modules that its attributes
+hold, directly or in lists, tuples and dicts; nothing is registered anywhere.
 """
 
 from __future__ import annotations
@@ -246,7 +246,7 @@ class Module(Part):
             held._data, held.backend = new._data, new.backend
             if held.grad is not None:
                 held.grad = convert(held.grad).detach()
-            if held._node is not None:  # a leaf's node tells its backend and dtype
+            if held._node is not None:  # a leaf's node has its backend and dtype
                 held._node = held._as_leaf()
         return self
 
@@ -292,9 +292,10 @@ class Module(Part):
         for name, part in parts.items():
             if name not in state:
                 continue
-            value = state[name]
-            array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
-            if array.shape != part.shape:
+            array = _as_array(state[name])
+            if array is None:
+                problems.append(f"no array of numbers: {name} is {state[name]!r:.40}")
+            elif array.shape != part.shape:
                 problems.append(
                     f"wrong shape: {name} is {part.shape}, and in the state {array.shape}"
                 )
@@ -330,6 +331,15 @@ class Module(Part):
 
     def _shown(self) -> Iterator[tuple[str, Any]]:
         return ((name, part) for name, part in parts_in(self) if isinstance(part, Module))
+
+
+def _as_array(value: Any) -> np.ndarray | None:
+    """A value of a state dict as an array; None if it isn't one of numbers."""
+    try:
+        array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
+    except ValueError:  # lists of different lengths
+        return None
+    return array if array.dtype.kind in "biufc" else None
 
 
 _METHODS = {name for name, value in vars(Module).items() if isinstance(value, FunctionType)}

@@ -281,7 +281,7 @@ def test_a_state_that_does_not_fit_is_told_at_once_and_changes_nothing():
         "  missing: scale, heads.a.weight",
         "  unexpected: head.weight",
         "  wrong dtype: count is int64, and in the state float64",
-        "  wrong dtype: mean is float32, and in the state <U1",
+        "  no array of numbers: mean is array(['a', 'b'], dtype='<U1')",
         "  wrong shape: layers.0.weight is (2, 2), and in the state (2, 3)",
     ]
     with pytest.raises(ValueError, match="wrong shape") as error:
@@ -294,6 +294,9 @@ def test_a_state_that_does_not_fit_is_told_at_once_and_changes_nothing():
     assert unexpected == ["more"]
     assert missing == [name for name in before if name != "scale"]
     assert state_of(model) == {**before, "scale": [2.0, 2.0]}
+    for wrong in (None, "two", [[1.0, 2.0], [3.0]], [1.0, None], object()):
+        with pytest.raises(ValueError, match="no array of numbers: scale is "):
+            model.load_state_dict({"scale": wrong}, strict=False)
     with pytest.raises(TypeError, match="a state dict is a dict of arrays; got list"):
         model.load_state_dict([1])
 
