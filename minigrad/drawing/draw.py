@@ -20,14 +20,14 @@ __all__ = ["draw"]
 
 
 def draw(out: Tensor, g: Any = None, *, names: Any = None, max_nodes: int = 200) -> Drawing:
-    """The graph that computed `out`, to look at: ops, shapes, values, gradients.
+    """Draw the graph that computed `out`: ops, shapes, values, gradients.
 
     A notebook shows the result as a picture; `.save("graph.svg")` and `.save("graph.dot")` write
     it to a file. The SVG needs the extra `learn`, the DOT text nothing.
 
-    Each node has its shape and dtype, its value and the derivative of `out` by it. That is found
-    by a sweep of its own: no `.grad` changes, no hook runs, and the graph is kept. If `backward()`
-    has freed the graph, there are shapes, and the values and `.grad` of the leaves.
+    Each node shows its shape and dtype, its value, and the derivative of `out` with respect to it.
+    A separate sweep computes these: no `.grad` changes, no hook runs, and the graph is kept. If
+    `backward()` has freed the graph, there are shapes, and the values and `.grad` of the leaves.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def draw(out: Tensor, g: Any = None, *, names: Any = None, max_nodes: int = 200)
         without gradients if it is missing.
     names : what to call the tensors: a dict of them by name (`names=locals()` will do, since
         values that aren't tensors are passed over), or a module, whose parameters have names.
-    max_nodes : a larger graph is refused: nobody can read it.
+    max_nodes : a larger graph is refused, as no picture of it would be readable.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def draw(out: Tensor, g: Any = None, *, names: Any = None, max_nodes: int = 200)
     ...
     }
     """
-    # Not before somebody draws: importing minigrad is to stay quick.
+    # Imported at the first drawing, so that importing minigrad stays quick.
     from .boxes import Boxes, notes_on
     from .graph_values import GraphValues, gradients_at, nodes_of
     from .render import Drawing

@@ -1,4 +1,4 @@
-"""Pictures of boxes and arrows as DOT text and as SVG; what is in the boxes is `draw`'s matter.
+"""Pictures of boxes and arrows as DOT text and as SVG; `boxes.py` decides what the boxes say.
 
 The layers, the order within them and the places come from grandalf (Sugiyama's method). This
 file measures the text, asks for places, and writes.
@@ -48,14 +48,14 @@ class Arrow(NamedTuple):
 
 
 class Drawing:
-    """A picture of a graph, made by `minigrad.drawing.draw`; a notebook shows it by itself.
+    """A picture of a graph, made by `minigrad.drawing.draw`; notebooks display it.
 
     Attributes
     ----------
     dot : the picture as DOT text, for Graphviz and its kin.
     svg : the picture as the text of an SVG file, which refers to no other file. It is made at
         first use and needs the extra `learn`; ImportError says so.
-    boxes, arrows, notes : what is in it, and the lines below it.
+    boxes, arrows, notes : its parts, and the lines below them.
     """
 
     def __init__(self, boxes: Sequence[Box], arrows: Sequence[Arrow], notes: Sequence[str]) -> None:

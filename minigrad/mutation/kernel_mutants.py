@@ -46,7 +46,7 @@ def of_kernels(
 ) -> Iterator[Mutant]:
     """The mutants of every kernel that a case runs on a backend; none if it runs none.
 
-    `choose` says what goes wrong, if it is to be something else; see `slips.variants`.
+    `choose` may say what goes wrong instead; see `slips.variants`.
     """
     owner = get_backend(backend)
     for number, (text, kernel) in enumerate(_kernels_of(case, owner).items()):

@@ -1,9 +1,9 @@
 """The mutation score: how many wrong derivatives the checks of the op table notice.
 
-Every derivative is broken in many ways, one at a time (`mutants` tells how), and the checks that
-the tests run are run again. What makes one of them fail is killed. Survivors are compared with
-the right derivative on random inputs, among them some with zeros and ties: one that gives the
-same gradients of both orders everywhere is equivalent, counts neither way, and is listed apart.
+Every derivative is broken in many ways, one at a time (`operators.py` lists them), and the checks
+of the test suite run again. A mutant that makes a check fail is killed. Survivors are compared
+with the right derivative on random inputs, some of them with zeros and ties: a mutant that gives
+the same gradients of both orders everywhere is equivalent; it doesn't count, and is listed apart.
 """
 
 from __future__ import annotations
@@ -273,7 +273,7 @@ def mutation_score(
     Parameters
     ----------
     lines : from `op_lines()` and `recurrent_line(...)`, or a part of them from `sampled`.
-    progress : told of every outcome.
+    progress : called with every outcome.
 
     Raises
     ------

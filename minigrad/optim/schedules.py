@@ -137,7 +137,7 @@ class LinearWarmup(Schedule):
     """Up to the full rate in `warmup_steps` equal steps, then as the schedule `after` has it.
 
     The first rate is 1/warmup_steps of the full one, which is constant then without `after`.
-    Only the warm-up's `step()` is to be called.
+    Call the `step()` of the warm-up only.
 
     >>> import minigrad as mg
     >>> optimizer = mg.optim.SGD([mg.ones(1, requires_grad=True)], lr=1.0)

@@ -89,7 +89,7 @@ def slopes(case: Case, backend: Any = "numpy", order: int = 2, seed: int = 0) ->
 
 
 def is_zero(report: Report) -> bool:
-    """Whether a gradient was found to be zero everywhere, which by itself proves nothing."""
+    """Whether a gradient was found to be zero everywhere, which proves nothing."""
     return report.verdict == "INCONCLUSIVE" and "zero everywhere" in str(report)
 
 
