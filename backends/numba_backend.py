@@ -109,11 +109,11 @@ class NumbaBackend(NumpyBackend):
     def compile_loop(self, loop: Loop, dtype: str) -> Callable[..., None]:
         """A compiled kernel for a loop; the same text is compiled once."""
         writer = Writer(loop)
-        text = writer.text()
+        text = writer.text
         width = sum(int(v.shape[-1]) for v in loop.body if v.shape)  # numbers per row and step
         plain = [loop.once.index(v) for v in writer.plain]
         packed = [loop.once.index(v) for v in writer.packed]
-        sizes = [loop.program.sizes[name] for name in list(writer.sizes)[1:]]  # the first is N
+        sizes = [loop.program.sizes[name] for name in writer.sizes]
         products = [gemm(name).address for name in writer.product_dtypes]
         kernel = self.kernels.get(text)
         if kernel is None:

@@ -14,8 +14,8 @@ from minigrad.compiler.schedule import Loop
 from minigrad.errors import Untraceable
 
 from ..shared.regions import Regions
+from .dialect import helpers
 from .region import Place, RegionWriter
-from .text import helpers
 
 MOST_THREADS = 256  # of a block; a power of two, for the reductions
 

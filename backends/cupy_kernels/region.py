@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from minigrad.compiler.ir import ELEMENTWISE, REDUCTIONS, Value
+from minigrad.compiler.ir import REDUCTIONS, Value
 from minigrad.compiler.program import Program
 from minigrad.compiler.sizes import Dim
 from minigrad.errors import Untraceable
 
-from ..numba_kernels.text import operand_dtypes
+from ..shared.expressions import Expressions, Leaf, describe
 from ..shared.regions import is_one, is_scalar, row_width
-from .text import TYPES, applied, bare, bound, cast, number
+from .dialect import CUDA, TYPES, bare, bound, cast, literal
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,6 @@ class Work:
         return self.value.op in REDUCTIONS and not is_one(self.over)
 
 
-# How an expression names a value that it reads: `leaf(value, start, each)` is for column
-# `start + j`, or for column `start` alone if not `each`.
-Leaf = Callable[[Value, int, bool], str]
-
-
 class RegionWriter:
     """Writes the kernel of one region.
 
@@ -95,10 +90,10 @@ class RegionWriter:
         places_for: Callable[[Value, bool], list[Place]],
     ) -> None:
         self.name, self.program, self._place_of = name, program, place_of
-        self._named, self._inner = set(values), inner
+        self._named = set(values)
+        self._text = Expressions(CUDA, program, inner, self._named)
         self._read: dict[Place, None] = {}
         self._written: dict[Place, None] = {}
-        self._sizes: dict[str, None] = {}
         self._works = [work for value in values for work in self._works_for(value)]
         self._works += [Work(v, v, row_width(v), 0, False, places) for v, places in copies]
         self._find_phases()
@@ -115,7 +110,7 @@ class RegionWriter:
         self.places = [p for p in places if not p.value.is_number]
         self.cotangents = [p for p in self.places if p.value in program.g_ys]
         rows = self._rows()  # after the body: only now it is known which arrays there are
-        self.sizes = list(self._sizes)
+        self.sizes = list(self._text.sizes)
         self.text = "\n".join([*self._head(), *rows, *body, "}", ""])
 
     # --- what there is to do ---------------------------------------------------------------
@@ -175,40 +170,24 @@ class RegionWriter:
 
     def _is_aligned(self, x: Value, work: Work, start: int, each: bool) -> bool:
         """Whether work reads a value of this region in the columns in which it was computed."""
-        whole = self._makers[x].names and self._same(x.shape[-1], work.over)
-        return whole and each and self._same(start, 0)
-
-    def _same(self, a: int, b: int) -> bool:
-        return self.program.form(a) == self.program.form(b)
+        whole = self._makers[x].names and self._text.same(x.shape[-1], work.over)
+        return whole and each and self._text.same(start, 0)
 
     # --- text ------------------------------------------------------------------------------
-
-    def _size(self, n: int) -> str:
-        """A size as text; its names become arguments of the kernel."""
-        for product in self.program.form(n):
-            self._sizes.update(dict.fromkeys(product))
-        return _plain(self.program.size_text(n)).replace("//", "/")
 
     def _head(self) -> list[str]:
         arguments = []
         for place in self.places:
             constant = "" if place in self._written else "const "
             pointer = f"{constant}{TYPES[place.value.dtype.name]}* __restrict__ {place.name},"
-            arguments.append(f"    {pointer:40} // {self._described(place.value)}")
+            arguments.append(f"    {pointer:40} // {describe(place.value, self.program)}")
         for place in self.numbers:
             number = f"const {_type(place.value)} {place.name},"
-            arguments.append(f"    {number:40} // {self._described(place.value)}")
-        sizes = ["N", *map(_plain, self.sizes), *map(_by, self.cotangents)]
+            arguments.append(f"    {number:40} // {describe(place.value, self.program)}")
+        sizes = [*self._text.size_arguments(), *map(_by, self.cotangents)]
         sizes += [] if self.by_rows else ["W"]
-        if len(set(sizes)) < len(sizes):
-            raise Untraceable(f"names of its sizes are too much alike: {', '.join(self.sizes)}")
         arguments.append("    " + ", ".join(f"const Index {size}" for size in sizes))
         return [f'extern "C" __global__ void {self.name}(', *arguments, ") {"]
-
-    def _described(self, value: Value) -> str:
-        shape = ", ".join(self.program.size_text(n) for n in value.shape)
-        cell = value.line.partition(":")[0]
-        return f"{value.name or value.op + (f' in {cell}' if cell else '')} ({shape})"
 
     def _rows(self) -> list[str]:
         """Which row, and which column; and where the row is in each array."""
@@ -226,7 +205,7 @@ class RegionWriter:
                 continue
             factors = ["n"]
             if not is_scalar(value):
-                width = self._size(value.shape[-1])
+                width = self._text.size(value.shape[-1])
                 factors.append(f"({width})" if " " in width else width)
             if place in self.cotangents:
                 factors.append(_by(place))
@@ -242,7 +221,7 @@ class RegionWriter:
             loops: dict[str, list[Work]] = {}
             for work in works:
                 if not is_one(work.over):
-                    loops.setdefault(self._size(work.over), []).append(work)
+                    loops.setdefault(self._text.size(work.over), []).append(work)
             for work in scalars:
                 lines += self._one_number(work)
             sums = [w for w in works if w.is_sum]
@@ -277,7 +256,7 @@ class RegionWriter:
             lines.append(f"const {_type(work.value)} {name} = {text};")
             text = name
         first = "threadIdx.x == 0" if self.by_rows else "j == 0"
-        at = self._size(work.at)
+        at = self._text.size(work.at)
         return lines + [f"if ({first}) {self._to(place)}[{at}] = {text};" for place in targets]
 
     def _numbers(self, work: Work) -> list[str]:
@@ -295,7 +274,8 @@ class RegionWriter:
             name = self._locals[work.value]
             lines.append(f"const {_type(work.value)} {name} = {text};")
             text = name
-        places = [f"{self._to(place)}[{self._column(work.at, True)}]" for place in work.targets]
+        column = self._text.column(work.at, True)
+        places = [f"{self._to(place)}[{column}]" for place in work.targets]
         return [*lines, f"{' = '.join([*places, text])};"] if places else lines
 
     def _to(self, place: Place) -> str:
@@ -317,7 +297,7 @@ class RegionWriter:
             total = f"whole({total}, {self._lost(work)})"
         text = f"block_{kind}({total})"
         if value.op == "mean":
-            text += f" / {cast(f'({self._size(work.over)})', value.dtype)}"
+            text += f" / {cast(f'({self._text.size(work.over)})', value.dtype)}"
         stored = [f"if (threadIdx.x == 0) {self._to(p)}[0] = " for p in work.targets]
         name = self._locals[value]
         return "; ".join([f"{name} = {text}", *(f"{line}{name}" for line in stored)])
@@ -328,46 +308,10 @@ class RegionWriter:
         """What a work computes for column j, as an expression."""
         item, dtype = work.item, work.value.dtype
         if item is None:
-            return number(0, dtype)
-        text = self._expression(item, leaf, 0, not is_one(work.over), top=item is work.value)
+            return literal(0, dtype)
+        each, top = not is_one(work.over), item is work.value
+        text = self._text.write(item, leaf, each=each, top=top)
         return bare(text) if item.dtype == dtype else cast(text, dtype)
-
-    def _expression(
-        self, value: Value, leaf: Leaf, start: int, each: bool, top: bool = False
-    ) -> str:
-        """Column `start + j` of a value (`start` alone if not `each`) as an expression."""
-        if value.op == "full":
-            return number(value.args[0], value.dtype)
-        if is_one(row_width(value)):  # the same for every column, whatever part its reader is of
-            start, each = 0, False
-        if value not in self._inner or (value in self._named and not top):
-            return leaf(value, start, each)
-        op, args = value.op, value.args
-        if op == "part":
-            if value.settings["axis"] != value.ndim - 1:
-                raise Untraceable("a part of the rows")
-            return self._expression(args[0], leaf, value.settings["start"] + start, each)
-        if op in ("reshape", "broadcast_to"):
-            (x,) = args
-            if not is_one(row_width(x)) and not self._same(row_width(x), row_width(value)):
-                raise Untraceable(f"a reshape from {x.shape} to {value.shape} within a kernel")
-            return self._expression(x, leaf, start, each)
-        if op == "arange":
-            return f"({cast(f'({self._column(start, each)})', value.dtype)})"
-        if op == "astype":
-            return cast(self._expression(args[0], leaf, start, each), value.dtype)
-        if op not in ELEMENTWISE:
-            raise Untraceable(f"{op} within a kernel")
-        parts = []
-        for arg, dtype in zip(args, operand_dtypes(value), strict=True):
-            if isinstance(arg, Value):
-                text = self._expression(arg, leaf, start, each)
-                parts.append(text if arg.dtype == dtype else cast(text, dtype))
-            elif isinstance(arg, Dim):
-                parts.append(cast(f"({self._size(arg)})", dtype))
-            else:
-                parts.append(number(arg, dtype))
-        return applied(value, parts)
 
     def _leaf_for(self, work: Work) -> Leaf:
         """How the expressions of a work name what they read."""
@@ -387,25 +331,10 @@ class RegionWriter:
         self._read[place] = None
         if value.is_number:
             return place.name
-        if place.kind == "once" and not value.has_rows:
-            if value.ndim == 0 or is_one(value.shape[-1]):
-                return f"{place.name}[0]"
-            if value.ndim > 2 or (value.ndim == 2 and not is_one(value.shape[0])):
-                raise Untraceable("a matrix that all rows share meets them")
-        column = self._column(start, each)
+        column = self._text.column(start, each)
         if value in self.program.g_ys and column != "0":
             column = f"({column}) * {_by(place)}" if " " in column else f"{column} * {_by(place)}"
         return f"{place.name}[{column}]"
-
-    def _column(self, start: int, each: bool) -> str:
-        if not each:
-            return self._size(start)
-        return "j" if self._same(start, 0) else f"{self._size(start)} + j"
-
-
-def _plain(text: str) -> str:
-    """Names of sizes as names in C."""
-    return "".join(c if c.isascii() else f"u{ord(c):x}" for c in text.replace(".", "_"))
 
 
 def _by(place: Place) -> str:
@@ -426,4 +355,4 @@ def _begin(value: Value) -> str:
     """What a reduction starts from."""
     if value.op in ("max", "min"):
         return bound(value.op, value.dtype)
-    return number(0, value.dtype)
+    return literal(0, value.dtype)

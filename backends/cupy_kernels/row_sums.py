@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .text import HELPERS, TYPES
+from .dialect import HELPERS, TYPES
 
 _THREADS = 256  # of a block; a power of two
 _COLUMNS = 8  # of a block, at most: 32 bytes of float32, the least that memory reads

@@ -8,18 +8,15 @@ writes to an array that no other name can reach, so that all of them vectorise.
 
 from __future__ import annotations
 
-from minigrad.compiler.ir import ELEMENTWISE, REDUCTIONS, Value
+from minigrad.compiler.ir import REDUCTIONS, Value
 from minigrad.compiler.schedule import Loop
-from minigrad.compiler.sizes import Dim
 from minigrad.errors import Untraceable
 
-from ..shared.regions import is_one, is_scalar, row_width
-from .text import applied, cast, number, operand_dtypes
+from ..shared.expressions import Expressions, describe
+from ..shared.regions import Regions, is_one, is_scalar
+from .dialect import NUMBA, literal
 
 SUM_BLOCK = 512  # numbers of a row that are added in the row's own precision
-
-_DTYPES = {"bool", "int32", "int64", "float32", "float64"}
-_WRITTEN = {"part", "reshape", "broadcast_to", "astype"} | ELEMENTWISE  # as expressions
 
 
 class Writer:
@@ -27,31 +24,30 @@ class Writer:
 
     Attributes
     ----------
-    sizes : the names of the sizes that the kernel takes as arguments.
+    sizes : the names of the sizes that the kernel takes as arguments, after N.
     plain, packed : those of `loop.once` that it takes as they are, and as panels for products.
     product_dtypes : of the products; for each it takes the address of a compiled one.
+    text : the kernel.
     """
 
     def __init__(self, loop: Loop) -> None:
-        self.loop = loop
-        self.program = loop.program
-        self.names: dict[Value, str] = {}
-        self.sizes: dict[str, None] = {"N": None}
-        self._inside = set(loop.body)
-        self._users: dict[Value, list[Value]] = {v: [] for v in loop.body}
-        for user in loop.body:
-            for x in user.inputs:
-                if x in self._inside:
-                    self._users[x].append(user)
+        self.loop, self.program = loop, loop.program
+        self._names: dict[Value, str] = {}
+        self._regions = regions = Regions(loop)
+        self._expressions = Expressions(NUMBA, loop.program, regions.region, regions.named)
+        self._size = self._expressions.size
         self.packed = [v for v in loop.once if any(self._is_factor(v, u) for u in loop.body)]
         self.product_dtypes = sorted({v.dtype.name for v in self.packed})
         self.plain = [v for v in loop.once if self._is_plain(v)]
-        self.level = self._levels()
-        self.stored = self._stored()
-        self.last_use = self._last_uses()
-        for value in (*loop.steps, *loop.once, *loop.carry_in, *loop.body):
-            if value.dtype.name not in _DTYPES:
-                raise Untraceable(f"it uses {value.dtype.name}; compiled are float32 and float64")
+        # Buffers of the whole batch: for a product, or for another region. Others are one row.
+        self._wide = {
+            v
+            for v in loop.body
+            if v.op == "matmul"
+            or any(regions.region.get(u) != regions.region[v] for u in regions.users[v])
+        }
+        self.text = self._kernel()
+        self.sizes = list(self._expressions.sizes)
 
     @staticmethod
     def _is_factor(value: Value, user: Value) -> bool:
@@ -64,50 +60,7 @@ class Writer:
             self._is_factor(value, u) and u.args[0] is not value for u in users
         )
 
-    # --- what becomes of each value ----------------------------------------------------------
-
-    def _levels(self) -> dict[Value, int]:
-        """How many products come before a value."""
-        level: dict[Value, int] = {}
-        for value in self.loop.body:
-            ins = [level[x] + (value.op == "matmul") for x in value.inputs if x in self._inside]
-            level[value] = max(ins, default=0)
-        return level
-
-    def _stored(self) -> set[Value]:
-        """Values that get an array; the others are written into the expressions of their users."""
-        outside = {*self.loop.kept, *self.loop.carry_out}
-        stored = set()
-        for value in self.loop.body:
-            users = self._users[value]
-            solid = value in outside or value.op not in _WRITTEN
-            several = len(users) > 1 and value.op not in ("part", "reshape", "broadcast_to")
-            fed = any(user.op == "matmul" for user in users)
-            later = any(self.level[user] > self.level[value] for user in users)
-            if solid or several or fed or later:
-                stored.add(value)
-        return stored
-
-    def _last_uses(self) -> dict[Value, int]:
-        """The last level at which a value's array is read, also through values written inline."""
-        last: dict[Value, int] = {}
-        for value in reversed(self.loop.body):
-            own = self.level[value] if value in self.stored else last.get(value, self.level[value])
-            for x in value.inputs:
-                if x in self._inside:
-                    last[x] = max(last.get(x, 0), own)
-        return last
-
-    # --- text ------------------------------------------------------------------------------
-
-    def size(self, n: int) -> str:
-        """A size as text; its names become arguments of the kernel."""
-        for product in self.program.form(n):
-            self.sizes.update(dict.fromkeys(product))
-        return _plain_names(self.program.size_text(n))
-
-    def text(self) -> str:
-        """The kernel."""
+    def _kernel(self) -> str:
         loop = self.loop
         for letter, values in (
             ("w", loop.once),
@@ -115,10 +68,10 @@ class Writer:
             ("s", loop.carry_in),
             ("k", loop.kept),
         ):
-            self.names |= {value: f"{letter}{i}" for i, value in enumerate(values)}
+            self._names |= {value: f"{letter}{i}" for i, value in enumerate(values)}
         carries = [f"s{i}" for i in range(len(loop.carry_in))]
         lines = [
-            *(f"    # {self._described(v)}" for v in self.names),
+            *(f"    # {name}: {describe(v, self.program)}" for v, name in self._names.items()),
             "    widest_vectors()",
             *self._buffers(),
             "    for step in range(T):",
@@ -133,50 +86,37 @@ class Writer:
                 f"            p{i} = t + 1 if descending else t",
                 f"            q{i} = t if descending else t + 1",
             ]
-        for level in range(max(self.level.values(), default=0) + 1):
-            products = [v for v in loop.body if self.level[v] == level and v.op == "matmul"]
-            for value in products:
-                lines += self._product(value)
-            lines += self._region(level)
+        for stage in self._regions.stages:
+            lines += self._region(stage) if isinstance(stage, list) else self._product(stage)
         lines += self._passed_on()
         arguments = ["T", "lo", "hi", "descending", "keep"]
         arguments += [f"full{i}" for i in range(len(carries))]
-        arguments += [_plain_names(name) for name in self.sizes]
-        arguments += [self.names[v] for v in (*self.plain, *loop.steps)]
+        arguments += self._expressions.size_arguments()
+        arguments += [self._names[v] for v in (*self.plain, *loop.steps)]
         arguments += [f"gemm_{dtype}" for dtype in self.product_dtypes]
-        arguments += [f"{self.names[v]}_packed" for v in self.packed]
-        arguments += [*carries, *(self.names[v] for v in loop.kept)]
+        arguments += [f"{self._names[v]}_packed" for v in self.packed]
+        arguments += [*carries, *(self._names[v] for v in loop.kept)]
         return "\n".join([f"def kernel({', '.join(arguments)}):", *lines]) + "\n"
-
-    def _described(self, value: Value) -> str:
-        shape = ", ".join(self.program.size_text(n) for n in value.shape)
-        cell = value.line.partition(":")[0]
-        made = value.name or value.op + (f" in {cell}" if cell else "")
-        return f"{self.names[value]}: {made} ({shape})"
 
     def _buffers(self) -> list[str]:
         """Arrays of the kernel's own: for a batch where a later product reads them, else a row."""
         lines: list[str] = []
         for value in self.loop.body:
-            if value not in self.stored or value in self.names or value in self.loop.carry_out:
+            has_array = value in self._names or value in self.loop.carry_out
+            if has_array or not (value.op == "matmul" or value in self._regions.named):
                 continue
-            self.names[value] = name = f"b{len(lines)}"
-            shape = [] if is_scalar(value) else [self.size(value.shape[-1])]
-            if self._wide(value):
+            self._names[value] = name = f"b{len(lines)}"
+            shape = [] if is_scalar(value) else [self._size(value.shape[-1])]
+            if value in self._wide:
                 shape = ["N", *(shape or ["1"] * (value.ndim - 1))]
             dtype = "bool_" if value.dtype.kind == "b" else value.dtype.name
             made = f"np.empty(({', '.join(shape)},), np.{dtype})" if shape else f"np.{dtype}(0)"
             lines.append(f"    {name} = {made}")
         return lines
 
-    def _wide(self, value: Value) -> bool:
-        """Whether a buffer must hold the whole batch: for a product, or for a later level."""
-        later = self.last_use.get(value, self.level[value]) > self.level[value]
-        return value.op == "matmul" or later or any(u.op == "matmul" for u in self._users[value])
-
     def _batch(self, value: Value) -> str:
         """The array of this step that holds a value: (N, ...), or a row where that is enough."""
-        name, loop = self.names.get(value), self.loop
+        name, loop = self._names.get(value), self.loop
         if value in loop.steps:
             return f"{name}[t]"
         if value in loop.carry_in:
@@ -198,15 +138,11 @@ class Writer:
 
     def _product(self, value: Value) -> list[str]:
         a, w, *start = value.args
-        if w not in self.packed:
-            raise Untraceable("a matrix product of two things that change from step to step")
-        if a not in self._inside and a in self.loop.once and not a.has_rows:
-            raise Untraceable("a matrix product without a row per sequence")
-        if not a.dtype == w.dtype == value.dtype or w.dtype.kind != "f":
+        if w.dtype.kind != "f":
             raise Untraceable(f"a matrix product of {a.dtype} and {w.dtype}")
         gemm = f"gemm_{w.dtype.name}"
         target = self._batch(value)
-        call, given = "product", [gemm, self._batch(a), f"{self.names[w]}_packed"]
+        call, given = "product", [gemm, self._batch(a), f"{self._names[w]}_packed"]
         if start:
             call, given = "product_onto", [gemm, self._batch(start[0]), *given[1:]]
         return [
@@ -218,10 +154,10 @@ class Writer:
         """What the next step takes over without its being computed in this one."""
         lines = []
         for i, value in enumerate(self.loop.carry_out):
-            if value in self._inside:
+            if value in self._regions.inside:
                 continue
             if value.op == "full":
-                source = number(value.args[0], value.dtype)
+                source = literal(value.args[0], value.dtype)
             else:
                 source = f"{self._batch(value)}[lo:hi]"
             lines.append(f"        s{i}[q{i}][lo:hi] = {source}")
@@ -229,20 +165,14 @@ class Writer:
 
     # --- regions ---------------------------------------------------------------------------
 
-    def _region(self, level: int) -> list[str]:
-        """One pass over the rows: everything elementwise of this level."""
-        values = [
-            v
-            for v in self.loop.body
-            if v in self.stored and v.op != "matmul" and self.level[v] == level
-        ]
-        if not values:
-            return []
+    def _region(self, values: list[Value]) -> list[str]:
+        """One pass over the rows."""
         self._rows: dict[tuple[Value, str], str] = {}
         self._row_lines: list[str] = []
         lines: list[str] = []
         for value in values:
-            lines += self._computed(value)
+            if value in self._regions.named:
+                lines += self._computed(value)
         return [
             "        for n in range(lo, hi):",
             *(f"            {line}" for line in [*self._row_lines, *lines]),
@@ -253,8 +183,8 @@ class Writer:
         key = (value, repr(start))
         if key not in self._rows:
             array = self._batch(value)
-            if value in self._inside:
-                one_row = "[" not in array and not self._wide(value)
+            if value in self._regions.inside:
+                one_row = "[" not in array and value not in self._wide
             else:
                 one_row = value in self.loop.once and value.ndim == 1
             at = [] if one_row else ["0" if is_one(value.shape[0]) else "n"]
@@ -263,16 +193,16 @@ class Writer:
                 at = [step, *at]
             self._rows[key] = name = f"r{len(self._rows)}"
             if value.dtype.kind == "b":  # Numba has no addresses of truth values
-                cut = f"{array}[{', '.join([*at, self.size(start)])}:]"
+                cut = f"{array}[{', '.join([*at, self._size(start)])}:]"
             else:
-                cut = f"row({array}, ({', '.join(at)}{', ' if at else ''}{self.size(start)},))"
+                cut = f"row({array}, ({', '.join(at)}{', ' if at else ''}{self._size(start)},))"
             self._row_lines.append(f"{name} = {cut}")
         return self._rows[key]
 
     def _number_at(self, value: Value) -> str:
         """Where the one number of a row is."""
         array = self._batch(value)
-        if value in self._inside and "[" not in array and not self._wide(value):
+        if value in self._regions.inside and "[" not in array and value not in self._wide:
             return array  # a local variable
         return f"{array}[n, 0]" if value.ndim == 2 else f"{array}[n]"
 
@@ -287,7 +217,7 @@ class Writer:
                 start = start + part.shape[-1]
         elif value.op == "place":
             (part,) = value.args
-            zero = number(0, value.dtype)
+            zero = literal(0, value.dtype)
             lines = [
                 *self._loop_over(value, 0, value.shape[-1], zero),
                 *self._filled(value, part, value.settings["start"], part.shape[-1]),
@@ -302,7 +232,7 @@ class Writer:
                 lines.append(f"{place}{at} = {self._number_at(value)}")
             else:
                 lines += [
-                    f"for j in range({self.size(value.shape[-1])}):",
+                    f"for j in range({self._size(value.shape[-1])}):",
                     f"    {place}[n, j] = {self._row(value)}[j]",
                 ]
         return lines
@@ -312,14 +242,14 @@ class Writer:
 
     def _loop_over(self, target: Value, start: int, size: int, expression: str) -> list[str]:
         row = self._row(target, start)
-        return [f"for j in range({self.size(size)}):", f"    {row}[j] = {expression}"]
+        return [f"for j in range({self._size(size)}):", f"    {row}[j] = {expression}"]
 
     def _reduced(self, value: Value) -> list[str]:
         (x,) = value.args
         if value.settings["axes"] != (1,) or not int(x.shape[1]):
             raise Untraceable(f"a {value.op} over the axes {value.settings['axes']} of {x.shape}")
-        name, width, item = self._number_at(value), self.size(x.shape[-1]), self._expression(x)
-        dtype = value.dtype.name
+        name, width = self._number_at(value), self._size(x.shape[-1])
+        item, dtype = self._expression(x), value.dtype.name
         if value.op in ("sum", "mean"):
             over = f" / ({width})" if value.op == "mean" else ""
             return [  # by blocks: in a long row one number after the other loses digits
@@ -336,7 +266,7 @@ class Writer:
         else:
             better = f"{value.op}(best, {item})"
         return [
-            f"best = {item.replace('[j]', '[0]')}",
+            f"best = {self._expression(x, each=False)}",
             f"for j in range(1, {width}):",
             f"    best = {better}",
             f"{name} = best",
@@ -344,58 +274,17 @@ class Writer:
 
     # --- expressions -----------------------------------------------------------------------
 
-    def _expression(
-        self, value: Value, top: bool = False, start: int = 0, size: int | None = None
-    ) -> str:
-        """Element j of a row of a value, or of the slice of it from `start`, as an expression."""
-        if value.op == "full":
-            return number(value.args[0], value.dtype)
-        if is_scalar(value):  # the same for every j, whatever slice its user is part of
-            start, size = 0, None
-        if value not in self._inside or (value in self.stored and not top):
-            return self._element(value, start)
-        op, args = value.op, value.args
-        if op == "part":
-            if value.settings["axis"] != value.ndim - 1:
-                raise Untraceable("a part of the rows")
-            first = value.settings["start"]
-            size = value.shape[-1] if size is None else size
-            text = self._expression(args[0], start=first + start, size=size)
-            return text.replace("[j]", "[0]") if is_scalar(value) else text
-        if op in ("reshape", "broadcast_to"):
-            (x,) = args
-            widths = row_width(x), row_width(value)
-            if not is_one(widths[0]) and self.program.form(widths[0]) != self.program.form(
-                widths[1]
-            ):
-                raise Untraceable(f"a reshape from {x.shape} to {value.shape} within a kernel")
-            return self._expression(x, start=start, size=size)
-        if op == "astype":
-            return cast(self._expression(args[0], start=start, size=size), value.dtype)
-        if op not in ELEMENTWISE:
-            raise Untraceable(f"{op} within a kernel")
-        parts = []
-        for arg, dtype in zip(args, operand_dtypes(value), strict=True):
-            if not isinstance(arg, Value):
-                parts.append(f"({self.size(arg)})" if isinstance(arg, Dim) else "")
-                parts[-1] = cast(parts[-1], dtype) if parts[-1] else number(arg, dtype)
-                continue
-            text = self._expression(arg, start=start, size=size)
-            parts.append(text if arg.dtype == dtype else cast(text, dtype))
-        return applied(value, parts)
+    def _expression(self, value: Value, each: bool = True, top: bool = False) -> str:
+        """Element j of a row of a value (its first if not `each`) as an expression."""
+        return self._expressions.write(value, self._element, each=each, top=top)
 
-    def _element(self, value: Value, start: int) -> str:
+    def _element(self, value: Value, start: int, each: bool) -> str:
+        """A number in memory."""
         if value.is_number:
-            return self.names[value]
+            return self._names[value]
         if value in self.loop.once and not value.has_rows:
             if value.ndim == 0 or is_one(value.shape[-1]):
-                return f"{self.names[value]}[{', '.join('0' * value.ndim) or '()'}]"
-            if value.ndim > 2 or (value.ndim == 2 and not is_one(value.shape[0])):
-                raise Untraceable("a matrix that all rows share meets them")
+                return f"{self._names[value]}[{', '.join('0' * value.ndim) or '()'}]"
         elif is_scalar(value):
             return self._number_at(value)
-        return f"{self._row(value, start)}[j]"
-
-
-def _plain_names(text: str) -> str:
-    return text.replace(".", "_")
+        return f"{self._row(value, start)}[{'j' if each else '0'}]"

@@ -50,7 +50,7 @@ class Regions:
         self.named = self._named()
 
     def _check_product(self, value: Value) -> None:
-        a, w = value.args
+        a, w, *_ = value.args  # a third one is what the product starts from
         if w not in self.loop.once or w.has_rows:
             raise Untraceable("a matrix product of two things that change from step to step")
         if not a.has_rows:
@@ -67,7 +67,7 @@ class Regions:
         waiting: list[Value] = []
         for i in range(max(level.values(), default=0) + 1):
             products = [v for v in self.loop.body if v.op == "matmul" and level[v] == i]
-            if any(v.args[0] in waiting for v in products):
+            if any(x in waiting for v in products for x in v.inputs):
                 stages.append(waiting)
                 waiting = []
             stages += products

@@ -15,7 +15,7 @@ from scans import fusing, run
 
 import minigrad as mg
 from minigrad.backends.cupy_kernels.codegen import Product
-from minigrad.backends.cupy_kernels.text import cast, number
+from minigrad.backends.cupy_kernels.dialect import cast, literal
 from minigrad.compiler import FusionError
 from minigrad.models import LSTM
 
@@ -141,7 +141,7 @@ def test_kernels_that_move_numbers_between_columns_wait(name):
     ],
 )
 def test_numbers_are_literals_of_their_dtype(x, dtype, text):
-    assert number(x, np.dtype(dtype)) == text
+    assert literal(x, np.dtype(dtype)) == text
 
 
 def test_casts():

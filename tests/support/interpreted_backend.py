@@ -52,17 +52,17 @@ class InterpretedBackend(NumpyBackend):
 
     def compile_loop(self, loop, dtype):
         writer = Writer(loop)
-        text = writer.text()
+        text = writer.text
         self.texts.append(text)
         scope = dict(SCOPE)
         exec(text, scope)
 
         def run(T, N, descending, keep, whole, once, steps, carries, kept):
             arrays = dict(zip(loop.once, once, strict=True))
-            names = {name: N if name == "N" else loop.program.sizes[name] for name in writer.sizes}
+            sizes = [loop.program.sizes[name] for name in writer.sizes]
             for lo, hi in ((0, N // 2), (N // 2, N)):  # as two threads would
                 scope["kernel"](
-                    *(T, lo, hi, descending, keep, *whole, *names.values()),
+                    *(T, lo, hi, descending, keep, *whole, N, *sizes),
                     *(arrays[v] for v in writer.plain),
                     *steps,
                     *writer.product_dtypes,

@@ -1,7 +1,6 @@
-"""Elementwise ops on numbers, as the text of expressions in CUDA C++.
+"""Elementwise ops on numbers in CUDA C++, and the functions of our own that they call.
 
-Operands come in the dtype of the op, so that `exp` of a float is the float one. Text that goes in
-is whole: a name, a literal, a call or something in parentheses.
+Operands come in the dtype of the op, so that `exp` of a float is the float one.
 """
 
 from __future__ import annotations
@@ -10,16 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.compiler.ir import Value
-from minigrad.errors import Untraceable
+from ..shared.expressions import Dialect
 
 TYPES = {"bool": "bool", "int32": "int", "int64": "long long"}
 TYPES |= {"float32": "float", "float64": "double"}
 
-_INFIX = {"add": "+", "subtract": "-", "multiply": "*", "divide": "/"}
-_INFIX |= {"less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">="}
-_INFIX |= {"equal": "==", "not_equal": "!=", "logical_and": "&&", "logical_or": "||"}
-_LIBRARY = {"exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh"}  # of CUDA's own
 _LOWEST = {"bool": "false", "int32": "(-2147483647 - 1)"}
 _LOWEST |= {"int64": "(-9223372036854775807LL - 1)"}
 _HIGHEST = {"bool": "true", "int32": "2147483647", "int64": "9223372036854775807LL"}
@@ -94,46 +88,6 @@ template <typename T> __device__ T whole(T sum, T lost) { return lost == lost ? 
 }
 
 
-def applied(value: Value, parts: list[str]) -> str:
-    """An elementwise op on the texts of its arguments."""
-    op, dtype = value.op, value.dtype
-    x, *rest = parts
-    if op in _INFIX:
-        return f"({x} {_INFIX[op]} {rest[0]})"
-    if op in _LIBRARY or op in ("sigmoid", "relu", "sign", "square"):
-        return f"{op}({x})"
-    if op in ("maximum", "minimum"):
-        return f"{op}({x}, {rest[0]})"
-    if op == "abs":
-        return f"fabs({x})" if dtype.kind == "f" else f"absolute({x})"
-    if op == "power":
-        return _power(value, x, rest[0])
-    if op == "negative":
-        return f"(-{x})"
-    if op == "where":
-        return f"({x} ? {rest[0]} : {rest[1]})"
-    if op == "logical_not":
-        return f"(!{x})"
-    if op == "isnan":
-        return f"({x} != {x})"
-    if op == "isfinite":
-        return f"({x} - {x} == 0)"
-    raise Untraceable(f"{op} has no kernel")
-
-
-def _power(value: Value, x: str, exponent: str) -> str:
-    known = value.args[1]
-    if value.dtype.kind != "f":
-        return f"power({x}, {exponent})"
-    if not isinstance(known, Value):
-        one, zero = number(1, value.dtype), number(0, value.dtype)
-        simple = {1: x, 2: f"square({x})", 0.5: f"sqrt({x} + {zero})", -1: f"({one} / {x})"}
-        simple |= {3: f"({x} * square({x}))", -0.5: f"({one} / sqrt({x} + {zero}))"}
-        if known in simple:
-            return simple[known]
-    return f"pow({x}, {exponent})"
-
-
 def helpers(text: str) -> list[str]:
     """The helpers that a text calls, in the order in which they need each other."""
     found: list[str] = []
@@ -158,7 +112,7 @@ def cast(text: str, dtype: Any) -> str:
     return f"({text} != 0)" if dtype.kind == "b" else f"({TYPES[dtype.name]}){text}"
 
 
-def number(x: Any, dtype: Any) -> str:
+def literal(x: Any, dtype: Any) -> str:
     """A Python number as a literal of a dtype."""
     if dtype.kind == "b":
         return "true" if x else "false"
@@ -173,5 +127,21 @@ def number(x: Any, dtype: Any) -> str:
 def bound(op: str, dtype: Any) -> str:
     """What a maximum or minimum starts from."""
     if dtype.kind == "f":
-        return number(-np.inf if op == "max" else np.inf, dtype)
+        return literal(-np.inf if op == "max" else np.inf, dtype)
     return (_LOWEST if op == "max" else _HIGHEST)[dtype.name]
+
+
+CUDA = Dialect(
+    templates={
+        "logical_and": "({0} && {1})",
+        "logical_or": "({0} || {1})",
+        "logical_not": "(!{0})",
+        "abs": "fabs({0})",
+        "power": "pow({0}, {1})",
+        "where": "({0} ? {1} : {2})",
+    },
+    of_integers={"abs": "absolute({0})", "power": "power({0}, {1})"},
+    cast=cast,
+    literal=literal,
+    quotient="/",
+)

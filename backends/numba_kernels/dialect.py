@@ -1,0 +1,46 @@
+"""Elementwise ops on numbers in Python, as Numba compiles it.
+
+Every number in the text has a dtype: a bare 2.0 would make Numba compute in float64.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..shared.expressions import Dialect
+
+
+def cast(text: str, dtype: Any) -> str:
+    """An expression in another dtype."""
+    return f"({text} != 0)" if dtype.kind == "b" else f"np.{dtype.name}({text})"
+
+
+def literal(x: Any, dtype: Any) -> str:
+    """A Python number as one of a dtype."""
+    if dtype.kind == "b":
+        return repr(bool(x))
+    if dtype.kind != "f":
+        return f"np.{dtype.name}({int(x)})"
+    text = repr(float(x))
+    return f"np.{dtype.name}({text if text[-1].isdigit() else f'float({text!r})'})"  # inf, nan
+
+
+NUMBA = Dialect(
+    templates={
+        "logical_and": "({0} and {1})",
+        "logical_or": "({0} or {1})",
+        "logical_not": "(not {0})",
+        "power": "({0} ** {1})",
+        "square": "({0} * {0})",
+        "relu": "({0} if {0} > {zero} or {0} != {0} else {zero})",
+        "sign": "({one} if {0} > {zero} else (-{one} if {0} < {zero} else {0}))",
+        "where": "({1} if {0} else {2})",
+    },
+    of_integers={
+        "maximum": "({0} if {0} >= {1} else {1})",
+        "minimum": "({0} if {0} <= {1} else {1})",
+    },
+    cast=cast,
+    literal=literal,
+    quotient="//",
+)
