@@ -6,7 +6,7 @@ A `Dialect` says how a target writes one op, one number and one cast: a table th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +69,8 @@ class Dialect:
     quotient : the sign for an exact quotient of sizes.
     """
 
-    templates: Mapping[str, str]
-    of_integers: Mapping[str, str]
+    templates: dict[str, str]
+    of_integers: dict[str, str]
     cast: Callable[[str, Any], str]
     literal: Callable[[Any, Any], str]
     quotient: str
