@@ -49,8 +49,8 @@ _TEMPLATES = {
     "isnan": "({0} != {0})",
     "isfinite": "(({0} - {0}) == 0)",
 }
-_CALLS = ("exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "sigmoid")
-_CALLS += ("maximum", "minimum", "relu", "sign", "abs", "square")
+_CALLS = {"exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "sigmoid"}
+_CALLS |= {"maximum", "minimum", "relu", "sign", "abs", "square"}
 
 
 @dataclass(frozen=True)
