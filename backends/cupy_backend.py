@@ -37,6 +37,8 @@ class CupyBackend(ArrayModuleBackend):
     index : the number of the device; CuPy's current device, whichever that is, if None.
     """
 
+    priority = 2
+
     def __init__(self, cupy: Any, index: int | None = None) -> None:
         kind = "rocm" if cupy.cuda.runtime.is_hip else "cuda"
         suffix = "" if index is None else f":{index}"
@@ -215,6 +217,14 @@ class CupyBackend(ArrayModuleBackend):
                 "pool_held": pool.total_bytes(),
             }
 
+    def doctor_lines(self) -> list[str]:
+        """The GPU and its memory, for `minigrad doctor`."""
+        m = self.memory()
+        return [
+            f"{m['gpu']}: {_size(m['free'], '')} of {_size(m['total'])} free; the memory pool "
+            f"holds {_size(m['pool_held'])}, {_size(m['pool_used'], '')} of them in use"
+        ]
+
     def _tell_memory(self, error: MemoryError) -> None:
         """Say what there is to somebody who asked for more, once."""
         if any(note.startswith(_MEMORY) for note in getattr(error, "__notes__", ())):
@@ -232,8 +242,8 @@ class CupyBackend(ArrayModuleBackend):
 _MEMORY = "GPU memory:"
 
 
-def _size(count: int) -> str:
-    return f"{count / 2**30:.2f} GiB"
+def _size(count: int, unit: str = " GiB") -> str:
+    return f"{count / 2**30:.2f}{unit}"
 
 
 def load(device: str | None = None) -> CupyBackend:

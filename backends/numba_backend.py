@@ -36,6 +36,7 @@ class NumbaBackend(NumpyBackend):
     """NumPy arrays on the CPU, with compiled loops for scans."""
 
     product_starts = True  # products may start from what they are added to
+    priority = 1
 
     def __init__(self) -> None:
         super().__init__()

@@ -25,10 +25,11 @@ def report() -> list[dict[str, Any]]:
     """One dict per known backend, by name; every one is loaded and tried, and none can crash this.
 
     Keys: name, available (it computes a gradient here), why (the reason if not, else None),
-    version (of the array library), device, memory (of a device: what `CupyBackend.memory` gives,
-    in bytes; else None), install (what to type if it is not available; else None), current (whether
-    new tensors are to be made on it), chosen_by (who says so: "use_backend", "set_backend",
-    "MINIGRAD_BACKEND" or "default"; None if it is not the current one).
+    version (of the array library), device, memory (of a device: what it has and what is in use, in
+    bytes; else None), lines (what the table says of the device), install (what to type if it is not
+    available; else None), current (whether new tensors are made on it), chosen_by (who says so:
+    "use_backend", "set_backend", "MINIGRAD_BACKEND" or "default"; None if it is not the current
+    one).
 
     A current backend that is not even known, as by a misspelt `MINIGRAD_BACKEND`, has a dict, too.
 
@@ -54,6 +55,7 @@ def _examine(name: str, current: bool) -> dict[str, Any]:
         "version": None,
         "device": None,
         "memory": None,
+        "lines": [],
         "install": how_to_install(name),
         "current": current,
         "chosen_by": chosen_by() if current else None,
@@ -64,7 +66,8 @@ def _examine(name: str, current: bool) -> dict[str, Any]:
         found["version"] = getattr(backend, "version", None) or getattr(module, "__version__", None)
         found["device"] = backend.device
         _try(backend)
-        found["memory"] = backend.memory() if hasattr(backend, "memory") else None
+        found["memory"] = getattr(backend, "memory", lambda: None)()
+        found["lines"] = list(getattr(backend, "doctor_lines", list)())
         found["available"], found["install"] = True, None
     except Exception as error:  # whatever a plugin does wrong is what we are here to tell
         found["why"] = f"{error}"
@@ -92,8 +95,7 @@ def table(rows: list[dict[str, Any]] | None = None) -> str:
         lines.append(
             f"{mark} {row['name']:{width}}  {state}" + (f": {details}" if row["device"] else "")
         )
-        if row["memory"]:
-            lines.append(f"      {_memory(**row['memory'])}")
+        lines += [f"      {line}" for line in row["lines"]]
         if row["why"]:
             lines.append(f"      {row['why']}")
         if row["why"] and row["install"] and row["install"] not in row["why"]:
@@ -107,14 +109,6 @@ def table(rows: list[dict[str, Any]] | None = None) -> str:
                 "can be made until another backend is chosen"
             )
     return "\n".join(lines)
-
-
-def _memory(gpu: str, total: int, free: int, pool_held: int, pool_used: int) -> str:
-    gib = 2**30
-    return (
-        f"{gpu}: {free / gib:.2f} of {total / gib:.2f} GiB free; the memory pool holds "
-        f"{pool_held / gib:.2f} GiB, {pool_used / gib:.2f} of them in use"
-    )
 
 
 def exit_code(rows: list[dict[str, Any]] | None = None) -> int:

@@ -1,7 +1,8 @@
 """Backends: who computes. The protocol, the array-module backend, the registry, the selection.
 
 A backend is an object that every tensor carries. It offers the names of `PROTOCOL`;
-an op's forward calls them on raw arrays and knows nothing else of the machine.
+an op's forward calls them on raw arrays and knows nothing else of the machine. What a backend
+may offer besides is in `OPTIONAL`.
 NumPy and CuPy are one class, `ArrayModuleBackend`, over two array modules.
 """
 
@@ -17,7 +18,7 @@ import numpy as np
 from ..utils import summation
 from ..utils.summation import HALF, SINGLE
 
-__all__ = ["PROTOCOL", "ArrayModuleBackend"]
+__all__ = ["OPTIONAL", "PROTOCOL", "ArrayModuleBackend"]
 
 
 # What a backend offers, by purpose. Arrays are whatever the backend likes, as long as they have
@@ -51,6 +52,29 @@ PROTOCOL: dict[str, tuple[str, ...]] = {
     "indexing": ("getitem", "scatter", "index_array"),
 }
 
+# What a backend may offer besides: minigrad asks for each, and does without it.
+OPTIONAL: dict[str, str] = {
+    # choosing it, and reports
+    "active": "active(): a context in which its device is the current one",
+    "priority": "MINIGRAD_BACKEND=auto takes the one with the highest number above 0 that starts",
+    "version": "the version of its array library",
+    "doctor_lines": "doctor_lines(): what `minigrad doctor` prints of its device, line by line",
+    "memory": "memory(): what its device has and what is in use, a dict of bytes by name",
+    "about": "about(): the device and its software, a dict of texts by name",
+    "launched": "how many kernels and products its loops have launched so far, a Counter",
+    # edits of arrays
+    "setitem": "setitem(x, index, value): a copy of x with `value` at `index`",
+    "outside": "outside(positions, start, stop, allowed): whether some are out of range, on device",
+    "fingerprint": "fingerprint(x): a checksum of its bytes that stays on the device",
+    "lend": "lend(x): another array over the same memory, and a link that lives as long as it",
+    "held": "held(link): whether anything but the link refers to its array",
+    # compiling
+    "compile_loop": "compile_loop(loop, dtype): a kernel for a `minigrad.compiler.schedule.Loop`",
+    "kernels": "its kernels that are in use, by their text",
+    "product_starts": "whether matmul(a, b, start) adds to `start`, (N, M) or (M,)",
+    "sum_rows": "sum_rows(arrays, shapes): the sums of several arrays over their rows, in one go",
+}
+
 
 class ArrayModuleBackend:
     """Every name of the protocol over an array module that follows NumPy.
@@ -69,8 +93,8 @@ class ArrayModuleBackend:
     array([0., 0.])
     """
 
-    # Of a backend with a compiler: makes a kernel of a `minigrad.compiler.schedule.Loop`.
-    compile_loop: Callable[..., Callable[..., None]] | None = None
+    compile_loop: Callable[..., Callable[..., None]] | None = None  # see OPTIONAL
+    priority = 0
 
     def __init__(self, xp: Any, name: str, device: str = "cpu", is_host: bool = False) -> None:
         self.xp = xp

@@ -225,13 +225,15 @@ def _from_environment() -> Any:
             return get_backend(name)
         except BackendError as error:
             raise BackendError(f"MINIGRAD_BACKEND={name}: {error}") from error.__cause__
-    for candidate in ("cupy", "numba", "numpy"):
-        if candidate in available_backends():
-            with contextlib.suppress(BackendError):  # `auto` is the one value that may pass on
-                backend = get_backend(candidate)
-                print(f"minigrad: MINIGRAD_BACKEND=auto chose {candidate!r}", file=sys.stderr)
-                return backend
-    raise BackendError(_unknown("auto"))
+    if "numpy" not in available_backends():
+        raise BackendError(_unknown("auto"))
+    started = [get_backend("numpy")]
+    for candidate in available_backends():
+        with contextlib.suppress(BackendError):  # `auto` is the one value that may pass on
+            started.append(get_backend(candidate))
+    backend = max(started, key=lambda backend: getattr(backend, "priority", 0))
+    print(f"minigrad: MINIGRAD_BACKEND=auto chose {backend.name!r}", file=sys.stderr)
+    return backend
 
 
 def set_backend(name: Any) -> None:

@@ -6,6 +6,8 @@ python -c "from minigrad.testing import check_backend; print(check_backend('nump
 from __future__ import annotations
 
 import contextlib
+import difflib
+import itertools
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.backend import PROTOCOL
+from ..engine.backend import OPTIONAL, PROTOCOL
 from ..engine.registry import get_backend, use_backend
 
 __all__ = ["ConformanceError", "ConformanceReport", "check_backend"]
@@ -123,7 +125,8 @@ def check_backend(name: Any, raise_exception: bool = True) -> ConformanceReport:
         for group in PROTOCOL.values():
             for method in group:
                 kit.line(method, partial(kit.protocol, method))
-        for check in (kit.operators, kit.overflow, kit.no_transfer, kit.lstm_gradients):
+        checks = kit.operators, kit.hooks, kit.overflow, kit.no_transfer, kit.lstm_gradients
+        for check in checks:
             kit.line((check.__doc__ or "").split(":")[0], check)
     report = ConformanceReport(getattr(backend, "name", str(name)), kit.lines)
     if raise_exception and not report.ok:
@@ -339,6 +342,16 @@ class Kit:
         with self.attempt("x += y"):
             x += y
             self.same(x, a + b)
+
+    def hooks(self) -> None:
+        """optional hooks: no public name that looks like a misspelt one"""
+        public = [name for name in dir(self.backend) if not name.startswith("_")]
+        missing = [name for name in OPTIONAL if not getattr(self.backend, name, None)]
+        known = {*OPTIONAL, *itertools.chain(*PROTOCOL.values())}
+        for name in public:
+            meant = difflib.get_close_matches(name, missing, n=1, cutoff=0.85)
+            if name not in known and meant:
+                raise _Wrong(f"{name!r} is no hook; {meant[0]!r} is")
 
     def overflow(self) -> None:
         """overflow: a backward pass that overflows gives inf and no warning"""

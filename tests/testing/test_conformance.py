@@ -1,19 +1,22 @@
 """The conformance kit: backends that are right pass it, and whatever is wrong in one is named."""
 
+import ast
+import re
 import sys
 import tomllib
 
 import numpy as np
 import pytest
-from places import TESTS
+from places import ROOT, TESTS
 
 import minigrad as mg
-from minigrad.engine.backend import PROTOCOL
+from minigrad.engine.backend import OPTIONAL, PROTOCOL
 from minigrad.testing import ConformanceError, check_backend
 from minigrad.testing.conformance import Kit
 from minigrad.testing.protocol_cases import EXAMPLES, REFERENCE
 
 TOY = TESTS / "toy_backend"
+SOURCES = [ROOT / name for name in ("minigrad", "backends", "models")]
 NAMES = [name for group in PROTOCOL.values() for name in group]
 
 
@@ -34,6 +37,38 @@ def test_every_name_is_checked():
     assert unchecked == []
     assert set(EXAMPLES) <= set(REFERENCE)
     assert set(EXAMPLES) <= set(NAMES)
+
+
+def test_every_hook_that_minigrad_asks_for_is_listed():
+    """Whatever is looked up on a backend by a name in quotes, and may be missing."""
+    found = {}
+    for path in [p for folder in SOURCES for p in folder.rglob("*.py")]:
+        for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+            match call:
+                case ast.Call(ast.Name("getattr" | "hasattr"), [of, ast.Constant(name), *_]):
+                    if ast.unparse(of).rpartition(".")[2] in ("backend", "xp"):
+                        found.setdefault(name, path)
+    assert len(found) > 8
+    unknown = {name: path for name, path in found.items() if name not in {*NAMES, *OPTIONAL, "xp"}}
+    assert not unknown
+
+
+def test_every_listed_hook_is_asked_for():
+    text = "".join(p.read_text("utf-8") for folder in SOURCES for p in folder.rglob("*.py"))
+    assert not [name for name in OPTIONAL if not re.search(rf'(\.|, "){name}\b', text)]
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("compileloop", "compile_loop"), ("finger_print", "fingerprint"), ("sum_row", "sum_rows")],
+)
+def test_a_misspelt_hook_is_named(name, meant):
+    backend = broken("exp", lambda f: f)
+    setattr(backend, name, lambda *args: None)
+    lines = check_backend(backend, raise_exception=False).lines
+    assert [line.failures for line in lines if line.failures] == [
+        [f"{name!r} is no hook; {meant!r} is"]
+    ]
 
 
 # --- a backend that is wrong in one place ----------------------------------------------------
