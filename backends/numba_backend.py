@@ -19,7 +19,8 @@ from .numba_kernels import threads
 from .numba_kernels.array_pool import ArrayPool
 from .numba_kernels.cache import Kernel
 from .numba_kernels.codegen import Writer
-from .numba_kernels.gemm import MR, gemm, pack
+from .numba_kernels.gemm import gemm, pack
+from .numba_kernels.register_block import MR
 from .numba_kernels.scatter import add_rows
 from .numba_kernels.threads import by_rows
 from .numpy_backend import NumpyBackend

@@ -18,7 +18,7 @@ from typing import Any
 from numba import typeof
 
 from ..shared.kernel_files import kernel_file, kernel_name
-from . import gemm, math_functions, rows
+from . import float_constants, gemm, math_functions, register_block, rows
 from .files import CompiledFiles
 from .math_functions import FLAGS
 
@@ -39,7 +39,7 @@ from numba import njit
 
 @njit(nogil=True, error_model={error_model!r}, fastmath={{{flags}}})
 '''
-_HELPERS = (gemm, math_functions, rows)
+_HELPERS = (gemm, register_block, math_functions, float_constants, rows)
 
 
 class Kernel:

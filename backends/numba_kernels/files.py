@@ -132,14 +132,18 @@ def kept(function: Any) -> Any:
     return function
 
 
-def kept_callback(signature: Any) -> Callable[[Any], Any]:
-    """As Numba's `cfunc`, with the compiled code kept in minigrad's cache folder."""
+def kept_callback(signature: Any, *sources: str) -> Callable[[Any], Any]:
+    """As Numba's `cfunc`, with the compiled code kept in minigrad's cache folder.
+
+    `sources` are the files of other modules that the code depends on.
+    """
 
     def made(python: Any) -> Any:
         callback: Any = CFunc(
             python, (signature.args, signature.return_type), locals={}, options={}
         )
-        callback._cache = CompiledFiles(python, _source(python.__code__.co_filename))
+        files = (python.__code__.co_filename, *sources)
+        callback._cache = CompiledFiles(python, b"".join(map(_source, files)))
         callback.compile()
         return callback
 

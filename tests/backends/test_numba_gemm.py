@@ -15,6 +15,7 @@ numba = pytest.importorskip("numba", reason="numba is not installed")
 import minigrad as mg  # noqa: E402
 from minigrad import get_backend  # noqa: E402
 from minigrad.backends.numba_kernels import gemm as numba_gemm  # noqa: E402
+from minigrad.backends.numba_kernels import register_block  # noqa: E402
 from minigrad.backends.numba_kernels.gemm import MR, gemm, matmul, pack, panel_width  # noqa: E402
 
 DTYPES = ("float32", "float64")
@@ -97,7 +98,7 @@ known = binding.get_host_cpu_features
 features = known()
 features["avx512f"] = False
 binding.get_host_cpu_features = lambda: features
-from minigrad.backends.numba_kernels import gemm as numba_gemm
+from minigrad.backends.numba_kernels import gemm as numba_gemm, register_block
 binding.get_host_cpu_features = known
 rng, wrong = np.random.default_rng(0), []
 for dtype in ("float32", "float64"):
@@ -108,11 +109,11 @@ for dtype in ("float32", "float64"):
             numba_gemm.matmul(left, b, c)
             if abs(c - a @ b).max() > 1e-3:
                 wrong.append((dtype, rows, left.flags.f_contiguous))
-print(numba_gemm._BYTES, wrong)
+print(register_block.BYTES, wrong)
 """
 
 
-@pytest.mark.skipif(numba_gemm._BYTES < 64, reason="this processor has no wider registers to leave")
+@pytest.mark.skipif(register_block.BYTES < 64, reason="no wider registers to leave")
 def test_on_a_processor_with_narrower_registers(tmp_path):
     """A block of columns is then higher than a vector is long."""
     environment = os.environ | {"MINIGRAD_CACHE": str(tmp_path)}

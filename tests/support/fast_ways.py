@@ -50,12 +50,14 @@ AS_THEY_ARE = {
     "minigrad.engine.graph": {"ALL_STEPS": "stands for no number"},
     "minigrad.engine.creation": {"_HOST_KINDS": "DLPack's numbers of devices"},
     "minigrad.backends.numba_kernels.gemm": {
-        "MR": "rows of a block, in compiled code; test_numba_gemm has sizes on both sides",
         "_BLOCKS": "in compiled code; test_numba_gemm has sizes on both sides",
         "_TERMS": "in compiled code; test_numba_gemm has sizes on both sides",
         "_COLUMN_TERMS": "in compiled code; test_numba_gemm has sizes on both sides",
-        "_BYTES": "of the processor's registers; test_numba_gemm has the other size, too",
-        "_VECTORS": "of the processor's registers; test_numba_gemm has the other size, too",
+    },
+    "minigrad.backends.numba_kernels.register_block": {
+        "MR": "rows of a block, in compiled code; test_numba_gemm has sizes on both sides",
+        "BYTES": "of the processor's registers; test_numba_gemm has the other size, too",
+        "VECTORS": "of the processor's registers; test_numba_gemm has the other size, too",
         "_AHEAD": "says what is asked for early, and changes no result",
     },
     "minigrad.backends.numba_kernels.codegen": {
