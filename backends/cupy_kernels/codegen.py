@@ -24,7 +24,8 @@ _HEADER = f"""\
 // Written by minigrad; to change it, change the cell or the function.
 //
 // N: sequences in the batch, W: columns of the widest row that a kernel goes over.
-// s0 and so on: the state that a step takes over; s0_next: the one that it leaves behind.
+// old0, new0: the state before and after the step; x0: its inputs; w0: what all steps share;
+// kept0: what is kept for the backward pass.
 
 #define MOST_THREADS {MOST_THREADS}
 #ifdef LARGE  // arrays of 2**31 numbers and more

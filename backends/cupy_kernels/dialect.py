@@ -64,7 +64,7 @@ template <typename T> __device__ T block_{name}(T x) {{
         __syncthreads();
     }}
     x = held[0];
-    __syncthreads();  // all have read it before anybody writes the next
+    __syncthreads();  // all have read it before one writes the next
     return x;
 }}
 """

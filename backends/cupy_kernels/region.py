@@ -31,8 +31,8 @@ class Place:
     @property
     def name(self) -> str:
         """What it is called in a kernel."""
-        letters = {"once": "w", "steps": "x", "before": "s", "after": "s", "kept": "k", "own": "b"}
-        return f"{letters[self.kind]}{self.index}{'_next' if self.kind == 'after' else ''}"
+        words = {"once": "w", "steps": "x", "before": "old", "after": "new", "kept": "kept"}
+        return f"{words.get(self.kind, 'b')}{self.index}"
 
 
 @dataclass

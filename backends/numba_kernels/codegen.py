@@ -62,14 +62,14 @@ class Writer:
 
     def _kernel(self) -> str:
         loop = self.loop
-        for letter, values in (
+        for word, values in (
             ("w", loop.once),
             ("x", loop.steps),
-            ("s", loop.carry_in),
-            ("k", loop.kept),
+            ("states", loop.carry_in),
+            ("kept", loop.kept),
         ):
-            self._names |= {value: f"{letter}{i}" for i, value in enumerate(values)}
-        carries = [f"s{i}" for i in range(len(loop.carry_in))]
+            self._names |= {value: f"{word}{i}" for i, value in enumerate(values)}
+        states = [f"states{i}" for i in range(len(loop.carry_in))]
         lines = [
             *(f"    # {name}: {describe(v, self.program)}" for v, name in self._names.items()),
             "    widest_vectors()",
@@ -78,24 +78,22 @@ class Writer:
             "        t = T - 1 - step if descending else step",
             "        kt = t if keep else 0",
         ]
-        for i in range(len(carries)):
+        for i in range(len(states)):
             lines += [
-                f"        p{i} = step % 2",
-                f"        q{i} = 1 - p{i}",
+                f"        old{i}, new{i} = step % 2, 1 - step % 2",
                 f"        if full{i}:",
-                f"            p{i} = t + 1 if descending else t",
-                f"            q{i} = t if descending else t + 1",
+                f"            old{i}, new{i} = (t + 1, t) if descending else (t, t + 1)",
             ]
         for stage in self._regions.stages:
             lines += self._region(stage) if isinstance(stage, list) else self._product(stage)
         lines += self._passed_on()
         arguments = ["T", "lo", "hi", "descending", "keep"]
-        arguments += [f"full{i}" for i in range(len(carries))]
+        arguments += [f"full{i}" for i in range(len(states))]
         arguments += self._expressions.size_arguments()
         arguments += [self._names[v] for v in (*self.plain, *loop.steps)]
         arguments += [f"gemm_{dtype}" for dtype in self.product_dtypes]
         arguments += [f"{self._names[v]}_packed" for v in self.packed]
-        arguments += [*carries, *(self._names[v] for v in loop.kept)]
+        arguments += [*states, *(self._names[v] for v in loop.kept)]
         return "\n".join([f"def kernel({', '.join(arguments)}):", *lines]) + "\n"
 
     def _buffers(self) -> list[str]:
@@ -121,7 +119,7 @@ class Writer:
             return f"{name}[t]"
         if value in loop.carry_in:
             i = loop.carry_in.index(value)
-            return f"s{i}[p{i}]"
+            return f"states{i}[old{i}]"
         if value in loop.kept:
             return f"{name}[kt]"
         if name is not None:
@@ -129,11 +127,11 @@ class Writer:
         if value not in loop.carry_out:
             raise Untraceable(f"{value.op} as an operand of a matrix product")
         i = loop.carry_out.index(value)
-        return f"s{i}[q{i}]"
+        return f"states{i}[new{i}]"
 
     def _copies(self, value: Value) -> list[str]:
         """The arrays of this step that want the same numbers as the one that holds a value."""
-        places = [f"s{i}[q{i}]" for i, v in enumerate(self.loop.carry_out) if v is value]
+        places = [f"states{i}[new{i}]" for i, v in enumerate(self.loop.carry_out) if v is value]
         return [place for place in places if place != self._batch(value)]
 
     def _product(self, value: Value) -> list[str]:
@@ -160,7 +158,7 @@ class Writer:
                 source = literal(value.args[0], value.dtype)
             else:
                 source = f"{self._batch(value)}[lo:hi]"
-            lines.append(f"        s{i}[q{i}][lo:hi] = {source}")
+            lines.append(f"        states{i}[new{i}][lo:hi] = {source}")
         return lines
 
     # --- regions ---------------------------------------------------------------------------

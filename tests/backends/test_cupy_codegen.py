@@ -49,7 +49,7 @@ def test_a_cell_without_products_is_one_kernel():
 def test_a_state_that_is_only_passed_on_is_copied():
     backend = Listing()
     run(SCANS["a_delay"], backend, "require")
-    assert "s0_next[j] = x0[j];" in backend.loops[0].text
+    assert "new0[j] = x0[j];" in backend.loops[0].text
 
 
 # --- one text for all sizes --------------------------------------------------------------------
@@ -94,7 +94,7 @@ def test_each_argument_is_described():
     forward, _ = texts(LSTM, 3, 2, 2, 5)
     described = dict(re.findall(r"__restrict__ (\w+), +// (.*)", forward))
     assert described["x0"] == "matmul in lstm_cell (N, 4*H)"
-    assert described["s1"] == "state.1 (N, H)" and "s1_next" in described
+    assert described["old1"] == "state.1 (N, H)" and "new1" in described
     arguments = forward.partition("(")[2].count("__restrict__")
     assert arguments == len(described)
     assert "const Index N, const Index H, const Index W" in forward
