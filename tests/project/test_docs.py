@@ -70,6 +70,12 @@ def test_docstrings(name):
     check(*in_module(name))
 
 
+DOCUMENTS = sorted(ROOT.glob("*.md"))
+DOCUMENTS += sorted(
+    p for part in ("minigrad", "backends", "models") for p in ROOT.glob(f"{part}/**/*.md")
+)
+
+
 PUBLIC = (mg, mg.functional, mg.nn, mg.nn.init, mg.optim, minigrad.models, minigrad.testing)
 
 
@@ -88,7 +94,7 @@ def test_every_public_name_has_an_example(module):
 
 
 @pytest.mark.usefixtures("on_numpy")
-@pytest.mark.parametrize("path", sorted(ROOT.glob("*.md")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_documents(path):
     check(in_document(path))
 
