@@ -53,7 +53,12 @@ def pytest_configure(config):
 def pytest_generate_tests(metafunc):
     """A test that takes `backend` runs once per backend that can start; see the report's header."""
     if "backend" in metafunc.fixturenames:
-        names = [name for name, reason in _backends().items() if reason is None]
+        marks = {line.partition(":")[0] for line in metafunc.config.getini("markers")}
+        names = [
+            pytest.param(name, marks=[getattr(pytest.mark, name)] if name in marks else [])
+            for name, reason in _backends().items()
+            if reason is None
+        ]
         metafunc.parametrize("backend", names, indirect=True)
 
 

@@ -19,6 +19,8 @@ except mg.BackendError as reason:
 
 import cupy
 
+pytestmark = pytest.mark.cupy
+
 DEVICES = cupy.cuda.runtime.getDeviceCount()
 two_devices = pytest.mark.skipif(DEVICES < 2, reason="there is only one device here")
 

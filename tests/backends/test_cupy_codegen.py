@@ -19,6 +19,8 @@ from minigrad.backends.cupy_kernels.dialect import cast, literal
 from minigrad.compiler import FusionError
 from minigrad.models import LSTM
 
+pytestmark = pytest.mark.cupy
+
 
 def stages(loop):
     return ["product" if isinstance(stage, Product) else "kernel" for stage in loop.stages]

@@ -16,6 +16,8 @@ from minigrad import doctor
 from minigrad.backends.cupy_kernels import diagnosis
 from minigrad.backends.cupy_kernels.diagnosis import CupyUnavailable, start
 
+pytestmark = pytest.mark.cupy
+
 
 class CUDARuntimeError(RuntimeError):
     def __init__(self, status, text):

@@ -12,6 +12,8 @@ from random_rows import classified, functions
 
 import minigrad as mg
 
+pytestmark = pytest.mark.cupy
+
 try:
     CUPY = mg.get_backend("cupy")
 except mg.BackendError as missing:

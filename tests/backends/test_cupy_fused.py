@@ -23,6 +23,8 @@ except mg.BackendError as missing:
 from minigrad.backends.cupy_kernels import loop
 from minigrad.backends.cupy_kernels.loop import Kernels
 
+pytestmark = pytest.mark.cupy
+
 
 @pytest.fixture(autouse=True)
 def always_fused():

@@ -8,6 +8,8 @@ import minigrad as mg
 from minigrad import optim
 from minigrad.models import GRU, LSTM
 
+pytestmark = pytest.mark.cupy
+
 try:
     CUPY = mg.get_backend("cupy")
 except mg.BackendError as missing:

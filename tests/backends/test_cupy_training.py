@@ -13,6 +13,8 @@ from minigrad.models.tasks.reviews import load_reviews, split_reviews
 from minigrad.models.training.classifier import CELLS
 from minigrad.models.training.train import Callback
 
+pytestmark = pytest.mark.cupy
+
 try:
     mg.get_backend("cupy")
 except mg.BackendError as reason:

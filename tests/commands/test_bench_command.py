@@ -173,6 +173,7 @@ def test_not_fused(own, numba):
     assert "Branching, composed on numba" in times(result)
 
 
+@pytest.mark.numba
 def test_without_numba(own, monkeypatch):
     def missing():
         raise ImportError("no module named numba")

@@ -163,6 +163,7 @@ def test_where_torch_is_not_compared(monkeypatch):
     assert "PyTorch" not in found["environment"]
 
 
+@pytest.mark.cupy
 def test_on_cupy():
     try:
         mg.get_backend("cupy")

@@ -25,16 +25,16 @@ test-cuda: $(CUDA)/.test ## after test-cupy: compile its kernels for NVIDIA's ch
 	else $(MAKE) --no-print-directory $@-there; fi
 
 # All tests that are for this backend or run on each backend; then all others with this one as the
-# current backend, the longest excepted; then the first again, on the strictest of devices.
+# current backend, the longest excepted; then the first again, on the strictest of devices. The marks
+# that tests are chosen by are declared in pyproject.toml.
 # One test compiles half of all kernels: who is done early takes over what waits behind it.
 PYTEST = MINIGRAD_PROFILE=fast PYTHONPATH=tests $(ON_CPU)/bin/on-cpu python -m pytest -n 2 \
 	--dist worksteal -p cupy_on_cpu.plugin
-OTHERS = not cupy and not numpy and not numba and not strict and not packaging \
-	and not film_reviews and not extreme
+OTHERS = not cupy and not numpy and not numba and not strict and not packaging and not long
 test-cupy-there: $(STANDINS)/names.json
-	CUPY_ON_CPU_CHECKS="$(CUPY_CHECKS)" $(PYTEST) -k cupy
-	CUPY_ON_CPU_CHECKS="$(CUPY_CHECKS)" MINIGRAD_BACKEND=cupy $(PYTEST) -k "$(OTHERS)"
-	CUPY_ON_CPU_CHECKS="red-zones reversed deferred" $(PYTEST) -k cupy
+	CUPY_ON_CPU_CHECKS="$(CUPY_CHECKS)" $(PYTEST) -m cupy
+	CUPY_ON_CPU_CHECKS="$(CUPY_CHECKS)" MINIGRAD_BACKEND=cupy $(PYTEST) -m "$(OTHERS)"
+	CUPY_ON_CPU_CHECKS="red-zones reversed deferred" $(PYTEST) -m cupy
 
 test-cuda-there:
 	$(CUDA)/bin/python -m pytest tests/cuda_wheel

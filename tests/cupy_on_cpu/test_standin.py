@@ -17,6 +17,8 @@ if not PRESENT:
 
 import cupy as cp
 
+pytestmark = pytest.mark.cupy
+
 RNG = np.random.default_rng(0)
 POOLED = "red-zones" not in os.environ.get("CUPY_ON_CPU_CHECKS", "")
 

@@ -10,6 +10,8 @@ from minigrad.models.training.train import Callback, Examples, RunningMetrics, f
 
 from .counters import ABSENT, PRESENT, counted
 
+pytestmark = pytest.mark.cupy
+
 if not PRESENT:
     pytest.skip(ABSENT, allow_module_level=True)
 

@@ -209,7 +209,10 @@ def test_the_same_seed_writes_the_same_json(own):
 
 @pytest.mark.parametrize(
     ("target", "where"),
-    [("ZoneoutLSTM", "numba"), ("cross_entropy", "numpy")],  # random masks, many cases
+    [  # random masks, many cases
+        pytest.param("ZoneoutLSTM", "numba", marks=pytest.mark.numba),
+        ("cross_entropy", "numpy"),
+    ],
 )
 def test_every_process_writes_the_same_json(target, where, tmp_path):
     code = "from minigrad.models.cli import main; main()"

@@ -174,7 +174,9 @@ def check_gradients(order, where, case, data):
     assert report, report
 
 
-BACKENDS = pytest.mark.parametrize("where", ["numpy", "numba"])
+BACKENDS = pytest.mark.parametrize(
+    "where", ["numpy", pytest.param("numba", marks=pytest.mark.numba)]
+)
 
 
 @BACKENDS

@@ -285,6 +285,7 @@ def test_ctrl_c_in_the_last_evaluation_keeps_the_run(monkeypatch):
     assert len(caught.value.run.metrics["history"]) == TINY.epochs
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_real_film_reviews(cell):
     """What the command line does, in half the epochs; the goal is 0.74."""

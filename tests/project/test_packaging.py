@@ -25,7 +25,10 @@ PACKAGES = PROJECT["tool"]["setuptools"]["packages"]
 # Where the files of a folder of the checkout are once installed.
 FOLDERS = {"minigrad": "minigrad", "backends": "minigrad/backends", "models": "minigrad/models"}
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="its environments are made of symlinks")
+pytestmark = [
+    pytest.mark.packaging,
+    pytest.mark.skipif(os.name == "nt", reason="its environments are made of symlinks"),
+]
 
 # Run by the Python of a new environment, from a folder that has nothing to do with the checkout.
 LOOK = """
