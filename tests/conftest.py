@@ -51,15 +51,15 @@ def pytest_configure(config):
 
 
 def pytest_generate_tests(metafunc):
-    """A test that takes `backend` runs once per backend that can start; see the report's header."""
-    if "backend" in metafunc.fixturenames:
-        marks = {line.partition(":")[0] for line in metafunc.config.getini("markers")}
+    """Tests that take `backend` or `compiling` run once per such backend that can start here."""
+    marks = {line.partition(":")[0] for line in metafunc.config.getini("markers")}
+    for fixture in {"backend", "compiling"} & set(metafunc.fixturenames):
         names = [
             pytest.param(name, marks=[getattr(pytest.mark, name)] if name in marks else [])
             for name, reason in _backends().items()
-            if reason is None
+            if reason is None and (fixture == "backend" or _compiles(name))
         ]
-        metafunc.parametrize("backend", names, indirect=True)
+        metafunc.parametrize(fixture, names, indirect=True)
 
 
 @pytest.fixture
@@ -69,6 +69,9 @@ def backend(request):
 
     with mg.use_backend(request.param):
         yield request.param
+
+
+compiling = backend  # the same, for the backends that make kernels
 
 
 @pytest.fixture
@@ -148,3 +151,9 @@ def _installed():
 
 def _profile():
     return os.environ.get("MINIGRAD_PROFILE", "fast")
+
+
+def _compiles(name):
+    import minigrad as mg
+
+    return getattr(mg.get_backend(name), "compile_loop", None) is not None

@@ -8,7 +8,7 @@ from cupy_on_cpu.counters import ABSENT, PRESENT, counted
 from functions import assert_fused_as_composed, normal
 from hypothesis import given
 from hypothesis import strategies as st
-from random_rows import classified, functions
+from random_rows import functions
 
 import minigrad as mg
 
@@ -29,30 +29,6 @@ def same(function, *arrays, order=2):
 @given(case=functions())
 def test_random_functions(case):
     same(mg.fuse(case.function), *case.arrays)
-
-
-@given(case=classified())
-def test_cross_entropy(case):
-    arrays, labels, options = case
-    same(lambda x, *weight: mg.cross_entropy(x, labels, *weight, **options), *arrays)
-
-
-@given(case=classified())
-def test_likelihood_of_labels_on_the_device(case):
-    arrays, labels, options = case
-
-    def loss(x, *weight):
-        there = mg.tensor(labels.astype("int32"), backend=x.backend)
-        return mg.functional.nll_loss(x, there, *weight, **options)
-
-    same(loss, *arrays)
-
-
-@given(case=classified())
-def test_cross_entropy_with_probabilities(case):
-    (x, *weight), _, options = case
-    target = np.random.default_rng(1).random(x.shape)
-    same(lambda x, t, *weight: mg.cross_entropy(x, t, *weight, **options), x, target, *weight)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
