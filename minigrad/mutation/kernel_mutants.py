@@ -137,6 +137,6 @@ def _in_kernel(node: ast.AST) -> Iterator[tuple[str, str, ast.AST]]:
 
 def _old(name: str, index: str) -> ast.expr | None:
     """The wrong index for what a step reads: where the next state goes, or step 0."""
-    if name.startswith("s") and index.startswith("p"):
-        return ast.Name(index.replace("p", "q"), ast.Load())
+    if name.startswith("states") and index.startswith("old"):
+        return ast.Name(index.replace("old", "new"), ast.Load())
     return ast.Constant(0) if index == "t" else None
