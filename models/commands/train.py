@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
+from ..registry import CELLS
 from ..tasks.review_training import Settings, train_reviews
 from ..tasks.reviews import Splits, load_reviews, split_reviews
-from ..training.classifier import CELLS
 from ..training.run_folder import Run, SavedRunError, prepare, save_run
 from .arguments import NewFolder, Rate
 from .stopping import Stoppable

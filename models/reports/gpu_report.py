@@ -21,15 +21,12 @@ import numpy as np
 import minigrad as mg
 from minigrad.testing import check_backend
 
-from .. import zoo
-from ..recurrent import GRU, LSTM, RNN, Recurrent
+from ..registry import CELLS, LAYERS
 from .gradient_checks import layer_checks, op_checks
 from .timing import CLOSE, disagreement, fusing, in_turns, layer_step, torch_step
 
 __all__ = ["Part", "Report", "gpu_report"]
 
-CELLS: dict[str, type[Recurrent]] = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
-CELLS |= {name: getattr(zoo, name) for name in zoo.__all__ if name[0].isupper()}
 _TOLERANCE = {"float64": 1e-9, "float32": CLOSE}
 
 # T, N, I, H of what is compared: one, several and many columns; and of what is timed.
@@ -192,7 +189,7 @@ def _fused(part: Part, backend: Any, quick: bool, progress: Progress) -> None:
     if getattr(backend, "compile_loop", None) is None:
         part.skipped = "the backend has no compiler"
         return
-    cells = _QUICK_CELLS if quick else tuple(CELLS)
+    cells = _QUICK_CELLS if quick else tuple(LAYERS)
     uses = list(_uses(cells, _QUICK_COMPARED if quick else _COMPARED))
     for i, (name, dtype, run) in enumerate(uses):
         progress(part.name, i, len(uses))
@@ -234,7 +231,7 @@ def _run_cell(
     def run(backend: Any) -> list[Any]:
         rng = np.random.default_rng(0)
         mg.manual_seed(0)  # of weights, and of zoneout's masks
-        layer = CELLS[name](I, H, bidirectional=padded).astype(dtype).to(backend)
+        layer = LAYERS[name](I, H, bidirectional=padded).astype(dtype).to(backend)
         x = mg.tensor(rng.normal(size=(T, N, I)), dtype=dtype, requires_grad=True, backend=backend)
         lengths = rng.integers(0, T + 1, N).tolist() if padded else None
         y, state = layer(x, lengths=lengths)
@@ -277,8 +274,8 @@ def _launches(part: Part, backend: Any, quick: bool, progress: Progress) -> None
     T, N, I, H = 10, 3, 4, 5
     part.notes = ["launches per time step: matrix products, generated kernels (others, such as"]
     part.notes += ["  those before and after the loop, are not counted)"]
-    for i, (name, kind) in enumerate(CELLS.items()):
-        progress(part.name, i, len(CELLS))
+    for i, (name, kind) in enumerate(LAYERS.items()):
+        progress(part.name, i, len(LAYERS))
         layer = kind(I, H).to(backend)
         x = mg.ones((T, N, I), dtype="float32", requires_grad=True, backend=backend)
         costs: dict[str, tuple[float, float]] = {}
@@ -293,11 +290,9 @@ def _launches(part: Part, backend: Any, quick: bool, progress: Progress) -> None
         line = ", ".join(f"{way} {p:g} + {k:g}" for way, (p, k) in costs.items())
         part.notes.append(f"  {name:16}{line}")
         for way, most in _MOST.items():
-            if kind in (RNN, LSTM, GRU) and any(
-                a > b for a, b in zip(costs[way], most, strict=True)
-            ):
+            if kind in CELLS.values() and any(a > b for a, b in zip(costs[way], most, strict=True)):
                 part.failures.append(f"{name}: {way} a step costs {costs[way]}, more than {most}")
-    part.summary = f"{len(CELLS)} cells"
+    part.summary = f"{len(LAYERS)} cells"
 
 
 def _benchmark(part: Part, backend: Any, quick: bool, progress: Progress) -> None:
@@ -310,7 +305,7 @@ def _benchmark(part: Part, backend: Any, quick: bool, progress: Progress) -> Non
     rounds = _QUICK_ROUNDS if quick else _ROUNDS
     has_kernels = getattr(backend, "compile_loop", None) is not None
     rows: list[tuple[str, dict[str, float]]] = []
-    cases = [(name, shape) for shape in shapes for name in (_QUICK_CELLS if quick else CELLS)]
+    cases = [(name, shape) for shape in shapes for name in (_QUICK_CELLS if quick else LAYERS)]
     for i, (name, shape) in enumerate(cases):
         progress(part.name, i, len(cases))
         try:
@@ -335,7 +330,7 @@ def _timed(
     x = rng.standard_normal((T, N, I), np.float32)
     g = rng.standard_normal((T, N, H), np.float32)
     mg.manual_seed(0)
-    layer = CELLS[name](I, H).astype("float32").to(backend)
+    layer = LAYERS[name](I, H).astype("float32").to(backend)
     plain = layer_step(layer, x, g)
 
     def chosen(choice: str) -> Callable[[], list[Any]]:
@@ -348,7 +343,7 @@ def _timed(
     steps = {"composed": chosen("0")}
     if getattr(backend, "compile_loop", None) is not None:
         steps = {"fused": chosen("require"), **steps}
-    if device and name in ("RNN", "LSTM", "GRU"):
+    if device and name.lower() in CELLS:
         weights = {key: p.numpy() for key, p in layer.named_parameters()}
         steps["torch.nn"] = torch_step(name.lower(), weights, x, g, device)
     mg.manual_seed(0)

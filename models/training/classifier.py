@@ -11,12 +11,10 @@ from minigrad import Tensor
 from minigrad.engine.rng import generator
 from minigrad.nn import Embedding, Linear, Module, init
 
-from ..recurrent import GRU, LSTM, RNN, Recurrent
+from ..registry import CELLS
 from .text import PAD, UNKNOWN
 
-__all__ = ["CELLS", "SequenceClassifier"]
-
-CELLS: dict[str, type[Recurrent]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+__all__ = ["SequenceClassifier"]
 
 
 class SequenceClassifier(Module):

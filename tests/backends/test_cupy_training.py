@@ -7,10 +7,10 @@ import pytest
 from tiny_reviews import tiny_splits
 
 import minigrad as mg
+from minigrad.models.registry import CELLS
 from minigrad.models.tasks.packages import DataError
 from minigrad.models.tasks.review_training import Settings, train_reviews
 from minigrad.models.tasks.reviews import load_reviews, split_reviews
-from minigrad.models.training.classifier import CELLS
 from minigrad.models.training.train import Callback
 
 pytestmark = pytest.mark.cupy

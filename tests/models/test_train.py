@@ -10,13 +10,13 @@ from tiny_reviews import tiny_splits
 
 import minigrad as mg
 from minigrad.models.commands.train import EXAMPLE
+from minigrad.models.registry import CELLS
 from minigrad.models.reports.explain import log_odds
 from minigrad.models.tasks import review_training
 from minigrad.models.tasks.packages import DataError
 from minigrad.models.tasks.review_training import Settings, train_reviews
 from minigrad.models.tasks.reviews import load_reviews, split_reviews
 from minigrad.models.training import train
-from minigrad.models.training.classifier import CELLS
 from minigrad.models.training.text import tokenize
 from minigrad.models.training.train import Callback, Examples, evaluate, fit
 
