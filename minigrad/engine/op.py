@@ -84,7 +84,9 @@ class Op:
     ) -> None:
         code = forward.__code__
         self.keeps = keeps
-        self.name = self.__name__ = forward.__name__
+        self.name = self.__name__ = self.__qualname__ = forward.__name__
+        self.__doc__ = forward.__doc__
+        self.__wrapped__ = forward  # `inspect.getsource` shows the declaration
         self.__module__ = forward.__module__
         self.keeping = self.forward = forward
         if keeps is not None:
@@ -127,6 +129,10 @@ class Op:
     def __call__(self, *args: Any, **settings: Any) -> Any:
         """Run the op; each op's class gets the written function in this place."""
         return self.call(*args, **settings)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Op:
+        """An op in a class is no method; `help(op)` takes what has a `__get__` for a function."""
+        return self
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
@@ -192,11 +198,12 @@ class Op:
         # Graphs from before have saved other arrays: this tells them apart.
         self.since = tick() if hasattr(self, "backward") else 0
 
-        def call(*args: Any, **settings: Any) -> Any:
-            """Specialise at the first call, so that importing minigrad stays quick."""
+        def call(*args: Any, **settings: Any) -> Any:  # so that importing minigrad stays quick
             self._specialise()
             return self.call(*args, **settings)
 
+        self._is_written = False
+        call.__wrapped__ = self  # type: ignore[attr-defined]  # its signature is the op's
         self._install(call)
         return self
 
@@ -274,6 +281,8 @@ class Op:
     # --- specialisation --------------------------------------------------------------------
 
     def _install(self, call: Callable[..., Any]) -> None:
+        call.__name__ = call.__qualname__ = self.name
+        call.__doc__, call.__module__ = self.__doc__, self.__module__
         self.call = call
         type(self).__call__ = staticmethod(call)  # type: ignore[method-assign]
         for cls, name in self._aliases:
@@ -288,7 +297,7 @@ class Op:
     def __signature__(self) -> Any:
         import inspect
 
-        if self.call.__name__ != self.name:
+        if not self._is_written:
             self._specialise()
         return inspect.signature(self.call)
 
@@ -298,10 +307,9 @@ class Op:
         linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
         scope = self._scope()
         exec(compile(source, filename, "exec"), scope)
-        call = scope[self.name]
-        call.__doc__, call.__module__ = self.__doc__, self.__module__
         self.backward = scope[f"{self.name}_backward"]
-        self._install(call)
+        self._is_written = True
+        self._install(scope[self.name])
 
     def _scope(self) -> dict[str, Any]:
         """What the names in the text mean."""
@@ -339,7 +347,7 @@ def op(
     """
 
     def declare(forward: Callable[..., Any]) -> Op:
-        kind = type("Op", (Op,), {"__doc__": forward.__doc__})
+        kind = type("Op", (Op,), {})  # a class for each, which gets the written call
         made = kind(forward, many, view, keeps)
         OPS[made.name] = made
         return made

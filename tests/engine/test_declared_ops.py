@@ -1,6 +1,8 @@
 """Ops of one's own: what they may leave out, and what they may return."""
 
 import builtins
+import inspect
+import pydoc
 import symtable
 
 import numpy as np
@@ -370,3 +372,38 @@ def test_the_text_of_an_untouched_op_is_whole():
     code = "import minigrad as mg; s = mg.multiply.source; mg.ones(1) * 2; "
     code += "assert s == mg.multiply.source and 'b, a, = saved' in s, s"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# --- help ----------------------------------------------------------------------------------------
+
+
+def raised(xp, x, *, times=3):
+    """x to a power.
+
+    >>> mg.ones(1)
+    """
+    return x**times
+
+
+@pytest.mark.parametrize("called", [False, True])
+def test_help_and_tools_see_a_function(called):
+    """Before the first call and after it, of the op and of the method that it is."""
+    op = mg.op(raised)
+    holder = type("Holder", (), {})
+    op.attach(holder, "raised")
+    if called:
+        op(mg.ones(2))
+    for f in (op, holder.raised):
+        text = pydoc.render_doc(f, renderer=pydoc.plaintext)
+        assert "raised(x, times=3)\n    x to a power.\n" in text and ">>> mg.ones(1)" in text
+        assert "Method resolution" not in text and "vjp" not in text
+        assert str(inspect.signature(f)) == "(x, times=3)"
+        assert (f.__name__, f.__qualname__, f.__module__) == ("raised", "raised", __name__)
+        assert inspect.getdoc(f) == inspect.getdoc(raised)
+    assert inspect.getsource(op) == inspect.getsource(raised)
+
+
+def test_an_op_in_a_class_is_no_method():
+    """As a built-in function; a method is made by `attach`."""
+    cell = type("Cell", (), {"activation": mg.op(cube)})()
+    assert cell.activation(mg.tensor(2.0)).item() == 8

@@ -24,10 +24,7 @@ def declared():
 
 
 def signature(name):
-    function = vars(mg.Tensor)[name]
-    if "settings" in inspect.signature(function).parameters:  # an op before its first call
-        function = mg.OPS[name]
-    parameters = inspect.signature(function).parameters.values()
+    parameters = inspect.signature(vars(mg.Tensor)[name]).parameters.values()
     named = [p for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD][1:]
     return {p.name: None if p.default is p.empty else repr(p.default) for p in named}
 

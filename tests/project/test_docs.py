@@ -28,15 +28,12 @@ def modules():
 
 
 def in_module(name):
-    """All its docstrings with examples; those of its ops too, which doctest passes over."""
+    """All its docstrings with examples."""
     module = importlib.import_module(name)
     finder = doctest.DocTestFinder(exclude_empty=True)
     # An example may leave these two imports to its reader.
     scope = {"mg": mg, "np": np, **vars(module)}
     yield from finder.find(module, globs=scope)
-    for value in vars(module).values():
-        if isinstance(value, mg.Op) and value.__module__ == name:
-            yield from finder.find(value, f"{name}.{value.name}", module, scope)
 
 
 def in_document(path):
