@@ -2,8 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+from . import backend as backend
+from . import errors as errors
 from . import functional as functional
 from . import nn as nn
+from . import ops
 from . import optim as optim
 from .backend import *
 from .checkpoint import *
@@ -38,7 +41,27 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from .compiler.trace import trace as trace
-else:
+else:  # type checkers take all that is imported above for public
+    __all__ = ["backend", "errors", "functional", "nn", "optim"]
+    # Tensors.
+    __all__ += ["Tensor", "arange", "empty", "eye", "from_dlpack", "full", "full_like"]
+    __all__ += ["get_default_dtype", "linspace", "load", "manual_seed", "ones", "ones_like"]
+    __all__ += ["rand", "randn", "save", "set_default_dtype", "tensor", "zeros", "zeros_like"]
+    # Gradients.
+    __all__ += ["checkpoint", "enable_grad", "grad", "hessian", "hvp", "is_grad_enabled"]
+    __all__ += ["jacobian", "jvp", "no_grad", "vjp"]
+    # Checks and pictures.
+    __all__ += ["GradcheckError", "Report", "detect_anomaly", "draw", "gradcheck"]
+    __all__ += ["gradcheck_numpy", "gradgradcheck", "probe", "record"]
+    # Ops: to declare one, all that there are, and compositions of them.
+    __all__ += ["DeclarationError", "OPS", "Op", "op"]
+    __all__ += ops.__all__
+    __all__ += functional.__all__
+    # Cells over time, and kernels.
+    __all__ += ["dispatch_counts", "fuse", "reset_dispatch_counts", "scan", "trace"]
+    # Backends.
+    __all__ += ["PROTOCOL", "ArrayModuleBackend", "BackendError", "available_backends"]
+    __all__ += ["current_backend", "get_backend", "register_backend", "set_backend", "use_backend"]
 
     def __getattr__(name):
         """The compiler is loaded when it is first asked for."""

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 
+__all__ = ["BackendError", "DeclarationError", "FusionError", "GradientLost", "Untraceable"]
+
 
 class GradientLost(TypeError):
-    """A tensor that requires a gradient was about to become numbers, without being asked to."""
+    """A tensor that requires a gradient was about to become numbers, through which none flows.
+
+    >>> import numpy as np
+    >>> try:
+    ...     np.exp(mg.ones(2, requires_grad=True))
+    ... except mg.errors.GradientLost as error:
+    ...     print(error)
+    np.exp of a tensor that requires a gradient: none would flow through NumPy. Use mg.exp, or
+    take x.detach() for the numbers alone
+    """
 
 
 class Untraceable(Exception):
-    """A cell or a function does what can't be compiled; the text says what."""
+    """A cell or a function does what can't be compiled; the text says what.
+
+    >>> try:
+    ...     mg.trace(lambda p, x, h: (h, h * x.numpy()), [], mg.ones((4, 3)), mg.ones((4, 3)))
+    ... except mg.errors.Untraceable as error:
+    ...     print(error)
+    it reads ...
+    """
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -49,4 +67,16 @@ class DeclarationError(TypeError):
 
 
 class FusionError(RuntimeError):
-    """MINIGRAD_FUSED=require, and something can't be fused."""
+    """MINIGRAD_FUSED=require, and something can't be fused; the text says why.
+
+    >>> import os
+    >>> os.environ["MINIGRAD_FUSED"] = "require"
+    >>> try:
+    ...     with mg.use_backend("numpy"):
+    ...         mg.functional.gelu(mg.ones(2))
+    ... except mg.errors.FusionError as error:
+    ...     print(error)
+    ... finally:
+    ...     del os.environ["MINIGRAD_FUSED"]
+    MINIGRAD_FUSED=require, but ...
+    """

@@ -68,6 +68,14 @@ def backward(
     ------
     RuntimeError : no input requires a gradient; not a scalar and no `g`; graph already freed;
         an array that the graph saved was edited in place.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).backward(mg.tensor([1.0, 10.0]))
+    >>> x.grad
+    tensor([ 2., 40.])
     """
     seed = seed_of(self, g, "the tensor that backward() was called on")
     retain = retain_graph or create_graph

@@ -143,7 +143,17 @@ class Op:
     # --- declaration -----------------------------------------------------------------------
 
     def vjp(self, **derivatives: Callable[..., Any] | None) -> Op:
-        """Declare one derivative per array input; None says that no gradient flows to it."""
+        """Declare one derivative per array input; None says that no gradient flows to it.
+
+        Returns the op. Raises DeclarationError if an input has none, or if a derivative asks for
+        what it can't have; see the module's text for what it can.
+
+        >>> @mg.op
+        ... def scaled(xp, x, *, by):
+        ...     return x * by
+        >>> scaled.vjp(x=lambda g, by: g * by)
+        <op scaled>
+        """
         if self.variadic or self.joint_vjp is not None:
             raise DeclarationError(
                 f"op {self.name}: its derivatives come from one function, declared by vjp_all"
@@ -170,7 +180,13 @@ class Op:
     def vjp_all(self, derivative: Callable[..., Sequence[Any]] | None) -> Op:
         """Declare one function that returns the gradients of all inputs, where they share work.
 
-        None says that no gradient flows to any of them.
+        None says that no gradient flows to any of them. Returns the op.
+
+        >>> @mg.op
+        ... def product(xp, a, b):
+        ...     return a * b
+        >>> product.vjp_all(lambda g, a, b: [g * b, g * a])
+        <op product>
         """
         if self.derivatives:
             raise DeclarationError(f"op {self.name}: vjp has declared its derivatives already")
@@ -208,7 +224,17 @@ class Op:
         return self
 
     def attach(self, cls: type, name: str) -> None:
-        """Make the op a method (or an operator) of `cls`."""
+        """Make the op a method (or an operator) of `cls`, under a name.
+
+        >>> @mg.op
+        ... def twice(xp, x):
+        ...     return 2 * x
+        >>> class MyTensor(mg.Tensor):
+        ...     pass
+        >>> twice.attach(MyTensor, "twice")
+        >>> MyTensor(np.ones(2), mg.get_backend("numpy")).twice()
+        tensor([2., 2.], dtype=float64)
+        """
         self._aliases.append((cls, name))
         setattr(cls, name, self.call)
 

@@ -247,7 +247,15 @@ class Tensor(Methods["Tensor"]):
             self._node.own_hooks().keep_in(self)
 
     def zero_grad(self) -> None:
-        """Forget the gradient."""
+        """Forget the gradient: `.grad` becomes None.
+
+        >>> import minigrad as mg
+        >>> x = mg.ones(2, requires_grad=True)
+        >>> x.sum().backward()
+        >>> x.zero_grad()
+        >>> x.grad is None
+        True
+        """
         self.grad = None
 
     # --- out of minigrad -------------------------------------------------------------------
@@ -256,18 +264,34 @@ class Tensor(Methods["Tensor"]):
         """A NumPy copy, from any backend; it is the caller's own to edit.
 
         On a device this waits until everything is computed, and raises what went wrong meanwhile.
+
+        >>> import minigrad as mg
+        >>> mg.ones(2).numpy()
+        array([1., 1.], dtype=float32)
         """
         deferred.raise_pending(self.backend)
         return self.backend.to_host(self._data)
 
     def item(self) -> Any:
-        """The value of a tensor of one element as a Python number."""
+        """The value of a tensor of one element as a Python number.
+
+        Raises ValueError if it has more elements, or none.
+
+        >>> import minigrad as mg
+        >>> mg.tensor([[2.5]]).item()
+        2.5
+        """
         if self.size != 1:
             raise ValueError(f"item() needs one element; this tensor has shape {self.shape}")
         return self.numpy().item()
 
     def tolist(self) -> Any:
-        """Nested lists of Python numbers."""
+        """Nested lists of Python numbers, or a number if it has no axes.
+
+        >>> import minigrad as mg
+        >>> mg.tensor([[1, 2], [3, 4]]).tolist()
+        [[1, 2], [3, 4]]
+        """
         return self.numpy().tolist()
 
     def __dlpack__(self, **options: Any) -> Any:

@@ -93,7 +93,11 @@ def to(self: Tensor, backend: Any) -> Tensor:
     """This tensor on another backend (a name or an object); gradients flow back.
 
     A device is understood where it can mean one backend only: the tensor's own device, and
-    "cpu", which is the tensor's own backend if that is on the host, else NumPy.
+    "cpu", which is the tensor's own backend if that is on the host, else NumPy. Raises BackendError
+    if the backend is unknown or can't start here.
+
+    >>> mg.ones(2).to("numpy").backend.name
+    'numpy'
     """
     target = backend_at(backend, self.backend)
     if target is self.backend:

@@ -60,13 +60,21 @@ for _family, _names in {
 
 
 def _transpose(self: Tensor, *axes: Any) -> Tensor:
-    """The axes in another order: x.transpose(1, 0), x.transpose((1, 0)), or reversed."""
+    """The axes in another order: x.transpose(1, 0), x.transpose((1, 0)), or reversed.
+
+    >>> mg.ones((2, 3, 4)).transpose(2, 0, 1).shape
+    (4, 2, 3)
+    """
     whole = len(axes) == 1 and not isinstance(axes[0], int)  # a tuple, or None
     return shape.transpose(self, (axes[0] if whole else axes) or None)
 
 
 def _flatten(self: Tensor) -> Tensor:
-    """All elements in one axis."""
+    """All elements in one axis, in reading order.
+
+    >>> mg.tensor([[1, 2], [3, 4]]).flatten()
+    tensor([1, 2, 3, 4])
+    """
     return shape.reshape(self, (math.prod(self.shape),))
 
 

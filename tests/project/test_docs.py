@@ -75,21 +75,52 @@ DOCUMENTS += sorted(
 )
 
 
-PUBLIC = (mg, mg.functional, mg.nn, mg.nn.init, mg.optim, minigrad.models, minigrad.testing)
+PUBLIC = (mg, mg.backend, mg.errors, mg.functional, mg.nn, mg.nn.init, mg.optim)
+PUBLIC += (minigrad.models, minigrad.testing)
+
+
+def ours(values):
+    """Functions, ops and classes of minigrad, by name."""
+    return {
+        name: value
+        for name, value in values.items()
+        if callable(value) and getattr(value, "__module__", "").startswith("minigrad")
+    }
+
+
+@pytest.mark.parametrize("module", PUBLIC, ids=lambda module: module.__name__)
+def test_all_public_names_are_listed_once(module):
+    listed = module.__all__
+    assert len(set(listed)) == len(listed)
+    assert set(listed) <= {*dir(module), "trace"}  # which is loaded when it is asked for
+    gathers = hasattr(module, "__path__")  # a file has what it imports besides its own
+    public = {
+        name
+        for name, value in ours(vars(module)).items()
+        if name[0] != "_" and (gathers or value.__module__ == module.__name__)
+    }
+    assert public <= set(listed)
 
 
 @pytest.mark.parametrize("module", PUBLIC, ids=lambda module: module.__name__)
 def test_every_public_name_has_an_example(module):
     """Every function, op and class; `test_docstrings` runs the examples."""
-    names = getattr(module, "__all__", None) or [n for n in vars(module) if n[0] != "_"]
-    documented = {n: getattr(module, n) for n in names}
-    documented = {
-        name: value
-        for name, value in documented.items()
-        if callable(value) and getattr(value, "__module__", "").startswith("minigrad")
-    }
+    documented = ours({name: getattr(module, name) for name in module.__all__})
     assert documented
     assert [name for name, value in documented.items() if ">>> " not in (value.__doc__ or "")] == []
+
+
+def test_every_method_of_a_tensor_has_an_example_and_every_attribute_a_text():
+    public = {name: value for name, value in vars(mg.Tensor).items() if name[0] != "_"}
+    methods = {name: value for name, value in public.items() if callable(value)}
+    assert [name for name, value in methods.items() if ">>> " not in (value.__doc__ or "")] == []
+    properties = {name: value for name, value in public.items() if isinstance(value, property)}
+    assert properties and all(value.__doc__ for value in properties.values())
+
+
+@pytest.mark.parametrize("name", ["attach", "vjp", "vjp_all"])
+def test_what_declares_an_op_has_an_example(name):
+    assert ">>> " in getattr(mg.Op, name).__doc__
 
 
 @pytest.mark.usefixtures("on_numpy")
