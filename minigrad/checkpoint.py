@@ -37,6 +37,7 @@ from .engine.rng import generator, generator_again, generator_at
 from .engine.sweep import run_sweep
 from .engine.tensor import Leaf, Tensor, wrap
 from .fusion import why_composed
+from .nested import parts_of
 from .utils.scope import Scope
 
 __all__ = ["checkpoint"]
@@ -101,7 +102,7 @@ def checkpoint(fn: Callable[..., Any], *inputs: Any) -> Any:
 
 
 def _tensors(outputs: Any) -> tuple[Tensor, ...]:
-    ys = tuple(outputs) if isinstance(outputs, (list, tuple)) else (outputs,)
+    ys = parts_of(outputs)
     for y in ys:
         if not isinstance(y, Tensor):
             raise TypeError(
@@ -170,7 +171,7 @@ def replay(fn: Callable[[], Any], g: Any, node: Node, sweep: Any) -> None:
     try:
         with enable_grad():
             outputs = fn()
-        ys = outputs if isinstance(outputs, (list, tuple)) else (outputs,)
+        ys = parts_of(outputs)
         seeds = [
             (y._node, sweep.tensor(part, node))
             for y, part in zip(ys, g, strict=True)
@@ -243,7 +244,7 @@ class _Reads:
                 read.append(x if isinstance(x, Outside) else repr(x))
         self._indices.clear()
         read.extend(map(_setting, settings))
-        for y in output if isinstance(output, (list, tuple)) else (output,):
+        for y in parts_of(output):
             self._made[id(y)] = weakref.ref(y), len(self.calls)
         self.calls.append((op.name, read))
 

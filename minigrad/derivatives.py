@@ -14,23 +14,15 @@ from .engine.gradients import grad
 from .engine.graph import enable_grad
 from .engine.op_calls import as_tensor
 from .engine.tensor import Tensor
+from .nested import parts_of, rebuild
 from .ops import reshape, stack
 
 __all__ = ["hessian", "hvp", "jacobian", "jvp", "vjp"]
 
 
-def _listed(value: Any) -> tuple[Any, ...]:
-    return tuple(value) if isinstance(value, (list, tuple)) else (value,)
-
-
-def _like(template: Any, values: Sequence[Any]) -> Any:
-    """A single value for a single template, a tuple for a sequence."""
-    return tuple(values) if isinstance(template, (list, tuple)) else values[0]
-
-
 def _variables(inputs: Any, create_graph: bool | None) -> tuple[list[Tensor], bool]:
     """The inputs as points to differentiate at, and whether to build a graph of the gradients."""
-    given = _listed(inputs)
+    given = parts_of(inputs)
     for i, x in enumerate(given):
         if not isinstance(x, Tensor):
             raise TypeError(
@@ -70,10 +62,10 @@ def vjp(
     """
     xs, create = _variables(inputs, create_graph)
     outputs = fn(*xs)
-    ys = _listed(outputs)
-    gs = (None,) * len(ys) if cotangents is None else _listed(cotangents)
+    ys = parts_of(outputs)
+    gs = (None,) * len(ys) if cotangents is None else parts_of(cotangents)
     found = _pull(ys, xs, gs, create_graph=create)
-    return _like(outputs, [y if create else y.detach() for y in ys]), _like(inputs, found)
+    return rebuild(outputs, [y if create else y.detach() for y in ys]), rebuild(inputs, found)
 
 
 @enable_grad()
@@ -91,12 +83,12 @@ def jvp(
     """
     xs, create = _variables(inputs, create_graph)
     outputs = fn(*xs)
-    ys = _listed(outputs)
+    ys = parts_of(outputs)
     directions = _directions("jvp", "tangents", tangents, inputs, xs)
     duals = [zeros_like(y, requires_grad=True) for y in ys]
     pulled = _pull(ys, xs, duals, create_graph=True)
     changes = _pull(tuple(pulled), duals, directions, create_graph=create)
-    return _like(outputs, [y if create else y.detach() for y in ys]), _like(outputs, changes)
+    return rebuild(outputs, [y if create else y.detach() for y in ys]), rebuild(outputs, changes)
 
 
 @enable_grad()
@@ -114,7 +106,7 @@ def hvp(
     y = _scalar(fn(*xs), "hvp")
     slopes = _pull((y,), xs, (None,), create_graph=True)
     found = _pull(tuple(slopes), xs, directions, create_graph=create)
-    return (y if create else y.detach()), _like(inputs, found)
+    return (y if create else y.detach()), rebuild(inputs, found)
 
 
 def _directions(
@@ -122,7 +114,7 @@ def _directions(
 ) -> tuple[Tensor, ...]:
     """One direction per input, of its shape; numbers and lists are taken, too."""
     listed = isinstance(inputs, (list, tuple)) or isinstance(given, tuple)
-    directions = _listed(given) if listed else (given,)
+    directions = parts_of(given) if listed else (given,)
     if len(directions) != len(xs):
         raise ValueError(f"{asked_by}: {name} are one per input, {len(xs)}; got {len(directions)}")
     made = []
@@ -172,7 +164,7 @@ def jacobian(fn: Callable[..., Any], inputs: Any, create_graph: bool | None = No
             if rows
             else reshape(stack([empty])[:0], shape)
         )
-    return _like(inputs, found)
+    return rebuild(inputs, found)
 
 
 @enable_grad()

@@ -1,7 +1,8 @@
-"""Tensors in structures: a tensor, or a (named) tuple of tensors."""
+"""Tensors in containers: structures, which are a tensor or a flat tuple, and nested containers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,44 @@ def rebuild(template: Any, parts: Any) -> Any:
 def layout_of(value: Any) -> list[Any]:
     """Shape and dtype of each part of a structure."""
     return [(x.shape, x.dtype) if isinstance(x, Tensor) else type(x) for x in parts_of(value)]
+
+
+# --- containers in containers ----------------------------------------------------------------
+
+
+def leaves_of(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
+    """What nested dicts, lists and tuples hold, in order, each with the keys that lead to it.
+
+    >>> list(leaves_of({"w": [1, (2, 3)], "b": 4}))
+    [(('w', 0), 1), (('w', 1, 0), 2), (('w', 1, 1), 3), (('b',), 4)]
+    """
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from leaves_of(part, (*path, key))
+    elif isinstance(value, (list, tuple)):
+        for i, part in enumerate(value):
+            yield from leaves_of(part, (*path, i))
+    else:
+        yield path, value
+
+
+def map_leaves(change: Callable[[Any], Any], value: Any) -> Any:
+    """Nested dicts, lists and tuples with `change(leaf)` in place of each leaf.
+
+    >>> map_leaves(lambda n: n * 10, {"w": [1, (2, 3)], "b": 4})
+    {'w': [10, (20, 30)], 'b': 40}
+    """
+    if isinstance(value, Mapping):
+        return {key: map_leaves(change, part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        parts = [map_leaves(change, part) for part in value]
+        if hasattr(value, "_fields"):
+            return type(value)(*parts)
+        return tuple(parts) if isinstance(value, tuple) else parts
+    return change(value)
+
+
+# --- words for messages ----------------------------------------------------------------------
 
 
 def describe(value: Any) -> str:

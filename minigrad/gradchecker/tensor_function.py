@@ -12,6 +12,7 @@ from ..engine import rng
 from ..engine.gradients import grad
 from ..engine.registry import current_backend, get_backend, use_backend
 from ..engine.tensor import Tensor, wrap
+from ..nested import leaves_of, map_leaves
 from ..nn.module import Buffer, Module
 from .checked_function import CheckedFunction, describe, laid_out, layout, same
 from .report import Index, Name, place
@@ -87,7 +88,10 @@ class TensorFunction(GraphFunction):
         super().__init__()
         self.f, self.seed = f, seed
         self.inputs = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
-        leaves = list(_leaves(self.inputs))
+        leaves = list(leaves_of(self.inputs))
+        for _, x in leaves:
+            if getattr(getattr(x, "dtype", None), "kind", "") == "c":
+                raise TypeError(f"complex inputs are not supported; got {describe(x)}")
         self.parameters: list[Tensor] = []
         if hasattr(f, "named_parameters"):
             for name, parameter in f.named_parameters():
@@ -166,7 +170,7 @@ class TensorFunction(GraphFunction):
             parameter.requires_grad = True
         fresh = [self._leaf(x, how) for x, how in zip(arrays[k:], self.layouts[k:], strict=True)]
         rest = iter(fresh)
-        values = _rebuilt(self.inputs, lambda x: next(rest) if is_checked(x) else self._passed(x))
+        values = map_leaves(lambda x: next(rest) if is_checked(x) else self._passed(x), self.inputs)
         leaves = [*self.parameters, *fresh]
         before = [leaf._data for leaf in leaves]
         outputs = list(self._outputs(self.f(*values)))
@@ -180,19 +184,15 @@ class TensorFunction(GraphFunction):
     def _passed(self, x: Any) -> Any:
         return x.to(self.backend) if isinstance(x, Tensor) else x
 
-    def _outputs(self, y: Any, path: str = "the output") -> Iterator[Tensor]:
-        if isinstance(y, Tensor):
-            if y.dtype.kind == "f":
-                yield y
-            else:
-                self.note(f"{path} is {y.dtype}: it has no derivative and was not checked")
-        elif isinstance(y, (tuple, list)):
-            for i, part in enumerate(y):
-                yield from self._outputs(part, f"{path}[{i}]")
-        elif isinstance(y, dict):
-            for key, part in y.items():
-                yield from self._outputs(part, f"{path}[{key!r}]")
-        else:
+    def _outputs(self, outputs: Any) -> Iterator[Tensor]:
+        for keys, y in leaves_of(outputs):
+            path = "the output" + "".join(f"[{key!r}]" for key in keys)
+            if isinstance(y, Tensor):
+                if y.dtype.kind == "f":
+                    yield y
+                else:
+                    self.note(f"{path} is {y.dtype}: it has no derivative and was not checked")
+                continue
             hint = ". Is a return missing?" if y is None else ""
             if isinstance(y, (np.ndarray, np.generic, float)):
                 hint = (
@@ -238,19 +238,6 @@ def is_checked(x: Any) -> bool:
     return isinstance(x, (Tensor, np.ndarray)) and x.dtype.kind == "f"
 
 
-def _leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:
-    if isinstance(value, dict):
-        for key, part in value.items():
-            yield from _leaves(part, (*path, key))
-    elif isinstance(value, (tuple, list)):
-        for i, part in enumerate(value):
-            yield from _leaves(part, (*path, i))
-    else:
-        if getattr(getattr(value, "dtype", None), "kind", "") == "c":
-            raise TypeError(f"complex inputs are not supported; got {describe(value)}")
-        yield path, value
-
-
 def _layers(f: Any) -> Iterator[tuple[str, Any]]:
     """A function and the modules in it, with what the names of their parameters begin with."""
     if hasattr(f, "named_parameters"):
@@ -264,15 +251,6 @@ def _path_name(path: tuple[Any, ...]) -> Name:
     if len(path) == 1:
         return path[0]
     return f"input {path[0]}" + "".join(f"[{key!r}]" for key in path[1:])
-
-
-def _rebuilt(value: Any, change: Callable[[Any], Any]) -> Any:
-    if isinstance(value, dict):
-        return {key: _rebuilt(part, change) for key, part in value.items()}
-    if isinstance(value, (tuple, list)):
-        parts = [_rebuilt(part, change) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-    return change(value)
 
 
 def _promoted(x: Any) -> Array:

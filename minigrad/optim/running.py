@@ -6,12 +6,13 @@ with its parameter's backend and dtype. Lists, tuples and dicts hold either.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from ..engine.tensor import Tensor
+from ..nested import leaves_of, map_leaves
 from ..utils.summation import HALF, SINGLE
 
 
@@ -22,9 +23,9 @@ def is_array(value: Any) -> bool:
 
 def arrays_in(values: Any) -> list[Any]:
     """The arrays among running values."""
-    found: list[Any] = []
-    _mapped(values, found.append)
-    return found
+    if is_array(values):
+        return [values]
+    return [x for _, x in leaves_of(values) if is_array(x)]
 
 
 def running_dtype(dtype: np.dtype) -> np.dtype:
@@ -42,7 +43,11 @@ def are_of(values: Any, p: Tensor, made_for: Any) -> bool:
 
 def to_host(values: dict[str, Any], p: Tensor) -> dict[str, Any]:
     """Running values with NumPy copies of their arrays."""
-    return _mapped(values, lambda x: p.backend.to_host(p.backend.asarray(x)))
+
+    def copied(x: Any) -> Any:
+        return p.backend.to_host(p.backend.asarray(x)) if is_array(x) else x
+
+    return map_leaves(copied, values)
 
 
 def from_host(values: Mapping[str, Any], p: Tensor, saved: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,6 +57,8 @@ def from_host(values: Mapping[str, Any], p: Tensor, saved: Mapping[str, Any]) ->
     """
 
     def made(x: Any) -> Any:
+        if not is_array(x):
+            return x
         x = np.asarray(x)
         known = tuple(saved["shape"]) if "shape" in saved else x.shape or p.shape
         if known != p.shape:
@@ -61,7 +68,7 @@ def from_host(values: Mapping[str, Any], p: Tensor, saved: Mapping[str, Any]) ->
         dtype = running_dtype(p.dtype) if is_float else x.dtype
         return p.backend.from_host(np.array(x, dtype, order="C"))
 
-    return _mapped(values, made)
+    return map_leaves(made, values)
 
 
 class Misfit(ValueError):
@@ -70,15 +77,3 @@ class Misfit(ValueError):
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__(shape)
         self.shape = shape
-
-
-def _mapped(value: Any, change: Callable[[Any], Any]) -> Any:
-    """A value with `change` of each array in it in its place."""
-    if is_array(value):
-        return change(value)
-    if isinstance(value, Mapping):
-        return {key: _mapped(part, change) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        parts = [_mapped(part, change) for part in value]
-        return tuple(parts) if isinstance(value, tuple) else parts
-    return value

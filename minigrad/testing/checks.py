@@ -15,15 +15,12 @@ from ..engine.gradients import grad
 from ..engine.registry import get_backend, use_backend
 from ..engine.tensor import Tensor
 from ..gradchecker.gradcheck import Report, gradcheck
+from ..nested import parts_of
 from .cases import Case
 
 __all__ = ["agreement", "derivatives", "forward", "gradients", "hygiene", "is_zero", "slopes"]
 
 CLOSE = {"float32": (2e-4, 2e-5), "float64": (1e-9, 1e-11)}  # relative, absolute
-
-
-def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def _tensors(arrays: list[np.ndarray], dtype: str, strided: bool = False) -> list[Tensor]:
@@ -44,8 +41,8 @@ def forward(case: Case, backend: Any = "numpy", dtype: str = "float64") -> None:
     """Outputs as the NumPy reference has them: number, shapes, dtypes, values."""
     arrays = case.draw()
     with use_backend(backend):
-        outputs = _listed(case(*_tensors(arrays, dtype)))
-    expected = _listed(case.reference(*arrays, **case.settings))
+        outputs = parts_of(case(*_tensors(arrays, dtype)))
+    expected = parts_of(case.reference(*arrays, **case.settings))
     assert len(outputs) == len(expected), f"{len(outputs)} outputs, not {len(expected)}"
     for y, right in zip(outputs, map(np.asarray, expected), strict=True):
         assert isinstance(y, Tensor), f"gives {type(y).__name__}, not a tensor"
@@ -79,7 +76,7 @@ def derivatives(case: Case, backend: Any = "numpy", order: int = 2) -> None:
 def slopes(case: Case, backend: Any = "numpy", order: int = 2, seed: int = 0) -> Report | None:
     """The gradient check of a case; None if its inputs or outputs are empty or have no slope."""
     arrays = case.draw()
-    outputs = [] if case.slope == "none" else _listed(case.reference(*arrays, **case.settings))
+    outputs = () if case.slope == "none" else parts_of(case.reference(*arrays, **case.settings))
     if not (any(array.size for array in arrays) and any(np.size(y) for y in outputs)):
         return None
     order = 1 if case.slope in ("first", "flat") else order
@@ -115,7 +112,7 @@ def gradients(
 
     with use_backend(backend):
         xs = _tensors(arrays, dtype, strided)
-        ys = [y for y in _listed(case(*xs)) if y.requires_grad]
+        ys = [y for y in parts_of(case(*xs)) if y.requires_grad]
         if between is not None:
             case(*_tensors(between, dtype, strided))
         cotangents = [random(y) for y in ys]
@@ -176,7 +173,7 @@ def hygiene(case: Case, backend: Any = "numpy") -> None:
 
 def _leaves_all_alone(case: Case, arrays: list[np.ndarray], dtype: str) -> None:
     xs = _tensors(arrays, dtype)
-    ys = [y for y in _listed(case(*xs)) if y.requires_grad]
+    ys = [y for y in parts_of(case(*xs)) if y.requires_grad]
     rng = np.random.default_rng(7)
     cotangents = [
         tensor(rng.standard_normal(y.shape), dtype=y.dtype, backend=y.backend) for y in ys

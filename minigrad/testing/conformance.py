@@ -18,6 +18,7 @@ import numpy as np
 
 from ..engine.backend import OPTIONAL, PROTOCOL
 from ..engine.registry import get_backend, use_backend
+from ..nested import map_leaves
 
 __all__ = ["ConformanceError", "ConformanceReport", "check_backend"]
 
@@ -172,11 +173,11 @@ class Kit:
                 self.compare(name, call.args, call.kwargs)
 
     def compare(self, name: str, args: Any, kwargs: Any) -> None:
-        given = self.given(args)
+        given = map_leaves(self.given, args)
         with self.backend.quiet():
             result = getattr(self.backend, name)(*given, **kwargs)
         with np.errstate(all="ignore"):
-            expected = self.reference[name](*_plain(args), **kwargs)
+            expected = self.reference[name](*map_leaves(_plain, args), **kwargs)
         self.same(result, expected)
         for before, after in zip(args, given, strict=True):
             if isinstance(before, np.ndarray) and not np.array_equal(
@@ -185,7 +186,7 @@ class Kit:
                 raise _Wrong("its input was changed")
 
     def given(self, value: Any) -> Any:
-        """`value` as the backend gets it."""
+        """An argument as the backend gets it."""
         from .protocol_cases import Index, Strided
 
         backend = self.backend
@@ -196,8 +197,6 @@ class Kit:
             return backend.getitem(backend.from_host(wide), (..., slice(None, None, 2)))
         if isinstance(value, Index):
             return self.index(value.value)
-        if isinstance(value, (list, tuple)):
-            return type(value)(self.given(part) for part in value)
         return value
 
     def index(self, value: Any) -> Any:
@@ -396,8 +395,6 @@ def _plain(value: Any) -> Any:
         return value.array
     if isinstance(value, Index):
         return value.value
-    if isinstance(value, (list, tuple)):
-        return type(value)(_plain(part) for part in value)
     return value
 
 

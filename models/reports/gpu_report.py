@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
+from minigrad.nested import parts_of
 from minigrad.testing import check_backend
 
 from ..registry import CELLS, LAYERS
@@ -235,7 +236,7 @@ def _run_cell(
         x = mg.tensor(rng.normal(size=(T, N, I)), dtype=dtype, requires_grad=True, backend=backend)
         lengths = rng.integers(0, T + 1, N).tolist() if padded else None
         y, state = layer(x, lengths=lengths)
-        ys = [y, *(state if isinstance(state, tuple) else (state,))]
+        ys = [y, *parts_of(state)]
         gs = [mg.tensor(rng.normal(size=out.shape), dtype=dtype, backend=backend) for out in ys]
         return [*ys, *mg.grad(ys, [x, *layer.parameters()], gs)]
 

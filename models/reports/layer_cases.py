@@ -10,6 +10,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import nn
+from minigrad.nested import parts_of
 from minigrad.testing.cases import Case, Values, real
 
 from ..recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
@@ -102,7 +103,7 @@ def as_case(name: str) -> Case:
     parameters = {n: p.shape for n, p in module.named_parameters()}
     x, *rest = inputs
     state = rest[0] if rest else ()
-    parts = state if isinstance(state, tuple) else (state,)
+    parts = parts_of(state)
 
     def f(*tensors: mg.Tensor) -> list[mg.Tensor]:
         called = layer(name)[0]

@@ -9,6 +9,7 @@ import numpy as np
 import minigrad as mg
 from minigrad import Tensor
 from minigrad.engine.rng import generator
+from minigrad.nested import parts_of
 from minigrad.nn import Embedding, Linear, Module, init
 
 from ..registry import CELLS
@@ -83,7 +84,7 @@ class SequenceClassifier(Module):
         """Logits (N, C) for the words' vectors (T, N, E): what comes after the embedding."""
         vectors = mg.dropout(vectors, self.dropout, self.training)
         _, state = self.recurrent(vectors, lengths=lengths)
-        h = state[0] if isinstance(state, tuple) else state  # (1, N, H)
+        h = parts_of(state)[0]  # (1, N, H)
         return self.head(mg.dropout(h[0], self.dropout, self.training))
 
     @mg.no_grad()
