@@ -10,10 +10,11 @@ import functools
 import itertools
 import textwrap
 from collections.abc import Iterator, Sequence
-from html import escape
 from pathlib import Path
 from typing import NamedTuple
+from xml.etree.ElementTree import Element
 
+from ..utils import svg
 from ..utils.files import replace_file
 from ..utils.install import install_line
 
@@ -70,7 +71,7 @@ class Drawing:
     @functools.cached_property
     def svg(self) -> str:
         """The picture as SVG text."""
-        return "\n".join(_svg(self)) + "\n"
+        return _svg(self)
 
     @functools.cached_property
     def dot(self) -> str:
@@ -249,64 +250,65 @@ def _placed(
 # --- SVG -----------------------------------------------------------------------------------
 
 
-def _svg(drawing: Drawing) -> Iterator[str]:
+def _svg(drawing: Drawing) -> str:
     layout = Layout(drawing)
     left, top = layout.left - _MARGIN, -_MARGIN
     width = max(layout.right - left + _MARGIN, 360)  # room for the notes
     columns = int((width - 2 * _MARGIN) / (0.52 * _TEXT))
     notes = [line for note in drawing.notes for line in textwrap.wrap(note, columns)]
     height = layout.bottom + 2 * _MARGIN + _LEAD * len(notes)
-    yield (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
-        f'viewBox="{left:.1f} {top} {width:.1f} {height:.1f}" '
-        f'font-family="{_MONO}" font-size="{_TEXT}">'
-    )
-    yield f'<rect x="{left:.1f}" y="{top}" width="100%" height="100%" fill="{_PAPER}"/>'
+    root = svg.document(left, top, width, height, font_family=_MONO, font_size=_TEXT)
+    svg.add(root, "rect", x=left, y=top, width="100%", height="100%", fill=_PAPER)
     for i, arrow in enumerate(drawing.arrows):
-        yield from _svg_arrow(i, arrow, layout)
+        _svg_arrow(root, i, arrow, layout)
     for box, (centre, size) in zip(drawing.boxes, layout.boxes(), strict=True):
-        yield from _svg_box(box, size, centre)
+        _svg_box(root, box, size, centre)
     for i, line in enumerate(notes):
         y = layout.bottom + _MARGIN + _LEAD * (i + 0.5)
-        yield _text(layout.left, y, line, _MUTED, f'class="note" font-family="{_SANS}"')
-    yield "</svg>"
+        _text(root, layout.left, y, line, _MUTED, class_="note", font_family=_SANS)
+    return svg.written(root)
 
 
-def _text(x: float, y: float, text: str, colour: str, more: str = "") -> str:
+def _text(
+    parent: Element, x: float, y: float, text: str, colour: str, **more: svg.Value
+) -> Element:
     # white-space: columns of numbers are lined up by spaces
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" style="white-space:pre" {more}>'
-        f"{escape(text)}</text>"
-    )
+    return svg.add(parent, "text", text, x=x, y=y, fill=colour, style="white-space:pre", **more)
 
 
-def _svg_box(box: Box, size: Point, centre: Point) -> Iterator[str]:
+def _svg_box(root: Element, box: Box, size: Point, centre: Point) -> None:
     kind, (width, height) = _KINDS[box.kind], size
     left, y = centre[0] - width / 2, centre[1] - height / 2
-    yield f'<g class="node {box.kind}"><title>{escape(box.tip)}</title>'
-    yield (
-        f'<rect x="{left:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" '
-        f'rx="{kind.radius}" fill="{kind.fill}" stroke="{kind.stroke}" '
-        f'stroke-width="{kind.width}" stroke-dasharray="{kind.dash}"/>'
+    group = svg.add(root, "g", class_=f"node {box.kind}")
+    svg.add(group, "title", box.tip)
+    svg.add(
+        group,
+        "rect",
+        x=left,
+        y=y,
+        width=width,
+        height=height,
+        rx=kind.radius,
+        fill=kind.fill,
+        stroke=kind.stroke,
+        stroke_width=kind.width,
+        stroke_dasharray=kind.dash,
     )
     left += _PAD
     y += 0.75 * _TITLE + _PAD
-    yield (
-        f'<text x="{left:.1f}" y="{y:.1f}" fill="{_INK}" font-family="{_SANS}" '
-        f'font-size="{_TITLE}" font-weight="bold">{escape(box.title)}'
-        f'<tspan dx="7" fill="{_MUTED}" font-family="{_MONO}" font-size="{_TEXT}" '
-        f'font-weight="normal">{escape(box.detail)}</tspan></text>'
-    )
+    bold: dict[str, svg.Value] = {"font_size": _TITLE, "font_weight": "bold"}
+    title = _text(group, left, y, box.title, _INK, font_family=_SANS, **bold)
+    plain: dict[str, svg.Value] = {"font_size": _TEXT, "font_weight": "normal"}
+    svg.add(title, "tspan", box.detail, dx=7, fill=_MUTED, font_family=_MONO, **plain)
     y += _LEAD
-    yield _text(left, y, box.subtitle, _MUTED)
+    _text(group, left, y, box.subtitle, _MUTED)
     for row in box.rows:
         y += _LEAD
-        yield _text(left, y, row.label, _MUTED)
-        yield _text(left + _indent(box), y, row.text, _STYLES[row.style])
-    yield "</g>"
+        _text(group, left, y, row.label, _MUTED)
+        _text(group, left + _indent(box), y, row.text, _STYLES[row.style])
 
 
-def _svg_arrow(i: int, arrow: Arrow, layout: Layout) -> Iterator[str]:
+def _svg_arrow(root: Element, i: int, arrow: Arrow, layout: Layout) -> None:
     (x, y), (_, height) = layout.centre[arrow.tail], layout.size[arrow.tail]
     y += height / 2
     line = f"M{x:.1f} {y:.1f}"
@@ -317,13 +319,11 @@ def _svg_arrow(i: int, arrow: Arrow, layout: Layout) -> Iterator[str]:
     end = layout.end[i]
     tip = layout.centre[arrow.head][1] - layout.size[arrow.head][1] / 2 - 1
     line += _curve(x, y, end, tip - 6)
-    yield (
-        f'<g class="edge"><path d="{line}" fill="none" stroke="{_FAINT}" stroke-width="1.3"/>'
-        f'<path d="M{end:.1f} {tip:.1f}l-3.5 -8q3.5 2 7 0z" fill="{_MUTED}"/>'
-    )
+    group = svg.add(root, "g", class_="edge")
+    svg.add(group, "path", d=line, fill="none", stroke=_FAINT, stroke_width=1.3)
+    svg.add(group, "path", d=f"M{end:.1f} {tip:.1f}l-3.5 -8q3.5 2 7 0z", fill=_MUTED)
     if arrow.label:
-        yield _text(end + 6, tip - 3, arrow.label, _MUTED, f'font-size="{_LABEL}"')
-    yield "</g>"
+        _text(group, end + 6, tip - 3, arrow.label, _MUTED, font_size=_LABEL)
 
 
 def _curve(x: float, y: float, to_x: float, to_y: float) -> str:

@@ -9,7 +9,9 @@ step: it falls with slope 2 where the gradient is right, and with slope 1 where 
 from __future__ import annotations
 
 import math
-from html import escape
+from xml.etree.ElementTree import Element
+
+from ..utils import svg
 
 Points = list[tuple[float, float]]
 
@@ -22,24 +24,22 @@ _STYLE = (
 )
 
 
-def svg(diagrams: list[tuple[str, str, Points, Points]]) -> str:
+def diagrams(given: list[tuple[str, str, Points, Points]]) -> str:
     """Diagrams side by side, each a title, a label of the y axis, a curve, and a guide line."""
-    width = WIDTH * len(diagrams)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{HEIGHT}" '
-        f'viewBox="0 0 {width} {HEIGHT}"><style>{_STYLE}</style>',
-        f'<rect width="{width}" height="{HEIGHT}" fill="white"/>',
-    ]
-    for i, diagram in enumerate(diagrams):
-        parts += [f'<g transform="translate({i * WIDTH} 0)">', *_diagram(*diagram), "</g>"]
-    return "\n".join([*parts, "</svg>"]) + "\n"
+    root = svg.document(0, 0, WIDTH * len(given), HEIGHT)
+    svg.add(root, "style", _STYLE)
+    svg.add(root, "rect", width="100%", height="100%", fill="white")
+    for i, diagram in enumerate(given):
+        _draw(svg.add(root, "g", transform=f"translate({i * WIDTH} 0)"), *diagram)
+    return svg.written(root)
 
 
-def _diagram(title: str, label: str, curve: Points, guide: Points) -> list[str]:
+def _draw(group: Element, title: str, label: str, curve: Points, guide: Points) -> None:
     curve = sorted((x, y) for x, y in curve if 0 < x < math.inf and 0 < y < math.inf)
-    parts = [_text(WIDTH / 2, 24, title, "title")]
+    _text(group, WIDTH / 2, 24, title, class_="title")
     if not curve:
-        return [*parts, _text(WIDTH / 2, HEIGHT / 2, "nothing to show: no difference at all")]
+        _text(group, WIDTH / 2, HEIGHT / 2, "nothing to show: no difference at all")
+        return
     xs = _decades([x for x, _ in curve])
     ys = _decades([y for _, y in [*curve, *guide]])
 
@@ -47,25 +47,27 @@ def _diagram(title: str, label: str, curve: Points, guide: Points) -> list[str]:
         across = (math.log10(x) - xs[0]) / (xs[-1] - xs[0])
         up = (math.log10(y) - ys[0]) / (ys[-1] - ys[0])
         inner = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
-        return round(LEFT + across * inner[0], 1), round(HEIGHT - BOTTOM - up * inner[1], 1)
+        return LEFT + across * inner[0], HEIGHT - BOTTOM - up * inner[1]
 
     x0, y0 = at(10.0 ** xs[0], 10.0 ** ys[0])
     x1, y1 = at(10.0 ** xs[-1], 10.0 ** ys[-1])
     for decade in xs:
         x, _ = at(10.0**decade, 10.0 ** ys[0])
-        parts += [_line("grid", [(x, y0), (x, y1)]), _text(x, y0 + 16, f"1e{decade}")]
+        _line(group, "grid", [(x, y0), (x, y1)])
+        _text(group, x, y0 + 16, f"1e{decade}")
     for decade in ys[:: max(1, len(ys) // 8)]:
         _, y = at(10.0 ** xs[0], 10.0**decade)
-        parts += [_line("grid", [(x0, y), (x1, y)]), _text(x0 - 6, y + 4, f"1e{decade}", at="end")]
-    parts.append(_line("axis", [(x0, y1), (x0, y0), (x1, y0)]))
+        _line(group, "grid", [(x0, y), (x1, y)])
+        _text(group, x0 - 6, y + 4, f"1e{decade}", anchor="end")
+    _line(group, "axis", [(x0, y1), (x0, y0), (x1, y0)])
     if guide:
-        parts.append(_line("guide", [at(x, y) for x, y in guide]))
+        _line(group, "guide", [at(x, y) for x, y in guide])
     points = [at(x, y) for x, y in curve]
-    parts.append(_line("curve", points))
-    parts += [f'<circle class="dot" cx="{x}" cy="{y}" r="3"/>' for x, y in points]
-    parts.append(_text((x0 + x1) / 2, HEIGHT - 8, "step"))
-    parts.append(_text(LEFT, TOP - 6, label, at="start"))
-    return parts
+    _line(group, "curve", points)
+    for x, y in points:
+        svg.add(group, "circle", class_="dot", cx=x, cy=y, r=3)
+    _text(group, (x0 + x1) / 2, HEIGHT - 8, "step")
+    _text(group, LEFT, TOP - 6, label, anchor="start")
 
 
 def _decades(values: list[float]) -> list[int]:
@@ -74,11 +76,12 @@ def _decades(values: list[float]) -> list[int]:
     return list(range(low, max(low + 1, math.ceil(math.log10(max(values)))) + 1))
 
 
-def _line(kind: str, points: list[tuple[float, float]]) -> str:
-    listed = " ".join(f"{x:g},{y:g}" for x, y in points)
-    return f'<polyline class="{kind}" points="{listed}"/>'
+def _line(group: Element, kind: str, points: Points) -> None:
+    listed = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    svg.add(group, "polyline", class_=kind, points=listed)
 
 
-def _text(x: float, y: float, text: str, kind: str = "", at: str = "middle") -> str:
-    name = f' class="{kind}"' if kind else ""
-    return f'<text x="{x:g}" y="{y:g}" text-anchor="{at}"{name}>{escape(text)}</text>'
+def _text(
+    group: Element, x: float, y: float, text: str, anchor: str = "middle", class_: str = "label"
+) -> None:
+    svg.add(group, "text", text, class_=class_, x=x, y=y, text_anchor=anchor)

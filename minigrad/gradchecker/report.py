@@ -185,7 +185,7 @@ class Report:
     @property
     def svg(self) -> str:
         """Error against step and the Taylor remainder as the text of an SVG file."""
-        from .diagram import svg
+        from .diagram import diagrams
 
         worst = self.worst
         error = [] if worst is None else [(h, abs(d - worst.analytic)) for h, d in worst.curve]
@@ -197,7 +197,7 @@ class Report:
         h, remainder = max(self.taylor, default=(1.0, 0.0))
         ideal = [(t, remainder * (t / h) ** 2) for t, _ in self.taylor] if remainder else []
         floor = [(min(steps), bar), (max(steps), bar)] if steps and 0 < bar < math.inf else []
-        return svg(
+        return diagrams(
             [
                 (f"Error of {said}", "|numeric − analytic|; dashed: the error bar", error, floor),
                 (f"Taylor remainder{fall}", "remainder; dashed: slope 2", self.taylor, ideal),

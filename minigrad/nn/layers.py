@@ -6,12 +6,11 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from .. import functional
 from ..engine.creation import ones, zeros
 from ..engine.op_calls import as_tensor
 from ..engine.tensor import Tensor
+from ..ops.positions import row_number
 from ..utils.arguments import check_flag, check_positive, check_probability
 from . import init as init
 from .module import Buffer, Module, Parameter
@@ -87,13 +86,7 @@ class Embedding(Module):
         self.num_embeddings = check_positive("Embedding", "num_embeddings", num_embeddings)
         self.embedding_dim = check_positive("Embedding", "embedding_dim", embedding_dim)
         if padding_idx is not None:
-            if isinstance(padding_idx, bool) or not isinstance(padding_idx, (int, np.integer)):
-                raise TypeError(f"Embedding: padding_idx is an integer; got {padding_idx!r:.40}")
-            if not -num_embeddings <= padding_idx < num_embeddings:
-                raise ValueError(
-                    f"Embedding: padding_idx {padding_idx} is none of the {num_embeddings} rows"
-                )
-            padding_idx %= num_embeddings
+            padding_idx = row_number("Embedding: padding_idx", padding_idx, self.num_embeddings)
         self.padding_idx = padding_idx
         self.weight = Parameter(zeros((self.num_embeddings, self.embedding_dim)))
         self.reset_parameters()

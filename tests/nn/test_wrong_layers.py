@@ -35,7 +35,7 @@ LAYERS = {
         ValueError,
         lambda: nn.LayerNorm(3)(mg.ones(2, 4)),
     ),
-    "Embedding: padding_idx is an integer; got 0.5": (
+    "Embedding: padding_idx is the number of a row; got 0.5": (
         TypeError,
         lambda: nn.Embedding(5, 2, padding_idx=0.5),
     ),
