@@ -113,8 +113,8 @@ class NumbaBackend(NumpyBackend):
         writer = Writer(loop)
         text = writer.text
         width = sum(int(v.shape[-1]) for v in loop.body if v.shape)  # numbers per row and step
-        plain = [loop.once.index(v) for v in writer.plain]
-        packed = [loop.once.index(v) for v in writer.packed]
+        plain = [loop.invariant.index(v) for v in writer.plain]
+        packed = [loop.invariant.index(v) for v in writer.packed]
         sizes = [loop.program.sizes[name] for name in writer.sizes]
         products = [gemm(name).address for name in writer.product_dtypes]
         kernel = self.kernels.get(text)
@@ -126,19 +126,19 @@ class NumbaBackend(NumpyBackend):
             N: int,
             descending: bool,
             keep: bool,
-            whole: Sequence[bool],
-            once: Sequence[Any],
+            full_history: Sequence[bool],
+            invariant: Sequence[Any],
             steps: Sequence[Any],
             carries: Sequence[Any],
             kept: Sequence[Any],
         ) -> None:
-            weights = list(map(_tidy, map(once.__getitem__, plain)))
-            panels = list(map(pack, map(once.__getitem__, packed)))
+            weights = list(map(_tidy, map(invariant.__getitem__, plain)))
+            panels = list(map(pack, map(invariant.__getitem__, packed)))
             rows = [x if x.flags.carray else _tidy(x) for x in steps]
-            rest = (*whole, N, *sizes, *weights, *rows, *products, *panels, *carries, *kept)
+            rest = (*full_history, N, *sizes, *weights, *rows, *products, *panels, *carries, *kept)
             everything = (T, 0, N, descending, keep, *rest)
             compiled, work = kernel.ready(everything), T * N * width
-            if work < threads.SMALLEST:  # nothing to share out
+            if work < threads.MIN_WORK_PER_THREAD:  # nothing to share out
                 compiled(*everything)
                 return
 

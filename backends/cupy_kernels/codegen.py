@@ -41,7 +41,7 @@ class Product:
     """A matrix product of a step: rows by an array that is the same for all steps."""
 
     rows: Place
-    once: int
+    invariant: int
     out: Place
 
 
@@ -62,7 +62,7 @@ class Writer:
         self._regions = Regions(loop)
         self._places: dict[Value, list[Place]] = {}
         groups: list[tuple[str, list[Value]]] = [
-            ("once", loop.once),
+            ("invariant", loop.invariant),
             ("steps", loop.steps),
             ("before", loop.carry_in),
             ("kept", loop.kept),
@@ -86,7 +86,7 @@ class Writer:
         for i, stage in enumerate(stages):
             if isinstance(stage, Value):
                 a, w = stage.args
-                product = Product(self._place(a), self.loop.once.index(w), self._out(stage))
+                product = Product(self._place(a), self.loop.invariant.index(w), self._out(stage))
                 self.stages.append(product)
                 continue
             region = RegionWriter(

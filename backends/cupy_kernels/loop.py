@@ -55,12 +55,12 @@ class CupyLoop:
         self._kernels, self._cupy, self._tally = kernels, backend.xp, backend.launched
         products = sum(isinstance(stage, Product) for stage in self._stages)
         self._per_step = {"products": products, "kernels": len(self._stages) - products}
-        self._factors = {s.once for s in self._stages if isinstance(s, Product)}
+        self._factors = {s.invariant for s in self._stages if isinstance(s, Product)}
         self._elements = {
             p.index
             for s in self._stages
             for p in (s.places if isinstance(s, RegionWriter) else [s.rows])
-            if p.kind == "once"
+            if p.kind == "invariant"
         }
         # Cotangents that kernels alone read: they may be one number, as those of a sum are.
         self._lone = {i for i, v in enumerate(loop.steps) if v in loop.program.g_ys}
@@ -72,15 +72,15 @@ class CupyLoop:
         N: int,
         descending: bool,
         keep: bool,
-        whole: Sequence[bool],
-        once: Sequence[Any],
+        full_history: Sequence[bool],
+        invariant: Sequence[Any],
         steps: Sequence[Any],
         carries: Sequence[Any],
         kept: Sequence[Any],
     ) -> None:
         xp = self._cupy
         arrays = {
-            "once": [self._tidied(i, x) for i, x in enumerate(once)],
+            "invariant": [self._tidied(i, x) for i, x in enumerate(invariant)],
             "steps": [
                 x if i in self._lone and _is_one_number(x) else xp.ascontiguousarray(x)
                 for i, x in enumerate(steps)
@@ -101,7 +101,7 @@ class CupyLoop:
         for step in range(T):
             t = T - 1 - step if descending else step
             row = [0, t, t if keep else 0]  # of each array, by `_row`
-            for full in whole:
+            for full in full_history:
                 ends = (t, t + 1) if full else (step % 2, 1 - step % 2)
                 row += reversed(ends) if full and descending else ends
             for action in actions:
@@ -109,7 +109,7 @@ class CupyLoop:
 
     def _tidied(self, i: int, x: Any) -> Any:
         """An array as kernels and cuBLAS take it, so that no step has to copy it; of one row."""
-        if self._loop.once[i].is_number:
+        if self._loop.invariant[i].is_number:
             return x
         if i in self._factors and i not in self._elements and x.flags.f_contiguous:
             return x[None]
@@ -118,7 +118,7 @@ class CupyLoop:
     def _multiplied(self, product: Product, arrays: dict[str, Any]) -> Callable[[list[int]], None]:
         """What runs a matrix product of the step whose rows are given."""
         dot = self._cupy.dot
-        w = arrays["once"][product.once][0]
+        w = arrays["invariant"][product.invariant][0]
         (a, i), (c, k) = (
             (_split(arrays[p.kind][p.index]), _row(p)) for p in (product.rows, product.out)
         )
@@ -167,7 +167,7 @@ def _is_one_number(x: Any) -> bool:
 
 def _row(place: Place) -> int:
     """Where in the list of a step's rows the one of an array stands."""
-    if place.kind in ("once", "own"):
+    if place.kind in ("invariant", "own"):
         return 0
     if place.kind in ("steps", "kept"):
         return 1 if place.kind == "steps" else 2

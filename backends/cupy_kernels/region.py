@@ -24,14 +24,14 @@ from .dialect import CUDA, TYPES, bare, bound, cast, literal
 class Place:
     """Where a step has a value: in an array of that kind, the row of this step if it has rows."""
 
-    kind: str  # once, steps, before, after (the step: carries), kept, own
+    kind: str  # invariant, steps, before, after (the step: carries), kept, own
     index: int
     value: Value
 
     @property
     def name(self) -> str:
         """What it is called in a kernel."""
-        words = {"once": "w", "steps": "x", "before": "old", "after": "new", "kept": "kept"}
+        words = {"invariant": "w", "steps": "x", "before": "old", "after": "new", "kept": "kept"}
         return f"{words.get(self.kind, 'b')}{self.index}"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-_SMALLEST = 1 << 16  # bytes; below, the allocator does the same by itself
+MIN_BYTES_TO_POOL = 1 << 16  # the allocator gives smaller arrays as fast
 _LARGEST = 1 << 28  # bytes kept in all
 
 
@@ -31,7 +31,7 @@ class ArrayPool:
         """An array of this shape and dtype, whose contents don't matter."""
         dtype = np.dtype(dtype)
         size = math.prod(shape) * dtype.itemsize
-        if size < _SMALLEST:
+        if size < MIN_BYTES_TO_POOL:
             return np.empty(shape, dtype)
         shape, size = tuple(shape), _rounded(size)
         with self._lock:  # until the array's reference is there for other threads to see

@@ -25,7 +25,7 @@ class Writer:
     Attributes
     ----------
     sizes : the names of the sizes that the kernel takes as arguments, after N.
-    plain, packed : those of `loop.once` that it takes as they are, and as panels for products.
+    plain, packed : those of `loop.invariant` that it takes as they are, and as panels for products.
     product_dtypes : of the products; for each it takes the address of a compiled one.
     text : the kernel.
     """
@@ -36,9 +36,9 @@ class Writer:
         self._regions = regions = Regions(loop)
         self._expressions = Expressions(NUMBA, loop.program, regions.region, regions.named)
         self._size = self._expressions.size
-        self.packed = [v for v in loop.once if any(self._is_factor(v, u) for u in loop.body)]
+        self.packed = [v for v in loop.invariant if any(self._is_factor(v, u) for u in loop.body)]
         self.product_dtypes = sorted({v.dtype.name for v in self.packed})
-        self.plain = [v for v in loop.once if self._is_plain(v)]
+        self.plain = [v for v in loop.invariant if self._is_plain(v)]
         # Buffers of the whole batch: for a product, or for another region. Others are one row.
         self._wide = {
             v
@@ -63,7 +63,7 @@ class Writer:
     def _kernel(self) -> str:
         loop = self.loop
         for word, values in (
-            ("w", loop.once),
+            ("w", loop.invariant),
             ("x", loop.steps),
             ("states", loop.carry_in),
             ("kept", loop.kept),
@@ -184,7 +184,7 @@ class Writer:
             if value in self._regions.inside:
                 one_row = "[" not in array and value not in self._wide
             else:
-                one_row = value in self.loop.once and value.ndim == 1
+                one_row = value in self.loop.invariant and value.ndim == 1
             at = [] if one_row else ["0" if is_one(value.shape[0]) else "n"]
             if array.endswith("]"):  # of a step
                 array, _, step = array[:-1].partition("[")
@@ -280,7 +280,7 @@ class Writer:
         """A number in memory."""
         if value.is_number:
             return self._names[value]
-        if value in self.loop.once and not value.has_rows:
+        if value in self.loop.invariant and not value.has_rows:
             if value.ndim == 0 or is_one(value.shape[-1]):
                 return f"{self._names[value]}[{', '.join('0' * value.ndim) or '()'}]"
         elif is_scalar(value):

@@ -16,7 +16,7 @@ from numba import get_num_threads
 from minigrad.utils.arguments import SettingError
 
 # A part smaller than this, in numbers that the loop computes, isn't worth waking a thread for.
-SMALLEST = 20_000
+MIN_WORK_PER_THREAD = 20_000
 
 
 def thread_count() -> int:
@@ -77,7 +77,7 @@ def by_rows(run: Callable[[int, int], None], rows: int, work: int, block: int) -
     last one. What a row gives doesn't depend on the part that it is in.
     """
     blocks = -(-rows // block)
-    parts = min(work // SMALLEST, blocks)
+    parts = min(work // MIN_WORK_PER_THREAD, blocks)
     if parts > 1:
         threads = thread_count()
         parts = min(parts, threads)

@@ -38,7 +38,7 @@ class Regions:
             for x in user.inputs:
                 if x in self.inside:
                     self.users[x].append(user)
-        for value in (*loop.steps, *loop.once, *loop.carry_in, *loop.body):
+        for value in (*loop.steps, *loop.invariant, *loop.carry_in, *loop.body):
             if value.dtype.name not in _DTYPES:
                 raise Untraceable(f"it uses {value.dtype.name}; compiled are float32 and float64")
         for value in loop.body:
@@ -51,7 +51,7 @@ class Regions:
 
     def _check_product(self, value: Value) -> None:
         a, w, *_ = value.args  # a third one is what the product starts from
-        if w not in self.loop.once or w.has_rows:
+        if w not in self.loop.invariant or w.has_rows:
             raise Untraceable("a matrix product of two things that change from step to step")
         if not a.has_rows:
             raise Untraceable("a matrix product without a row per sequence")

@@ -118,8 +118,9 @@ class HostSource(PythonSource):
         """Run a kernel; what the last step that ran leaves in each carry.
 
         A kernel takes T, N, and whether the loop is `descending`; whether to `store` every step's
-        values of `loop.kept`; which carries have their `full_history`; then the arrays: of
-        `loop.once` and `loop.steps`, to be read; the carries; those of `loop.kept`, to be written.
+        values of `loop.kept`; which carries have their `full_history`; then the arrays: those of
+        `loop.invariant` and `loop.steps`, which it reads; the carries; those of `loop.kept`, which
+        it writes.
 
         A carry with its full history has room for every step's value and the first one's,
         (T + 1, N, ...) in the order of time, so that a step reads one row and writes the next, or
@@ -137,7 +138,7 @@ class HostSource(PythonSource):
         for value in loop.kept:
             stored.append(self._empty(f"kept{len(stored)}", "T" if store else "1", value))
         if loop.body or carries:
-            invariant = tuple_text(self.invariant(v) for v in loop.once)
+            invariant = tuple_text(self.invariant(v) for v in loop.invariant)
             steps = tuple_text(self.steps(v) for v in loop.steps)
             arrays = f"{invariant}, {steps}, {tuple_text(carries)}, {tuple_text(stored)}"
             self.lines.append(f"kernel(T, N, descending, {store}, {tuple(full_history)}, {arrays})")

@@ -98,7 +98,7 @@ def _spread(layout: Layout, arithmetic: bool) -> None:
                 needed.update(value.inputs)
         inner = [v for v in shared if v in needed & near and v.op != "full"]
         read = (x for v in inner for x in v.inputs if x.op == "input")
-        loop.once = [x for x in dict.fromkeys([*loop.once, *read]) if x not in inner]
+        loop.invariant = [x for x in dict.fromkeys([*loop.invariant, *read]) if x not in inner]
         loop.body = inner + loop.body
     # What is read elsewhere has to be there in any case.
     needed = {*layout.loop.program.ys, *layout.grads.values()}
@@ -181,8 +181,8 @@ def _kernel(loop: Loop, backend: Any, dtype: str) -> Callable[..., None]:
 
     def run(N: int, known: Mapping[Value, Any], kept: Sequence[Any]) -> None:
         if compiled is not None:
-            once, steps = [known[v] for v in loop.once], [known[v] for v in loop.steps]
-            compiled(1, N, False, True, (), once, steps, (), kept)
+            invariant, steps = [known[v] for v in loop.invariant], [known[v] for v in loop.steps]
+            compiled(1, N, False, True, (), invariant, steps, (), kept)
 
     return run
 
@@ -214,7 +214,7 @@ class RowCall:
         if layout.back is not None:
             self._saved_rows = [(v, self._view(v)) for v in layout.saved]
             read = {
-                *layout.back.once,
+                *layout.back.invariant,
                 *layout.back.steps,
                 *layout.grads.values(),
                 *plan.sums.inputs,

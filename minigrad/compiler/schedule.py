@@ -69,14 +69,14 @@ class Loop:
 
     Attributes
     ----------
-    once : arrays that are the same for all steps.
+    invariant : arrays that are the same for all steps.
     steps : arrays with a step per row of their first axis, read only: (T, N, ...).
     carry_in, carry_out : what a step takes over, and what it leaves to the next, pairwise.
     kept : values of which every step's is written down: (T, N, ...).
     body : the values to compute, in order.
     """
 
-    once: list[Value]
+    invariant: list[Value]
     steps: list[Value]
     carry_in: list[Value]
     carry_out: list[Value]

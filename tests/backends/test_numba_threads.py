@@ -11,7 +11,7 @@ pytest.importorskip("numba", reason="numba is not installed")
 
 from minigrad.backends.numba_kernels import threads as threads
 
-WORK = 10 * threads.SMALLEST
+WORK = 10 * threads.MIN_WORK_PER_THREAD
 
 
 def parts_of(rows, block, monkeypatch, count="2"):
@@ -33,7 +33,7 @@ def test_parts_cover_all_rows_once(rows, monkeypatch):
 def test_little_work_is_one_part(monkeypatch):
     monkeypatch.setenv("MINIGRAD_THREADS", "2")
     found = []
-    threads.by_rows(lambda lo, hi: found.append((lo, hi)), 64, threads.SMALLEST, 6)
+    threads.by_rows(lambda lo, hi: found.append((lo, hi)), 64, threads.MIN_WORK_PER_THREAD, 6)
     assert found == [(0, 64)]
 
 

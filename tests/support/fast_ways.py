@@ -22,12 +22,12 @@ LOWERED = {
     "minigrad.compiler.fused_function": {"_NARROW": 1, "_WIDE": 0},
     "minigrad.compiler.row_plan": {"_NARROWEST": 1, "_WIDEST": 4},
     "minigrad.compiler.fused_update": {"MIN_OPERATIONS_TO_FUSE": 0, "_NARROW": 0},
-    "minigrad.backends.numba_kernels.array_pool": {"_SMALLEST": 1, "_LARGEST": 1 << 14},
+    "minigrad.backends.numba_kernels.array_pool": {"MIN_BYTES_TO_POOL": 1, "_LARGEST": 1 << 14},
     "minigrad.backends.numpy_backend": {"_FEW": 0},
     "minigrad.backends.numba_backend": {"_NARROW": 1, "_SMALL": 0, "_FEW": 0},
     "minigrad.backends.numba_kernels.gemm": {"_TERMS_PER_NUMBER": 1},
     "minigrad.backends.numba_kernels.scatter": {"_BLOCK": 1},
-    "minigrad.backends.numba_kernels.threads": {"SMALLEST": 1},
+    "minigrad.backends.numba_kernels.threads": {"MIN_WORK_PER_THREAD": 1},
     "minigrad.backends.cupy_kernels.loop": {"_LARGE": 1},
 }
 

@@ -57,12 +57,12 @@ class InterpretedBackend(NumpyBackend):
         scope = dict(SCOPE)
         exec(text, scope)
 
-        def run(T, N, descending, keep, whole, once, steps, carries, kept):
-            arrays = dict(zip(loop.once, once, strict=True))
+        def run(T, N, descending, keep, full_history, invariant, steps, carries, kept):
+            arrays = dict(zip(loop.invariant, invariant, strict=True))
             sizes = [loop.program.sizes[name] for name in writer.sizes]
             for lo, hi in ((0, N // 2), (N // 2, N)):  # as two threads would
                 scope["kernel"](
-                    *(T, lo, hi, descending, keep, *whole, N, *sizes),
+                    *(T, lo, hi, descending, keep, *full_history, N, *sizes),
                     *(arrays[v] for v in writer.plain),
                     *steps,
                     *writer.product_dtypes,
