@@ -117,7 +117,7 @@ class CupyBackend(ArrayModuleBackend):
     def sigmoid(self, x: Any) -> Any:
         if x.dtype == HALF:  # of which CuPy's makes float64
             return self._expit(x.astype(SINGLE)).astype(HALF)
-        return self._expit(x)  # one kernel; and what overflows in it warns nobody
+        return self._expit(x)  # one kernel; and its overflows give no warning
 
     # --- scans -----------------------------------------------------------------------------
 
@@ -142,7 +142,7 @@ class CupyBackend(ArrayModuleBackend):
             with self._current():
                 yield
         except MemoryError as error:
-            self._tell_memory(error)
+            self._note_memory(error)
             raise
 
     active = quiet
@@ -158,7 +158,7 @@ class CupyBackend(ArrayModuleBackend):
             try:
                 return method(*args, **kwargs)
             except MemoryError as error:
-                self._tell_memory(error)
+                self._note_memory(error)
                 raise
 
         def call_there(*args: Any, **kwargs: Any) -> Any:
@@ -170,7 +170,7 @@ class CupyBackend(ArrayModuleBackend):
     def _check_device(
         self, op: Any, node: Any, inputs: Any, output: Any, backend: Any, settings: Any = ()
     ) -> None:
-        """Told of every op call, and of arrays from elsewhere: are they where they should be?"""
+        """Raise if the arrays of an op call, or an array from elsewhere, are on another GPU."""
         if backend is not self or self.index is None:
             return
         for part in output if isinstance(output, (list, tuple)) else (output,):
@@ -178,8 +178,8 @@ class CupyBackend(ArrayModuleBackend):
                 raise BackendError(
                     f"{op.name if op else 'asarray'}: arrays of {self.name!r} are on GPU "
                     f"{self.index}, and this one is on GPU {part.device.id}. CuPy calculates on "
-                    f"its current device: choose it by with mg.use_backend({self.name!r}), or copy "
-                    f"the array by mg.tensor(array, backend={self.name!r})"
+                    f"its current device: choose it by `with mg.use_backend({self.name!r}):`, or "
+                    f"copy the array by mg.tensor(array, backend={self.name!r})"
                 )
 
     def about(self) -> dict[str, str]:
@@ -225,8 +225,8 @@ class CupyBackend(ArrayModuleBackend):
             f"holds {_size(m['pool_held'])}, {_size(m['pool_used'], '')} of them in use"
         ]
 
-    def _tell_memory(self, error: MemoryError) -> None:
-        """Say what there is to somebody who asked for more, once."""
+    def _note_memory(self, error: MemoryError) -> None:
+        """Add a note to an error for lack of memory: what there is. Once."""
         if any(note.startswith(_MEMORY) for note in getattr(error, "__notes__", ())):
             return
         m = self.memory()

@@ -69,7 +69,7 @@ def _examine(name: str, current: bool) -> dict[str, Any]:
         found["memory"] = getattr(backend, "memory", lambda: None)()
         found["lines"] = list(getattr(backend, "doctor_lines", list)())
         found["available"], found["install"] = True, None
-    except Exception as error:  # whatever a plugin does wrong is what we are here to tell
+    except Exception as error:  # the report says whatever a plugin does wrong
         found["why"] = f"{error}"
         found["install"] = getattr(error.__cause__, "hint", None) or found["install"]
     return found

@@ -161,6 +161,6 @@ def version_text(number: int) -> str:
 def _brief(error: Exception) -> str:
     """An error in one line: the first that says something, without its full stop."""
     lines = [line.strip() for line in str(error).splitlines()]
-    told = [line for line in lines if line.strip("= -")] or [type(error).__name__]
-    wrong = [line for line in told if "error" in line.lower()]  # of a compiler's many lines
-    return (wrong or told)[0].rstrip(".")
+    said = [line for line in lines if line.strip("= -")] or [type(error).__name__]
+    wrong = [line for line in said if "error" in line.lower()]  # of a compiler's many lines
+    return (wrong or said)[0].rstrip(".")

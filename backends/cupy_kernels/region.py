@@ -1,8 +1,8 @@
 """One region of a step as the text of one CUDA kernel.
 
-Where every number hangs on numbers of its own column alone, each thread computes one column of one
-row. Where a row is summed up, or its numbers move to other columns, a block has a row: its threads
-go over the columns together, in phases, and wait for each other between them.
+If every number depends on numbers of its own column alone, each thread computes one column of one
+row. If a row is summed up, or numbers move to other columns, a block computes a row: its threads go
+over the columns together, in phases, and wait for each other between them.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ class RegionWriter:
     inner : all values of the region.
     copies : values from elsewhere, and the places that want them, too.
     place_of : where a value from outside of the region is.
-    places_for : where a value of this region goes; told whether it needs memory in any case.
+    places_for : where a value of this region goes; its second argument says whether it needs
+        memory in any case.
 
     Attributes
     ----------

@@ -14,7 +14,7 @@ _LARGEST = 1 << 28  # bytes kept in all
 
 
 class ArrayPool:
-    """Hands out arrays with undefined contents, and takes back those that nobody holds any more.
+    """Hands out arrays with undefined contents, in memory whose arrays are no longer held.
 
     There is nothing to give back: a block of memory is free when the pool's own reference is the
     last one. Arrays, their views and everything else that looks at its memory hold a reference.
@@ -57,7 +57,7 @@ class ArrayPool:
 def _array(block: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """The beginning of a block as an array.
 
-    Through a memoryview, so that the owner of the memory, as far as arrays tell, is a new one each
+    Through a memoryview, so that the owner of the memory, as far as arrays know, is a new one each
     time: what the in-place guard knows of it ends with it.
     """
     return np.frombuffer(block.data, dtype, math.prod(shape)).reshape(shape)

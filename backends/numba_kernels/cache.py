@@ -93,6 +93,6 @@ def _forget(module: types.ModuleType) -> None:
 
 @cache
 def _helpers() -> str:
-    """A checksum of what kernels call: part of their text, so that they are made anew with it."""
+    """A checksum of what kernels call: part of their text, so that a change compiles them again."""
     texts = [Path(str(module.__file__)).read_bytes() for module in _HELPERS]
     return hashlib.sha256(b"".join(texts)).hexdigest()[:12]

@@ -1,8 +1,8 @@
 """Numba's compiled code as files in minigrad's cache folder: checked before they are loaded.
 
-To load compiled code is to run it. So a file is only read if it belongs to the user and nobody else
-may write to it, and only loaded if its checksum is right: one flipped bit could end the process.
-Whatever is wrong with a file, the function is compiled, and the file written anew.
+To load compiled code is to run it. So a file is only read if it belongs to the user and no other
+user may write to it. It is only loaded if its checksum is right: one flipped bit could end the
+process. If anything is wrong with a file, the function is compiled, and the file is written again.
 
 Numba's own cache (`cache=True`) does neither, and writes beside the source or where NUMBA_CACHE_DIR
 says.

@@ -114,7 +114,7 @@ def gemm(dtype: str) -> Any:
 
     def multiply(a, a_row, a_term, panels, c, c_row, rows, terms, columns, start, start_row):
         """c = start + a @ b, with addresses (`start` may be 0 for none) and strides in bytes."""
-        by_column = a_row == size and a_term != size  # else each number is looked up by itself
+        by_column = a_row == size and a_term != size  # else each number is looked up on its own
         step = rows if by_column else _BLOCKS * MR
         part = _COLUMN_TERMS if by_column else _TERMS
         rearranged = by_column and columns >= 2 * width

@@ -35,7 +35,7 @@ def row(typing, array, at):
 
 @_intrinsic
 def widest_vectors(typing):
-    """Let the kernel's loops use the widest vector registers, which LLVM avoids by itself.
+    """Let the kernel's loops use the widest vector registers, which LLVM avoids by default.
 
     Some processors lower their clock for 512 bits, which short bursts would pay for: these
     kernels run for long, and beside products that use such registers anyway.

@@ -64,7 +64,7 @@ def _pool(threads: int) -> _Pool:
 if hasattr(os, "register_at_fork"):  # a child has none of its parent's threads
     os.register_at_fork(after_in_child=_pool.cache_clear)
 
-# The core that the caller is on, where the system tells. (PyDLL: not worth releasing the GIL.)
+# The core that the caller is on, where the system says so. (PyDLL: not worth releasing the GIL.)
 _this_core: Callable[[], int] | None = None
 if hasattr(os, "sched_setaffinity"):
     _this_core = getattr(ctypes.PyDLL(None), "sched_getcpu", None)

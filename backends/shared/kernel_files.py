@@ -1,6 +1,6 @@
 """Generated kernels as files in a cache folder: readable, and never needed.
 
-A file is named by what is in it. What is missing or broken is written anew; a folder that can't be
+A file is named by what is in it. What is missing or broken is written again; a folder that can't be
 used, or in which other users may write, is replaced by one for this process alone, with a warning.
 """
 

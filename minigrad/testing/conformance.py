@@ -100,7 +100,7 @@ def check_backend(name: Any, raise_exception: bool = True) -> ConformanceReport:
     """Check every name of the backend protocol against NumPy, then the engine on this backend.
 
     Shapes of no and of several dimensions, empty ones, views, axes of all kinds, the dtypes of the
-    results, repeated indices, transfers that must not happen in silence, gradients of first and
+    results, repeated indices, hidden transfers, gradients of first and
     second order.
 
     Parameters

@@ -111,7 +111,7 @@ LOSSES = {
 @pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_loss_is_a_few_launches(name, reduction):
-    """The loss of each row, and its sum or mean. Labels are looked at, to be told of later."""
+    """The loss of each row, and its sum or mean. Wrong labels are reported later."""
     function, target, options = LOSSES[name]
     target = mg.tensor(target)
     options = {k: mg.tensor(v) if isinstance(v, np.ndarray) else v for k, v in options.items()}

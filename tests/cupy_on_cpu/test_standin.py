@@ -112,7 +112,7 @@ def test_batches_of_products():
     close(cp.einsum("bij,bjk->bik", x, y), a @ b)
 
 
-# --- kernels of one's own ----------------------------------------------------------------------
+# --- kernels of a user's ----------------------------------------------------------------------
 
 
 def test_raw_kernel_of_many_blocks():

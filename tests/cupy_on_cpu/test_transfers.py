@@ -1,4 +1,4 @@
-"""A step of training leaves the GPU to itself: what is copied, and that nobody waits."""
+"""What a step of training copies, and that it waits for nothing."""
 
 import numpy as np
 import pytest
@@ -111,7 +111,7 @@ def test_words_on_the_device_are_checked_there():
     assert (counts.h2d, counts.d2h, counts.syncs) == (1, 0, 0), counts  # the mask of steps
 
 
-def test_training_waits_when_somebody_looks():
+def test_training_waits_when_numbers_are_read():
     """`fit` looks at the loss every 50 batches and after the last, a callback when it likes."""
 
     def examples(count):
