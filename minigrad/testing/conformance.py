@@ -10,7 +10,6 @@ import difflib
 import itertools
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,81 +18,12 @@ import numpy as np
 from ..engine.backend import OPTIONAL, PROTOCOL
 from ..engine.registry import get_backend, use_backend
 from ..nested import map_leaves
+from .conformance_report import ConformanceError, ConformanceReport, Line
 
 __all__ = ["ConformanceError", "ConformanceReport", "check_backend"]
 
 # Devices round transcendental functions a little differently.
 TOLERANCE = {"float32": 2e-5, "float64": 1e-11}
-
-
-@dataclass
-class Line:
-    """What one name of the protocol (or one check of the engine) did: all is well if no failure."""
-
-    name: str
-    calls: int
-    failures: list[str]
-
-
-@dataclass(repr=False)
-class ConformanceReport:
-    """What `check_backend` found; as text it is a table.
-
-    Attributes
-    ----------
-    backend : the backend's name.
-    lines : one per protocol name and per check of the engine, with its failures.
-    ok : whether there is no failure.
-
-    >>> report = check_backend("numpy")
-    >>> report.backend, report.ok
-    ('numpy', True)
-    """
-
-    backend: str
-    lines: list[Line]
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing failed."""
-        return not any(line.failures for line in self.lines)
-
-    def __repr__(self) -> str:
-        return str(self)  # what a prompt shows
-
-    def __str__(self) -> str:
-        failed = sum(bool(line.failures) for line in self.lines)
-        rows = [
-            f"{'FAIL' if line.failures else 'ok':5}{line.name:24}{line.calls:5} calls"
-            + "".join(f"\n       {failure}" for failure in line.failures[:3])
-            + (f"\n       and {more} more" if (more := len(line.failures) - 3) > 0 else "")
-            for line in self.lines
-        ]
-        verdict = f"{failed} of {len(rows)} lines fail" if failed else f"all {len(rows)} lines pass"
-        return "\n".join([*rows, f"backend {self.backend!r}: {verdict}"])
-
-
-class ConformanceError(AssertionError):
-    """A backend does not do what the protocol says; carries the `report`.
-
-    >>> class Wrong(mg.ArrayModuleBackend):
-    ...     def square(self, x):
-    ...         return x
-    >>> mg.register_backend("wrong", lambda: Wrong(np, "wrong", is_host=True))
-    >>> try:
-    ...     check_backend("wrong")
-    ... except ConformanceError as error:
-    ...     print(any("square" in line.name for line in error.report.lines if line.failures))
-    True
-    """
-
-    def __init__(self, report: ConformanceReport) -> None:
-        self.report = report
-        failed = [line for line in report.lines if line.failures]
-        super().__init__(
-            f"backend {report.backend!r} does not conform:\n"
-            f"{ConformanceReport(report.backend, failed)}"
-        )
 
 
 def check_backend(name: Any, raise_exception: bool = True) -> ConformanceReport:
