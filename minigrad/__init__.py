@@ -14,6 +14,7 @@ from .derivatives import *
 from .drawing.draw import draw as draw
 from .engine.anomaly import detect_anomaly as detect_anomaly
 from .engine.creation import *
+from .engine.filled import *
 from .engine.gradients import grad as grad
 from .engine.graph import enable_grad as enable_grad
 from .engine.graph import is_grad_enabled as is_grad_enabled

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .engine import deferred, inplace
+from .engine import contents, deferred
 from .engine.creation import dtype_again, get_default_dtype
 from .engine.graph import (
     HandmadeOp,
@@ -355,7 +355,7 @@ def _way() -> tuple[Any, ...]:
 
 
 def _like(array: Any, backend: Any) -> tuple[Any, ...]:
-    return array.shape, array.dtype, inplace.fingerprint(array, backend)
+    return array.shape, array.dtype, contents.fingerprint(array, backend)
 
 
 def _check_same(was: Any, array: Any, backend: Any, what: str) -> None:
@@ -365,7 +365,7 @@ def _check_same(was: Any, array: Any, backend: Any, what: str) -> None:
     *kind, before = was if isinstance(was, tuple) else _like(was, backend)
     if kind != [array.shape, array.dtype]:
         raise _changed(f"{what} {kind[1]} {kind[0]}, and then {array.dtype} {array.shape}")
-    differs = inplace.fingerprint(array, backend) != before
+    differs = contents.fingerprint(array, backend) != before
     text = f"{what} an array of shape {array.shape}, and then one of other numbers"
     deferred.defer(differs, backend, _changed(text))  # in no variable: see `deferred.defer`
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .engine.creation import zeros_like
+from .engine.filled import zeros_like
 from .engine.gradients import grad
 from .engine.graph import enable_grad
 from .engine.op_calls import as_tensor

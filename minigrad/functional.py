@@ -10,7 +10,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from .engine.creation import as_shape, tensor
+from .engine.creation import tensor
+from .engine.filled import as_shape
 from .engine.op_calls import as_tensor
 from .engine.rng import generator
 from .engine.tensor import Tensor

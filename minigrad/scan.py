@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from .engine.creation import tensor, zeros
+from .engine.creation import tensor
+from .engine.filled import zeros
 from .engine.graph import only_values, time_step
 from .engine.tensor import Tensor, alias, apart
 from .fusion import compiles, dispatch

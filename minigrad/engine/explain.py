@@ -5,25 +5,12 @@ Looked at only after a backend has refused, so the calls that go well pay nothin
 
 from __future__ import annotations
 
-import difflib
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from types import FrameType
 from typing import Any
 
 from ..errors import GradientLost, Untraceable
-
-
-def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """Which of the known names was probably meant, in capitals or not.
-
-    >>> nearest("lstm", ["GRU", "LSTM"]), nearest("transformer", ["GRU", "LSTM"])
-    ('LSTM', None)
-    """
-    spelt = {each.lower(): each for each in known}
-    near = difflib.get_close_matches(name.lower(), spelt, n=1, cutoff=cutoff)
-    return spelt[near[0]] if near else None
-
 
 # Packages of minigrad that hold cells: listings of programs show their lines, as a user's.
 packages_of_cells: set[str] = set()

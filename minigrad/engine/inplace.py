@@ -15,13 +15,12 @@ from __future__ import annotations
 
 import itertools
 import weakref
-import zlib
 from collections.abc import Callable, Iterable, Sized
 from typing import Any
 
 import numpy as np
 
-from . import deferred, lending
+from . import contents, deferred, lending
 from .graph import Node, Occasion, on_call, on_read, tick
 
 MOST_KEPT = 16  # contents of one array, from the last times when it became editable
@@ -71,10 +70,10 @@ class _Memory:
     def note_before(self, owner: Any, backend: Any) -> None:
         """It is about to become editable, and a graph may have saved it."""
         then = self.before[-1][1] if self.before else None
-        if _is_known(then, owner, backend):
+        if contents.is_known(then, owner, backend):
             self.before[-1] = tick(), then
             return
-        self.before.append((tick(), _contents(owner, backend)))
+        self.before.append((tick(), contents.read_contents(owner, backend)))
         self.forget_with(owner)
         _memories[self.key] = self
         _noted.add(self.key)
@@ -82,7 +81,7 @@ class _Memory:
         if len(self.before) <= MOST_KEPT:
             return
         pairs = itertools.pairwise(self.before)  # of a device it hasn't been asked yet
-        changed = [one for one, after in pairs if not _equal(one[1], after[1], backend)]
+        changed = [one for one, after in pairs if not contents.equal(one[1], after[1], backend)]
         self.before = [*changed, self.before[-1]]
         if len(self.before) > MOST_KEPT:  # what older nodes saved has been written to ever since
             _, (when, _), *rest = self.before
@@ -112,8 +111,8 @@ class _Memory:
 
     def now(self, owner: Any, backend: Any) -> Any:
         """Its contents; those of last time if they are the same, so that there is one copy."""
-        if not _is_known(self.latest, owner, backend):
-            self.latest = _contents(owner, backend)
+        if not contents.is_known(self.latest, owner, backend):
+            self.latest = contents.read_contents(owner, backend)
         return self.latest
 
 
@@ -272,51 +271,6 @@ def _layout(array: Any) -> Any:
     return array.shape, array.strides, array.dtype
 
 
-# --- contents ------------------------------------------------------------------------------
-
-
-def _contents(owner: Any, backend: Any) -> Any:
-    """A copy of the bytes, or a checksum of them that stays on the device."""
-    on_device = getattr(backend, "fingerprint", None)
-    return _bytes(owner, backend).copy() if on_device is None else on_device(owner)
-
-
-def fingerprint(array: Any, backend: Any) -> Any:
-    """A checksum: an int, or a number that stays on the device if the backend can compute it."""
-    on_device = getattr(backend, "fingerprint", None)
-    return zlib.crc32(_bytes(array, backend).data) if on_device is None else on_device(array)
-
-
-def _differs(owner: Any, then: Any, backend: Any) -> Any:
-    """Whether the contents are others than then: a bool, or a truth value on the device."""
-    on_device = getattr(backend, "fingerprint", None)
-    if on_device is None:
-        return not np.array_equal(_bytes(owner, backend), then)
-    return on_device(owner) != then
-
-
-def _is_known(then: Any, owner: Any, backend: Any) -> bool:
-    """Whether the contents are known to be those of then; a device is not asked."""
-    on_device = getattr(backend, "fingerprint", None) is not None
-    return then is not None and not on_device and not _differs(owner, then, backend)
-
-
-def _equal(a: Any, b: Any, backend: Any) -> bool:
-    """Whether two contents are the same; a device is waited for."""
-    if a is None or b is None:
-        return False
-    if getattr(backend, "fingerprint", None) is None:
-        return np.array_equal(a, b)
-    return bool(backend.to_host(a == b))
-
-
-def _bytes(owner: Any, backend: Any) -> np.ndarray:
-    """The bytes of an array in some order that is always the same, as words if possible."""
-    host = owner if isinstance(owner, np.ndarray) else backend.to_host(owner)
-    flat = (host.T if host.flags.f_contiguous else host).ravel()
-    return flat.view(np.uint64 if flat.nbytes % 8 == 0 else np.uint8)
-
-
 # --- what graphs save ------------------------------------------------------------------------
 
 
@@ -382,7 +336,7 @@ def _verify(node: Node) -> None:
             "edit before the forward pass or after backward(), or edit a copy "
             "(x.numpy(), or x.data.copy())."
         )
-        differs = then is None or _differs(owner, then, node.backend)
+        differs = then is None or contents.differs(owner, then, node.backend)
         deferred.defer(differs, node.backend, RuntimeError(text))  # in no variable: see `defer`
 
 

@@ -16,7 +16,7 @@ from ..errors import BackendError
 from ..utils.arguments import Variable
 from ..utils.install import install_line
 from ..utils.scope import Scope
-from .explain import nearest
+from ..utils.spelling import nearest
 
 __all__ = [
     "available_backends",

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import Untraceable
-from .creation import shape_and_options, tensor
+from .creation import tensor
+from .filled import shape_and_options
 from .graph import is_tracing
 from .tensor import Tensor
 

@@ -154,5 +154,5 @@ def _ours(name: str) -> str:
     minigrad = sys.modules["minigrad"]  # which is above this file, and there when a user errs
     name = _OTHER_NAMES.get(name, name)
     home = getattr(getattr(minigrad, name, None), "__module__", "")
-    known = ("minigrad.ops.", "minigrad.functional", "minigrad.losses", "minigrad.engine.creation")
+    known = ("minigrad.ops.", "minigrad.functional", "minigrad.losses", "minigrad.engine.filled")
     return name if home.startswith(known) else ""

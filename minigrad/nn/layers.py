@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from .. import functional
-from ..engine.creation import ones, zeros
+from ..engine.filled import ones, zeros
 from ..engine.op_calls import as_tensor
 from ..engine.tensor import Tensor
 from ..ops.positions import row_number

@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from . import bits, convert, elementwise, indexing, products, reductions, shape
+from . import bits, comparisons, convert, elementwise, indexing, products, reductions, shape
 from . import methods as methods
 from .bits import *
+from .comparisons import *
 from .convert import *
 from .elementwise import *
 from .indexing import *
@@ -13,5 +14,5 @@ from .reductions import *
 from .shape import *
 
 if not TYPE_CHECKING:  # type checkers take all that is imported by * for public
-    __all__ = [*bits.__all__, *convert.__all__, *elementwise.__all__, *indexing.__all__]
-    __all__ += [*products.__all__, *reductions.__all__, *shape.__all__]
+    __all__ = [*bits.__all__, *comparisons.__all__, *convert.__all__, *elementwise.__all__]
+    __all__ += [*indexing.__all__, *products.__all__, *reductions.__all__, *shape.__all__]

@@ -1,4 +1,4 @@
-"""Elementwise ops: arithmetic, functions, choices, comparisons. All broadcast as NumPy does."""
+"""Elementwise ops: arithmetic, functions, choices. All broadcast as NumPy does."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Any
 from ..engine.creation import get_default_dtype
 from ..engine.op import NUMBERS, op
 from ..engine.to_numpy import check_gradient
+from .comparisons import logical_and
 from .convert import cast
 
-__all__ = ["abs", "add", "clip", "cos", "divide", "equal", "exp", "expm1", "greater"]
-__all__ += ["greater_equal", "isfinite", "isnan", "less", "less_equal", "log", "log1p"]
-__all__ += ["logical_and", "logical_not", "logical_or", "maximum", "minimum", "multiply"]
-__all__ += ["negative", "not_equal", "power", "relu", "sigmoid", "sign", "sin"]
+__all__ = ["abs", "add", "clip", "cos", "divide", "exp", "expm1", "log", "log1p", "maximum"]
+__all__ += ["minimum", "multiply", "negative", "power", "relu", "sigmoid", "sign", "sin"]
 __all__ += ["softplus", "sqrt", "square", "subtract", "tanh", "where"]
 
 # --- arithmetic ----------------------------------------------------------------------------
@@ -438,149 +437,3 @@ def _inside(x: Any, min: Any, max: Any) -> Any:
 
 
 clip.vjp(x=lambda g, x, min, max: nan_at_nan(where(_inside(x, min, max), g, 0), x))
-
-
-# --- comparisons: truth values have no gradient ----------------------------------------------
-
-
-@op
-def equal(xp, a, b):
-    """Where a == b.
-
-    >>> mg.equal(mg.tensor([1, 2]), 2)
-    tensor([False,  True])
-    """
-    return xp.equal(a, b)
-
-
-equal.vjp(a=None, b=None)
-
-
-@op
-def not_equal(xp, a, b):
-    """Where a != b.
-
-    >>> mg.not_equal(mg.tensor([1, 2]), 2)
-    tensor([ True, False])
-    """
-    return xp.not_equal(a, b)
-
-
-not_equal.vjp(a=None, b=None)
-
-
-@op
-def less(xp, a, b):
-    """Where a < b.
-
-    >>> mg.less(mg.tensor([1, 2, 3]), 2)
-    tensor([ True, False, False])
-    """
-    return xp.less(a, b)
-
-
-less.vjp(a=None, b=None)
-
-
-@op
-def less_equal(xp, a, b):
-    """Where a <= b.
-
-    >>> mg.less_equal(mg.tensor([1, 2, 3]), 2)
-    tensor([ True,  True, False])
-    """
-    return xp.less_equal(a, b)
-
-
-less_equal.vjp(a=None, b=None)
-
-
-@op
-def greater(xp, a, b):
-    """Where a > b.
-
-    >>> mg.greater(mg.tensor([1, 2, 3]), 2)
-    tensor([False, False,  True])
-    """
-    return xp.greater(a, b)
-
-
-greater.vjp(a=None, b=None)
-
-
-@op
-def greater_equal(xp, a, b):
-    """Where a >= b.
-
-    >>> mg.greater_equal(mg.tensor([1, 2, 3]), 2)
-    tensor([False,  True,  True])
-    """
-    return xp.greater_equal(a, b)
-
-
-greater_equal.vjp(a=None, b=None)
-
-
-@op
-def logical_and(xp, a, b):
-    """Where both hold.
-
-    >>> mg.logical_and(mg.tensor([True, True]), mg.tensor([True, False]))
-    tensor([ True, False])
-    """
-    return xp.logical_and(a, b)
-
-
-logical_and.vjp(a=None, b=None)
-
-
-@op
-def logical_or(xp, a, b):
-    """Where at least one holds.
-
-    >>> mg.logical_or(mg.tensor([True, False]), mg.tensor([False, False]))
-    tensor([ True, False])
-    """
-    return xp.logical_or(a, b)
-
-
-logical_or.vjp(a=None, b=None)
-
-
-@op
-def logical_not(xp, x):
-    """Where x doesn't hold.
-
-    >>> mg.logical_not(mg.tensor([True, False]))
-    tensor([False,  True])
-    """
-    return xp.logical_not(x)
-
-
-logical_not.vjp(x=None)
-
-
-@op
-def isnan(xp, x):
-    """Where x is not a number.
-
-    >>> mg.isnan(mg.tensor([1.0, math.nan]))
-    tensor([False,  True])
-    """
-    return xp.isnan(x)
-
-
-isnan.vjp(x=None)
-
-
-@op
-def isfinite(xp, x):
-    """Where x is neither infinite nor NaN.
-
-    >>> mg.isfinite(mg.tensor([1.0, math.inf]))
-    tensor([ True, False])
-    """
-    return xp.isfinite(x)
-
-
-isfinite.vjp(x=None)

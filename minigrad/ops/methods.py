@@ -10,7 +10,17 @@ from typing import Any
 from ..engine import to_numpy
 from ..engine.gradients import backward
 from ..engine.tensor import Tensor
-from . import bits, convert, editing, elementwise, indexing, products, reductions, shape
+from . import (
+    bits,
+    comparisons,
+    convert,
+    editing,
+    elementwise,
+    indexing,
+    products,
+    reductions,
+    shape,
+)
 
 _OPERATORS = {
     "add": elementwise.add,
@@ -32,12 +42,12 @@ for _name, _op in _OPERATORS.items():
 elementwise.negative.attach(Tensor, "__neg__")
 elementwise.abs.attach(Tensor, "__abs__")
 bits.bitwise_not.attach(Tensor, "__invert__")
-elementwise.equal.attach(Tensor, "__eq__")
-elementwise.not_equal.attach(Tensor, "__ne__")
-elementwise.less.attach(Tensor, "__lt__")
-elementwise.less_equal.attach(Tensor, "__le__")
-elementwise.greater.attach(Tensor, "__gt__")
-elementwise.greater_equal.attach(Tensor, "__ge__")
+comparisons.equal.attach(Tensor, "__eq__")
+comparisons.not_equal.attach(Tensor, "__ne__")
+comparisons.less.attach(Tensor, "__lt__")
+comparisons.less_equal.attach(Tensor, "__le__")
+comparisons.greater.attach(Tensor, "__gt__")
+comparisons.greater_equal.attach(Tensor, "__ge__")
 
 for _family, _names in {
     elementwise: "abs clip cos exp log relu sigmoid sin sqrt square tanh",

@@ -13,7 +13,7 @@ import click
 import numpy as np
 
 import minigrad as mg
-from minigrad.engine.explain import nearest
+from minigrad.utils.spelling import nearest
 
 from ..reports.gradient_checks import Checks, layer_checks, op_checks
 from .arguments import NewFile, named, refuse_equal, write

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 import minigrad as mg
-from minigrad.engine.explain import nearest
+from minigrad.utils.spelling import nearest
 
 from .arguments import NewFile, write
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.engine import inplace
+from minigrad.engine import contents, inplace
 from minigrad.engine.graph import on_call, on_read
 
 # NumPy's arrays are looked at at once; a device may tell later, and is tested where it is named.
@@ -339,15 +339,15 @@ def test_the_guard_may_go_while_anomaly_mode_looks(monkeypatch):
 
 def test_an_array_goes_while_another_is_handed_out(monkeypatch):
     gc.collect()
-    out, contents = [leaf().data], inplace._contents
+    out, read = [leaf().data], contents.read_contents
 
     def meanwhile(*args):
         out.clear()  # as a collection of garbage may do at any time
-        return contents(*args)
+        return read(*args)
 
     x = leaf()
     kept = x.detach()  # so that a graph might have the array
-    monkeypatch.setattr(inplace, "_contents", meanwhile)
+    monkeypatch.setattr(contents, "read_contents", meanwhile)
     array = x.data
     monkeypatch.undo()
     assert not out and kept.shape == x.shape
@@ -360,8 +360,8 @@ def test_an_array_goes_while_another_is_handed_out(monkeypatch):
 def test_views_of_one_array_are_looked_at_once(monkeypatch):
     x = leaf()
     array = x.data
-    looked, read = [], inplace._bytes
-    monkeypatch.setattr(inplace, "_bytes", lambda *args: looked.append(1) or read(*args))
+    looked, read = [], contents.as_bytes
+    monkeypatch.setattr(contents, "as_bytes", lambda *args: looked.append(1) or read(*args))
     y = (x * x[::-1]).sum()
     saved = len(looked)
     y.backward()

@@ -1,0 +1,50 @@
+"""What is in an array: a copy of its bytes; of one on a device a checksum that stays there."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any
+
+import numpy as np
+
+
+def read_contents(owner: Any, backend: Any) -> Any:
+    """A copy of the bytes, or a checksum of them that stays on the device."""
+    on_device = getattr(backend, "fingerprint", None)
+    return as_bytes(owner, backend).copy() if on_device is None else on_device(owner)
+
+
+def fingerprint(array: Any, backend: Any) -> Any:
+    """A checksum: an int, or a number that stays on the device if the backend can compute it."""
+    on_device = getattr(backend, "fingerprint", None)
+    return zlib.crc32(as_bytes(array, backend).data) if on_device is None else on_device(array)
+
+
+def differs(owner: Any, then: Any, backend: Any) -> Any:
+    """Whether the contents are others than then: a bool, or a truth value on the device."""
+    on_device = getattr(backend, "fingerprint", None)
+    if on_device is None:
+        return not np.array_equal(as_bytes(owner, backend), then)
+    return on_device(owner) != then
+
+
+def is_known(then: Any, owner: Any, backend: Any) -> bool:
+    """Whether the contents are known to be those of then; a device is not asked."""
+    on_device = getattr(backend, "fingerprint", None) is not None
+    return then is not None and not on_device and not differs(owner, then, backend)
+
+
+def equal(a: Any, b: Any, backend: Any) -> bool:
+    """Whether two contents are the same; a device is waited for."""
+    if a is None or b is None:
+        return False
+    if getattr(backend, "fingerprint", None) is None:
+        return np.array_equal(a, b)
+    return bool(backend.to_host(a == b))
+
+
+def as_bytes(owner: Any, backend: Any) -> np.ndarray:
+    """The bytes of an array in some order that is always the same, as words if possible."""
+    host = owner if isinstance(owner, np.ndarray) else backend.to_host(owner)
+    flat = (host.T if host.flags.f_contiguous else host).ravel()
+    return flat.view(np.uint64 if flat.nbytes % 8 == 0 else np.uint8)

@@ -1,0 +1,151 @@
+"""Comparisons and logic, element by element: truth values, which have no gradient."""
+
+from __future__ import annotations
+
+from ..engine.op import op
+
+__all__ = ["equal", "greater", "greater_equal", "isfinite", "isnan", "less", "less_equal"]
+__all__ += ["logical_and", "logical_not", "logical_or", "not_equal"]
+
+
+@op
+def equal(xp, a, b):
+    """Where a == b.
+
+    >>> mg.equal(mg.tensor([1, 2]), 2)
+    tensor([False,  True])
+    """
+    return xp.equal(a, b)
+
+
+equal.vjp(a=None, b=None)
+
+
+@op
+def not_equal(xp, a, b):
+    """Where a != b.
+
+    >>> mg.not_equal(mg.tensor([1, 2]), 2)
+    tensor([ True, False])
+    """
+    return xp.not_equal(a, b)
+
+
+not_equal.vjp(a=None, b=None)
+
+
+@op
+def less(xp, a, b):
+    """Where a < b.
+
+    >>> mg.less(mg.tensor([1, 2, 3]), 2)
+    tensor([ True, False, False])
+    """
+    return xp.less(a, b)
+
+
+less.vjp(a=None, b=None)
+
+
+@op
+def less_equal(xp, a, b):
+    """Where a <= b.
+
+    >>> mg.less_equal(mg.tensor([1, 2, 3]), 2)
+    tensor([ True,  True, False])
+    """
+    return xp.less_equal(a, b)
+
+
+less_equal.vjp(a=None, b=None)
+
+
+@op
+def greater(xp, a, b):
+    """Where a > b.
+
+    >>> mg.greater(mg.tensor([1, 2, 3]), 2)
+    tensor([False, False,  True])
+    """
+    return xp.greater(a, b)
+
+
+greater.vjp(a=None, b=None)
+
+
+@op
+def greater_equal(xp, a, b):
+    """Where a >= b.
+
+    >>> mg.greater_equal(mg.tensor([1, 2, 3]), 2)
+    tensor([False,  True,  True])
+    """
+    return xp.greater_equal(a, b)
+
+
+greater_equal.vjp(a=None, b=None)
+
+
+@op
+def logical_and(xp, a, b):
+    """Where both hold.
+
+    >>> mg.logical_and(mg.tensor([True, True]), mg.tensor([True, False]))
+    tensor([ True, False])
+    """
+    return xp.logical_and(a, b)
+
+
+logical_and.vjp(a=None, b=None)
+
+
+@op
+def logical_or(xp, a, b):
+    """Where at least one holds.
+
+    >>> mg.logical_or(mg.tensor([True, False]), mg.tensor([False, False]))
+    tensor([ True, False])
+    """
+    return xp.logical_or(a, b)
+
+
+logical_or.vjp(a=None, b=None)
+
+
+@op
+def logical_not(xp, x):
+    """Where x doesn't hold.
+
+    >>> mg.logical_not(mg.tensor([True, False]))
+    tensor([False,  True])
+    """
+    return xp.logical_not(x)
+
+
+logical_not.vjp(x=None)
+
+
+@op
+def isnan(xp, x):
+    """Where x is not a number.
+
+    >>> mg.isnan(mg.tensor([1.0, float("nan")]))
+    tensor([False,  True])
+    """
+    return xp.isnan(x)
+
+
+isnan.vjp(x=None)
+
+
+@op
+def isfinite(xp, x):
+    """Where x is neither infinite nor NaN.
+
+    >>> mg.isfinite(mg.tensor([1.0, float("inf")]))
+    tensor([ True, False])
+    """
+    return xp.isfinite(x)
+
+
+isfinite.vjp(x=None)
