@@ -42,7 +42,7 @@ class RowFunction(FusedFunction):
             # Without tensors it is part of a derivative; within a trace, of the program there.
             if backend is not None and not is_tracing():
                 dispatch(self.name, self.name, backend, None)
-            return self._composed(args, settings)
+            return self._compose(args, settings)
 
         def attempt(required: bool) -> Any:
             sizes = [x._data.size for x in args if isinstance(x, Tensor)]
@@ -53,9 +53,9 @@ class RowFunction(FusedFunction):
             return FunctionCall(self, args, settings, backend).attempt()
 
         outcome = dispatch(self.name, self.name, backend, attempt)
-        return self._composed(args, settings) if outcome is None else outcome
+        return self._compose(args, settings) if outcome is None else outcome
 
-    def _composed(self, args: Any, settings: Any) -> Any:
+    def _compose(self, args: Any, settings: Any) -> Any:
         """What the function gives, op by op; it edits its arguments as little as a kernel does."""
         token = only_values.set(True)
         try:

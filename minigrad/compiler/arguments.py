@@ -81,7 +81,7 @@ class Arguments:
         by_place = dict(places) if len(known) >= self._count else {}
         return [by_place.get(place, f"number {place}") for place in self._places]
 
-    def rebuilt(
+    def rebuild(
         self, tensors: Iterable[Any], numbers: Sequence[Any] | None = None
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with these in place of the tensors, and maybe of the numbers."""

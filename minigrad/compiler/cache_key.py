@@ -89,14 +89,14 @@ class _Walk(Walk):
         if isinstance(f, FusedFunction):
             return self.called(f.function, known)
         if isinstance(f, types.MethodType):
-            return self.called(f.__func__, {0: f.__self__, **_shifted(known, 1)})
+            return self.called(f.__func__, {0: f.__self__, **_shift(known, 1)})
         if type(f) is functools.partial:
-            more = {**dict(enumerate(f.args)), **_shifted(known, len(f.args))}
+            more = {**dict(enumerate(f.args)), **_shift(known, len(f.args))}
             return "partial", len(f.args), self.called(f.func, more), self.value(f.keywords)
         if static_lookup.is_object(f):
             call = static_lookup.in_class(type(f), "__call__")
             if isinstance(call, types.FunctionType):
-                return self.called(call, {0: f, **_shifted(known, 1)})
+                return self.called(call, {0: f, **_shift(known, 1)})
         return self.value(f), *map(self.value, known.values())
 
     def _function(self, f: Any, known: dict[int, Any]) -> Any:
@@ -258,7 +258,7 @@ class _Walk(Walk):
         return there
 
 
-def _shifted(known: dict[int, Any], by: int) -> dict[int, Any]:
+def _shift(known: dict[int, Any], by: int) -> dict[int, Any]:
     return {i + by: x for i, x in known.items()}
 
 

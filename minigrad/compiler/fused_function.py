@@ -103,7 +103,7 @@ class FunctionCall(FusedCall):
 
     def with_inputs(self, tensors: Sequence[Tensor]) -> FunctionCall:
         """The call of other tensors."""
-        args, settings = self.given.rebuilt(tensors)
+        args, settings = self.given.rebuild(tensors)
         return FunctionCall(self._fused, args, settings, self.backend)
 
     def compose(self) -> Any:
@@ -141,7 +141,7 @@ class FunctionCall(FusedCall):
             return self.outside(again=True)
 
         if plan is None or not treats_alike(cell, plan.program, lead, [shapes[i] for i in order]):
-            program = _traced(cell, self.given, outside, flags, lead, row_plans.pinned(key))
+            program = _trace_rows(cell, self.given, outside, flags, lead, row_plans.pinned(key))
             plan = RowPlan(program, wanted, self.backend)
             if not treats_alike(cell, program, lead, [shapes[i] for i in order]):
                 raise Untraceable("it does not treat its leading axes as rows, all alike")
@@ -151,7 +151,9 @@ class FunctionCall(FusedCall):
         if width is None or _NARROW <= whole[-1] <= _WIDE or not plan.is_elementwise:
             return RowCall(plan, order, lead)
         rows = (math.prod(whole) // width, width)
-        program = _traced(cell, self.given, outside, flags, rows[:1], plan.program.pinned, width)
+        program = _trace_rows(
+            cell, self.given, outside, flags, rows[:1], plan.program.pinned, width
+        )
         return RowCall(RowPlan(program, wanted, self.backend), order, rows[:1], whole)
 
 
@@ -174,13 +176,13 @@ class _Cell:
         for _, t in tensors:
             if hasattr(t, "grad"):
                 del t.grad  # it may be another thing at each call
-        args, settings = self._given.rebuilt([t for _, t in tensors], numbers)
+        args, settings = self._given.rebuild([t for _, t in tensors], numbers)
         result = self._function(*args, **settings)
         self._given.check()
         return result, ()
 
 
-def _traced(
+def _trace_rows(
     cell: _Cell,
     given: Arguments,
     outside: Read,

@@ -97,7 +97,7 @@ class ScanCall(FusedCall):
         xs: Any = tuple(wrap(array[0], self.backend) for array in steps)
         cell = self.cell
         if self.valid is not None:
-            cell = _masked(cell, self.xs)
+            cell = _mask_cell(cell, self.xs)
         else:
             xs = rebuild(self.xs, xs)
         wanted = [edge is not None for edge in self.edges]
@@ -182,7 +182,7 @@ def _without_tensors(value: Any) -> Any:
     return rebuild(value, [None] * len(value)) if isinstance(value, (tuple, list)) else None
 
 
-def _masked(cell: Any, xs: Any) -> Any:
+def _mask_cell(cell: Any, xs: Any) -> Any:
     """The cell for padded batches: where a step doesn't count it sees zeros and changes nothing."""
 
     def masked(p: Any, x_and_valid: Any, state: Any) -> Any:

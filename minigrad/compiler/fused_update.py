@@ -109,7 +109,7 @@ class UpdatePlan:
     ) -> None:
         for key, x in state.items():
             if not _is_number(x) and getattr(x, "shape", None) != p.shape:
-                raise Untraceable(f"its running value {key!r} is {_described(x)}")
+                raise Untraceable(f"its running value {key!r} is {_describe(x)}")
         traces: list[_RuleTrace] = []
 
         def run(_: bool) -> Program:
@@ -187,7 +187,7 @@ def fused_update(
     return plan.run(p, g, state, options)
 
 
-def _described(x: Any) -> str:
+def _describe(x: Any) -> str:
     shape = getattr(x, "shape", None)
     if shape is None:
         return f"a {type(x).__name__}"

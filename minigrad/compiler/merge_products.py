@@ -19,8 +19,8 @@ from .program import Program, depends, readers
 def merge_products(program: Program, wanted: Collection[Value]) -> None:
     """Join the products of a program; `wanted` are the inputs whose gradients are asked for."""
     merger = _Merger(program, wanted)
-    groups = merger.sharing()
-    for total, products, rest in merger.added():
+    groups = merger.find_siblings()
+    for total, products, rest in merger.find_sums():
         merger.sum_of_products(total, products, rest)
     for products in groups:
         merger.side_by_side(products)
@@ -31,21 +31,21 @@ class _Merger:
     """What there is in a program, and when it is computed."""
 
     def __init__(self, program: Program, wanted: Collection[Value]) -> None:
-        handed_on = [program.grads[x] for x in program.state if x in program.grads]
+        carried_grads = [program.grads[x] for x in program.state if x in program.grads]
         asked = [g for x, g in program.grads.items() if x in wanted]
         self.outputs = {*program.ys, *program.new_state, *program.grads.values()}
-        self.values = program.order(*program.ys, *program.new_state, *handed_on, *asked)
+        self.values = program.order(*program.ys, *program.new_state, *carried_grads, *asked)
         self.per_step = depends(self.values, program.step_inputs)
         self.depends_on_carry = program.depends_on_carry(self.values)
         # What the next step waits for; the rest can come after the loop.
-        self.awaited = set(program.order(*program.new_state, *handed_on))
+        self.awaited = set(program.order(*program.new_state, *carried_grads))
         self._places = {v: i for i, v in enumerate(self.values)}
         self._joined: dict[Any, Value] = {}
         self._within: dict[Value, tuple[Value, Any]] = {}  # what each is in now, and where
 
     # --- x @ W and x @ U -----------------------------------------------------------------------
 
-    def sharing(self) -> list[list[Value]]:
+    def find_siblings(self) -> list[list[Value]]:
         """Products of the same rows and weights; or of the same inputs and gates' cotangents."""
         groups: dict[Any, list[Value]] = {}
         for v in self.values:
@@ -70,7 +70,7 @@ class _Merger:
 
     # --- g @ W.T + k @ U.T ---------------------------------------------------------------------
 
-    def added(self) -> list[tuple[Value, list[Value], list[Value]]]:
+    def find_sums(self) -> list[tuple[Value, list[Value], list[Value]]]:
         """Sums with several products of what is computed in the loop; and their other terms."""
         users = readers(self.values)
         found, inner = [], set()
@@ -130,15 +130,15 @@ class _Merger:
 
     def _columns(self, parts: list[Value]) -> Value:
         if all(x.op == "transpose" for x in parts):  # as the backward step needs them
-            return self._transposed(self._concatenated([x.args[0] for x in parts], 0))
-        return self._concatenated(parts, 1)
+            return self._transpose(self._concatenate([x.args[0] for x in parts], 0))
+        return self._concatenate(parts, 1)
 
     def _rows(self, parts: list[Value]) -> Value:
         if all(x.op == "transpose" for x in parts):
-            return self._transposed(self._concatenated([x.args[0] for x in parts], 1))
-        return self._concatenated(parts, 0)
+            return self._transpose(self._concatenate([x.args[0] for x in parts], 1))
+        return self._concatenate(parts, 0)
 
-    def _concatenated(self, parts: list[Value], axis: int) -> Value:
+    def _concatenate(self, parts: list[Value], axis: int) -> Value:
         key = (axis, *parts)
         if key not in self._joined:
             shape = list(parts[0].shape)
@@ -152,7 +152,7 @@ class _Merger:
                 start = start + x.shape[1]
         return self._joined[key]
 
-    def _transposed(self, x: Value) -> Value:
+    def _transpose(self, x: Value) -> Value:
         key = ("transpose", x)
         if key not in self._joined:
             self._joined[key] = _make_like("transpose", (x,), x.shape[::-1], x, axes=(1, 0))

@@ -80,7 +80,7 @@ class ParameterTree:
         self.tensors.clear()
         self.opened.clear()
 
-    def _noted(self, made: Any) -> Any:
+    def _note(self, made: Any) -> Any:
         """Remember what a new container or object is like."""
         self._copies.append((made, _parts_of(made)))
         return made
@@ -93,7 +93,7 @@ class ParameterTree:
         made.update({k: part(*given) for k, part in items.items()})
         for name, part in own.items():
             object.__setattr__(made, name, part(*given))
-        return self._noted(made)
+        return self._note(made)
 
     def _with_parts(
         self, make: Any, parts: list[_Rebuild], own: dict[str, _Rebuild], given: Any
@@ -102,7 +102,7 @@ class ParameterTree:
         made = make(part(*given) for part in parts)
         for name, part in own.items():
             object.__setattr__(made, name, part(*given))
-        return self._noted(made)
+        return self._note(made)
 
     def _with_attributes(self, value: Any, items: dict[str, _Rebuild], given: Any) -> Any:
         """A copy of an object, with new parts."""
@@ -113,7 +113,7 @@ class ParameterTree:
                 held[name] = part(*given)
             else:  # a slot
                 object.__setattr__(made, name, part(*given))
-        return self._noted(made)
+        return self._note(made)
 
     def _open(self, value: Any, path: str, within: tuple[int, ...]) -> _Rebuild:
         if isinstance(value, Tensor):

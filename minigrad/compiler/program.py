@@ -57,14 +57,14 @@ class Program:
 
     def scalars(self, numbers: Sequence[float]) -> list[Any]:
         """The values of its `numbers`, as NumPy's, from the numbers in the parameters."""
-        return self.as_scalars(self._computed(numbers)) if self.numbers else []
+        return self.as_scalars(self._evaluate(numbers)) if self.numbers else []
 
     def as_scalars(self, numbers: Sequence[float]) -> list[Any]:
         """The values of its `numbers` in their dtypes."""
         return [v.dtype.type(x) for v, x in zip(self.numbers, numbers, strict=True)]
 
     @cached_property
-    def _computed(self) -> Callable[..., list[Any]]:
+    def _evaluate(self) -> Callable[..., list[Any]]:
         return evaluator([value.settings["number"] for value in self.numbers])
 
     def size_text(self, size: int) -> str:
@@ -87,7 +87,7 @@ class Program:
 
     def order(self, *roots: Value) -> list[Value]:
         """All values that the roots need, each after what it is made from."""
-        return ordered(roots)
+        return topological_order(roots)
 
     def __repr__(self) -> str:
         return str(self)  # what a prompt shows
@@ -124,7 +124,7 @@ class Program:
         return f"{text:52} ({shape}){'   ' + value.line if value.line else ''}"
 
 
-def ordered(roots: Iterable[Value]) -> list[Value]:
+def topological_order(roots: Iterable[Value]) -> list[Value]:
     """All values that the roots need, each after what it is made from."""
     seen: set[Value] = set()
     out: list[Value] = []

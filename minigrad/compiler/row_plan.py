@@ -68,7 +68,7 @@ def lay_out(program: Program, wanted: Collection[Value], few_launches: bool = Fa
     if grads:
         new, per_row, back_part = partition_backward(program, forward, grads)
         outside = inputs_of(back_part.sunk) | set(grads.values())
-        recomputed, saved = _recomputed(program, part.loop, inputs_of(new) | outside)
+        recomputed, saved = _find_recomputed(program, part.loop, inputs_of(new) | outside)
         steps = [v for v in part.loop if v in recomputed] + back_part.loop
         back = make_loop(program, steps, [], [], [v for v in steps if v in outside], per_row)
     stored = [v for v in part.loop if v in program.ys or v in saved]
@@ -115,7 +115,7 @@ def _is_row(value: Value) -> bool:
     return all(n == 1 and not isinstance(n, Dim) for n in value.shape[value.has_rows : -1])
 
 
-def _recomputed(
+def _find_recomputed(
     program: Program, body: list[Value], read: Collection[Value]
 ) -> tuple[set[Value], list[Value]]:
     """The forward values that are computed again, and those that are stored instead."""
@@ -246,7 +246,7 @@ class RowCall:
     ) -> tuple[list[Any], list[Any]]:
         """The results, and the arrays of the values in `saved`; `numbers` are the program's."""
         plan, xp = self.plan, self.plan.xp
-        known = self._known(arrays, numbers)
+        known = self._inputs_by_value(arrays, numbers)
         if plan.invariant.values:
             known.update(plan.invariant.run(known, self.rows))
         made, kept = {}, []
@@ -271,7 +271,7 @@ class RowCall:
     ) -> dict[int, Any]:
         """Gradients of the wanted inputs, by position, from those of the results."""
         plan, xp, count = self.plan, self.plan.xp, len(self.plan.invariant.values)
-        known, made, kept = self._known(arrays, numbers), {}, []
+        known, made, kept = self._inputs_by_value(arrays, numbers), {}, []
         known.update(zip(plan.invariant.values, saved[:count], strict=True))
         for (value, view), array in zip(self._saved_rows, saved[count:], strict=True):
             known[value] = array.reshape(view)
@@ -295,7 +295,7 @@ class RowCall:
             made.update(plan.sums.run(given, self.rows))
         return {i: made[g] if g in made else known[g] for i, g in self._grads}
 
-    def _known(self, arrays: Sequence[Any], numbers: Sequence[Any]) -> dict[Value, Any]:
+    def _inputs_by_value(self, arrays: Sequence[Any], numbers: Sequence[Any]) -> dict[Value, Any]:
         """The inputs as kernels take them: rows as (1, N, F)."""
         known = {value: arrays[i].reshape(view) for value, i, view in self._inputs}
         known.update(zip(self.plan.program.numbers, numbers, strict=True))

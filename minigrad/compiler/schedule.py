@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from .independent_rows import check_op, check_rows, sums_over_rows
 from .ir import TRUTH, Value
-from .program import Program, depends, inputs_of, ordered
+from .program import Program, depends, inputs_of, topological_order
 
 # Cheap enough to compute again in the backward pass rather than to keep.
 CHEAP = TRUTH | {"add", "subtract", "multiply", "negative", "square", "where", "part"}
@@ -54,8 +54,8 @@ class Partition:
         rows = [v for v in values if v in per_step and v not in across_rows]
         products = [v for v in rows if v.op == "matmul"]
         depends_on_carry = depends(rows, carried_from)
-        early = set(ordered(v for v in products if v not in depends_on_carry))
-        awaited = early | set(ordered(awaited_by))
+        early = set(topological_order(v for v in products if v not in depends_on_carry))
+        awaited = early | set(topological_order(awaited_by))
         after_carry = depends(rows, (v for v in products if v not in awaited))
         self.invariant = [v for v in values if v not in per_step]
         self.hoisted = [v for v in rows if v in early]
@@ -188,7 +188,7 @@ def _backward(
     carry_in = [cotangents[x] for x in states]
     carry_out = [grads[x] if x in grads else _zeros(cotangents[x]) for x in states]
     new, per_step, part = partition_backward(program, forward, grads, carry_in, carry_out)
-    recomputed = _recomputed(program, new, forward, available | inputs_of(part.hoisted))
+    recomputed = _find_recomputed(program, new, forward, available | inputs_of(part.hoisted))
     body = [v for v in forward if v in recomputed] + part.loop
     outside = inputs_of(part.sunk) | {g for x, g in grads.items() if x not in program.state}
     stored = [v for v in body if v in outside]
@@ -237,7 +237,7 @@ def _zeros(like: Value) -> Value:
     return Value(like.backend, "full", (0,), {}, like.shape, like.dtype)
 
 
-def _recomputed(
+def _find_recomputed(
     program: Program, new: list[Value], forward: list[Value], available: set[Value]
 ) -> set[Value]:
     """Forward values that are computed again, since all that they need is stored anyway."""

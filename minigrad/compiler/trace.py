@@ -18,7 +18,7 @@ from ..nested import layout_of, parts_of, rebuild
 from .determinism import Read, trace_twice
 from .ir import Value
 from .parameter_tree import ParameterTree, read_outside
-from .program import Program, ordered
+from .program import Program, topological_order
 from .sizes import Dim, solve, substitute
 from .symbolic import Renamed, SymbolicBackend
 from .symbolic_numbers import NumberRead, symbols
@@ -92,7 +92,7 @@ def trace(
         while True:
             fixed = constants if backwards else everything
             try:
-                return _traced(cell, params, xs, state, known, fixed, backwards)
+                return _trace_once(cell, params, xs, state, known, fixed, backwards)
             except Renamed as axis:
                 if axis.axis in known:
                     raise Untraceable(f"its sizes contradict each other: {axis}") from None
@@ -113,7 +113,7 @@ def trace(
     return program
 
 
-def _traced(
+def _trace_once(
     cell: Callable[..., Any],
     params: Any,
     xs: Any,
@@ -128,8 +128,8 @@ def _traced(
     rows = (*parts_of(state), *parts_of(xs))[0].shape[0]
     sizes = _Sizes(known, rows)
     H, I = _widths("H"), _widths("I")
-    state_in = [_row_input(backend, n, t, H, sizes) for n, t in _named("state", state)]
-    xs_in = [_row_input(backend, n, t, I, sizes) for n, t in _named("xs", xs)]
+    state_in = [_row_input(backend, n, t, H, sizes) for n, t in _name_parts("state", state)]
+    xs_in = [_row_input(backend, n, t, I, sizes) for n, t in _name_parts("xs", xs)]
     params_in = [_param_input(backend, n, t, sizes) for n, t in p.named("params")]
     stand_ins = symbols(p.numbers, pinned)
     pairs = zip(params_in, p.tensors, strict=True)
@@ -146,8 +146,8 @@ def _traced(
     ys, new_state = parts_of(y), parts_of(new)
     for before, after in zip(state_in, new_state, strict=True):
         backend.equal_sizes += zip(before.shape, after.shape, strict=True)
-    g_ys = [_cotangent(backend, name, t) for name, t in _named("g_y", y)]
-    g_state = [_cotangent(backend, name, t) for name, t in _named("g_state", new)]
+    g_ys = [_cotangent(backend, name, t) for name, t in _name_parts("g_y", y)]
+    g_state = [_cotangent(backend, name, t) for name, t in _name_parts("g_state", new)]
     places = {t._node: value for value, t in leaves.items() if t._node is not None}
     sources = [_sources(t, places) for t in (*ys, *new_state)]
     grads = _backwards([*ys, *new_state], [*g_ys, *g_state], places) if backwards else {}
@@ -208,7 +208,7 @@ def _listing(ys: Iterable[Value]) -> list[Any]:
     places: dict[Value, int] = {}
     lines: list[Any] = []
     roots = [*ys]
-    for value in ordered(roots):
+    for value in topological_order(roots):
         args = [places[a] if isinstance(a, Value) else repr(a) for a in value.args]
         made = value.op, value.name, args, repr(value.settings), repr(value.shape), value.dtype
         places[value] = len(lines)
@@ -265,7 +265,7 @@ def tracing() -> Iterator[None]:
         raised.clear()  # they refer to this frame, and it to them
 
 
-def _named(name: str, value: Any) -> list[tuple[str, Tensor]]:
+def _name_parts(name: str, value: Any) -> list[tuple[str, Tensor]]:
     """The parts of an input or a state, with names."""
     if isinstance(value, Tensor):
         return [(name, value)]

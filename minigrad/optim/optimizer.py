@@ -96,7 +96,7 @@ class Optimizer:
                     state = self.state.setdefault(p, {})
                     self._made_for.setdefault(p, p.dtype)
                     with active(p.backend):
-                        new = _updated(type(self).rule, p, p.grad._data, state, options)
+                        new = _update(type(self).rule, p, p.grad._data, state, options)
                     p._data = p.backend.asarray(new)
 
     def _check_gradient(self, p: Tensor, g: Any) -> None:
@@ -106,7 +106,7 @@ class Optimizer:
             )
         if (g.shape, g.dtype) != (p.shape, p.dtype) or g.backend is not p.backend:
             raise RuntimeError(
-                f"{type(self).__name__}: {_described(p)} has a gradient of shape {g.shape}, "
+                f"{type(self).__name__}: {_describe(p)} has a gradient of shape {g.shape}, "
                 f"{g.dtype} on {g.backend.name!r}; compute the gradient anew"
             )
 
@@ -114,7 +114,7 @@ class Optimizer:
         for key, value in self.state.get(p, {}).items():
             if not are_of(value, p, self._made_for.get(p)):
                 raise RuntimeError(
-                    f"{type(self).__name__}: {_described(p)} was of another dtype or on another "
+                    f"{type(self).__name__}: {_describe(p)} was of another dtype or on another "
                     f"backend when its {key!r} was made. Convert a model before the first step(); "
                     "later, take optimizer.state_dict() before and load_state_dict() after"
                 )
@@ -187,7 +187,7 @@ class Optimizer:
         self._made_for = {p: p.dtype for p in running}
 
 
-def _updated(
+def _update(
     rule: Callable[..., Any], p: Tensor, g: Any, state: dict[str, Any], options: dict[str, Any]
 ) -> Any:
     """The new array of a parameter by its rule, in one pass where the backend has a compiler.
@@ -211,7 +211,7 @@ def _updated(
     return new if dtype == p.dtype else xp.astype(new, p.dtype)
 
 
-def _described(p: Tensor) -> str:
+def _describe(p: Tensor) -> str:
     return f"a parameter of shape {p.shape}, {p.dtype} on {p.backend.name!r}"
 
 
