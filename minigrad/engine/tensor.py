@@ -15,7 +15,8 @@ import numpy as np
 
 from ..errors import BackendError, Untraceable, refusals
 from . import deferred, inplace
-from .graph import HandmadeOp, HookHandle, Node
+from .graph import HandmadeOp, Node
+from .hooks import HookHandle
 from .methods import Methods
 from .registry import get_backend
 

@@ -164,12 +164,51 @@ def test_lines_are_counted_without_words(tmp_path):
     assert code_lines(file) == 7
 
 
+def claimed(sentence, text):
+    """The number of lines that a text claims; `sentence` is a pattern with one group for it."""
+    return int(re.search(sentence, " ".join(text.split()))[1].replace(",", ""))
+
+
+def is_about(said, lines):
+    return abs(lines - said) <= 0.05 * lines
+
+
 def test_the_core_is_as_long_as_the_readme_says():
-    said = re.search(r"The core is about ([\d,]+) lines of code .*?: (.*?), all in", IN_ONE_LINE)
-    files = re.findall(r"`(\w+\.py)`", said[2])
+    """The files to read are the same in both READMEs, and so are the figures."""
+    core = ROOT / "minigrad" / "engine"
+    text = (core / "README.md").read_text(encoding="utf-8")
+    path, rest = text.split("The folder has")
+    files = re.findall(r"^\| `(\w+\.py)` \|", path, re.M)
     assert len(files) == 7
-    lines = sum(code_lines(ROOT / "minigrad" / "engine" / name) for name in files)
-    assert abs(lines - int(said[1].replace(",", ""))) <= 0.1 * lines, lines
+    lines = sum(code_lines(core / name) for name in files)
+    assert is_about(claimed(r"seven files, about ([\d,]+) lines of code", path), lines), lines
+    whole = sum(code_lines(file) for file in core.glob("*.py"))
+    assert is_about(claimed(r"about ([\d,]+) lines of code", rest), whole), whole
+    said = re.search(r"The core is about ([\d,]+) lines of code .*?: (.*?), all in", IN_ONE_LINE)
+    assert re.findall(r"`(\w+\.py)`", said[2]) == files
+    assert is_about(int(said[1].replace(",", "")), lines), lines
+
+
+def test_the_table_of_ops_is_as_long_as_its_readme_says():
+    folder = ROOT / "minigrad" / "ops"
+    lines = sum(code_lines(file) for file in folder.glob("*.py"))
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    assert is_about(claimed(r"The folder has about ([\d,]+) lines of code", text), lines), lines
+
+
+@pytest.mark.parametrize("folder", ["engine", "ops", "utils"])
+def test_each_file_of_the_lower_floors_is_in_the_readme_of_its_folder(folder):
+    folder = ROOT / "minigrad" / folder
+    named = set(re.findall(r"`(\w+\.py)`", (folder / "README.md").read_text(encoding="utf-8")))
+    assert named >= {file.name for file in folder.glob("*.py")} - {"__init__.py"}
+
+
+def test_the_map_names_all_parts():
+    folder = ROOT / "minigrad"
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    parts = {path.parent.name + "/" for path in folder.glob("*/__init__.py")}
+    parts |= {path.name for path in folder.glob("*.py")} - {"__main__.py", "backend.py"}
+    assert not {part for part in parts if part not in text}
 
 
 def test_the_cases_of_the_gradient_checkers_are_as_many_as_the_readme_says(monkeypatch):
