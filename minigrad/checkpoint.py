@@ -143,7 +143,7 @@ def _run_again(node: Node, saved: Any, g: Any, sweep: Any) -> None:
             ys = _tensors(fn(*inputs))
         arrays = record.compare(reads, [y._data for y in ys], saved)
         _check_edges(node, _older([y._node for y in ys if y._node is not None], start))
-        for pair in arrays:  # at last: a device tells later, and no other error comes before
+        for pair in arrays:  # last: a device reports later, and no other error comes before
             _check_same(*pair)
         return ys
 

@@ -183,7 +183,11 @@ def test_hvp_is_the_hessian_times_a_vector(backend):
         (lambda x: mg.jacobian(lambda x: 3, x), TypeError, "must return one tensor; got int"),
         (lambda x: mg.vjp(mg.sin, 3.0), TypeError, "input 0 must be a tensor; got float"),
         (lambda x: mg.vjp(mg.sin, x, mg.ones(2)), ValueError, "must have its shape \\(3,\\)"),
-        (lambda x: mg.vjp(mg.sin, x), RuntimeError, "only a scalar has a gradient by itself"),
+        (
+            lambda x: mg.vjp(mg.sin, x),
+            RuntimeError,
+            "a scalar has a gradient without a cotangent",
+        ),
     ],
 )
 def test_wrong_use(use, kind, text):

@@ -29,7 +29,7 @@ def differs(owner: Any, then: Any, backend: Any) -> Any:
 
 
 def is_known(then: Any, owner: Any, backend: Any) -> bool:
-    """Whether the contents are known to be those of then; a device is not asked."""
+    """Whether the contents are surely those of then; a device is not waited for."""
     on_device = getattr(backend, "fingerprint", None) is not None
     return then is not None and not on_device and not differs(owner, then, backend)
 

@@ -76,7 +76,7 @@ def tensor(
     Parameters
     ----------
     data : a number, nested lists of numbers, a NumPy array, an array of the backend, or a tensor.
-    requires_grad : whether gradients are to flow to it (float dtypes only).
+    requires_grad : whether gradients flow to it (float dtypes only).
     dtype : as NumPy has it. Without it, arrays keep theirs, Python floats become the default
         dtype (float32), integers int64, truth values bool.
     backend : a name or a backend; the tensor's own, else the current one, if None.

@@ -1,4 +1,4 @@
-"""Errors that a device finds: noted there, and raised when the host waits for numbers anyway.
+"""Errors that a device finds: they stay there, and are raised when the host reads numbers.
 
 To ask a device whether something is wrong means to wait until it has done all that was asked
 before. A check on a device leaves its answer there instead, and the next `numpy()`, `item()` or the
@@ -38,7 +38,10 @@ def raise_pending(backend: Any) -> None:
     waiting.clear()
     if error is None:
         return
-    error.add_note(f"Device {backend.name!r} found this earlier than it is told here.")
+    error.add_note(
+        f"The error happened earlier on device {backend.name!r}; it is reported now, when results "
+        "are read."
+    )
     try:
         raise error
     finally:

@@ -40,7 +40,7 @@ _BETWEEN = ("engine", "fuse")  # the user's call and the place of the error
 def public_name(default: str = "") -> str:
     """The name of the public function of ops that is at work, as seen from the user's code.
 
-    `mg.var` computes a mean; what goes wrong in it is said of var.
+    `mg.var` computes a mean; an error in that names var.
     """
     frame: FrameType | None = sys._getframe(1)
     name = default
@@ -61,8 +61,8 @@ def public_name(default: str = "") -> str:
 def explain(op: Any, error: Exception, arrays: tuple[Any, ...], settings: dict[str, Any]) -> None:
     """Raise an error that a user can act on in place of `error`, which is being handled.
 
-    Of the same kind. It returns if the error is good as it is, and is to be raised again: not here,
-    as its traceback would refer to this frame, and this frame to it.
+    The new error is of the same kind. If the error is good as it is, this returns, and the caller
+    raises it again: here its traceback would refer to this frame, and this frame to it.
     """
     if isinstance(error, MemoryError):
         error.add_note(

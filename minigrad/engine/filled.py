@@ -43,9 +43,9 @@ def as_shape(asked_by: str, shape: Any) -> tuple[int, ...]:
 def shape_and_options(
     asked_by: str, shape: Any, more: tuple[Any, ...], **options: Any
 ) -> tuple[tuple[int, ...], dict[str, Any]]:
-    """What was given to a function of a shape, such as `zeros(2, 3, dtype="float64")`.
+    """The arguments of a function of a shape, such as `zeros(2, 3, dtype="float64")`.
 
-    The sizes are one sequence or arguments of their own; `more` holds what follows the first by
+    The sizes are one sequence or one argument each; `more` holds what follows the first by
     position: more sizes, then dtype, requires_grad and backend, as far as they are there.
     """
     sizes = list(takewhile(_is_size, more)) if _is_size(shape) else []

@@ -29,9 +29,9 @@ def seed_of(output: Any, g: Any, position: str) -> tuple[Node, Tensor]:
         shape = output._data.shape
         if shape and math.prod(shape) != 1:
             raise RuntimeError(
-                f"{position} has shape {output.shape}, and only a scalar has a gradient by "
-                "itself. Reduce it first, for example y.sum().backward(), or pass a cotangent g "
-                f"of shape {output.shape}."
+                f"{position} has shape {output.shape}, and only a scalar has a gradient "
+                "without a cotangent. Reduce it first, for example y.sum().backward(), or pass a "
+                f"cotangent g of shape {output.shape}."
             )
         return node, wrap(backend.ones(shape, output._data.dtype), backend)
     if isinstance(g, bool):
@@ -101,7 +101,7 @@ def backward(
 
 
 def _copy_if_shared(gradient: Tensor, taken: dict[int, Any]) -> Tensor:
-    """`gradient` in memory of its own: two leaves never share one array, nor a leaf and `g`.
+    """`gradient`, copied if others share its memory, such as another leaf or the cotangent.
 
     `taken` are the arrays that others hold, by id; that of the result is one more.
     """
@@ -122,7 +122,7 @@ def _is_all_of(view: Any, owner: Any) -> bool:
     """Whether a view is all of its owner, if in another shape or order, and may be written to."""
     try:
         return view.size == owner.size and getattr(view.flags, "writeable", True)
-    except AttributeError:  # memory from elsewhere, or of which nobody can tell
+    except AttributeError:  # memory from elsewhere, of an unknown kind
         return False
 
 
@@ -148,7 +148,7 @@ def grad(
     inputs : a tensor or a sequence of tensors, leaves or not.
     grad_outputs : a cotangent per output, of its shape; may be omitted for scalars.
     create_graph : whether the gradients are themselves differentiable.
-    retain_graph : whether the graph can be used again; as `create_graph` unless said.
+    retain_graph : whether the graph may be used again (default: the value of `create_graph`).
     allow_unused : whether an input that no output depends on gives None instead of an error.
 
     Returns

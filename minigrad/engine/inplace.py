@@ -24,7 +24,7 @@ from . import contents, deferred, lending
 from .graph import Node, Occasion, on_call, on_read, tick
 
 MOST_KEPT = 16  # contents of one array, from the last times when it became editable
-MOST_LOANS = 64  # arrays that were lent since the last op call, before it is seen which are over
+MOST_LOANS = 64  # arrays lent since the last op call, before those that are over are dropped
 
 
 class _Memory:
@@ -36,7 +36,7 @@ class _Memory:
     before : what its contents were when it became editable, with the tick of that moment. A node
         that is older and noted nothing saved these, as nothing was written in between.
     latest : its contents when an op last saved it, while it is editable.
-    owner : the array, weakly, if this is to be forgotten with it and not with the last writer.
+    owner : the array, weakly, if this is forgotten with it and not with the last writer.
     """
 
     __slots__ = ("before", "key", "latest", "owner", "writers")

@@ -1,12 +1,12 @@
-"""Arrays that the user can write to, and how long: what the in-place guard goes by.
+"""Arrays that the user can write to, and how long; the in-place guard asks this file.
 
-What is lent is another array over the same memory, with a link behind it that all its views keep
-alive, as they keep the memory: with the link goes the last way to write. An array that the user
-assigns is borrowed in the same way, and whether it is the user's still is seen by its number of
-references. In doubt the answer is that it is.
+minigrad lends the user another array over the same memory, with a link behind it. All views keep
+the link alive, as they keep the memory: when the link goes, the user can no longer write. An array
+that the user assigns is borrowed in the same way; its number of references shows whether the user
+still has it. In doubt the answer is yes.
 
-This is how it is done for NumPy's arrays. Another backend may have its own `lend` and `held`;
-without them, what is handed out may be written to for as long as it lives.
+This is for NumPy's arrays. Another backend may have its own `lend` and `held`; without them, the
+guard takes every array that the user got to be editable for as long as it lives.
 """
 
 from __future__ import annotations

@@ -211,7 +211,7 @@ class Op:
         slots = (name for fn in readers for name in parameters(fn))
         arrays = ("y", "shapes", *self.inputs, *self._kept)
         self.saved_names = tuple(dict.fromkeys(name for name in slots if name in arrays))
-        # Graphs from before have saved other arrays: this tells them apart.
+        # Graphs from before have saved other arrays; this is how they are recognised.
         self.since = tick() if hasattr(self, "backward") else 0
 
         def call(*args: Any, **settings: Any) -> Any:  # so that importing minigrad stays quick

@@ -32,8 +32,8 @@ def operand(op: Any, value: Any, backend: Any) -> Any:
         return backend.copy(value)  # the caller may edit it while the graph keeps it
     if isinstance(value, np.ndarray) and not backend.is_host:
         raise TypeError(
-            f"{op.name}: a NumPy array meets a tensor on backend {backend.name!r}; say where it "
-            "is to be: mg.tensor(array, backend=...)"
+            f"{op.name}: a NumPy array meets a tensor on backend {backend.name!r}; choose a "
+            "backend for it: mg.tensor(array, backend=...)"
         )
     if isinstance(value, (list, tuple, np.ndarray)):
         return tensor(value, backend=backend)._data
@@ -207,7 +207,7 @@ def fit_gradients(op: Any, parts: Any, node: Node, sweep: Any) -> Sequence[Any]:
 
 
 def _kind(value: Any) -> str:
-    """What was given in place of an array, in words."""
+    """A value that is no array, in words."""
     if value is None:
         return "None"
     if isinstance(value, np.ndarray):

@@ -56,7 +56,7 @@ def _refuse_in_a_trace() -> None:
 
 
 def generator_at(state: Any) -> np.random.Generator:
-    """A generator of its own that goes on from the `bit_generator.state` of another one."""
+    """A new generator that goes on from the `bit_generator.state` of another one."""
     bits = getattr(np.random, state["bit_generator"])(0)
     bits.state = state
     return np.random.Generator(bits)

@@ -199,7 +199,7 @@ def run_sweep(
 
     `seeds` pairs nodes with cotangents. The sweep goes no further than nodes of `ends`, and what
     it finds for them is a part of their gradients, which no hook sees. None stands for a node
-    that was not reached. `taken` is told of the arrays that others may hold, see `_copy_if_shared`.
+    that was not reached. `taken` collects the arrays that others may hold, see `_copy_if_shared`.
     """
     visit, grads = _plan(seeds, wanted, ends)
     keep: dict[Node, Tensor | None] = {} if wanted is None else dict.fromkeys(wanted)
@@ -303,7 +303,7 @@ def _shape_text(shape: Any) -> str:
 
 
 def describe(value: Any) -> str:
-    """What was given in place of a tensor, in words."""
+    """A value that should be a tensor, in words."""
     if isinstance(value, Tensor):
         return f"a tensor of shape {value.shape}, {value.dtype} on {value.backend.name!r}"
     return f"{type(value).__name__} {value!r}"[:80]

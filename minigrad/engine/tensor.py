@@ -26,8 +26,8 @@ class Tensor(Methods["Tensor"]):
 
     Attributes
     ----------
-    data : the backend's own array. Edit it freely as long as no graph needs it; a backward pass
-        that meets an edited array says so.
+    data : the backend's own array. You may edit it unless a graph saved it; `backward()` raises if
+        a saved array was edited.
     grad : Tensor or None, filled by `backward()`; of the shape and dtype of the tensor.
     backend : the backend that computes with it.
     requires_grad : whether gradients flow to it. Can be set on leaves of a float dtype; a leaf that
@@ -159,7 +159,7 @@ class Tensor(Methods["Tensor"]):
         return self
 
     def _as_made(self) -> Self:
-        """Note that it was made by hand, and is no result of an op: `x += y` may edit it."""
+        """Mark it as made by hand, not by an op, so that `x += y` may edit it."""
         if not hasattr(self, "_leaf"):
             self._leaf = None
         return self
@@ -201,9 +201,9 @@ class Tensor(Methods["Tensor"]):
         """Call `hook(gradient)` when this tensor's gradient is complete; it may change it.
 
         A hook returns the new gradient, a tensor of the same shape, dtype and backend, or edits
-        the one that it is given (`g *= 2`, `g[0] = 0`) and returns nothing. What it is given is its
-        own: it may keep it. Hooks run in the order of their registration, each once per backward
-        pass. The same function may be registered twice.
+        the one that it gets (`g *= 2`, `g[0] = 0`) and returns nothing. It may keep that gradient.
+        Hooks run in the order of their registration, each once per backward pass. The same function
+        may be registered twice.
 
         Returns
         -------
@@ -231,7 +231,7 @@ class Tensor(Methods["Tensor"]):
     def retain_grad(self) -> None:
         """Fill `.grad` of this tensor, too, though it is no leaf.
 
-        It becomes the gradient after all hooks, in memory of its own. Raises RuntimeError if the
+        It becomes a copy of the gradient after all hooks. Raises RuntimeError if the
         tensor requires no gradient.
 
         >>> import minigrad as mg

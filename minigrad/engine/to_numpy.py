@@ -1,9 +1,9 @@
 """Tensors among NumPy's functions: read as arrays, unless a gradient would be lost there.
 
 NumPy knows nothing of graphs. A tensor that requires a gradient is therefore no array for it: a
-conversion that wasn't asked for is an error, which names minigrad's own function where there is
-one. `x.numpy()`, `x.item()`, `float(x)` and the like are asked for, and within `no_grad` nothing
-can be lost. Operators between arrays and tensors are ops, and give tensors.
+conversion that you didn't ask for is an error, which names minigrad's own function where there is
+one. `x.numpy()`, `x.item()`, `float(x)` and the like ask for it, and within `no_grad` nothing can
+be lost. Operators between arrays and tensors are ops, and give tensors.
 """
 
 from __future__ import annotations

@@ -47,9 +47,9 @@ scatter.vjp(x=_gathered)
 def index_of(index: Any, x: Tensor) -> Any:
     """An index into x as its backend takes it: tensors, lists, NumPy arrays as arrays of its own.
 
-    Raises IndexError for positions that x doesn't have. NumPy finds them by itself; for a device
-    they are looked for here, as its libraries take them from the other end, or read what lies
-    there. Positions that are on a device already are looked at there: see `deferred.py`.
+    Raises IndexError for positions that x doesn't have. NumPy raises that; for a device
+    it is checked here, as its libraries count such positions from the other end, or read foreign
+    memory. Positions that are on a device already are checked there: see `deferred.py`.
     """
     whole = isinstance(index, tuple)
     parts = [_part(part, x.backend) for part in (index if whole else (index,))]

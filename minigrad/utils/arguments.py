@@ -19,7 +19,7 @@ class SettingError(ValueError):
 
 
 class Variable:
-    """An environment variable that is looked at often."""
+    """An environment variable that is read often."""
 
     def __init__(self, name: str) -> None:
         self.name = name

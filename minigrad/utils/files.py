@@ -65,7 +65,7 @@ def _replace(target: Path, content: bytes, old: os.stat_result | None, mode: int
                 _keep_permissions(file, old)
             file.flush()
             os.fsync(file.fileno())  # or a crash could leave the new name with old bytes
-            if fcntl:  # still locked, so nobody takes it for left over
+            if fcntl:  # still locked, so no other process takes it for a leftover
                 os.replace(draft, target)
         if not fcntl:  # an open file can't be moved
             os.replace(draft, target)

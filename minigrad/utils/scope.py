@@ -1,7 +1,7 @@
 """Scopes: something holds within a block, or within a function; a context variable says so.
 
 A function that stops and goes on (a generator, an async function) has the value at each of its
-steps. Whoever runs the steps has a value of its own between them.
+steps. Between them the caller's value holds.
 """
 
 from __future__ import annotations

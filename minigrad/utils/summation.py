@@ -27,7 +27,7 @@ DEVICE_FEW = 2048
 DEVICE_BLOCK = 512
 
 # Of a product, so many terms or fewer are added in the library's order; of more than that so many
-# at a time, or as many more as keep what is to be added up later this much smaller than the arrays.
+# at a time, or as many more as keep what is added up later this much smaller than the arrays.
 LONG = 4096
 TERMS = 128
 SMALLER = 8

@@ -174,7 +174,9 @@ def test_positions_on_the_device_are_checked_without_waiting():
         IndexError, match="an index is out of bounds for axis 0 with size 3"
     ) as error:
         mg.ones(1).numpy()  # any number that comes to the host
-    assert error.value.__notes__ == ["Device 'cupy' found this earlier than it is told here."]
+    assert error.value.__notes__ == [
+        "The error happened earlier on device 'cupy'; it is reported now, when results are read."
+    ]
     assert y.numpy().shape == (2,)  # told once
 
 

@@ -173,8 +173,10 @@ def test_values(text):
 
 
 GRAPH = {
-    "has shape (2,), and only a scalar has a gradient by itself. Reduce it first, for example "
-    "y.sum().backward(), or pass a cotangent g of shape (2,)": lambda: (ones(2) * 2).backward(),
+    "has shape (2,), and only a scalar has a gradient without a cotangent. Reduce it first, "
+    "for example y.sum().backward(), or pass a cotangent g of shape (2,)": lambda: (
+        ones(2) * 2
+    ).backward(),
     "output 0 has shape (2,), and only a scalar": lambda: mg.grad(ones(2) * 2, ones(2)),
     "does not depend on any tensor that requires a gradient. Set requires_grad=True on an input, "
     "and make sure that the computation is not inside no_grad() or behind detach()": lambda: (

@@ -34,7 +34,9 @@ def test_on_a_device_they_come_with_the_numbers(device):
     assert device.moved == moved
     with pytest.raises(ValueError, match="second") as error:
         y.tolist()
-    assert error.value.__notes__ == ["Device 'strict' found this earlier than it is told here."]
+    assert error.value.__notes__ == [
+        "The error happened earlier on device 'strict'; it is reported now, when results are read."
+    ]
     assert y.tolist() == [2, 2]  # one error at a time, and none twice
 
 
