@@ -35,7 +35,9 @@ _INSTEAD = {
 
 @op
 def bitwise_and(xp, a, b):
-    """a & b: the bits that both have; of truth values, where both hold.
+    """a & b: the bits that both have; of truth values, where both are true.
+
+    Raises TypeError if an input is of a float dtype.
 
     >>> mg.tensor([6, 5]) & 3
     tensor([2, 1])
@@ -48,7 +50,9 @@ bitwise_and.vjp(a=None, b=None)
 
 @op
 def bitwise_or(xp, a, b):
-    """a | b: the bits that at least one has; of truth values, where at least one holds.
+    """a | b: the bits that at least one has; of truth values, where at least one is true.
+
+    Raises TypeError if an input is of a float dtype.
 
     >>> mg.tensor([6, 5]) | 1
     tensor([7, 5])
@@ -63,6 +67,8 @@ bitwise_or.vjp(a=None, b=None)
 def bitwise_xor(xp, a, b):
     """a ^ b: the bits that one has and the other has not; of truth values, where they differ.
 
+    Raises TypeError if an input is of a float dtype.
+
     >>> mg.tensor([6, 5]) ^ 1
     tensor([7, 4])
     """
@@ -74,7 +80,9 @@ bitwise_xor.vjp(a=None, b=None)
 
 @op
 def bitwise_not(xp, x):
-    """~x: all bits the other way, which is -x - 1; of truth values, where x doesn't hold.
+    """~x: all bits the other way, which is -x - 1; of truth values, where x is false.
+
+    Raises TypeError if an input is of a float dtype.
 
     >>> ~mg.tensor([6, 5])
     tensor([-7, -6])
@@ -89,6 +97,8 @@ bitwise_not.vjp(x=None)
 def left_shift(xp, a, b):
     """a << b: the bits b places up, which is a * 2 ** b.
 
+    Raises TypeError if an input is of a float dtype.
+
     >>> mg.tensor([6, 5]) << 1
     tensor([12, 10])
     """
@@ -102,6 +112,8 @@ left_shift.vjp(a=None, b=None)
 @op
 def right_shift(xp, a, b):
     """a >> b: the bits b places down, which is a // 2 ** b.
+
+    Raises TypeError if an input is of a float dtype.
 
     >>> mg.tensor([6, 5]) >> 1
     tensor([3, 2])

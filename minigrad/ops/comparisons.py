@@ -10,7 +10,7 @@ __all__ += ["logical_and", "logical_not", "logical_or", "not_equal"]
 
 @op
 def equal(xp, a, b):
-    """Where a == b.
+    """Whether a == b, element by element.
 
     >>> mg.equal(mg.tensor([1, 2]), 2)
     tensor([False,  True])
@@ -23,7 +23,7 @@ equal.vjp(a=None, b=None)
 
 @op
 def not_equal(xp, a, b):
-    """Where a != b.
+    """Whether a != b, element by element.
 
     >>> mg.not_equal(mg.tensor([1, 2]), 2)
     tensor([ True, False])
@@ -36,7 +36,7 @@ not_equal.vjp(a=None, b=None)
 
 @op
 def less(xp, a, b):
-    """Where a < b.
+    """Whether a < b, element by element.
 
     >>> mg.less(mg.tensor([1, 2, 3]), 2)
     tensor([ True, False, False])
@@ -49,7 +49,7 @@ less.vjp(a=None, b=None)
 
 @op
 def less_equal(xp, a, b):
-    """Where a <= b.
+    """Whether a <= b, element by element.
 
     >>> mg.less_equal(mg.tensor([1, 2, 3]), 2)
     tensor([ True,  True, False])
@@ -62,7 +62,7 @@ less_equal.vjp(a=None, b=None)
 
 @op
 def greater(xp, a, b):
-    """Where a > b.
+    """Whether a > b, element by element.
 
     >>> mg.greater(mg.tensor([1, 2, 3]), 2)
     tensor([False, False,  True])
@@ -75,7 +75,7 @@ greater.vjp(a=None, b=None)
 
 @op
 def greater_equal(xp, a, b):
-    """Where a >= b.
+    """Whether a >= b, element by element.
 
     >>> mg.greater_equal(mg.tensor([1, 2, 3]), 2)
     tensor([False,  True,  True])
@@ -88,7 +88,7 @@ greater_equal.vjp(a=None, b=None)
 
 @op
 def logical_and(xp, a, b):
-    """Where both hold.
+    """Whether a and b are both true, that is not 0.
 
     >>> mg.logical_and(mg.tensor([True, True]), mg.tensor([True, False]))
     tensor([ True, False])
@@ -101,7 +101,7 @@ logical_and.vjp(a=None, b=None)
 
 @op
 def logical_or(xp, a, b):
-    """Where at least one holds.
+    """Whether at least one of a and b is true, that is not 0.
 
     >>> mg.logical_or(mg.tensor([True, False]), mg.tensor([False, False]))
     tensor([ True, False])
@@ -114,7 +114,7 @@ logical_or.vjp(a=None, b=None)
 
 @op
 def logical_not(xp, x):
-    """Where x doesn't hold.
+    """Whether x is false, that is 0.
 
     >>> mg.logical_not(mg.tensor([True, False]))
     tensor([False,  True])
@@ -127,7 +127,7 @@ logical_not.vjp(x=None)
 
 @op
 def isnan(xp, x):
-    """Where x is not a number.
+    """Whether x is NaN, element by element.
 
     >>> mg.isnan(mg.tensor([1.0, float("nan")]))
     tensor([False,  True])
@@ -140,7 +140,7 @@ isnan.vjp(x=None)
 
 @op
 def isfinite(xp, x):
-    """Where x is neither infinite nor NaN.
+    """Whether x is neither infinite nor NaN, element by element.
 
     >>> mg.isfinite(mg.tensor([1.0, float("inf")]))
     tensor([ True, False])

@@ -36,6 +36,8 @@ discretize.vjp(x=None)
 def astype(x: Any, dtype: Any) -> Any:
     """x in another dtype. Gradients flow between float dtypes and stop at all others.
 
+    `dtype` is a NumPy dtype or its name. Raises TypeError for one that tensors can't have.
+
     >>> import minigrad as mg
     >>> mg.astype(mg.tensor([1.5, 2.5]), "int64")
     tensor([1, 2])

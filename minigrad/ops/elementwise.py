@@ -85,7 +85,7 @@ negative.vjp(x=lambda g: -g)
 
 @op
 def power(xp, a, b):
-    """The power a ** b; by b it is differentiated where a is not negative, else that is NaN.
+    """The power a ** b; where a is negative, the derivative by b is NaN.
 
     Where a is 0, the derivative by b is the limit for a near 0, which is 0 if b is positive and
     -inf if it is negative. 0 ** 0 is 1, and both its derivatives are taken as 0.
@@ -418,7 +418,7 @@ minimum.vjp(
 
 @op
 def clip(xp, x, *, min=None, max=None):
-    """x held between the numbers min and max; None is no bound. On a bound the gradient is kept.
+    """x limited to the range from min to max; None is no bound. On a bound the gradient passes.
 
     NaN stays NaN, and so is the gradient there.
 

@@ -156,7 +156,7 @@ def index(x: Tensor, index: Any) -> Tensor:
     """x[index]: integers, slices, ellipsis, None, integer arrays or truth values, as in NumPy.
 
     Gradients add up where an element is read more than once. Raises IndexError for a position that
-    x doesn't have; if the positions are on a device, that happens when numbers come to the host.
+    x doesn't have; if the positions are on a device, that happens when results are read.
 
     >>> import minigrad as mg
     >>> mg.arange(6).reshape(2, 3)[:, [2, 0]]
@@ -170,6 +170,8 @@ def index(x: Tensor, index: Any) -> Tensor:
 def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     """The entries at integer `indices` along `axis`, or in the flattened array.
 
+    Raises IndexError for a position that x doesn't have.
+
     >>> mg.take(mg.tensor([[1, 2], [3, 4]]), [1, 1], axis=0)
     tensor([[3, 4],
             [3, 4]])
@@ -182,6 +184,8 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
 
 def scatter_add(x: Tensor, index: Any, values: Any) -> Tensor:
     """A copy of x with `values` added at `index`; where an index repeats, all its values count.
+
+    It has the shape and dtype of x. Raises IndexError for a position that x doesn't have.
 
     >>> import minigrad as mg
     >>> mg.scatter_add(mg.zeros(3), [0, 2, 2], mg.ones(3))
@@ -211,6 +215,8 @@ pad_with.vjp(x=_unpad)
 
 def pad(x: Any, pad_width: Any, constant_values: float = 0) -> Any:
     """x with a border of a constant: `pad_width` is a number, a pair, or a pair per axis.
+
+    Raises ValueError for widths that are negative or don't fit the axes.
 
     >>> mg.pad(mg.tensor([1, 2]), (1, 2))
     tensor([0, 1, 2, 0, 0])

@@ -20,6 +20,8 @@ __all__ = ["dot", "einsum", "matmul", "outer"]
 def matmul(xp, a, b):
     """The matrix product over the last two axes; leading axes broadcast, vectors are allowed.
 
+    (..., n, k) @ (..., k, m) gives (..., n, m). Raises ValueError if sizes don't fit.
+
     >>> mg.matmul(mg.ones((2, 3)), mg.ones((3, 4))).shape
     (2, 4)
     """
@@ -53,6 +55,9 @@ matmul.vjp(a=_matmul_a, b=_matmul_b)
 
 def dot(a: Any, b: Any) -> Any:
     """NumPy's dot: sums over the last axis of a and the last but one of b.
+
+    (..., k) and (..., k, m) give (..., m), with the leading axes of both. Raises ValueError if
+    sizes don't fit.
 
     >>> mg.dot(mg.tensor([1.0, 2.0]), mg.tensor([3.0, 4.0]))
     tensor(11.)
@@ -109,6 +114,9 @@ contract.vjp_all(_contract_back)
 
 def einsum(subscripts: str, *arrays: Any) -> Any:
     """Einstein's sum, in NumPy's notation: explicit or implicit output, ellipsis, repeated indices.
+
+    Raises ValueError if a letter has two sizes, or if there are more or fewer arrays than
+    terms.
 
     >>> import minigrad as mg
     >>> mg.einsum("ij,jk->ik", mg.ones((2, 3)), mg.ones((3, 4))).shape

@@ -31,6 +31,9 @@ def _reduced(f: Any, x: Any, axis: Any, keepdims: bool) -> Any:
 def sum(xp, x, *, axis=None, keepdims=False):
     """The sum over `axis`.
 
+    `axis` is an integer, a tuple of integers, or None for all; with `keepdims` these axes stay,
+    of size 1. Raises ValueError for an axis that x doesn't have.
+
     >>> mg.sum(mg.ones((2, 3)), axis=0)
     tensor([2., 2., 2.])
     """
@@ -45,6 +48,9 @@ sum.vjp(
 @op
 def mean(xp, x, *, axis=None, keepdims=False):
     """The arithmetic mean over `axis`.
+
+    `axis` is an integer, a tuple of integers, or None for all; with `keepdims` these axes stay,
+    of size 1. Raises ValueError for an axis that x doesn't have.
 
     >>> mg.mean(mg.tensor([1.0, 2.0, 6.0]))
     tensor(3.)
@@ -74,6 +80,9 @@ def _shared_among_ties(g: Any, x: Any, y: Any, axis: Any) -> Any:
 def max(xp, x, *, axis=None, keepdims=False):
     """The largest element over `axis`. Elements that tie share the gradient equally.
 
+    `axis` is an integer, a tuple of integers, or None for all; with `keepdims` these axes stay,
+    of size 1. Raises ValueError for an axis that x doesn't have, or if there are no elements.
+
     >>> mg.max(mg.tensor([[1, 5], [7, 3]]), axis=1)
     tensor([5, 7])
     """
@@ -87,6 +96,9 @@ max.vjp(x=_shared_among_ties)
 def min(xp, x, *, axis=None, keepdims=False):
     """The smallest element over `axis`. Elements that tie share the gradient equally.
 
+    `axis` is an integer, a tuple of integers, or None for all; with `keepdims` these axes stay,
+    of size 1. Raises ValueError for an axis that x doesn't have, or if there are no elements.
+
     >>> mg.min(mg.tensor([[1, 5], [7, 3]]), axis=1)
     tensor([1, 3])
     """
@@ -99,6 +111,9 @@ min.vjp(x=_shared_among_ties)
 @op
 def logsumexp(xp, x, *, axis=None, keepdims=False):
     """log(sum(exp(x))) over `axis`, without overflow; of nothing it is -inf.
+
+    `axis` is an integer, a tuple of integers, or None for all; with `keepdims` these axes stay,
+    of size 1. Raises ValueError for an axis that x doesn't have.
 
     >>> mg.logsumexp(mg.tensor([1000.0, 0.0]))
     tensor(1000.)
@@ -144,6 +159,8 @@ cumsum_along.vjp(x=lambda g, axis: flip(cumsum_along(flip(g, axis=axis), axis=ax
 
 def cumsum(x: Any, axis: int | None = None) -> Any:
     """The running sum along `axis`, or of all elements in reading order if it is None.
+
+    Raises ValueError for an axis that x doesn't have.
 
     >>> mg.cumsum(mg.tensor([1, 2, 3]))
     tensor([1, 3, 6])
@@ -216,8 +233,10 @@ def std(x: Any, axis: Any = None, keepdims: bool = False, ddof: int = 0) -> Any:
 def norm(x: Any, ord: float = 2, axis: Any = None, keepdims: bool = False) -> Any:
     """The vector norm over `axis`: `ord` 1, 2 or infinity.
 
-    Where it is 0 its gradient is 0, of all slopes the shortest, and for `ord` 2 its second
-    derivative NaN.
+    Where the norm is 0, its gradient is 0, the shortest of all subgradients; for `ord` 2 its second
+    derivative is NaN there.
+
+    Raises ValueError for another `ord`.
 
     >>> mg.norm(mg.tensor([3.0, 4.0]))
     tensor(5.)
@@ -239,6 +258,8 @@ def norm(x: Any, ord: float = 2, axis: Any = None, keepdims: bool = False) -> An
 def argmax(xp, x, *, axis=None, keepdims=False):
     """The position of the (first) largest element along one axis, or in the flattened array.
 
+    The result is of dtype int64. Raises ValueError if there are no elements.
+
     >>> mg.argmax(mg.tensor([3, 9, 2]))
     tensor(1)
     """
@@ -252,6 +273,8 @@ argmax.vjp(x=None)
 def argmin(xp, x, *, axis=None, keepdims=False):
     """The position of the (first) smallest element along one axis, or in the flattened array.
 
+    The result is of dtype int64. Raises ValueError if there are no elements.
+
     >>> mg.argmin(mg.tensor([3, 9, 2]))
     tensor(2)
     """
@@ -263,7 +286,10 @@ argmin.vjp(x=None)
 
 @op
 def any(xp, x, *, axis=None, keepdims=False):
-    """Whether some element over `axis` holds.
+    """Whether any element over `axis` is true, that is not 0.
+
+    `axis` is an integer, a tuple of integers, or None for all; with `keepdims` these axes stay,
+    of size 1. Raises ValueError for an axis that x doesn't have.
 
     >>> mg.any(mg.tensor([False, True]))
     tensor(True)
@@ -276,7 +302,10 @@ any.vjp(x=None)
 
 @op
 def all(xp, x, *, axis=None, keepdims=False):
-    """Whether all elements over `axis` hold.
+    """Whether all elements over `axis` are true, that is not 0.
+
+    `axis` is an integer, a tuple of integers, or None for all; with `keepdims` these axes stay,
+    of size 1. Raises ValueError for an axis that x doesn't have.
 
     >>> mg.all(mg.tensor([False, True]))
     tensor(False)

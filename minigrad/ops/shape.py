@@ -19,6 +19,9 @@ __all__ += ["unstack"]
 def reshape(xp, x, *, shape):
     """The same elements in another shape; one size may be -1.
 
+    The new shape may be one tuple or separate sizes. Raises ValueError if it holds another
+    number of elements.
+
     >>> mg.reshape(mg.arange(6), (2, 3))
     tensor([[0, 1, 2],
             [3, 4, 5]])
@@ -31,7 +34,9 @@ reshape.vjp(x=lambda g, like: reshape(g, like.shape))
 
 @op(view=True)
 def transpose(xp, x, *, axes=None):
-    """The axes in another order; reversed if `axes` is None.
+    """x with its axes in another order; reversed if `axes` is None.
+
+    Raises ValueError if `axes` doesn't name each axis once.
 
     >>> mg.transpose(mg.tensor([[1, 2], [3, 4]]))
     tensor([[1, 3],
@@ -54,6 +59,8 @@ transpose.vjp(x=lambda g, axes: transpose(g, _inverse(axes)))
 def broadcast_to(xp, x, *, shape):
     """x repeated to `shape` by NumPy's broadcasting, without a copy.
 
+    Raises ValueError if an axis of x is neither 1 nor the size that `shape` has there.
+
     >>> mg.broadcast_to(mg.tensor([1, 2]), (2, 2))
     tensor([[1, 2],
             [1, 2]])
@@ -66,7 +73,10 @@ broadcast_to.vjp(x=lambda g: g)  # the sweep undoes broadcasting, as for every o
 
 @op
 def concatenate(xp, *arrays, axis=0):
-    """Arrays joined along an axis that they have.
+    """The arrays joined along an axis that they have.
+
+    All other axes must agree: (2, 3) and (4, 3) along axis 0 give (6, 3). Raises ValueError if
+    they don't.
 
     >>> mg.concatenate([mg.tensor([1, 2]), mg.tensor([3])])
     tensor([1, 2, 3])
@@ -83,7 +93,9 @@ concatenate.vjp_all(
 
 @op
 def stack(xp, *arrays, axis=0):
-    """Arrays of one shape joined along a new axis.
+    """The arrays, all of one shape, joined along a new axis.
+
+    Two arrays of shape (3,) give (2, 3) along axis 0. Raises ValueError if shapes differ.
 
     >>> mg.stack([mg.tensor([1, 2]), mg.tensor([3, 4])])
     tensor([[1, 2],
@@ -97,7 +109,9 @@ stack.vjp_all(lambda g, axis: unstack(g, axis=axis))
 
 @op(many=True, view=True)
 def split(xp, x, *, sections, axis=0):
-    """Parts along an axis: `sections` equal ones, or cut before the given indices, as in NumPy.
+    """A list of parts along an axis: `sections` equal ones, or cut before the given indices.
+
+    Raises ValueError if the axis can't be divided into so many equal parts.
 
     >>> mg.split(mg.arange(6), 3)
     [tensor([0, 1]), tensor([2, 3]), tensor([4, 5])]
@@ -125,7 +139,7 @@ split.vjp(x=lambda g, axis: concatenate(g, axis=axis))
 
 @op(many=True, view=True)
 def unstack(xp, x, *, axis=0):
-    """A list of the slices along an axis, which they no longer have.
+    """A list of the slices along an axis, without that axis.
 
     For loops over time: its gradient is one stack, where x[t] would cost a full array per step.
 
@@ -140,7 +154,7 @@ unstack.vjp(x=lambda g, axis: stack(g, axis=axis))
 
 @op
 def flip(xp, x, *, axis=None):
-    """The order of elements reversed along `axis`, or along all axes.
+    """x with the order of elements reversed along `axis`, or along all axes.
 
     >>> mg.flip(mg.tensor([1, 2, 3]))
     tensor([3, 2, 1])
@@ -159,7 +173,9 @@ def _matrices(x: Any) -> Any:
 
 @op
 def tril(xp, x, *, k=0):
-    """The lower triangle of the last two axes, up to the k-th diagonal; zeros elsewhere.
+    """The lower triangle of the last two axes of x, up to the k-th diagonal; zeros elsewhere.
+
+    x is a matrix or a stack of them, (..., n, m); anything else raises ValueError.
 
     >>> mg.tril(mg.ones((2, 2)))
     tensor([[1., 0.],
@@ -173,7 +189,9 @@ tril.vjp(x=lambda g, k: tril(g, k))
 
 @op
 def triu(xp, x, *, k=0):
-    """The upper triangle of the last two axes, from the k-th diagonal on; zeros elsewhere.
+    """The upper triangle of the last two axes of x, from the k-th diagonal on; zeros elsewhere.
+
+    x is a matrix or a stack of them, (..., n, m); anything else raises ValueError.
 
     >>> mg.triu(mg.ones((2, 2)), k=1)
     tensor([[0., 1.],
@@ -189,7 +207,9 @@ triu.vjp(x=lambda g, k: triu(g, k))
 
 
 def expand_dims(x: Any, axis: Any) -> Any:
-    """New axes of size 1, at these places in the result.
+    """x with new axes of size 1, at these places in the result.
+
+    Raises ValueError for a place that the result doesn't have.
 
     >>> mg.expand_dims(mg.ones((2, 3)), 1).shape
     (2, 1, 3)
@@ -201,7 +221,9 @@ def expand_dims(x: Any, axis: Any) -> Any:
 
 
 def squeeze(x: Any, axis: Any = None) -> Any:
-    """Without the given axes of size 1, or without all of size 1.
+    """x without the given axes of size 1, or without all of size 1.
+
+    Raises ValueError if a given axis has another size than 1.
 
     >>> mg.squeeze(mg.ones((2, 1, 3))).shape
     (2, 3)
@@ -220,7 +242,7 @@ def squeeze(x: Any, axis: Any = None) -> Any:
 
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
-    """Two axes exchanged.
+    """x with two axes exchanged.
 
     >>> mg.swapaxes(mg.ones((2, 3, 4)), 0, 2).shape
     (4, 3, 2)
@@ -233,7 +255,7 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
 
 
 def moveaxis(x: Any, source: Any, destination: Any) -> Any:
-    """Axes moved to other places; the others keep their order.
+    """x with axes moved to other places; the others keep their order.
 
     >>> mg.moveaxis(mg.ones((2, 3, 4)), 0, -1).shape
     (3, 4, 2)
@@ -249,7 +271,9 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
 
 
 def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
-    """Each element `repeats` times in a row, along `axis` or in the flattened array.
+    """x with each element `repeats` times in a row, along `axis` or in the flattened array.
+
+    Raises ValueError if `repeats` is negative.
 
     >>> mg.repeat(mg.tensor([1, 2]), 2)
     tensor([1, 1, 2, 2])
