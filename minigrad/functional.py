@@ -148,8 +148,8 @@ def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> T
     """Rows of a table: indices (...) of integers, weight (V, D) to (..., D).
 
     The row `padding_idx`, counted from the end if negative, gets no gradient. Raises IndexError
-    for an index outside 0..V-1; if the indices are on a device, that happens when numbers come to
-    the host.
+    for an index outside 0..V-1; if the indices are on a device, the error comes later, when results
+    are read.
 
     >>> mg.embedding([2, 0], mg.tensor([[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]))
     tensor([[3., 3.],

@@ -1,8 +1,8 @@
 """Saving and loading state: nested dicts of arrays and numbers as one safetensors file.
 
 The arrays lie in the file under their names, nested ones joined by dots, so that any reader of
-safetensors finds them. What the arrays hang on (the dicts, lists, numbers and strings) is JSON
-in the file's metadata, and so is a hash of it all. Nothing in such a file can run.
+safetensors finds them. The dicts, lists, numbers and strings around them are JSON in the file's
+metadata, with a hash of everything. Such a file contains no code.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ _INTEGER_BITS = 8192  # Python reads no integers of more than 4300 digits from a
 
 
 def save(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
-    """Write a state dict to a file, wholly or not at all.
+    """Write a state dict to a file: completely, or not at all.
 
     Parameters
     ----------
-    path : the file, in a folder that exists. One that is there is replaced at the end, and keeps
-        its permissions; of a link, the file that it points to.
+    path : the file, in a folder that exists. An existing file is replaced at the end and keeps its
+        permissions; if the path is a link, the file that it points to is replaced.
     state : a dict of arrays, tensors, numbers, strings, None, and dicts and lists of them, such
         as `model.state_dict()` or `{"model": ..., "optimizer": ..., "epoch": 3}`.
 
     Raises
     ------
     TypeError, ValueError : the state holds something else; the error says where.
-    OSError : the file can't be written; one that was there is as it was.
+    OSError : the file can't be written; an existing one is unchanged.
     ImportError : safetensors is missing; the error says how to install it.
 
     Examples
@@ -97,8 +97,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     ------
     FileNotFoundError : there is no such file.
     OSError : it can't be read.
-    ValueError : it is no safetensors file, or damaged, or has arrays of a dtype that NumPy lacks;
-        nothing in it was run.
+    ValueError : it is no safetensors file, or damaged, or has arrays of a dtype that NumPy lacks.
     ImportError : safetensors is missing; the error says how to install it.
 
     >>> import os, tempfile, minigrad as mg
@@ -158,7 +157,7 @@ def _readable(file: Any, name: str) -> np.ndarray:
 
 
 def safetensors_or_error() -> tuple[Any, Any]:
-    """safetensors, and its side for NumPy arrays; ImportError says how to install them."""
+    """The modules safetensors and safetensors.numpy; ImportError says how to install them."""
     try:
         import safetensors
         import safetensors.numpy

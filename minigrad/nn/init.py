@@ -1,4 +1,4 @@
-"""Initial values of parameters, by PyTorch's names; what `mg.nn.init` is.
+"""`mg.nn.init`: initial values of parameters, under PyTorch's names.
 
 Each function gives a tensor new values and returns it. The numbers are drawn on the host in
 float64, so that one seed gives the same weights on every backend, whatever the dtype.
@@ -78,7 +78,7 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0) -> Tensor:
-    """Evenly distributed from a to b.
+    """Uniformly distributed from a to b.
 
     >>> bool((mg.nn.init.uniform_(mg.zeros(100), 2, 3) >= 2).all())
     True
@@ -117,10 +117,10 @@ def _fans(name: str, tensor: Tensor) -> tuple[int, int]:
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """The factor by which a weight makes up for what a nonlinearity takes from the variance.
+    """The factor for initial weights that keeps the variance after a nonlinearity.
 
     `nonlinearity` is "linear", "sigmoid", "tanh", "relu", "selu" or "leaky_relu"; `param` is the
-    slope of the last (0.01 if None).
+    negative slope of the last (0.01 if None).
 
     >>> import minigrad as mg
     >>> round(mg.nn.init.calculate_gain("relu") ** 2, 6)
@@ -201,7 +201,8 @@ def kaiming_normal_(
 def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
     """A random orthogonal matrix times gain (Saxe et al. 2014).
 
-    All axes but the first count as one. Of the rows and the columns, the fewer are orthonormal.
+    All axes but the first are flattened into one. The rows are orthonormal, or the columns if there
+    are fewer of them.
 
     >>> import minigrad as mg
     >>> weight = mg.nn.init.orthogonal_(mg.zeros((2, 5), dtype="float64"))

@@ -69,8 +69,8 @@ class Module(Part):
 
     A subclass assigns parameters, buffers and other modules to attributes, or lists, tuples and
     dicts of them, and defines `forward`. Names join attributes by dots: `encoder.layers.0.weight`.
-    A part that is reachable by two ways counts once, by its first name. Two parts of one name, and
-    parts in other containers than these, are errors, if possible when they are assigned.
+    A part that can be reached in two ways is counted once, under its first name. Two parts of one
+    name, and parts in other containers than these, are errors, if possible at the assignment.
 
     Attributes
     ----------
@@ -98,12 +98,12 @@ class Module(Part):
         for name, value in vars(cls).items():
             if holds_parts(value):
                 raise TypeError(
-                    f"{cls.__name__}.{name} belongs to the class, and so to no single module: it "
+                    f"{cls.__name__}.{name} belongs to the class and not to a module, so it "
                     f"would be neither trained nor saved. Assign it in __init__, self.{name} = ..."
                 )
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What the module computes; each subclass has its own."""
+        """What the module computes; each subclass defines it."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -194,18 +194,18 @@ class Module(Part):
     # --- modes -----------------------------------------------------------------------------
 
     def train(self, mode: bool = True) -> Self:
-        """Put this module and all within into training mode: dropout is at work."""
+        """Put this module and all within into training mode, in which dropout is active."""
         mode = check_flag("train", "mode", mode)
         for module in list(self.modules()):
             module.training = mode
         return self
 
     def eval(self) -> Self:
-        """Put this module and all within into evaluation mode; gradients are as before."""
+        """Put this module and all within into evaluation mode; it doesn't switch gradients off."""
         return self.train(False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Freeze (False) or free all parameters."""
+        """Freeze (False) or unfreeze (True) all parameters."""
         for parameter in self.parameters():
             parameter.requires_grad = requires_grad
         return self
@@ -259,11 +259,11 @@ class Module(Part):
     def load_state_dict(
         self, state: Mapping[str, Any], strict: bool = True
     ) -> tuple[list[str], list[str]]:
-        """Take over the values of a state dict; nothing changes if anything is wrong with it.
+        """Copy the values of a state dict into this module; if anything is wrong, nothing changes.
 
         Parameters
         ----------
-        state : arrays (NumPy's, tensors, or what NumPy can read) by name, as from `state_dict()`
+        state : arrays by name (NumPy arrays, tensors, or lists of numbers), as from `state_dict()`
             or from PyTorch. They are copied, and converted to the parameters' float dtypes.
         strict : whether missing and unexpected names are errors. Wrong shapes always are.
 
@@ -273,7 +273,7 @@ class Module(Part):
 
         Raises
         ------
-        ValueError : names everything that is missing, unexpected or of wrong shape or dtype.
+        ValueError : lists everything that is missing, unexpected or of wrong shape or dtype.
         """
         if not isinstance(state, Mapping):
             raise TypeError(

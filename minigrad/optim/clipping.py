@@ -1,4 +1,4 @@
-"""Gradients kept within bounds."""
+"""Gradient clipping."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ __all__ = ["clip_grad_norm_", "clip_grad_value_"]
 def clip_grad_norm_(params: Any, max_norm: float) -> Tensor:
     """Scale all gradients by one factor so that their common 2-norm is at most `max_norm`.
 
-    Returns the norm before, a scalar tensor; of float16 gradients in float32. It is right for
-    gradients whose squares overflow, too. Raises RuntimeError if all gradients are None.
+    Returns the norm before clipping, a scalar tensor (float32 for float16 gradients). It is right
+    even if squares of gradients overflow. Raises RuntimeError if all gradients are None.
 
     >>> import minigrad as mg
     >>> w = mg.tensor([0.0, 0.0], requires_grad=True)
@@ -50,7 +50,7 @@ def clip_grad_norm_(params: Any, max_norm: float) -> Tensor:
 
 
 def clip_grad_value_(params: Any, clip_value: float) -> None:
-    """Hold every element of the gradients between -clip_value and clip_value.
+    """Clip every element of the gradients to between -clip_value and clip_value.
 
     >>> w = mg.tensor([0.0, 0.0], requires_grad=True)
     >>> (w * mg.tensor([3.0, -0.5])).sum().backward()

@@ -23,23 +23,23 @@ _NUMBERS = {"lr", "betas", "eps", "alpha", "momentum", "dampening", "weight_deca
 
 
 class Optimizer:
-    """What all optimisers share; a subclass names its rule and the rule's options.
+    """Base of all optimisers; a subclass names its rule and the options of the rule.
 
     Parameters
     ----------
-    params : parameters, or dicts with parameters under "params" and options of their own.
-    options : the options of all groups that don't say otherwise.
+    params : parameters, or dicts with parameters under "params" and options for them.
+    options : default options of all groups.
 
     Attributes
     ----------
-    param_groups : per group a dict of its "params" and options; a change counts from the next
-        step on.
+    param_groups : per group a dict of its "params" and options; changes take effect at the next
+        step.
     state : per parameter the running values of the rule.
 
     Raises
     ------
     ValueError : no parameters, one given twice, an option that is unknown or out of range.
-    TypeError : something else than parameters.
+    TypeError : an item that is no parameter.
 
     >>> model = mg.nn.Linear(2, 1)
     >>> slow = {"params": [model.bias], "lr": 0.01}
@@ -107,7 +107,7 @@ class Optimizer:
         if (g.shape, g.dtype) != (p.shape, p.dtype) or g.backend is not p.backend:
             raise RuntimeError(
                 f"{type(self).__name__}: {_describe(p)} has a gradient of shape {g.shape}, "
-                f"{g.dtype} on {g.backend.name!r}; compute the gradient anew"
+                f"{g.dtype} on {g.backend.name!r}; compute the gradient again"
             )
 
     def _check_state(self, p: Tensor) -> None:
@@ -142,14 +142,14 @@ class Optimizer:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict()` gave, for the same parameters in the same order.
+        """Restore what `state_dict()` returned, for the same parameters in the same order.
 
-        The run goes on bit by bit as it would have. Nothing changes if anything is wrong: then a
-        ValueError names everything that doesn't fit.
+        The run then continues bit by bit as it would have. If anything doesn't fit, nothing
+        changes, and a ValueError lists it all.
         """
         name = type(self).__name__
         if not isinstance(state, Mapping) or not {"state", "param_groups"} <= state.keys():
-            raise ValueError(f"{name}.load_state_dict takes what its state_dict() gave")
+            raise ValueError(f"{name}.load_state_dict takes what its state_dict() returned")
         groups, values_by_position = state["param_groups"], state["state"]
         problems = []
         ours = [len(group["params"]) for group in self.param_groups]
@@ -255,7 +255,7 @@ def _group(name: str, given: Any, defaults: dict[str, Any]) -> dict[str, Any]:
         listed = isinstance(value, (list, tuple))
         numbers = value if listed else (value,)
         if key in _NUMBERS and (listed != (key == "betas") or not all(map(is_number, numbers))):
-            raise TypeError(f"{name}: an option is no number: {key}={value!r:.40}")
+            raise TypeError(f"{name}: an option must be a number; got {key}={value!r:.40}")
     options = _options({**defaults, **given})
     for key, value in options.items():
         if key == "betas":

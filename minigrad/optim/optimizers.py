@@ -17,7 +17,7 @@ class SGD(Optimizer):
     Parameters
     ----------
     momentum : how much of b stays: b becomes momentum * b + (1 - dampening) * g; at first g.
-    dampening : how much of a new gradient is left out of b.
+    dampening : the share of a new gradient that does not enter b.
     weight_decay : this times p is added to g.
     nesterov : look ahead: g + momentum * b in place of b.
 
@@ -54,12 +54,12 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """Adam: steps of the gradient's running mean over the root of its square's.
+    """Adam: steps of m / (√v + eps), with m and v the running means of g and g * g.
 
     Parameters
     ----------
     betas : how much of the running means of g and of g * g stays at each step.
-    eps : added to the root, so that nothing is divided by zero.
+    eps : added to the root to avoid divisions by zero.
     weight_decay : this times p is added to g.
     amsgrad : divide by the largest root so far.
 
@@ -88,7 +88,7 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: p shrinks by lr * weight_decay * p, besides the step.
+    """Adam with decoupled weight decay: each step also subtracts lr * weight_decay * p.
 
     >>> w = mg.tensor(1.0, requires_grad=True)
     >>> optimizer = mg.optim.AdamW([w], lr=0.1, weight_decay=0.5)
@@ -113,12 +113,12 @@ class AdamW(Adam):
 
 
 class RMSprop(Optimizer):
-    """RMSprop: steps of the gradient over the root of its square's running mean.
+    """RMSprop: steps of g / (√v + eps), with v the running mean of g * g.
 
     Parameters
     ----------
     alpha : how much of the running means stays at each step.
-    eps : added to the root, so that nothing is divided by zero.
+    eps : added to the root to avoid divisions by zero.
     weight_decay : this times p is added to g.
     momentum : if above 0, p goes by lr * b, and b becomes momentum * b + the step.
     centered : divide by the root of the variance instead.

@@ -12,13 +12,13 @@ __all__ = ["CosineAnnealingLR", "LinearWarmup", "Schedule", "StepLR"]
 
 
 class Schedule:
-    """What all schedules share: call `step()` once per epoch or batch, after the optimiser's.
+    """Base of all schedules: call `step()` once per epoch or batch, after that of the optimiser.
 
-    A subclass defines `rate`. Every group of the optimiser follows it from its own rate.
+    A subclass defines `rate`, which is applied to each group's initial rate.
 
     Attributes
     ----------
-    optimizer : whose "lr" is set.
+    optimizer : the optimiser whose "lr" is set.
     base_lrs : per group the rate that the schedule started from.
     steps : how often `step()` was called.
 
@@ -48,7 +48,7 @@ class Schedule:
         raise NotImplementedError(f"{type(self).__name__} defines no rate()")
 
     def step(self) -> None:
-        """One step on: set the optimiser's rates."""
+        """Advance by one step and set the optimiser's rates."""
         self.steps += 1
         self._apply()
 
@@ -64,14 +64,14 @@ class Schedule:
             group["lr"] = self.rate(base, self.steps)
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the schedule stands, for `mg.save`; its settings are the constructor's."""
+        """The position of the schedule, for `mg.save`; its settings are not included."""
         return {"steps": self.steps, "base_lrs": list(self.base_lrs)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from where `state_dict()` was taken, and set the optimiser's rates."""
+        """Continue from where `state_dict()` was taken, and set the optimiser's rates."""
         if not isinstance(state, Mapping) or state.keys() != self.state_dict().keys():
             raise ValueError(
-                f"{type(self).__name__}.load_state_dict takes what its state_dict() gave"
+                f"{type(self).__name__}.load_state_dict takes what its state_dict() returned"
             )
         if len(state["base_lrs"]) != len(self.base_lrs):
             raise ValueError(
@@ -134,9 +134,9 @@ class CosineAnnealingLR(Schedule):
 
 
 class LinearWarmup(Schedule):
-    """Up to the full rate in `warmup_steps` equal steps, then as the schedule `after` has it.
+    """Rise to the full rate in `warmup_steps` equal steps, then follow the schedule `after`.
 
-    The first rate is 1/warmup_steps of the full one, which is constant then without `after`.
+    The first rate is 1/warmup_steps of the full one. Without `after` the full rate then stays.
     Call the `step()` of the warm-up only.
 
     >>> import minigrad as mg

@@ -1,7 +1,7 @@
-"""The commands, each in a file of its own.
+"""The commands, one file each.
 
-A new one is a file here and a name at the end of this one. Rich and safetensors are imported when
-a command needs them, so that `minigrad --help` is quick.
+A new command is a file here and a name at the end of this file. Rich and safetensors are
+imported when a command needs them, so that `minigrad --help` is quick.
 """
 
 from typing import Any
@@ -31,7 +31,7 @@ _EXPECTED = (
 
 
 class _Group(click.Group):
-    """Shows what can be expected to go wrong as one line, and exits with 1, or 130 for Ctrl-C."""
+    """Shows expected errors as one line, and exits with 1, or 130 for Ctrl-C."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -52,7 +52,7 @@ class _Group(click.Group):
 )
 @click.version_option(minigrad.__version__, message="minigrad %(version)s")
 def main() -> None:
-    """Train small recurrent networks on real reviews, and see which words they go by.
+    """Train small recurrent networks on real reviews, and see which words decide.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""What commands are given: a folder with a trained model, a text, something of the user's own."""
+"""Arguments of commands: a folder with a trained model, a text, `module:name`."""
 
 import importlib
 import math
@@ -21,17 +21,17 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 class _Folder(click.Path):
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         if not str(value).strip():
-            self.fail("a folder has a name; this one is empty", param, ctx)
+            self.fail("the name of a folder can't be empty", param, ctx)
         _refuse_no_path(self, value, param, ctx)
         if os.path.lexists(value) and not os.path.isdir(value):
             self.fail(
-                f"{value} is no folder; name the one that minigrad train has written a model to",
+                f"{value} is no folder; name one that minigrad train has written a model to",
                 param,
                 ctx,
             )
         if not os.path.isdir(value):
             self.fail(
-                f"there is no folder {value}; this trains a model and keeps it there: "
+                f"there is no folder {value}; to train a model and save it there: "
                 f"minigrad train reviews --out {shlex.quote(str(value))}",
                 param,
                 ctx,
@@ -40,7 +40,7 @@ class _Folder(click.Path):
 
 
 class NewFolder(click.Path):
-    """A folder to be written to in the end."""
+    """A folder that the command writes to at its end."""
 
     def __init__(self) -> None:
         super().__init__(file_okay=False)
@@ -48,15 +48,15 @@ class NewFolder(click.Path):
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """The path, which isn't empty."""
         if not str(value).strip():
-            self.fail("a folder has a name; this one is empty", param, ctx)
+            self.fail("the name of a folder can't be empty", param, ctx)
         _refuse_no_path(self, value, param, ctx)
         return Path(str(super().convert(value, param, ctx)))
 
 
 class NewFile(click.Path):
-    """A file to be written in the end; whether that can be is seen before the work begins.
+    """A file that the command writes at its end; it checks at the start whether that is possible.
 
-    One that is there is replaced. `suffix` is how its name has to end, if that matters.
+    An existing file is replaced. `suffix` is the required ending of its name, if any.
     """
 
     def __init__(self, suffix: str = "") -> None:
@@ -66,14 +66,12 @@ class NewFile(click.Path):
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """The path, in a folder that exists and can be written to."""
         if not str(value).strip():
-            self.fail("a file has a name; this one is empty", param, ctx)
+            self.fail("the name of a file can't be empty", param, ctx)
         _refuse_no_path(self, value, param, ctx)
         path = Path(str(super().convert(value, param, ctx)))
         if self._suffix and path.suffix.lower() != self._suffix:
             better = path.with_suffix(self._suffix)
-            self.fail(
-                f"what is written is {self._suffix[1:].upper()}; name it {better}", param, ctx
-            )
+            self.fail(f"the file will be {self._suffix[1:].upper()}; name it {better}", param, ctx)
         parent = Path(os.path.realpath(path)).parent
         if not parent.is_dir():
             self.fail(f"there is no folder {path.parent}", param, ctx)
@@ -83,7 +81,7 @@ class NewFile(click.Path):
 
 
 def write(path: Path, text: str) -> None:
-    """Write a text to a `NewFile`, wholly or not at all."""
+    """Write a text to a `NewFile`: completely, or not at all."""
     try:
         replace_file(path, text.encode())
     except OSError as error:
@@ -91,7 +89,7 @@ def write(path: Path, text: str) -> None:
 
 
 def refuse_equal(**paths: Path | None) -> None:
-    """See that no two of the named options are the same file, of which one would be lost."""
+    """Raise if two options name the same file, as one of them would be lost."""
     seen: dict[str, str] = {}
     for option, path in paths.items():
         if path is None:
@@ -108,7 +106,7 @@ def _refuse_no_path(kind: click.Path, value: Any, param: Any, ctx: Any) -> None:
             return
     except UnicodeEncodeError:
         pass
-    kind.fail(f"{value!r} is no path: it has a character that no path has", param, ctx)
+    kind.fail(f"{value!r} is no path: it has a character that paths can't have", param, ctx)
 
 
 class Rate(click.FloatRange):

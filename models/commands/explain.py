@@ -38,10 +38,10 @@ _UNITS = (
 @click.command()
 @folder_and_text
 def explain(folder: Path, text: str) -> None:
-    """Say which words of TEXT the model goes by.
+    """Say which words of TEXT decide the model's answer.
 
     DIR is a folder that `minigrad train` has written a model to. For each word: how much the
-    gates kept of it, and how much the answer hangs on it, by the gradient and by leaving it out.
+    gates kept of it, and how much the answer depends on it, by the gradient and by leaving it out.
 
     \b
     Example:

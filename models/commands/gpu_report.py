@@ -15,24 +15,24 @@ class _CannotStart(click.ClickException):
 
 
 @click.command("gpu-report")
-@click.option("--backend", "name", metavar="NAME", default="cupy", help="What to report on.")
+@click.option("--backend", "name", metavar="NAME", default="cupy", help="The backend to report on.")
 @click.option(
     "--json",
     "json_path",
     type=NewFile(),
     default="gpu-report.json",
-    help="Where all that was found is written.",
+    help="The file for all results.",
 )
 @click.option(
     "--text",
     "text_path",
     type=NewFile(),
     default="gpu-report.txt",
-    help="Where the text is written that is printed, too.",
+    help="The file for the printed text.",
 )
-@click.option("--quick", is_flag=True, help="A little of each part, in seconds.")
+@click.option("--quick", is_flag=True, help="Do a little of each part; takes seconds.")
 def gpu_report(name: str, json_path: Path, text_path: Path, quick: bool) -> None:
-    """Check and time minigrad on a GPU, and write a report that can be sent.
+    """Check and time minigrad on a GPU, and write a report to send.
 
     \b
     - conformance: every function of the backend against NumPy,

@@ -24,7 +24,7 @@ EXIT = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 2}
 
 @dataclass
 class Result:
-    """What was found of a target on a backend: a report per case of it."""
+    """The result for a target on a backend: a report per case."""
 
     target: str
     backend: str
@@ -74,7 +74,7 @@ def _shape(ctx: Any, param: Any, texts: tuple[str, ...]) -> tuple[tuple[int, ...
             f"a shape is numbers between commas, as 3,4; got {' and '.join(map(repr, texts))}"
         ) from error
     if any(n < 0 for shape in shapes for n in shape):
-        raise click.BadParameter("a shape is numbers from 0 on between commas, as 3,4")
+        raise click.BadParameter("a shape is numbers of at least 0 between commas, as 3,4")
     if any(len(shape) > 32 or math.prod(n or 1 for n in shape) > LARGEST for shape in shapes):
         raise click.BadParameter(f"a shape has at most 32 numbers, and a product up to {LARGEST:,}")
     return shapes
@@ -83,7 +83,9 @@ def _shape(ctx: Any, param: Any, texts: tuple[str, ...]) -> tuple[tuple[int, ...
 @click.command()
 @click.argument("target")
 @click.option("--backend", metavar="NAME", help="A backend, or all.  [default: the current one]")
-@click.option("--order", type=click.IntRange(1, 2), default=1, help="2 checks gradients of those.")
+@click.option(
+    "--order", type=click.IntRange(1, 2), default=1, help="2 also checks second derivatives."
+)
 @click.option(
     "--shape",
     "shapes",
@@ -92,7 +94,7 @@ def _shape(ctx: Any, param: Any, texts: tuple[str, ...]) -> tuple[tuple[int, ...
     metavar="N,M,...",
     help="Check your own function at a random array of this shape; once per input.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of all that is random.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of all random numbers.")
 @click.option(
     "--plot",
     type=NewFile(".svg"),
@@ -103,7 +105,7 @@ def _shape(ctx: Any, param: Any, texts: tuple[str, ...]) -> tuple[tuple[int, ...
     "--json",
     "path",
     type=NewFile(),
-    help="Write all that was found there, too; the same text for the same seed.",
+    help="Also write all results to this file; the same seed gives the same text.",
 )
 def gradcheck(
     target: str,
@@ -240,7 +242,7 @@ def _function(target: str) -> Callable[..., Any]:
             param_hint="TARGET",
         )
     if not callable(function):
-        raise click.BadParameter(f"{target} is no function", param_hint="TARGET")
+        raise click.BadParameter(f"{target} is not a function", param_hint="TARGET")
     return function
 
 
@@ -256,7 +258,7 @@ def _backends(asked: str | None) -> list[str]:
         try:
             working.append(mg.get_backend(name).name)
         except mg.BackendError as error:
-            click.echo(f"{name} is left out: {error}", err=True)
+            click.echo(f"{name} is skipped: {error}", err=True)
     return working
 
 

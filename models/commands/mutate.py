@@ -27,15 +27,15 @@ SAMPLE = 100  # mutants: at least one of every line
     "--json",
     "path",
     type=NewFile(),
-    help="Write every mutant and its fate there, too.",
+    help="Also write every mutant and its verdict to this file.",
 )
 def mutate(name: str | None, sample: bool, seed: int, path: Path | None) -> None:
-    """Score the project's own checks: break every derivative, and see whether they notice.
+    """Score the project's checks: break every derivative, and count what the checks notice.
 
     Each derivative of each op is broken in many ways, one at a time, and so are the steps of
-    recurrent layers, and the text of generated kernels. The checks of the tests are run again on
-    each. The table has the share killed per op; every survivor is named below it, and so is every
-    mutant that is no mistake as it gives the same gradients on all inputs tried.
+    recurrent layers, and the text of generated kernels. The checks of the tests run again on
+    each. The table has the share killed per op. Below it are all survivors, and all mutants
+    that are no mistake, as they give the same gradients on all inputs tried.
 
     Exits with 0 if at least 95% of every line and 98% over all are killed, else with 1.
 
@@ -51,7 +51,7 @@ def mutate(name: str | None, sample: bool, seed: int, path: Path | None) -> None
     if name is not None and name not in known:
         near = nearest(name, known)
         hint = f"; did you mean {near}?" if near else ""
-        raise click.BadParameter(f"nothing to break is called {name!r}{hint}", param_hint="--op")
+        raise click.BadParameter(f"no line is called {name!r}{hint}", param_hint="--op")
     chosen = [make() for make in known.values()] if name is None else [known[name]()]
     if sample:
         chosen = sampled(chosen, SAMPLE, seed)
@@ -82,7 +82,7 @@ def lines() -> "dict[str, Callable[[], Line]]":
     try:
         mg.get_backend(backend)
     except mg.BackendError as error:
-        click.echo(f"{backend} is left out: {error}", err=True)
+        click.echo(f"{backend} is skipped: {error}", err=True)
     else:
         for name, case in cases.items():
             found[f"{name} on {backend}"] = partial(kernel_line, name, case, backend)

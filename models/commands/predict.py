@@ -31,7 +31,9 @@ def predict(folder: Path, text: str) -> None:
     click.echo(verdict(answer))
     unknown = [w for w, n in zip(words, numbers, strict=True) if n == vocabulary.UNK]
     if unknown:
-        click.echo(f"({len(unknown)} of {len(words)} words unknown to it: {', '.join(unknown)})")
+        click.echo(
+            f"({len(unknown)} of {len(words)} words are unknown to the model: {', '.join(unknown)})"
+        )
 
 
 def verdict(log_odds: float) -> str:
@@ -42,7 +44,7 @@ def verdict(log_odds: float) -> str:
     """
     if isnan(log_odds):
         raise FloatingPointError(
-            "the model's answer is no number: it has weights that are too large"
+            "the model's answer is not a finite number: its weights are too large"
         )
     label = "positive" if log_odds > 0 else "negative"
     return f"{label}, with probability {1 / (1 + exp(-abs(log_odds))):.3f}"

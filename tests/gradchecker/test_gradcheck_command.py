@@ -126,7 +126,7 @@ def test_every_backend(monkeypatch):
     monkeypatch.setitem(registry.backend_loaders, "faulty", missing)
     result = gradcheck("tanh", "--backend", "all", code=0)
     assert {("tanh", "numpy"), ("tanh", "strict")} <= set(rows(result))
-    assert "faulty is left out" in result.stderr
+    assert "faulty is skipped" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,7 @@ def test_the_plot_is_of_the_worst(own):
         (["own_functions:nothing"], "must take nothing and return a pair (f, inputs)"),
         (["own_functions:number", "--shape", "2"], "must return a tensor"),
         (["own_functions:missing"], "own_functions:missing can't be found"),
-        (["own_functions:constant"], "own_functions:constant is no function"),
+        (["own_functions:constant"], "own_functions:constant is not a function"),
         (["no_such_module:f"], "no_such_module:f can't be found: No module named 'no_such_module'"),
         (
             ["needy_functions:f"],
@@ -273,7 +273,7 @@ def test_the_plot_is_of_the_worst(own):
         (["own_functions:leaves_early"], "leaves_early ends the program: SystemExit(0)"),
         ([":f"], ":f can't be found"),
         (["own_functions:"], "own_functions: can't be found"),
-        (["own_functions:swish", "--shape", "-2"], "a shape is numbers from 0 on"),
+        (["own_functions:swish", "--shape", "-2"], "a shape is numbers of at least 0"),
         (["own_functions:swish", "--shape", "2", "--shape", "2"], "takes 1 positional argument"),
         (["own_functions:Layer"], "own_functions:Layer is a class: name a function that makes an"),
         (["tanh", "--json", "no/folder.json"], "there is no folder no"),
@@ -311,7 +311,7 @@ def test_a_plot_is_svg(name, tmp_path):
     result = CliRunner().invoke(main, ["gradcheck", "tanh", "--plot", str(tmp_path / name)])
     assert result.exit_code == 2
     better = f"{Path(name).stem}.svg"
-    assert f"what is written is SVG; name it {tmp_path / better}\n" in result.stderr
+    assert f"the file will be SVG; name it {tmp_path / better}\n" in result.stderr
     assert not list(tmp_path.iterdir())
     report = mg.gradcheck(mg.tanh, np.ones(2))
     with pytest.raises(ValueError, match=rf"as SVG; name the file {better} instead of {name}, and"):
@@ -329,7 +329,7 @@ def test_two_options_are_two_files(tmp_path):
 
 @pytest.mark.parametrize(
     ("path", "said"),
-    [("", "a file has a name; this one is empty"), ("nowhere/a", "there is no folder nowhere")],
+    [("", "the name of a file can't be empty"), ("nowhere/a", "there is no folder nowhere")],
 )
 def test_files_that_cannot_be_written_are_told_before_the_work(path, said, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -273,4 +273,4 @@ def test_a_sample_is_even_and_follows_its_seed():
 
 def test_an_unknown_name():
     result = mutate("--op", "tahn", code=2)
-    assert "nothing to break is called 'tahn'; did you mean tanh?" in result.stderr
+    assert "no line is called 'tahn'; did you mean tanh?" in result.stderr

@@ -136,15 +136,15 @@ OPTIM = {
         TypeError,
         lambda: optim.LinearWarmup(sgd(), 2, after=3),
     ),
-    "SGD: an option is no number: lr='0.1'": (
+    "SGD: an option must be a number; got lr='0.1'": (
         TypeError,
         lambda: optim.SGD([ones(2)], lr="0.1"),
     ),
-    "Adam: an option is no number: lr=None": (
+    "Adam: an option must be a number; got lr=None": (
         TypeError,
         lambda: optim.Adam([ones(2)], lr=None),
     ),
-    "Adam: an option is no number: betas=0.9": (
+    "Adam: an option must be a number; got betas=0.9": (
         TypeError,
         lambda: optim.Adam([ones(2)], 0.1, 0.9, 0.999),
     ),
