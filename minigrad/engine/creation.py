@@ -167,8 +167,8 @@ def _shared(array: Any, target: Any) -> Any:
     on_device = _is_on_device(array)
     if on_device and target.is_host:
         raise BackendError(
-            f"an array on a device is none that backend {target.name!r} can read; pass "
-            f"backend='cupy', and the tensor's .to({target.name!r}) moves it to the host"
+            f"backend {target.name!r} can't read an array on a device; pass backend='cupy', and "
+            f"move the tensor with .to({target.name!r})"
         )
     if not on_device and not target.is_host:
         raise BackendError(

@@ -72,8 +72,8 @@ class Op:
     call: Callable[..., Any]
     """The written function: tensors in, tensors out."""
 
-    backward: Callable[[Node, Any, Any, Any], None]
-    """The written backward step: from the cotangent of the output to those of the inputs."""
+    backward: Callable[[Node, Any, Any, Any], None] | None
+    """The written backward step, if there is one: from the output's cotangent to the inputs'."""
 
     def __init__(
         self,
@@ -258,14 +258,14 @@ class Op:
         """Raise unless it can be kept, and `op` can stand for where it came from."""
         if self.multi_output or self.variadic or len(op.inputs) != len(self.inputs):
             raise DeclarationError(
-                f"op {self.name}: {name} can be kept by an op of one output and so many inputs as "
-                f"{op.name} has, {len(op.inputs)}"
+                f"op {self.name}: to keep {name}, it must have one output and as many inputs as "
+                f"{op.name}, {len(op.inputs)}"
             )
         if set(op.saved_names) - {"y"} or not op.declared or settings.keys() - op.settings.keys():
             raise DeclarationError(
-                f"op {self.name}: {name} can't be what {op.name} gives, whose derivatives read "
-                f"{', '.join(op.saved_names) or 'nothing'} and whose settings are "
-                f"{', '.join(op.settings) or 'none'}; they may read y only"
+                f"op {self.name}: {name} can't be the output of {op.name}: the derivatives of that "
+                f"may read y only, and read {', '.join(op.saved_names) or 'nothing'}; its settings "
+                f"are {', '.join(op.settings) or 'none'}"
             )
 
     def saved_sources(self, node: Node) -> list[Node | None]:
@@ -333,7 +333,7 @@ class Op:
         linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
         scope = self._scope()
         exec(compile(source, filename, "exec"), scope)
-        self.backward = scope[f"{self.name}_backward"]
+        self.backward = scope.get(f"{self.name}_backward")
         self._is_written = True
         self._install(scope[self.name])
 

@@ -48,7 +48,7 @@ def _instead(value: Any) -> str:
     if type(value).__module__.partition(".")[0] in ("torch", "jax", "jaxlib", "tensorflow"):
         return ". Write mg.from_dlpack(x), or mg.tensor(x) for a copy"
     if callable(value):
-        return ". Was it to be called, as in f(x)?"
+        return ". Did you mean to call it, as in f(x)?"
     return ""
 
 

@@ -149,10 +149,12 @@ def parameters(fn: Callable[..., Any]) -> tuple[str, ...]:
 
 
 def write(op: Any) -> str:
-    """The text of the two functions that run an op."""
+    """The text of the call, and of the backward step if a gradient flows to an input."""
     facts, items = _facts(op), _items(op)
-    call, backward = (_fill(lines, facts, items) for lines in (_CALL_LINES, _BACKWARD_LINES))
-    return "\n".join([*call, "", "", *backward, ""])
+    text = [*_fill(_CALL_LINES, facts, items), ""]
+    if facts["differentiable"]:
+        text += ["", *_fill(_BACKWARD_LINES, facts, items), ""]
+    return "\n".join(text)
 
 
 def _fill(

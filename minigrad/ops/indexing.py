@@ -185,7 +185,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
 def scatter_add(x: Tensor, index: Any, values: Any) -> Tensor:
     """A copy of x with `values` added at `index`; where an index repeats, all its values count.
 
-    It has the shape and dtype of x. Raises IndexError for a position that x doesn't have.
+    It has the shape of x. Raises IndexError for a position that x doesn't have.
 
     >>> import minigrad as mg
     >>> mg.scatter_add(mg.zeros(3), [0, 2, 2], mg.ones(3))

@@ -101,7 +101,8 @@ def test_a_host_array_cannot_be_shared_with_a_device():
 
 @pytest.mark.parametrize("take", [mg.tensor, mg.from_dlpack])
 def test_a_device_array_cannot_be_read_by_a_host_backend(take):
-    said = r"an array on a device is none that backend 'numpy' can read; pass backend='cupy', and "
+    said = r"backend 'numpy' can't read an array on a device; pass backend='cupy', and move the "
+    said += r"tensor with \.to\('numpy'\)"
     with pytest.raises(mg.BackendError, match=said):
         take(cupy.ones(2), backend="numpy")
 

@@ -331,9 +331,9 @@ def test_what_a_forward_keeps_is_what_another_op_gives(backend):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"many": True, "keeps": ("root", mg.sqrt, {})}, "of one output"),
-        ({"keeps": ("root", mg.add, {})}, "of one output and so many inputs as add has, 2"),
-        ({"keeps": ("root", mg.square, {})}, "can't be what square gives, .* read x and"),
+        ({"many": True, "keeps": ("root", mg.sqrt, {})}, "must have one output"),
+        ({"keeps": ("root", mg.add, {})}, "one output and as many inputs as add, 2"),
+        ({"keeps": ("root", mg.square, {})}, "can't be the output of square: .* and read x;"),
         ({"keeps": ("root", mg.exp, {"axis": 0})}, "settings are none"),
         ({"keeps": ("y", mg.exp, {})}, "can't be called 'y'"),
     ],

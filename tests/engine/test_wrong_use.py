@@ -367,7 +367,7 @@ class Strange:
 OPERANDS = {
     "add: takes tensors, arrays and numbers; got Strange tensor(1.). Write mg.from_dlpack(x), or "
     "mg.tensor(x) for a copy": (TypeError, lambda: ones(2) + Strange()),
-    "multiply: takes tensors, arrays and numbers; got Op <op tanh>. Was it to be called, as in "
+    "multiply: takes tensors, arrays and numbers; got Op <op tanh>. Did you mean to call it, as in "
     "f(x)?": (TypeError, lambda: ones(2) * mg.tanh),
     "elu: takes tensors, arrays and numbers; got str 'a'": (
         TypeError,
