@@ -88,11 +88,11 @@ class FunctionCall(FusedCall):
         wanted: tuple[bool, ...],
     ) -> list[Any]:
         """Those of its inputs for which the plan is made."""
-        grads: list[Any] = [None] * len(arrays)
-        for i, part in plan.backward(arrays, saved, gs, numbers).items():
-            shape = arrays[i].shape
-            grads[i] = part if part.shape == shape else part.reshape(shape)
-        return grads
+        grads = plan.backward(arrays, saved, numbers, gs)
+        return [
+            g if g is None or g.shape == x.shape else g.reshape(x.shape)
+            for g, x in zip(grads, arrays, strict=True)
+        ]
 
     def results(self, plan: Any, tensors: list[Tensor]) -> Any:
         """A tensor, or as many as the function returns."""
@@ -142,19 +142,20 @@ class FunctionCall(FusedCall):
 
         if plan is None or not treats_alike(cell, plan.program, lead, [shapes[i] for i in order]):
             program = _trace_rows(cell, self.given, outside, flags, lead, row_plans.pinned(key))
-            plan = RowPlan(program, wanted, self.backend)
+            plan = RowPlan(program, wanted, self.backend, order)
             if not treats_alike(cell, program, lead, [shapes[i] for i in order]):
                 raise Untraceable("it does not treat its leading axes as rows, all alike")
             row_plans.put(key, plan, self.numbers, sorted(program.pinned))
         whole = next(shape for shape, flag in zip(shapes, flags, strict=True) if flag)
         width = even_rows(math.prod(whole))
         if width is None or _NARROW <= whole[-1] <= _WIDE or not plan.is_elementwise:
-            return RowCall(plan, order, lead)
+            return RowCall(plan, lead, math.prod(lead))
         rows = (math.prod(whole) // width, width)
         program = _trace_rows(
             cell, self.given, outside, flags, rows[:1], plan.program.pinned, width
         )
-        return RowCall(RowPlan(program, wanted, self.backend), order, rows[:1], whole)
+        plan = RowPlan(program, wanted, self.backend, order, is_cut=True)
+        return RowCall(plan, whole, rows[0])
 
 
 def _input_names(node: Node) -> tuple[int, list[str]]:

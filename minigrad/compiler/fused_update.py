@@ -124,10 +124,10 @@ class UpdatePlan:
         self._held, self._arrays, self._keys = trace.held, trace.arrays, trace.keys
         self._numbers = evaluator(trace.texts, "state, options")
         self._xp, self._zeros = xp, trace.zeros
-        plan = RowPlan(program, [False] * len(program.xs), xp)
+        order = range(len(program.xs))
+        plan = RowPlan(program, [False] * len(program.xs), xp, order, is_cut=True)
         self.work = p.size * len(plan.layout.loop.body)
-        lead = (p.size // program.sizes["I"],)
-        self._call = RowCall(plan, range(len(plan.inputs)), lead, p.shape)
+        self._call = RowCall(plan, p.shape, p.size // program.sizes["I"])
 
     def run(self, p: Any, g: Any, state: Settings, options: Settings) -> Any:
         """The parameter's new array; `state` takes on its new values."""

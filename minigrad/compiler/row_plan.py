@@ -8,9 +8,9 @@ after it.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any
 
 from ..errors import Untraceable
@@ -18,6 +18,7 @@ from .independent_rows import check_op, check_rows
 from .ir import ELEMENTWISE, Value
 from .leading_axes import Shape
 from .program import Program, depends, inputs_of
+from .row_source import BackwardRows, ForwardRows
 from .schedule import Loop, Partition, make_loop, partition_backward
 from .sizes import Dim
 from .source import OpList
@@ -135,14 +136,22 @@ def _find_recomputed(
 
 
 class RowPlan:
-    """A program layout out for given widths and dtypes, with its kernels; any number of rows.
+    """A program laid out for given widths and dtypes, with its kernels; any number of rows.
 
-    Its arrays are those of the inputs, shared ones first, then rows (N, F). `wanted` says which
-    of them need a gradient. Raises `Untraceable`.
+    Its inputs are shared ones first, then rows (N, F). `wanted` says which of them need a gradient;
+    `order`, which of the arrays that it is given each of them is. With `is_cut` the rows are not
+    those of the arrays, which are all of one shape. Raises `Untraceable`.
     """
 
-    def __init__(self, program: Program, wanted: Sequence[bool], backend: Any) -> None:
-        self.program, self.xp = program, backend
+    def __init__(
+        self,
+        program: Program,
+        wanted: Sequence[bool],
+        backend: Any,
+        order: Sequence[int],
+        is_cut: bool = False,
+    ) -> None:
+        self.program, self.xp, self.order, self.is_cut = program, backend, order, is_cut
         self.inputs = [*program.params, *program.xs]
         dtypes = sorted({v.dtype.name for v in self.inputs if v.dtype.kind == "f"})
         if len(dtypes) != 1:
@@ -154,11 +163,23 @@ class RowPlan:
         self.layout = layout = lay_out(program, asked, few_launches=not backend.is_host)
         self.differentiable = program.differentiable(asked)
         self.invariant = OpList(layout.invariant, backend)
-        self.forward = _kernel(layout.loop, backend, dtypes[0])
+        self.saved = [*self.invariant.values, *layout.saved]
+        self.kernel = backend.compile_loop(layout.loop, dtypes[0]) if layout.loop.body else None
         if layout.back is not None:
             self.back_invariant = OpList(layout.back_invariant, backend)
             self.sums = OpList(layout.sums, backend)
-            self.backward = _kernel(layout.back, backend, dtypes[0])
+            back = layout.back
+            self.back_kernel = backend.compile_loop(back, dtypes[0]) if back.body else None
+
+    @cached_property
+    def forward(self) -> Callable[..., Any]:
+        """What runs it; see `ForwardRows`."""
+        return ForwardRows(self).compile()
+
+    @cached_property
+    def backward(self) -> Callable[..., Any]:
+        """What gives the gradients; see `BackwardRows`."""
+        return BackwardRows(self).compile()
 
     @property
     def is_elementwise(self) -> bool:
@@ -175,131 +196,25 @@ class RowPlan:
         )
 
 
-def _kernel(loop: Loop, backend: Any, dtype: str) -> Callable[..., None]:
-    """What runs a loop's one step: on the number of rows, on arrays (1, N, ...), on its results."""
-    compiled = backend.compile_loop(loop, dtype) if loop.body else None
-
-    def run(N: int, known: Mapping[Value, Any], kept: Sequence[Any]) -> None:
-        if compiled is not None:
-            invariant, steps = [known[v] for v in loop.invariant], [known[v] for v in loop.steps]
-            compiled(1, N, False, True, (), invariant, steps, (), kept)
-
-    return run
-
-
 class RowCall:
-    """A plan for inputs of given shapes.
+    """A plan for arrays with the given leading axes; or if their rows are cut anew, of that shape.
 
-    `lead` are the leading axes, which are its rows. `order` says which of the arrays that it is
-    given each of the plan's inputs is. Where all that has rows is of one shape, `whole`, the rows
-    may be others than its own.
+    `forward(arrays, numbers)` gives the results, and what `backward(arrays, saved, numbers, gs)`
+    reads besides; that gives the gradients of the arrays.
     """
 
     reads: Any = None  # what the function read from outside, as something to compare
 
-    def __init__(
-        self, plan: RowPlan, order: Sequence[int], lead: Shape, whole: Shape | None = None
-    ) -> None:
-        self.plan, self._lead, self._whole = plan, lead, whole
-        self.program, self.differentiable = plan.program, plan.differentiable
+    def __init__(self, plan: RowPlan, lead: Shape, rows: int) -> None:
+        self.plan, self.program, self.differentiable = plan, plan.program, plan.differentiable
         self.pinned = sorted(plan.program.pinned)
-        self.rows = math.prod(lead)
-        self._inputs = [
-            (value, i, self._view(value)) for value, i in zip(plan.inputs, order, strict=True)
-        ]
-        program, layout = plan.program, plan.layout
-        self.saved = [*plan.invariant.values, *layout.saved]
-        self._kept = [self._room(v) for v in layout.loop.kept]
-        self._ys = [(y, self._shape(y), y in program.ys[:i]) for i, y in enumerate(program.ys)]
-        if layout.back is not None:
-            self._saved_rows = [(v, self._view(v)) for v in layout.saved]
-            read = {
-                *layout.back.invariant,
-                *layout.back.steps,
-                *layout.grads.values(),
-                *plan.sums.inputs,
-            }
-            read.update(plan.back_invariant.inputs)
-            self._gs = [(g in read, *self._room(g)) for g in program.g_ys]
-            self._back_kept = [self._room(v) for v in layout.back.kept]
-            self._grads = [(i, layout.grads[x]) for x, i, _ in self._inputs if x in layout.grads]
+        self.forward = partial(plan.forward, lead, rows)
+        self._at = lead, rows
 
-    def _shape(self, value: Value) -> Shape:
-        """The shape of a value's array as the user sees it."""
-        if not value.has_rows:
-            return tuple(map(int, value.shape))
-        if self._whole is not None:
-            return self._whole
-        return (*self._lead, *map(int, value.shape[1:]))
-
-    def _view(self, value: Value) -> Shape:
-        """The shape of a value's array as a kernel takes it: of rows, (1, N, F)."""
-        if not value.has_rows:
-            return tuple(map(int, value.shape))
-        return (1, self.rows, *map(int, value.shape[1:]))
-
-    def _room(self, value: Value) -> tuple[Value, Shape, Shape, Any]:
-        return value, self._shape(value), self._view(value), value.dtype
-
-    def forward(
-        self, arrays: Sequence[Any], numbers: Sequence[Any] = ()
-    ) -> tuple[list[Any], list[Any]]:
-        """The results, and the arrays of the values in `saved`; `numbers` are the program's."""
-        plan, xp = self.plan, self.plan.xp
-        known = self._inputs_by_value(arrays, numbers)
-        if plan.invariant.values:
-            known.update(plan.invariant.run(known, self.rows))
-        made, kept = {}, []
-        for value, shape, view, dtype in self._kept:
-            made[value] = out = xp.empty(shape, dtype)
-            kept.append(out.reshape(view))
-        plan.forward(self.rows, known, kept)
-        ys = []
-        for y, shape, again in self._ys:
-            if y in made:
-                ys.append(xp.copy(made[y]) if again else made[y])
-            else:
-                ys.append(xp.copy(known[y].reshape(shape)))  # an input as it is
-        return ys, [made[v] if v in made else known[v] for v in self.saved]
-
-    def backward(
-        self,
-        arrays: Sequence[Any],
-        saved: Sequence[Any],
-        gs: Sequence[Any],
-        numbers: Sequence[Any] = (),
-    ) -> dict[int, Any]:
-        """Gradients of the wanted inputs, by position, from those of the results."""
-        plan, xp, count = self.plan, self.plan.xp, len(self.plan.invariant.values)
-        known, made, kept = self._inputs_by_value(arrays, numbers), {}, []
-        known.update(zip(plan.invariant.values, saved[:count], strict=True))
-        for (value, view), array in zip(self._saved_rows, saved[count:], strict=True):
-            known[value] = array.reshape(view)
-        for (is_read, value, shape, view, dtype), g in zip(self._gs, gs, strict=True):
-            if not is_read:
-                continue
-            made[value] = g = xp.zeros(shape, dtype) if g is None else g
-            known[value] = g.reshape(view)
-        if plan.back_invariant.values:
-            known.update(plan.back_invariant.run(known, self.rows))
-        for value, shape, view, dtype in self._back_kept:
-            made[value] = out = xp.empty(shape, dtype)
-            known[value] = room = out.reshape(view)
-            kept.append(room)
-        plan.backward(self.rows, known, kept)
-        if plan.sums.values:
-            given = {}
-            for value in plan.sums.inputs:
-                array = known[value]
-                given[value] = array if array.ndim == value.ndim else array[0]
-            made.update(plan.sums.run(given, self.rows))
-        return {i: made[g] if g in made else known[g] for i, g in self._grads}
-
-    def _inputs_by_value(self, arrays: Sequence[Any], numbers: Sequence[Any]) -> dict[Value, Any]:
-        """The inputs as kernels take them: rows as (1, N, F)."""
-        known = {value: arrays[i].reshape(view) for value, i, view in self._inputs}
-        known.update(zip(self.plan.program.numbers, numbers, strict=True))
-        return known
+    @cached_property
+    def backward(self) -> Callable[..., Any]:
+        """It is written when it is first needed."""
+        return partial(self.plan.backward, *self._at)
 
 
 def even_rows(numbers: int) -> int | None:

@@ -10,7 +10,7 @@ import linecache
 import math
 import weakref
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .ir import ELEMENTWISE, REDUCTIONS, Value
@@ -103,12 +103,8 @@ class OpList:
                 continue
             text.lines.append(f"{names[v]} = {text.call(v, [names[x] for x in v.inputs], 'rows')}")
         text.lines.append(f"return {tuple_text(names[v] for v in self.values)}")
-        self._compute = text.function("batch", ["rows", *(names[x] for x in self.inputs)])
-
-    def run(self, given: Mapping[Value, Any], rows: int) -> dict[Value, Any]:
-        """The arrays of the values, from those of the inputs; `rows` is what N stands for."""
-        found = self._compute(rows, *[given[x] for x in self.inputs])
-        return dict(zip(self.values, found, strict=True))
+        # From the number of rows, which is what N stands for, and the arrays of the inputs.
+        self.compute = text.function("batch", ["rows", *(names[x] for x in self.inputs)])
 
 
 def _is_row_sum(value: Value) -> bool:

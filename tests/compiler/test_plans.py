@@ -13,7 +13,8 @@ from odd_cells import SCANS
 from scans import fusing, run
 
 import minigrad as mg
-from minigrad.compiler import host_code
+from minigrad.compiler import host_code, row_source
+from minigrad.compiler.fused_function import FunctionCall
 from minigrad.compiler.scan_plan import ScanPlan
 
 T, N, I, H = 4, 3, 2, 5
@@ -296,3 +297,13 @@ def test_the_backward_pass_that_asks_for_less_gives_the_same():
     for i in floats:
         (one,) = run(case, BACKEND, "require", wanted=[i])[2:]
         np.testing.assert_allclose(one, everything[i], rtol=1e-12, atol=1e-14)
+
+
+def test_the_text_around_a_function_of_rows_is_what_its_module_shows():
+    @mg.fuse
+    def f(x):
+        return x * mg.tanh(x)
+
+    call = FunctionCall(f, (mg.ones((4, 5, 3)),), {}, BACKEND).build(())
+    text = inspect.getsource(call.plan.forward)
+    assert textwrap.indent(text, "    ") in row_source.__doc__
