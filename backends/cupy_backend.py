@@ -69,7 +69,7 @@ class CupyBackend(ArrayModuleBackend):
             "false",
             "minigrad_outside",
         )
-        self.sum_rows = self._scoped(RowSums(cupy, self._compiled))
+        self.sum_rows = self._scoped(RowSums(cupy, self._compile))
         for group, names in PROTOCOL.items():
             for name in names:
                 if group != "identity" and name != "quiet":
@@ -124,9 +124,9 @@ class CupyBackend(ArrayModuleBackend):
     def compile_loop(self, loop: Loop, dtype: str) -> Callable[..., None]:
         """What runs a loop: per step its products and generated kernels; see `cupy_loop`."""
         writer = Writer(loop)
-        return self._scoped(CupyLoop(loop, writer, self._compiled(writer.text), self))
+        return self._scoped(CupyLoop(loop, writer, self._compile(writer.text), self))
 
-    def _compiled(self, text: str) -> Kernels:
+    def _compile(self, text: str) -> Kernels:
         """The kernels of a text."""
         kernels = self.kernels.get(text)
         if kernels is None:

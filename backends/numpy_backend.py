@@ -48,6 +48,15 @@ class NumpyBackend(ArrayModuleBackend):
         y.fill(1)
         return y
 
+    def stack(self, arrays: Any, axis: int = 0) -> Any:
+        first = arrays[0]
+        for x in arrays:
+            if x.shape != first.shape:
+                return np.stack(arrays, axis)  # the error is its own
+        at = axis if axis >= 0 else axis + first.ndim + 1
+        index = (*(slice(None),) * at, None)
+        return np.concatenate([x[index] for x in arrays], axis)
+
     def broadcast_to(self, x: Any, shape: tuple[int, ...]) -> Any:
         if x.size != 1 or not isinstance(x, np.ndarray) or x.ndim > len(shape):
             return np.broadcast_to(x, shape)

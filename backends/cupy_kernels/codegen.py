@@ -14,7 +14,7 @@ from minigrad.compiler.schedule import Loop
 from minigrad.errors import Untraceable
 
 from ..shared.regions import Regions
-from .dialect import helpers
+from .dialect import used_helpers
 from .region import Place, RegionWriter
 
 MOST_THREADS = 256  # of a block; a power of two, for the reductions
@@ -72,11 +72,11 @@ class Writer:
             for i, value in enumerate(values):
                 if kind != "after" or value in self._regions.inside:
                     self._places.setdefault(value, []).append(Place(kind, i, value))
-        texts = self._written()
+        texts = self._write_stages()
         whole = "\n".join(texts)
-        self.text = "\n".join([_HEADER, *helpers(whole), whole])
+        self.text = "\n".join([_HEADER, *used_helpers(whole), whole])
 
-    def _written(self) -> list[str]:
+    def _write_stages(self) -> list[str]:
         """The text of each kernel."""
         copies = self._copies()
         stages = self._regions.stages

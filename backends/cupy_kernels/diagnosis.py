@@ -35,7 +35,7 @@ def start(index: int | None = None) -> Any:
 
     Raises CupyUnavailable.
     """
-    cupy = _imported()
+    cupy = _import_cupy()
     _check_devices(cupy, index)
     _check_kernels(cupy, index)
     return cupy
@@ -48,7 +48,7 @@ def builds() -> list[str]:
     return sorted(name for name in names if pattern.fullmatch(name))
 
 
-def _imported() -> Any:
+def _import_cupy() -> Any:
     broken: Exception | None = None
     try:
         with warnings.catch_warnings():

@@ -88,7 +88,7 @@ template <typename T> __device__ T whole(T sum, T lost) { return lost == lost ? 
 }
 
 
-def helpers(text: str) -> list[str]:
+def used_helpers(text: str) -> list[str]:
     """The helpers that a text calls, in the order in which they need each other."""
     found: list[str] = []
     for name in reversed(HELPERS):
@@ -97,7 +97,7 @@ def helpers(text: str) -> list[str]:
     return found
 
 
-def bare(text: str) -> str:
+def strip_parentheses(text: str) -> str:
     """An expression without parentheses around all of it."""
     depth = 0
     for i, c in enumerate(text):

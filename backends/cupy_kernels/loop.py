@@ -24,6 +24,9 @@ _THREADS = 128  # of a block whose threads have a column each: small batches get
 _LARGE = 2**31 - MOST_THREADS  # columns times rows of which 32 bits can't count the threads
 
 
+Action = Callable[[list[int]], None]  # what a step does, given its row of each array
+
+
 class Kernels:
     """The kernels of one loop's text, compiled at their first call.
 
@@ -80,7 +83,7 @@ class CupyLoop:
     ) -> None:
         xp = self._cupy
         arrays = {
-            "invariant": [self._tidied(i, x) for i, x in enumerate(invariant)],
+            "invariant": [self._tidy(i, x) for i, x in enumerate(invariant)],
             "steps": [
                 x if i in self._lone and _is_one_number(x) else xp.ascontiguousarray(x)
                 for i, x in enumerate(steps)
@@ -91,9 +94,9 @@ class CupyLoop:
             "own": [xp.empty((1, N, *map(int, v.shape[1:])), v.dtype) for v in self._own],
         }
         actions = [
-            self._multiplied(stage, arrays)
+            self._product_action(stage, arrays)
             if isinstance(stage, Product)
-            else self._launched(stage, arrays, N)
+            else self._kernel_action(stage, arrays, N)
             for stage in self._stages
         ]
         for what, count in self._per_step.items():
@@ -107,7 +110,7 @@ class CupyLoop:
             for action in actions:
                 action(row)
 
-    def _tidied(self, i: int, x: Any) -> Any:
+    def _tidy(self, i: int, x: Any) -> Any:
         """An array as kernels and cuBLAS take it, so that no step has to copy it; of one row."""
         if self._loop.invariant[i].is_number:
             return x
@@ -115,7 +118,7 @@ class CupyLoop:
             return x[None]
         return self._cupy.ascontiguousarray(x)[None]
 
-    def _multiplied(self, product: Product, arrays: dict[str, Any]) -> Callable[[list[int]], None]:
+    def _product_action(self, product: Product, arrays: dict[str, Any]) -> Action:
         """What runs a matrix product of the step whose rows are given."""
         dot = self._cupy.dot
         w = arrays["invariant"][product.invariant][0]
@@ -128,9 +131,7 @@ class CupyLoop:
 
         return run
 
-    def _launched(
-        self, region: RegionWriter, arrays: dict[str, Any], N: int
-    ) -> Callable[[list[int]], None]:
+    def _kernel_action(self, region: RegionWriter, arrays: dict[str, Any], N: int) -> Action:
         """What runs a kernel of the step whose rows are given."""
         found = [arrays[p.kind][p.index] for p in region.places]
         pairs = list(zip(found, region.places, strict=True))

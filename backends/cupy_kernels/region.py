@@ -17,7 +17,7 @@ from minigrad.errors import Untraceable
 
 from ..shared.expressions import Expressions, Leaf, describe
 from ..shared.regions import is_one, is_scalar, row_width
-from .dialect import CUDA, TYPES, bare, bound, cast, literal
+from .dialect import CUDA, TYPES, bound, cast, literal, strip_parentheses
 
 
 @dataclass(frozen=True)
@@ -312,7 +312,7 @@ class RegionWriter:
             return literal(0, dtype)
         each, top = not is_one(work.over), item is work.value
         text = self._text.write(item, leaf, each=each, top=top)
-        return bare(text) if item.dtype == dtype else cast(text, dtype)
+        return strip_parentheses(text) if item.dtype == dtype else cast(text, dtype)
 
     def _leaf_for(self, work: Work) -> Leaf:
         """How the expressions of a work name what they read."""

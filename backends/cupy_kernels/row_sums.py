@@ -63,12 +63,12 @@ class RowSums:
             blocks = max(blocks, -(-y.size // width))
             made.append(y)
         kinds = [TYPES[x.dtype.name] for x in tables]
-        kernel = self._kernels(_written(kinds)).get("sums", False)
+        kernel = self._kernels(_write_kernel(kinds)).get("sums", False)
         kernel((blocks, len(made)), (_THREADS,), tuple(arguments))
         return made
 
 
-def _written(kinds: Sequence[str]) -> str:
+def _write_kernel(kinds: Sequence[str]) -> str:
     """The text of the kernel for arrays of these types."""
     names = ("N", "W", "down", "across")
     arguments, lines = [], []

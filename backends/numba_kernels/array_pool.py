@@ -33,7 +33,7 @@ class ArrayPool:
         size = math.prod(shape) * dtype.itemsize
         if size < MIN_BYTES_TO_POOL:
             return np.empty(shape, dtype)
-        shape, size = tuple(shape), _rounded(size)
+        shape, size = tuple(shape), _round_up(size)
         with self._lock:  # until the array's reference is there for other threads to see
             known = self._blocks.setdefault(size, [])
             for i in range(len(known)):
@@ -63,7 +63,7 @@ def _array(block: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.nda
     return np.frombuffer(block.data, dtype, math.prod(shape)).reshape(shape)
 
 
-def _rounded(size: int) -> int:
+def _round_up(size: int) -> int:
     """The next larger one of eight sizes per doubling: sequences of many lengths share blocks."""
     step = 1 << max(size.bit_length() - 4, 0)
     return -(-size // step) * step

@@ -86,7 +86,7 @@ class Writer:
             ]
         for stage in self._regions.stages:
             lines += self._region(stage) if isinstance(stage, list) else self._product(stage)
-        lines += self._passed_on()
+        lines += self._pass_on()
         arguments = ["T", "lo", "hi", "descending", "keep"]
         arguments += [f"full{i}" for i in range(len(states))]
         arguments += self._expressions.size_arguments()
@@ -148,7 +148,7 @@ class Writer:
             *(f"        {place}[lo:hi] = {target}[lo:hi]" for place in self._copies(value)),
         ]
 
-    def _passed_on(self) -> list[str]:
+    def _pass_on(self) -> list[str]:
         """What the next step takes over without its being computed in this one."""
         lines = []
         for i, value in enumerate(self.loop.carry_out):
@@ -170,7 +170,7 @@ class Writer:
         lines: list[str] = []
         for value in values:
             if value in self._regions.named:
-                lines += self._computed(value)
+                lines += self._compute(value)
         return [
             "        for n in range(lo, hi):",
             *(f"            {line}" for line in [*self._row_lines, *lines]),
@@ -204,21 +204,21 @@ class Writer:
             return array  # a local variable
         return f"{array}[n, 0]" if value.ndim == 2 else f"{array}[n]"
 
-    def _computed(self, value: Value) -> list[str]:
+    def _compute(self, value: Value) -> list[str]:
         """What computes one value's row."""
         if value.op in REDUCTIONS:
-            lines = self._reduced(value)
+            lines = self._reduce(value)
         elif value.op == "concatenate":
             lines, start = [], 0
             for part in value.args:
-                lines += self._filled(value, part, start, part.shape[-1])
+                lines += self._fill(value, part, start, part.shape[-1])
                 start = start + part.shape[-1]
         elif value.op == "place":
             (part,) = value.args
             zero = literal(0, value.dtype)
             lines = [
                 *self._loop_over(value, 0, value.shape[-1], zero),
-                *self._filled(value, part, value.settings["start"], part.shape[-1]),
+                *self._fill(value, part, value.settings["start"], part.shape[-1]),
             ]
         elif is_scalar(value):
             lines = [f"{self._number_at(value)} = {self._expression(value, top=True)}"]
@@ -235,14 +235,14 @@ class Writer:
                 ]
         return lines
 
-    def _filled(self, target: Value, part: Value, start: int, size: int) -> list[str]:
+    def _fill(self, target: Value, part: Value, start: int, size: int) -> list[str]:
         return self._loop_over(target, start, size, self._expression(part))
 
     def _loop_over(self, target: Value, start: int, size: int, expression: str) -> list[str]:
         row = self._row(target, start)
         return [f"for j in range({self._size(size)}):", f"    {row}[j] = {expression}"]
 
-    def _reduced(self, value: Value) -> list[str]:
+    def _reduce(self, value: Value) -> list[str]:
         (x,) = value.args
         if value.settings["axes"] != (1,) or not int(x.shape[1]):
             raise Untraceable(f"a {value.op} over the axes {value.settings['axes']} of {x.shape}")

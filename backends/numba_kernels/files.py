@@ -125,14 +125,14 @@ def _source(file: str) -> bytes:
     return Path(file).read_bytes()
 
 
-def kept(function: Any) -> Any:
+def keep_compiled(function: Any) -> Any:
     """Keep the compiled code of an `njit` function of a module in minigrad's cache folder."""
     python = function.py_func
     function._cache = CompiledFiles(python, _source(python.__code__.co_filename))
     return function
 
 
-def kept_callback(signature: Any, *sources: str) -> Callable[[Any], Any]:
+def keep_callback(signature: Any, *sources: str) -> Callable[[Any], Any]:
     """As Numba's `cfunc`, with the compiled code kept in minigrad's cache folder.
 
     `sources` are the files of other modules that the code depends on.
@@ -150,4 +150,4 @@ def kept_callback(signature: Any, *sources: str) -> Callable[[Any], Any]:
     return made
 
 
-__all__ = ["CompiledFiles", "kept", "kept_callback"]
+__all__ = ["CompiledFiles", "keep_compiled", "keep_callback"]

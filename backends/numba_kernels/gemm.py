@@ -22,7 +22,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import register_block
-from .files import kept, kept_callback
+from .files import keep_callback, keep_compiled
 from .register_block import MR, block, move, vector_lanes
 from .threads import by_rows
 
@@ -66,7 +66,7 @@ def pack(b: np.ndarray) -> np.ndarray:
     return packed
 
 
-@kept
+@keep_compiled
 @njit(nogil=True)
 def _pack_rows(b, packed):
     """From a matrix whose rows are whole."""
@@ -82,7 +82,7 @@ def _pack_rows(b, packed):
                 packed[panel, k, j] = 0
 
 
-@kept
+@keep_compiled
 @njit(nogil=True)
 def _pack_columns(bt, packed):
     """From the transpose of one whose columns are, a few rows of a panel at a time: they stay in
@@ -157,7 +157,7 @@ def gemm(dtype: str) -> Any:
                         m += height
 
     signature = types.void(*[types.intp] * 11)
-    return kept_callback(signature, str(register_block.__file__))(multiply)
+    return keep_callback(signature, str(register_block.__file__))(multiply)
 
 
 @_intrinsic

@@ -9,7 +9,7 @@ from numba import njit
 
 from minigrad.utils import summation
 
-from .files import kept
+from .files import keep_compiled
 from .threads import by_rows
 
 _BLOCK = 16  # columns: a cache line of float32
@@ -34,7 +34,7 @@ def add_rows(table: np.ndarray, index: np.ndarray, rows: np.ndarray) -> None:
     by_rows(part, columns, rows.size, _BLOCK)
 
 
-@kept
+@keep_compiled
 @njit(nogil=True)
 def _find_busy(index: Any, busy: Any, few: int) -> tuple[int, int]:
     """Number the rows that are named more than `few` times in `busy`, the others get -1.
@@ -57,7 +57,7 @@ def _find_busy(index: Any, busy: Any, few: int) -> tuple[int, int]:
     return -1, found
 
 
-@kept
+@keep_compiled
 @njit(nogil=True)
 def _add_rows(table: Any, index: Any, rows: Any, busy: Any, sums: Any, lo: int, hi: int) -> None:
     count = table.shape[0]

@@ -37,11 +37,11 @@ def kernel_file(source: str, suffix: str, folder: Path | None = None) -> Path:
     """The file of a kernel, in the cache folder if possible."""
     folder, name = folder or private_folder(), f"{kernel_name(source)}{suffix}"
     try:
-        return _written(folder / name, source)
+        return _write(folder / name, source)
     except OSError as error:
         _warn_of_folder(folder, error)
     try:
-        return _written(_temporary() / name, source)
+        return _write(_temporary() / name, source)
     except OSError:  # no room anywhere: the kernel runs from its text in memory
         return _temporary() / name
 
@@ -79,7 +79,7 @@ def _warn_of_folder(folder: Path, error: OSError) -> None:
     warn(f"kernels can't be written to the cache folder {folder}", error)
 
 
-def _written(path: Path, source: str) -> Path:
+def _write(path: Path, source: str) -> Path:
     """The file of a kernel. Other processes see it whole or not at all."""
     text = source.encode()
     if path.exists():

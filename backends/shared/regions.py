@@ -47,7 +47,7 @@ class Regions:
         self.stages = self._stages()
         regions = [stage for stage in self.stages if isinstance(stage, list)]
         self.region = {value: i for i, values in enumerate(regions) for value in values}
-        self.named = self._named()
+        self.named = self._find_named()
 
     def _check_product(self, value: Value) -> None:
         a, w, *_ = value.args  # a third one is what the product starts from
@@ -74,7 +74,7 @@ class Regions:
             waiting = waiting + [v for v in self.loop.body if v.op != "matmul" and level[v] == i]
         return [*stages, waiting] if waiting else stages
 
-    def _named(self) -> set[Value]:
+    def _find_named(self) -> set[Value]:
         outside = {*self.loop.kept, *self.loop.carry_out}
         named: set[Value] = set()
         for value in self.region:
