@@ -47,21 +47,21 @@ def checkpoint(fn: Callable[..., Any], *inputs: Any) -> Any:
     """fn(*inputs), keeping only the inputs: the rest is computed again in the backward pass.
 
     Gradients also reach tensors that `fn` uses without taking them as arguments (the weights of
-    a module). Random numbers of minigrad are drawn again the same, on the same current backend
+    a module). The second run draws the same random numbers of minigrad, on the same current backend
     and with the same default dtype.
 
     Parameters
     ----------
-    fn : a function that returns a tensor or a tuple of tensors, each time the same ones for the
-        same inputs. What else it does is done twice.
+    fn : a function that returns a tensor or a tuple of tensors, always the same for the same
+        inputs. Anything else that it does, it does twice.
     inputs : tensors, and whatever else `fn` takes.
 
     Raises
     ------
     TypeError : `fn` returns something else.
     RuntimeError : in the backward pass, if `fn` reads other numbers there than in the forward
-        pass (weights after an optimiser's step, an edited buffer, a random generator of your
-        own) or takes another way (a module's mode). The gradient would be wrong.
+        pass (weights after an optimiser's step, an edited buffer, your own random generator) or
+        runs other ops (a module in another mode). The gradient would be wrong.
 
     Examples
     --------

@@ -56,6 +56,9 @@ def vjp(
 ) -> tuple[Any, Any]:
     """Outputs of `fn` and the gradients of their sum weighted by `cotangents`.
 
+    `inputs` is a tensor or a tuple of them; `cotangents` have the shapes of the outputs, and may
+    be omitted for scalars. Raises ValueError if shapes differ, RuntimeError if one is missing.
+
     >>> import minigrad as mg
     >>> mg.vjp(lambda x: x * x, mg.tensor([1.0, 2.0]), mg.tensor([1.0, 10.0]))[1]
     tensor([ 2., 40.])
@@ -74,8 +77,11 @@ def jvp(
 ) -> tuple[Any, Any]:
     """Outputs of `fn` and their change along `tangents` (columns of the Jacobian).
 
-    By two backward passes: the first is linear in its cotangent, and the second differentiates
-    that.
+    `inputs` is a tensor or a tuple of them, and `tangents` have their shapes; the change
+    has those of the outputs. Raises ValueError if shapes differ.
+
+    It takes two backward passes: the first is linear in its cotangent, and the second
+    differentiates that.
 
     >>> import minigrad as mg
     >>> mg.jvp(lambda x: x * x, mg.tensor([1.0, 2.0]), mg.tensor([1.0, 10.0]))[1]
@@ -97,6 +103,9 @@ def hvp(
 ) -> tuple[Any, Any]:
     """The value of a scalar `fn` and its Hessian times `vectors`, without forming the Hessian.
 
+    `inputs` is a tensor or a tuple of them, and `vectors` have their shapes. Raises ValueError
+    if they have others, or if `fn` returns more than one element.
+
     >>> import minigrad as mg
     >>> mg.hvp(lambda x: (x**3).sum(), mg.tensor([1.0, 2.0]), mg.tensor([1.0, 1.0]))[1]
     tensor([ 6., 12.])
@@ -112,7 +121,7 @@ def hvp(
 def _directions(
     asked_by: str, name: str, given: Any, inputs: Any, xs: list[Tensor]
 ) -> tuple[Tensor, ...]:
-    """One direction per input, of its shape; numbers and lists are taken, too."""
+    """One direction per input, of its shape; numbers and lists are allowed, too."""
     listed = isinstance(inputs, (list, tuple)) or isinstance(given, tuple)
     directions = parts_of(given) if listed else (given,)
     if len(directions) != len(xs):
@@ -122,8 +131,8 @@ def _directions(
         direction = as_tensor(direction, x)
         if direction.shape != x.shape:
             raise ValueError(
-                f"{asked_by}: {name} have the shapes of the inputs; input {i} is {x.shape}, and "
-                f"there {direction.shape}"
+                f"{asked_by}: {name} have the shapes of the inputs; input {i} has shape {x.shape}, "
+                f"and number {i} of {name} {direction.shape}"
             )
         made.append(direction)
     return tuple(made)
@@ -140,7 +149,8 @@ def _scalar(y: Any, name: str) -> Tensor:
 def jacobian(fn: Callable[..., Any], inputs: Any, create_graph: bool | None = None) -> Any:
     """All partial derivatives of `fn`'s output: shape (*output.shape, *input.shape) per input.
 
-    One backward pass per output element. A tuple of inputs gives a tuple.
+    It runs one backward pass per element of the output. A tuple of inputs gives a tuple. Raises
+    TypeError unless `fn` returns one tensor.
 
     >>> import minigrad as mg
     >>> mg.jacobian(lambda x: x * x, mg.tensor([1.0, 2.0]))
@@ -170,6 +180,8 @@ def jacobian(fn: Callable[..., Any], inputs: Any, create_graph: bool | None = No
 @enable_grad()
 def hessian(fn: Callable[..., Any], inputs: Any, create_graph: bool | None = None) -> Any:
     """All second derivatives of a scalar `fn`: (*x.shape, *x.shape), or nested tuples of blocks.
+
+    A tuple of inputs gives blocks. Raises ValueError if `fn` returns more than one element.
 
     >>> import minigrad as mg
     >>> mg.hessian(lambda x: (x**3).sum(), mg.tensor([1.0, 2.0]))

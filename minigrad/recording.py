@@ -20,9 +20,9 @@ _recording: ContextVar[Recording | None] = ContextVar("minigrad_recording", defa
 
 
 def probe(name: str, x: Tensor) -> Tensor:
-    """x itself, under a name by which `mg.record()` keeps what it is.
+    """x itself; `mg.record()` keeps its value under this name.
 
-    It costs nothing unless something is recorded, and a kernel is the same with it and without.
+    A probe costs nothing unless something is recorded. Kernels are the same with and without it.
 
     >>> import minigrad as mg
     >>> def cell(p, x, h):
@@ -41,10 +41,10 @@ def probe(name: str, x: Tensor) -> Tensor:
 class record(Scope):
     """Within this context the values that `mg.probe` names are kept, as arrays by their names.
 
-    What is named in a cell is an array (T, N, ...), in the order of the steps, with zeros in the
+    A value that a cell names is an array (T, N, ...) in the order of the steps, with zeros in the
     padding. Names within a layer begin with its place: `l0.forget`, `l1_reverse.forget`; the end
-    of a name is enough where there is only one such. Scans run composed meanwhile. Other threads
-    and tasks are not recorded.
+    of a name is enough if only one name ends so. Scans run op by op within the context. Other
+    threads and tasks are not recorded.
 
     >>> import minigrad as mg
     >>> from minigrad.models.recurrent import LSTM

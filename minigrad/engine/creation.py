@@ -22,7 +22,7 @@ dtype_again: ContextVar[np.dtype | None] = ContextVar("minigrad_dtype_again", de
 
 
 def get_default_dtype() -> np.dtype:
-    """The dtype of new float tensors: float32 unless `set_default_dtype` said otherwise.
+    """The dtype of new float tensors: float32, or what `set_default_dtype` set.
 
     >>> mg.get_default_dtype()
     dtype('float32')
@@ -32,7 +32,9 @@ def get_default_dtype() -> np.dtype:
 
 
 def set_default_dtype(dtype: Any) -> None:
-    """Make a float dtype that of new float tensors; float64 is what gradient checks want.
+    """Set the dtype of new float tensors; gradient checks need float64.
+
+    Raises TypeError unless it is a float dtype.
 
     >>> mg.set_default_dtype("float64")
     >>> mg.tensor([0.5]).dtype
@@ -145,8 +147,8 @@ def host_array(data: Any, dtype: Any) -> np.ndarray:
 def from_dlpack(array: Any, backend: Any = None) -> Tensor:
     """A tensor that shares memory with another library's array, through DLPack.
 
-    An array on a GPU, of CuPy, PyTorch, JAX and others, goes to backend "cupy", one in the host's
-    memory to a host's backend; anything else raises BackendError, since it can't be shared.
+    An array of CuPy, PyTorch, JAX and others that lies on a GPU needs backend "cupy", one in the
+    host's memory a backend of the host. Raises BackendError otherwise, as it can't be shared.
 
     >>> import minigrad as mg
     >>> import numpy as np

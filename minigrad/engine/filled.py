@@ -76,6 +76,8 @@ def zeros(
 ) -> Tensor:
     """A tensor of zeros: `zeros(2, 3)` or `zeros((2, 3))`; of the default dtype if None is given.
 
+    Raises TypeError for a shape that is not made of integers, ValueError for a negative size.
+
     >>> import minigrad as mg
     >>> mg.zeros((2, 2))
     tensor([[0., 0.],
@@ -96,6 +98,8 @@ def ones(
 ) -> Tensor:
     """A tensor of ones: `ones(2, 3)` or `ones((2, 3))`; of the default dtype if None is given.
 
+    Raises TypeError for a shape that is not made of integers, ValueError for a negative size.
+
     >>> mg.ones(2, 3)
     tensor([[1., 1., 1.],
             [1., 1., 1.]])
@@ -110,7 +114,7 @@ def empty(
     requires_grad: bool = False,
     backend: Any = None,
 ) -> Tensor:
-    """As `zeros`: a tensor whose values don't matter, and are defined all the same.
+    """A tensor whose values don't matter; they are zeros, so that they are defined.
 
     >>> mg.empty(2, 3).shape
     (2, 3)
@@ -140,7 +144,9 @@ def full(
     requires_grad: bool = False,
     backend: Any = None,
 ) -> Tensor:
-    """A tensor of one value; its dtype is that of the value unless another is given.
+    """A tensor of one value, of the value's dtype if None is given.
+
+    Raises TypeError for a shape that is not made of integers, ValueError for a negative size.
 
     >>> mg.full((2, 2), 7)
     tensor([[7, 7],
@@ -184,7 +190,9 @@ def ones_like(x: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
 
 
 def full_like(x: Any, fill_value: float, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    """One value in the shape, dtype and on the backend of x, a tensor or what `tensor` takes.
+    """One value in the shape and dtype of x, a tensor or anything that `tensor` takes.
+
+    On the backend of x, if it is a tensor.
 
     >>> mg.full_like(mg.ones(2), 7)
     tensor([7., 7.])
@@ -202,7 +210,9 @@ def arange(
     requires_grad: bool = False,
     backend: Any = None,
 ) -> Tensor:
-    """Evenly spaced numbers from `start` (0 if only one is given) up to, without, `stop`.
+    """Evenly spaced numbers from `start` (0 if only one is given) up to but without `stop`.
+
+    Of dtype int64 if all are integers, else of the default dtype. Raises ValueError for step 0.
 
     >>> import minigrad as mg
     >>> mg.arange(3)
@@ -234,7 +244,7 @@ def linspace(
     requires_grad: bool = False,
     backend: Any = None,
 ) -> Tensor:
-    """`num` evenly spaced numbers from `start` to `stop`, both included.
+    """`num` evenly spaced numbers from `start` to `stop`, both included; of the default dtype.
 
     >>> mg.linspace(0, 1, 5)
     tensor([0.  , 0.25, 0.5 , 0.75, 1.  ])

@@ -291,7 +291,7 @@ class enable_grad(_GradMode):
 
 
 def is_grad_enabled() -> bool:
-    """Whether ops are remembered for differentiation at this point.
+    """Whether ops build a graph at this point, so that gradients can flow.
 
     >>> with mg.no_grad():
     ...     mg.is_grad_enabled()

@@ -358,9 +358,21 @@ def op(
     view: bool = False,
     keeps: tuple[str, Op, dict[str, Any]] | None = None,
 ) -> Any:
-    """Declare an op from its forward; see the module's text.
+    """Declare an op by its forward, `forward(xp, *arrays, **settings)`; see the module's text.
 
-    `many` says that it returns several arrays, `view` that these are parts of its input's memory.
+    Parameters
+    ----------
+    many : whether it returns a list of arrays.
+    view : whether what it returns may share memory with its input.
+    keeps : the name of a second result that only derivatives read, the op that computes the same
+        result from the same inputs, and the settings of that op.
+
+    Raises
+    ------
+    DeclarationError : the forward can't be an op, or uses a name that has a meaning in derivatives.
+
+    Examples
+    --------
 
     >>> import minigrad as mg
     >>> @mg.op

@@ -23,7 +23,9 @@ generator_again: ContextVar[np.random.Generator | None] = ContextVar(
 
 
 def manual_seed(seed: int) -> None:
-    """Start the stream of random numbers anew: initial weights, dropout masks, `rand`, `randn`.
+    """Set the seed of all randomness: initial weights, dropout masks, `rand`, `randn`.
+
+    Raises ValueError unless it is an integer of 0 or more.
 
     >>> import minigrad as mg
     >>> mg.manual_seed(0)

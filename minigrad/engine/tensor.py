@@ -22,7 +22,7 @@ from .registry import get_backend
 
 
 class Tensor(Methods["Tensor"]):
-    """An array with a memory of how it was computed; made by `mg.tensor`, `mg.zeros` and so on.
+    """An array that remembers how it was computed; made by `mg.tensor`, `mg.zeros` and so on.
 
     Attributes
     ----------
@@ -34,13 +34,13 @@ class Tensor(Methods["Tensor"]):
         is frozen (False) when a backward pass reaches it gets no `.grad`.
     shape, dtype, ndim, size : as NumPy has them.
 
-    Within `no_grad()`, `x += y` edits x in place if it was made by hand (a parameter, a buffer, a
-    gradient, or by `mg.zeros` and the like), so in a function write x = x + y for what it was
-    given. In all other cases `x += y` makes a new tensor; with gradients on it is an error for a
-    leaf that requires one. `x[index] = y` edits a leaf. No edit reaches arrays that a graph saved,
-    nor other tensors: `x.detach()` and `x[0]` keep their numbers. The other way round, a view of x
-    (`x[0]`, `x.T`, `x.reshape(...)`) can't be edited so while x lives: write `x[0, 1] = y` in place
-    of `x[0][1] = y`. In cells and fused functions `x += y` is a new tensor in all cases.
+    Within `no_grad()`, `x += y` edits x in place if x was made by hand: a parameter, a buffer, a
+    gradient, or a tensor from `mg.zeros` and the like. A function should therefore write x = x + y
+    for its arguments. In all other cases `x += y` makes a new tensor; with gradients on, it is an
+    error for a leaf that requires one. `x[index] = y` edits a leaf. No edit changes arrays that a
+    graph saved, or other tensors: `x.detach()` and `x[0]` keep their numbers. A view of x (`x[0]`,
+    `x.T`, `x.reshape(...)`) can't be edited while x lives: write `x[0, 1] = y` in place of
+    `x[0][1] = y`. In cells and fused functions `x += y` always makes a new tensor.
 
     Examples
     --------
@@ -114,7 +114,7 @@ class Tensor(Methods["Tensor"]):
 
     @property
     def device(self) -> str:
-        """Where its array lives, as its backend says it."""
+        """Where its array lives, such as "cpu"; the backend names it."""
         return self.backend.device
 
     @property
@@ -175,7 +175,7 @@ class Tensor(Methods["Tensor"]):
 
     @property
     def is_leaf(self) -> bool:
-        """Whether it was given by the user rather than computed by a remembered op."""
+        """Whether the user made it, rather than an op that the graph remembers."""
         _refuse_in_a_trace()
         return self._node is None or isinstance(self._node, Leaf)
 

@@ -297,7 +297,8 @@ def test_directions_as_lists_and_arrays(tangent):
 
 
 GRAPH = {
-    "jvp: tangents have the shapes of the inputs; input 0 is (2, 3), and there (2,)": (
+    "jvp: tangents have the shapes of the inputs; input 0 has shape (2, 3), and number 0 of "
+    "tangents (2,)": (
         ValueError,
         lambda: mg.jvp(mg.tanh, ones(2, 3), ones(2)),
     ),
