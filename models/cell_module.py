@@ -1,4 +1,4 @@
-"""What modules need to know of a cell, and the parameters that they make after it."""
+"""The declaration of a cell, and modules with the parameters that it declares."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from minigrad.utils.arguments import check_flag, check_positive
 
 
 class CellModule(Module):
-    """The declaration of a cell, and modules' parameters made after it.
+    """Base of layers and single cells: the declaration of a cell, and its parameters.
 
-    A subclass sets `cell`, and `gates` or `shapes`, and what else differs from here:
+    A subclass sets `cell`, and `gates` or `shapes`, and whatever else differs from these defaults:
 
     cell : `cell(p, x, state) -> (y, state)`, a plain function; y is (N, H).
-    states : the names of its states, each (N, H). The cell is given a tensor if there is one, and
-        a tuple of them if there are more, and returns the like.
+    states : the names of its states, each (N, H). The cell takes and returns a tensor if there is
+        one state, and a tuple of tensors if there are more.
     gates : how many blocks of H rows the weights have side by side, as in `minigrad.models.cells`.
     gate_names : a letter for each of these blocks, if they have names.
     shapes : for other parameters: their shapes by the names that the cell reads.
@@ -56,8 +56,8 @@ class CellModule(Module):
         for full, declared, shape in self._declared():
             if hasattr(self, full):
                 raise ValueError(
-                    f"{name}: the parameter {declared} would be the attribute {full}, which there "
-                    "is already; choose another name"
+                    f"{name}: the parameter {declared} would be the attribute {full}, which "
+                    "exists already; choose another name"
                 )
             setattr(self, full, Parameter(mg.zeros(shape)))
         self.reset_parameters()

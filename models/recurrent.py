@@ -56,9 +56,8 @@ class Recurrent(CellModule):
     hidden_size : H, the size of each state of each layer and direction.
     num_layers : L; each layer above the first runs over the outputs of the one below.
     bias : without it, the parameters `bias_...` don't exist.
-    batch_first : x and y are (N, T, ...) instead of (T, N, ...); states are as ever.
-    dropout : the probability with which, in training, an output is dropped on its way to the next
-        layer.
+    batch_first : x and y are (N, T, ...) instead of (T, N, ...); states don't change.
+    dropout : in training, the probability that an output is dropped before the next layer.
     bidirectional : a second set of weights (`..._reverse`) runs backwards in each layer, and
         its outputs stand behind those of the first; D = 2 directions instead of 1.
 

@@ -1,4 +1,4 @@
-"""What `minigrad bench cell` finds out about a cell: its program, gradients, kernels and speed."""
+"""What `minigrad bench cell` reports on a cell: its program, gradients, kernels and speed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SMALL: Sizes = (3, 2, 3, 4)  # of gradient checks: those of second order take m
 
 @dataclass
 class CellBench:
-    """What was found.
+    """The results.
 
     Attributes
     ----------
@@ -35,10 +35,10 @@ class CellBench:
     shape : T, N, I, H of what was timed.
     program : of one step, as `mg.trace` prints it; or why there is none.
     gradients : the check of first and second order, in float64 on small inputs.
-    refusal : why the cell is not fused; empty if it is.
+    refusal : the reason why the cell is not fused; empty if it is.
     kernels : the files of its kernels.
-    disagreement : of its gradients in float32 with those of the composition on NumPy, relative.
-    seconds : of a training step, by contender; the cell itself is the first.
+    disagreement : relative difference of its gradients in float32 from the composition on NumPy.
+    seconds : of a training step, by contender; the first is the cell.
     """
 
     cell: str
@@ -58,7 +58,7 @@ class CellBench:
 
     @property
     def ratios(self) -> dict[str, float]:
-        """How many times as long as the cell each contender takes."""
+        """The time of each contender, divided by that of the cell."""
         own = next(iter(self.seconds.values()))
         return {name: seconds / own for name, seconds in self.seconds.items()}
 
@@ -76,8 +76,8 @@ class CellBench:
 def bench_cell(layer: type[Recurrent], backend: Any, shape: Sizes, rounds: int) -> CellBench:
     """Check a layer's cell on a backend, and time its training step in float32 beside others.
 
-    Those are the same cell composed of NumPy's ops, the built-in LSTM on the backend and, where
-    PyTorch is installed, torch.nn's. Raises what the cell raises.
+    The others are the same cell composed of NumPy's ops, the built-in LSTM on the backend and,
+    where PyTorch is installed, that of torch.nn. Raises what the cell raises.
     """
     T, N, I, H = shape
     rng = np.random.default_rng(0)
@@ -168,7 +168,7 @@ def _collecting(backend: Any) -> Iterator[dict[str, Any]]:
 
 
 def _composed(step: Step) -> Step:
-    """The step with MINIGRAD_FUSED=0, as "require" forbids a composition."""
+    """The step with MINIGRAD_FUSED=0; "require" would forbid a composition."""
 
     def run() -> list[Any]:
         with fusing("0"):

@@ -1,4 +1,4 @@
-"""Why a classifier says what it says of a text: word by word, from the gates and the gradient."""
+"""Why a classifier gives its answer for a text: word by word, from the gates and the gradient."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Explanation", "Memory", "explain", "occlusion", "log_odds", "memory"
 
 
 class Memory(NamedTuple):
-    """What the last state has of each word, read off the gates; see `memory`."""
+    """The share of each word in the last state, computed from the gates; see `memory`."""
 
     kept: np.ndarray  # (T,), from 0 to 1
     share: np.ndarray  # (T,), sums to 1
@@ -29,7 +29,7 @@ class Explanation:
 
     words : as the model reads them.
     known : whether a word is in the vocabulary; if not, the model reads `<unk>`.
-    memory : what the last state has of each word, see `memory`; None for an RNN.
+    memory : the share of each word in the last state, see `memory`; None for an RNN.
     gradient_norm, gradient_times_input : see `sensitivity`.
     occlusion : see `occlusion`.
     log_odds : log(p / (1 - p)), p being the probability of class 1.
@@ -45,7 +45,7 @@ class Explanation:
 
 
 def explain(model: SequenceClassifier, vocabulary: Vocabulary, text: str) -> Explanation:
-    """Look at a text through a model of two classes that is in evaluation mode.
+    """Explain the answer of a model of two classes, in evaluation mode, for a text.
 
     Raises ValueError if there are no words in the text.
     """
@@ -71,19 +71,19 @@ def log_odds(model: SequenceClassifier, tokens: np.ndarray, lengths: Sequence[in
 
 
 def memory(model: SequenceClassifier, numbers: np.ndarray) -> Memory | None:
-    """What the last state has of each of the words (T,); None for an RNN, which has no gates.
+    """The share of each of the words (T,) in the last state; None for an RNN, which has no gates.
 
-    Of the candidate that a word puts forward, a gate lets in a part, and at each later step a gate
-    lets a part of that stay. In an LSTM these are the input and the forget gate of the cell state,
+    A gate lets in a part of the candidate of a word, and at each later step a gate keeps a part of
+    that. In an LSTM these are the input and the forget gate of the cell state,
     in a GRU the update gate z is both: 1 - z comes in, z stays.
 
     kept : the part that came in times all the parts that stayed, as a mean over the H units.
     share : the same with the candidate as a factor. Summed over the words, it is the last state
-        (the LSTM's cell state) to the letter; of the sums of absolute values over the units, this
+        (the LSTM's cell state) exactly; of the sums of absolute values over the units, this
         is each word's share.
 
-    Neither says what a word did to the gates and candidates of later words, by way of the hidden
-    state: what they don't show may still have moved the answer.
+    Neither shows how a word changed the gates and candidates of later words, through the hidden
+    state, which may have moved the answer, too.
     """
     if model.cell == "rnn":
         return None
@@ -99,11 +99,11 @@ def memory(model: SequenceClassifier, numbers: np.ndarray) -> Memory | None:
 
 
 def sensitivity(model: SequenceClassifier, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How the log-odds answer to the vector of each of the words (T,).
+    """How the log-odds depend on the vector of each of the words (T,).
 
-    Returns the norm of the gradient by the vector, and gradient times input, its dot product with
-    the vector, each (T,): how much the log-odds would lose without the vector if they followed
-    their tangent.
+    Returns the norm of the gradient with respect to the vector, and gradient times input, its dot
+    product with the vector, each (T,). The latter is what the log-odds would lose without the
+    vector if they were linear.
     """
     with mg.no_grad():
         vectors = model.embedding(numbers[:, None])  # (T, 1, E)
@@ -115,7 +115,7 @@ def sensitivity(model: SequenceClassifier, numbers: np.ndarray) -> tuple[np.ndar
 
 
 def occlusion(model: SequenceClassifier, numbers: np.ndarray) -> np.ndarray:
-    """How much the log-odds lose when one of the words (T,) is left out, for each: (T,).
+    """How much the log-odds lose without one of the words (T,), for each word: (T,).
 
     Without its only word a text has no steps, and the model answers from its first state.
     """

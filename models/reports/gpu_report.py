@@ -1,4 +1,4 @@
-"""Is minigrad right and quick on this device? What `minigrad gpu-report` finds out and writes down.
+"""Is minigrad right and quick on this device? The work of `minigrad gpu-report`.
 
 The report is made for readers without such a device: one JSON with everything, one short text,
 neither of which names people or folders.
@@ -53,10 +53,10 @@ class Part:
     ----------
     name : of the part.
     summary : what was done, in a few words.
-    failures : what was wrong, a line each.
-    skipped : why it was not done; empty if it was.
+    failures : a line for each failure.
+    skipped : the reason why it was skipped; empty if it was not.
     notes : lines for the text, such as a table.
-    details : all that was found.
+    details : all results.
     seconds : how long it took.
     """
 
@@ -98,7 +98,7 @@ class Report:
             "environment": self.environment,
             "parts": parts,
         }
-        return json.dumps(_told(found), indent=1, allow_nan=False) + "\n"
+        return json.dumps(_for_json(found), indent=1, allow_nan=False) + "\n"
 
     def __repr__(self) -> str:
         return str(self)  # what a prompt shows
@@ -118,14 +118,14 @@ class Report:
             if part.notes:
                 lines += ["", *part.notes]
         lines += ["", *(f"{key}: {value}" for key, value in self.environment.items())]
-        return str(_told("\n".join(lines)))
+        return str(_for_json("\n".join(lines)))
 
 
 def gpu_report(backend: Any, quick: bool = False, progress: Progress = lambda *_: None) -> Report:
     """Check and time a backend. The report lists what fails; a failure stops no other part.
 
     Parts: conformance, gradients, fused (against composed), launches, benchmark. If `quick`, each
-    does little of what there is to do.
+    does a small part of its work.
     """
     parts = []
     for make in (_conformance, _gradients, _fused, _launches, _benchmark):
@@ -134,8 +134,8 @@ def gpu_report(backend: Any, quick: bool = False, progress: Progress = lambda *_
         try:
             make(part, backend, quick, progress)
             backend.synchronize()
-        except Exception as error:  # a backend's own errors are what is looked for
-            part.failures.append(f"it broke off: {_brief(error)}")
+        except Exception as error:  # errors of a backend are what the report looks for
+            part.failures.append(f"it stopped: {_brief(error)}")
         part.seconds = time.perf_counter() - start
         parts.append(part)
     return Report(backend.name, quick, _environment(backend), parts)
@@ -395,7 +395,7 @@ def _environment(backend: Any) -> dict[str, str]:
             if torch.cuda.is_available():
                 found["PyTorch's CUDA"] = str(torch.version.cuda)
                 found["cuDNN"] = str(torch.backends.cudnn.version())
-    except Exception as error:  # a driver that has had enough
+    except Exception as error:  # a broken driver
         found["not known"] = _brief(error)
     return found
 
@@ -413,12 +413,12 @@ def _first(text: str) -> str:
 _FOLDERS = re.compile(r"(?<![\w./~])(?:~?|[A-Za-z]:)[\\/](?:[\w.+@-][\w.+@ -]*[\\/])+|~[\\/]")
 
 
-def _told(found: Any) -> Any:
-    """What was found as JSON takes it: no folders in texts, and NaN and infinities as text."""
+def _for_json(found: Any) -> Any:
+    """The results as JSON takes them: without folders in texts; NaN and infinities as text."""
     if isinstance(found, dict):
-        return {key: _told(value) for key, value in found.items()}
+        return {key: _for_json(value) for key, value in found.items()}
     if isinstance(found, (list, tuple)):
-        return [_told(value) for value in found]
+        return [_for_json(value) for value in found]
     if isinstance(found, str):
         return _FOLDERS.sub("", found.replace(str(Path.home()), "~"))
     if isinstance(found, float) and not np.isfinite(found):

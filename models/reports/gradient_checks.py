@@ -1,4 +1,4 @@
-"""The gradient checks of all ops, layers and models: those of `minigrad gradcheck`, by name."""
+"""The gradient checks of `minigrad gradcheck`, by name: all ops, layers and models."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Checks = Callable[[str, int, int], list[mg.Report]]  # of a backend, an order an
 
 
 def op_checks() -> dict[str, Checks]:
-    """Of every op, composition and loss: a report per case that has a gradient."""
+    """Checks of every op, composition and loss: a report per case that has a gradient."""
     from minigrad.testing.op_cases import OP_CASES
 
     return {name: _of_cases(cases) for name, cases in OP_CASES.items()}
 
 
 def layer_checks() -> dict[str, Checks]:
-    """Of every layer and model: a single report."""
+    """Checks of every layer and model: one report each."""
     from .layer_cases import LAYERS
 
     return {name: _of_layer(name) for name in LAYERS}

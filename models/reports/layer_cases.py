@@ -1,4 +1,4 @@
-"""Every layer and model on small inputs: what gradient checks and the mutation score run on."""
+"""Every layer and model with small inputs, for gradient checks and the mutation score."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""Training steps to be timed, side by side: what the benchmarks and `minigrad bench` share.
+"""Training steps under a clock: what the benchmarks, `minigrad bench` and `gpu-report` share.
 
-A step is a function that takes nothing and returns arrays. Here it is the training step of one
-layer without what surrounds it: the outputs, then, for a given cotangent, the gradients of the
-input and of all parameters.
+A step is a function without parameters that returns arrays. Here it is the training step of one
+layer: its outputs, then, for a given cotangent, the gradients of the input and all parameters.
 """
 
 from __future__ import annotations
@@ -51,8 +50,8 @@ def torch_step(
 ) -> Step:
     """The training step of a layer of `torch.nn` ("lstm", ...) on a device, with these weights.
 
-    On the CPU with MINIGRAD_THREADS threads, or as many as PyTorch likes; on a GPU in float32
-    throughout, as minigrad's, and not in TF32. Raises ImportError without PyTorch.
+    On the CPU it uses MINIGRAD_THREADS threads, or PyTorch's default; on a GPU float32 throughout,
+    as minigrad does, and not TF32. Raises ImportError without PyTorch.
     """
     import torch
 
@@ -80,7 +79,7 @@ def torch_step(
 
 @contextlib.contextmanager
 def fusing(choice: str) -> Iterator[None]:
-    """Within, MINIGRAD_FUSED is this."""
+    """Set MINIGRAD_FUSED within the block."""
     before = os.environ.get("MINIGRAD_FUSED")
     os.environ["MINIGRAD_FUSED"] = choice
     try:
@@ -100,7 +99,7 @@ def disagreement(found: Iterable[Any], right: Iterable[Any]) -> float:
     worst = [0.0]
     for a, b in zip(map(_host, found), map(_host, right), strict=True):
         if a.shape != b.shape:
-            raise ValueError(f"one step gives shape {a.shape} where the other gives {b.shape}")
+            raise ValueError(f"one step gives shape {a.shape} and the other {b.shape}")
         largest = np.abs(b).max(initial=0)
         worst.append(np.abs(a - b).max(initial=0) / (largest or 1))
     return float(np.max(worst))

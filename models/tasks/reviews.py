@@ -48,7 +48,7 @@ class Review:
 def load_reviews(subject: Literal["movie", "product"] = "movie") -> list[Review]:
     """All reviews of movies (10,605) or of products (3,708), in the order of their file.
 
-    Raises `DataError` if the data can't be had.
+    Raises `DataError` if the data can't be fetched.
     """
     tables = unpack(VADER.files()[_ARCHIVE])
     return parse_reviews(tables[_TABLES[subject]])
@@ -66,7 +66,7 @@ def parse_reviews(table: bytes) -> list[Review]:
 
 
 class Splits(NamedTuple):
-    """Reviews apart for training, validation and test; `left_out` counts the others by reason."""
+    """Reviews for training, validation and test; `left_out` counts the others by reason."""
 
     train: list[Review]
     validation: list[Review]
@@ -75,13 +75,13 @@ class Splits(NamedTuple):
 
 
 def split_reviews(reviews: Iterable[Review], seed: int = 0) -> Splits:
-    """Part reviews about 80 : 10 : 10, by a hash of `seed` and each one's id.
+    """Split reviews about 80 : 10 : 10, by a hash of `seed` and of each review's id.
 
-    Where a review goes depends on nothing else: not on the training's seed, the other reviews,
-    their order, or the release of a library. Left out are reviews rated 0, which have no label,
-    those without words, and, so that nothing tested was trained on, those with the same words
-    as an earlier one. The sentences of one product review, whose ids begin alike (`31_5`,
-    `31_6`), go to the same part.
+    The part of a review depends on nothing else: not on the seed of the training, the other
+    reviews, their order, or the release of a library. Reviews rated 0 are left out, since they have
+    no label; so are reviews without words, and those with the same words as an earlier one, so that
+    no tested review was trained on. The sentences of one product review, whose ids begin alike
+    (`31_5`, `31_6`), go to the same part.
 
     >>> splits = split_reviews(Review(str(i), i % 5 - 2, f"Part {i}") for i in range(1000))
     >>> [len(part) for part in splits[:3]], splits.left_out

@@ -19,7 +19,7 @@ __all__ = ["SequenceClassifier"]
 
 
 class SequenceClassifier(Module):
-    """Scores for each class of whole sequences of words, read off the last state.
+    """Scores for each class of whole sequences of words, computed from the last state.
 
     Parameters
     ----------
@@ -28,9 +28,9 @@ class SequenceClassifier(Module):
     embedding_dim : E, the size of a word's vector.
     hidden_size : H, the size of the layer's state.
     num_classes : C.
-    dropout : in training, how much of the words' vectors and of the last state is dropped.
+    dropout : in training, the share of the words' vectors and of the last state that is dropped.
     word_dropout : in training, the share of words that are read as unknown ones.
-    forget_bias : of the LSTM's forget gates at first; with 0 it forgets too fast to learn from
+    forget_bias : initial bias of the LSTM's forget gates; with 0 it forgets too fast to learn from
         the beginning of a sequence. Other cells have none.
 
     Calling it
@@ -89,11 +89,11 @@ class SequenceClassifier(Module):
 
     @mg.no_grad()
     def activations(self, tokens: Any) -> dict[str, np.ndarray]:
-        """What the cell's gates and candidates are at each step: arrays (T, N, H) by name.
+        """The cell's gates, candidates and states at each step: arrays (T, N, H) by name.
 
-        All T steps of tokens (T, N) count. Gates go from 0 (shut) to 1 (open), the rest from -1 to
-        1. By the names in its cell: an LSTM has forget, candidate, input, cell, output, hidden; a
-        GRU reset, update, candidate, hidden; an RNN only its hidden state.
+        All T steps of tokens (T, N) count. Gates go from 0 (shut) to 1 (open), the others from -1
+        to 1. The names are those in the cell: an LSTM has forget, candidate, input, cell, output,
+        hidden; a GRU reset, update, candidate, hidden; an RNN only its hidden state.
         """
         with mg.record() as trace:
             self.recurrent(self.embedding(tokens))

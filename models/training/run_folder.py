@@ -1,9 +1,9 @@
 """Runs on disk: folders with a trained model, its vocabulary, and the figures of its training.
 
-What makes a folder a run is `metrics.json`: it has the figures, and it names the files of the
+A folder is a run if it has a `metrics.json`. This holds the figures, and names the files of the
 weights and the words with their sizes and hashes, which are part of those files' names. So a new
-run is written beside the old one, and takes its place in the one moment in which `metrics.json`
-is replaced. A process that is killed at any time leaves the old run or the new one.
+run is written beside the old one, and replaces it in the moment in which `metrics.json` is
+replaced. A process that is killed at any time leaves the old run or the new one.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ class SavedRunError(Exception):
 
 
 def prepare(folder: str | os.PathLike[str]) -> bool:
-    """See that a run can be written to a folder: better before a long training than after it.
+    """Check before a long training that a run can be written to a folder.
 
     Returns whether a run of minigrad is there already, which `save_run` replaces. Nothing is
     written.
 
     Raises SavedRunError if the folder can't be written to, if it holds anything else than a run,
-    or if it is one that holds other things by its nature: the current or the home folder.
+    or if it is the current or the home folder.
     """
     safetensors_or_error()
     if not os.fspath(folder):
@@ -117,10 +117,10 @@ def _is_run(path: Path) -> bool:
 
 
 def save_run(folder: str | os.PathLike[str], run: Run) -> None:
-    """Write a run to a folder that `prepare` has seen; one that is there is replaced.
+    """Write a run to a folder that `prepare` has checked; a run that is there is replaced.
 
-    Until all of the new run is on the disk, the old one is whole. Raises OSError if it can't be
-    written; the old run is as it was.
+    Until all of the new run is on the disk, the old one stays whole. Raises OSError if the new run
+    can't be written; the old one is unchanged.
     """
     folder = Path(os.path.realpath(folder))
     folder.mkdir(parents=True, exist_ok=True)
@@ -158,7 +158,7 @@ def load_run(folder: str | os.PathLike[str], task: str = "reviews") -> Run:
     """Read what `save_run` wrote; the model is in evaluation mode.
 
     Raises SavedRunError if a file is missing, damaged or can't be read, if the files don't belong
-    together, if the weights are no finite numbers, if the run is of another task, or if a later
+    together, if weights are NaN or infinite, if the run is of another task, or if a later
     release of minigrad wrote it.
     """
     folder = Path(folder)

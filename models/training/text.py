@@ -59,8 +59,8 @@ class Vocabulary:
     def build(cls, texts: Iterable[Iterable[str]], min_count: int = 2) -> Vocabulary:
         """The words that occur at least `min_count` times, the most frequent first.
 
-        A word seen once teaches nothing that holds elsewhere; as `<unk>` it teaches what to make
-        of words never seen.
+        A model learns little from a word that occurs once; as `<unk>` it learns how to treat
+        unknown words.
         """
         counts = Counter(word for text in texts for word in text)
         kept = sorted((-n, word) for word, n in counts.items() if n >= min_count)
@@ -80,7 +80,7 @@ class Vocabulary:
 
     @classmethod
     def from_json(cls, text: str) -> Vocabulary:
-        """From what `to_json` gave; raises `ValueError` on anything else."""
+        """A vocabulary from the text of `to_json`; raises `ValueError` on anything else."""
         words = json.loads(text)
         if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
             raise ValueError(f"a vocabulary is a JSON list of words, got {text[:40]!r}")
@@ -88,7 +88,7 @@ class Vocabulary:
 
 
 class Batch(NamedTuple):
-    """Padded sequences side by side, with their labels and where they come from."""
+    """Padded sequences side by side, with their labels and their positions in the data."""
 
     tokens: np.ndarray  # (T, N) int64, time-major; 0 after a sequence's end
     lengths: np.ndarray  # (N,) int64
@@ -104,8 +104,8 @@ def batches(
 ) -> Iterator[Batch]:
     """Each sequence once, in batches of up to `size` whose lengths are close.
 
-    With `rng` the batches come in random order and are composed anew at each call; without it
-    from short to long, the same each time.
+    With `rng` the batches are drawn again at each call and come in random order; without it they
+    are the same each time, from short to long.
 
     >>> sequences = [np.array([5, 6, 7]), np.array([8]), np.array([9, 2])]
     >>> for batch in batches(sequences, [1, 0, 1], size=2):
@@ -129,7 +129,7 @@ def batches(
 
 
 def pad(sequences: Sequence[np.ndarray]) -> np.ndarray:
-    """Sequences side by side, (T, N) int64, filled up with `<pad>` to the longest.
+    """Sequences side by side, (T, N) int64, padded with `<pad>` to the longest.
 
     Raises `ValueError` if one is empty: it has no last step to read a result from.
 

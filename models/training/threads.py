@@ -1,8 +1,8 @@
-"""How many threads the BLAS library uses while a model trains: one, unless the user says else.
+"""The number of threads of the BLAS library while a model trains: one, unless the user sets it.
 
-The matrix products of small models are small. Split among threads they are hardly faster, and
-where another program wants a core as well, threads that wait for each other make a training take
-many times as long.
+The matrix products of small models are small. Several threads hardly make them faster, and where
+another program uses a core as well, threads that wait for each other make a training take many
+times as long.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _SET_BY = (*VARIABLES.values(), "OMP_NUM_THREADS", "GOTO_NUM_THREADS")
 
 @contextlib.contextmanager
 def one_blas_thread() -> Iterator[str]:
-    """Within, BLAS uses one thread, unless an environment variable says how many.
+    """Limit BLAS to one thread within the block, unless an environment variable says how many.
 
-    Gives a sentence that says so, or why that can't be; empty if nothing changes. Most libraries
-    have one pool of threads for the whole process; of several Python threads the first decides.
+    Gives a sentence that says so, or why it is impossible; empty if nothing changes. Most libraries
+    have one pool of threads per process; of several Python threads the first decides.
 
     >>> with one_blas_thread() as said:
     ...     assert not said or "thread" in said

@@ -23,7 +23,7 @@ LOOK = 50  # batches between looks at the loss: each waits for the device
 
 
 class Examples(NamedTuple):
-    """Sequences of word numbers, each (T,) of a length of its own, and their classes."""
+    """Sequences of word numbers, each (T,), of different lengths T, and their classes."""
 
     sequences: Sequence[np.ndarray]
     labels: Sequence[int]
@@ -126,16 +126,15 @@ def fit(
 
     The best is the one of the highest accuracy on the validation examples, the first of them if
     there are several. The rate falls from `lr` to 0 along half a cosine, and gradients are scaled
-    down to a common norm of at most `max_norm`. All randomness is
-    controlled by `mg.manual_seed`. BLAS uses
-    one thread meanwhile, see `minigrad.models.training.threads`.
+    down to a common norm of at most `max_norm`. All randomness is controlled by `mg.manual_seed`.
+    BLAS uses one thread during the training, see `minigrad.models.training.threads`.
 
     If an error ends the training, Ctrl-C (KeyboardInterrupt) included, the model is left as it was
-    after the best epoch so far, or as it came if none is over, and the error has an attribute
-    `history`: the epochs that are over.
+    after the best epoch so far, or as it was at the start if no epoch was finished; the error has
+    an attribute `history`: the finished epochs.
 
-    Raises ValueError if there is nothing to train on, or to validate with, or if a number makes no
-    sense; FloatingPointError if the loss is no finite number any more.
+    Raises ValueError if there are no examples to train on or to validate with, or if a number is
+    out of range; FloatingPointError if the loss becomes NaN or infinite.
     """
     for name, examples in (("train", train), ("validation", validation)):
         if not len(examples.sequences):
@@ -198,7 +197,7 @@ def _end(model: Module, done: _Done) -> None:
 
 @mg.no_grad()
 def evaluate(model: Module, examples: Examples, batch_size: int = 256) -> tuple[float, float]:
-    """Mean loss and accuracy of a model in evaluation mode, in which it stays."""
+    """Mean loss and accuracy of a model, which is put into evaluation mode."""
     model.eval()
     metrics = RunningMetrics()
     with quiet():
