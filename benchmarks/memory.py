@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import models
-from minigrad.models.reports.timing import Step, layer_step, torch_step
+from minigrad.models.reports.timing import Step, layer_step, random_batch, torch_step
 from minigrad.utils.files import replace_file
 
 SMALL = (2, 2, 3, 4)  # T, N, I, H
@@ -52,12 +52,9 @@ def their_step(kind: str, x: np.ndarray, g: np.ndarray) -> Step:
 PEERS = {"minigrad": own_step, "PyTorch": their_step}
 
 
-def made(peer: str, kind: str, shape: tuple[int, ...]) -> Step:
+def made(peer: str, kind: str, shape: tuple[int, int, int, int]) -> Step:
     """A training step with random inputs."""
-    T, N, I, H = shape
-    rng = np.random.default_rng(0)
-    x, g = (rng.standard_normal((T, N, n), np.float32) for n in (I, H))
-    return PEERS[peer](kind, x, g)
+    return PEERS[peer](kind, *random_batch(*shape))
 
 
 def status(field: str) -> int:

@@ -30,6 +30,7 @@ from minigrad.models.reports.timing import (
     disagreement,
     in_turns,
     layer_step,
+    random_batch,
     torch_step,
 )
 from minigrad.utils.files import replace_file
@@ -120,7 +121,7 @@ PEERS = {"minigrad": minigrad_step, "PyTorch": torch_step, "JAX": jax_step, "flo
 
 def measure(kind: str, shape: tuple[int, ...], rounds: int) -> dict[str, float]:
     """Median seconds per peer, after asserting equal gradients."""
-    T, N, I, H = shape
+    *_, I, H = shape
     rng = np.random.default_rng(0)
     bound, rows = 1 / math.sqrt(H), GATES[kind] * H
     sizes = {"weight_ih_l0": (rows, I), "weight_hh_l0": (rows, H)}
@@ -128,8 +129,7 @@ def measure(kind: str, shape: tuple[int, ...], rounds: int) -> dict[str, float]:
     weights = {
         name: rng.uniform(-bound, bound, size).astype(np.float32) for name, size in sizes.items()
     }
-    x = rng.normal(size=(T, N, I)).astype(np.float32)
-    g = rng.normal(size=(T, N, H)).astype(np.float32)
+    x, g = random_batch(*shape)
     steps = {}
     for name, make in PEERS.items():
         try:

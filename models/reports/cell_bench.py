@@ -16,7 +16,16 @@ from minigrad.mutation.kernel_mutants import collecting
 from minigrad.nested import name_of
 
 from ..recurrent import LSTM, Recurrent
-from .timing import CLOSE, Step, disagreement, fusing, in_turns, layer_step, torch_step
+from .timing import (
+    CLOSE,
+    Step,
+    disagreement,
+    in_turns,
+    layer_step,
+    random_batch,
+    torch_step,
+    with_fusing,
+)
 
 __all__ = ["CellBench", "bench_cell"]
 
@@ -79,16 +88,14 @@ def bench_cell(layer: type[Recurrent], backend: Any, shape: Sizes, rounds: int) 
     The others are the same cell composed of NumPy's ops, the built-in LSTM on the backend and,
     where PyTorch is installed, that of torch.nn. Raises what the cell raises.
     """
-    T, N, I, H = shape
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((T, N, I), np.float32)
-    g = rng.standard_normal((T, N, H), np.float32)
+    *_, I, H = shape
+    x, g = random_batch(*shape)
     gradients = _checked(layer, backend)
     with _collecting(backend) as kernels:
         tried = layer(I, H).astype("float32").to(backend)
         definition = layer(I, H).astype("float32").to("numpy")
         definition.load_state_dict(_weights(tried))
-        own, composed = layer_step(tried, x, g), _composed(layer_step(definition, x, g))
+        own, composed = layer_step(tried, x, g), with_fusing("0", layer_step(definition, x, g))
         refusal, found = _refusal(tried, own)
         files = [str(kernel.path) for kernel in kernels.values()]
         mg.manual_seed(0)
@@ -165,13 +172,3 @@ def _collecting(backend: Any) -> Iterator[dict[str, Any]]:
     kernels: dict[str, Any] = {}
     with collecting(backend, kernels) if hasattr(backend, "kernels") else contextlib.nullcontext():
         yield kernels
-
-
-def _composed(step: Step) -> Step:
-    """The step with MINIGRAD_FUSED=0; "require" would forbid a composition."""
-
-    def run() -> list[Any]:
-        with fusing("0"):
-            return step()
-
-    return run

@@ -24,7 +24,16 @@ from minigrad.testing import check_backend
 
 from ..registry import CELLS, LAYERS
 from .gradient_checks import layer_checks, op_checks
-from .timing import CLOSE, disagreement, fusing, in_turns, layer_step, torch_step
+from .timing import (
+    CLOSE,
+    disagreement,
+    fusing,
+    in_turns,
+    layer_step,
+    random_batch,
+    torch_step,
+    with_fusing,
+)
 
 __all__ = ["Part", "Report", "gpu_report"]
 
@@ -326,24 +335,15 @@ def _timed(
     name: str, shape: tuple[int, int, int, int], backend: Any, device: str, rounds: int
 ) -> dict[str, float]:
     """Seconds per contender; each waits for its device before the clock is read."""
-    T, N, I, H = shape
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((T, N, I), np.float32)
-    g = rng.standard_normal((T, N, H), np.float32)
+    *_, I, H = shape
+    x, g = random_batch(*shape)
     mg.manual_seed(0)
     layer = LAYERS[name](I, H).astype("float32").to(backend)
     plain = layer_step(layer, x, g)
 
-    def chosen(choice: str) -> Callable[[], list[Any]]:
-        def step() -> list[Any]:
-            with fusing(choice):
-                return plain()
-
-        return step
-
-    steps = {"composed": chosen("0")}
+    steps = {"composed": with_fusing("0", plain)}
     if getattr(backend, "compile_loop", None) is not None:
-        steps = {"fused": chosen("require"), **steps}
+        steps = {"fused": with_fusing("require", plain), **steps}
     if device and name.lower() in CELLS:
         weights = {key: p.numpy() for key, p in layer.named_parameters()}
         steps["torch.nn"] = torch_step(name.lower(), weights, x, g, device)

@@ -19,11 +19,18 @@ import minigrad as mg
 
 from ..recurrent import Recurrent
 
-__all__ = ["CLOSE", "Step", "disagreement", "fusing", "in_turns", "layer_step", "torch_step"]
+__all__ = ["CLOSE", "Step", "disagreement", "fusing", "in_turns", "layer_step", "random_batch"]
+__all__ += ["torch_step", "with_fusing"]
 
 Step = Callable[[], list[Any]]
 
 CLOSE = 2e-4  # what steps in float32 may disagree by; see `disagreement`
+
+
+def random_batch(T: int, N: int, I: int, H: int) -> tuple[np.ndarray, np.ndarray]:
+    """An input x (T, N, I) and a cotangent g (T, N, H) in float32; always the same."""
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((T, N, I), np.float32), rng.standard_normal((T, N, H), np.float32)
 
 
 def layer_step(layer: Recurrent, x: np.ndarray, g: np.ndarray) -> Step:
@@ -89,6 +96,16 @@ def fusing(choice: str) -> Iterator[None]:
             del os.environ["MINIGRAD_FUSED"]
         else:
             os.environ["MINIGRAD_FUSED"] = before
+
+
+def with_fusing(choice: str, step: Step) -> Step:
+    """The step with MINIGRAD_FUSED set to `choice`."""
+
+    def run() -> list[Any]:
+        with fusing(choice):
+            return step()
+
+    return run
 
 
 def disagreement(found: Iterable[Any], right: Iterable[Any]) -> float:

@@ -280,7 +280,7 @@ def test_disagreement():
     assert disagreement([mg.tensor(a)], [a]) == 0 == disagreement([], [])
     assert disagreement([np.zeros(2)], [np.zeros(2)]) == 0
     assert np.isnan(disagreement([a, np.array([np.nan])], [b, np.ones(1)]))
-    with pytest.raises(ValueError, match=r"one step gives shape \(2,\) where the other gives"):
+    with pytest.raises(ValueError, match=r"one step gives shape \(2,\) and the other"):
         disagreement([a], [a[:1]])
 
 

@@ -110,7 +110,7 @@ def test_a_part_that_breaks_off(monkeypatch):
     code, text, found = report("numpy")
     assert code == 1 and text.startswith("FAIL (conformance): ")
     assert found["parts"]["conformance"]["failures"] == [
-        "it broke off: MemoryError: the device is full"
+        "it stopped: MemoryError: the device is full"
     ]
     assert found["parts"]["gradients"]["verdict"] == "ok"
 
@@ -153,7 +153,7 @@ def test_a_folder_that_is_not_there_is_told_before_the_work(option):
     ],
 )
 def test_no_folders(text, told):
-    assert gpu_report._told({"said": [text]}) == {"said": [told]}
+    assert gpu_report._for_json({"said": [text]}) == {"said": [told]}
 
 
 def test_where_torch_is_not_compared(monkeypatch):
