@@ -199,7 +199,9 @@ class ArrayModuleBackend:
         return self.xp.cumsum(x, axis=axis, dtype=np.float64).astype(x.dtype, copy=False)
 
     def einsum(self, subscripts: str, *arrays: Any) -> Any:
-        """Einstein's sum, in its explicit form."""
+        """Einstein's sum, in its explicit form; of float16 in float32."""
+        if arrays and all(x.dtype == HALF for x in arrays):
+            return self.einsum(subscripts, *(x.astype(SINGLE) for x in arrays)).astype(HALF)
         terms, arrow, output = subscripts.partition("->")
         if not arrow or "." in subscripts:
             return self.xp.einsum(subscripts, *arrays)

@@ -58,6 +58,44 @@ def test_as_in_float64_and_rounded(name, backend):
         np.testing.assert_allclose(rounded, right, rtol=1e-2, atol=2e-2 * np.abs(right).max())
 
 
+LONG = {
+    "sum": lambda x: mg.sum(x, axis=-1) / 8,
+    "mean": lambda x: mg.mean(x, axis=-1),
+    "var": lambda x: mg.var(x, axis=-1),
+    "cumsum": lambda x: mg.cumsum(x, axis=-1) / 8,
+    "matmul": lambda x: x @ x.T / 8,
+    "dot": lambda x: mg.dot(x[0], x[1]) / 8,
+    "linear": lambda x: mg.linear(x, x) / 8,
+    "einsum of rows": lambda x: mg.einsum("ij,kj->ik", x, x) / 8,
+    "einsum of pairs": lambda x: mg.einsum("ij,ij->i", x, x) / 8,
+    "einsum of all": lambda x: mg.einsum("ij,ij,ij->", x, x, x) / 8,
+    "softmax": lambda x: mg.softmax(x, axis=-1),
+    "norm": lambda x: mg.norm(x, axis=-1),
+}
+
+
+@pytest.mark.parametrize("n", [300, 6000])
+@pytest.mark.parametrize("name", LONG)
+def test_many_terms(name, n, backend):
+    rng = np.random.default_rng(0)
+    values = rng.uniform(-1, 1, (2, n)).astype(HALF)
+    found = {}
+    for dtype in ("float64", "float16"):
+        x = mg.tensor(values.astype(dtype), backend=backend, requires_grad=True)
+        y = LONG[name](x)
+        g = mg.tensor(
+            np.random.default_rng(1).uniform(0.5, 1, y.shape).astype(dtype), backend=backend
+        )
+        first = mg.grad(y, x, g, create_graph=True)
+        assert y.dtype == first.dtype == dtype
+        if first.requires_grad:  # those of sums have no slope
+            second = mg.grad((first * first).sum(), x, allow_unused=True)
+            assert second is None or second.dtype == dtype
+        found[dtype] = y.numpy().astype(float), first.numpy().astype(float)
+    for right, rounded in zip(found["float64"], found["float16"], strict=True):
+        np.testing.assert_allclose(rounded, right, rtol=1e-2, atol=5e-3 * np.abs(right).max())
+
+
 def test_a_mean_of_squares_fits_though_no_square_does(backend):
     x = half(np.r_[np.full(9, 300.0), np.zeros(991)], backend)
     assert mg.mse_loss(x, mg.zeros_like(x)).item() == 810
