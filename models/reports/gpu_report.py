@@ -10,7 +10,7 @@ import json
 import platform
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from minigrad.nested import parts_of
 from minigrad.testing import check_backend
 
 from ..registry import CELLS, LAYERS
+from .fused_uses import FUNCTIONS, TOLERANCE, uses_of
 from .gradient_checks import layer_checks, op_checks
 from .timing import (
     CLOSE,
@@ -36,8 +36,6 @@ from .timing import (
 )
 
 __all__ = ["Part", "Report", "gpu_report"]
-
-_TOLERANCE = {"float64": 1e-9, "float32": CLOSE}
 
 # T, N, I, H of what is compared: one, several and many columns; and of what is timed.
 _COMPARED = [(6, 5, 3, 17), (3, 33, 5, 130), (1, 1, 1, 1)]
@@ -200,7 +198,7 @@ def _fused(part: Part, backend: Any, quick: bool, progress: Progress) -> None:
         part.skipped = "the backend has no compiler"
         return
     cells = _QUICK_CELLS if quick else tuple(LAYERS)
-    uses = list(_uses(cells, _QUICK_COMPARED if quick else _COMPARED))
+    uses = list(uses_of(cells, _QUICK_COMPARED if quick else _COMPARED))
     for i, (name, dtype, run) in enumerate(uses):
         progress(part.name, i, len(uses))
         try:
@@ -213,66 +211,9 @@ def _fused(part: Part, backend: Any, quick: bool, progress: Progress) -> None:
             part.failures.append(f"{name}: {_brief(error)}")
             continue
         part.details[name] = difference
-        if not difference <= _TOLERANCE[dtype]:
+        if not difference <= TOLERANCE[dtype]:
             part.failures.append(f"{name}: differs by {difference:.1g} of the largest number")
-    part.summary = f"{len(uses)} uses of {len(cells)} cells and {len(_FUNCTIONS)} functions"
-
-
-def _uses(
-    cells: Iterable[str], sizes: Iterable[tuple[int, int, int, int]]
-) -> Iterator[tuple[str, str, Callable[[Any], Any]]]:
-    """What is run both ways: a name, the dtype, and what gives its values and gradients."""
-    for T, N, I, H in sizes:
-        for dtype in _TOLERANCE:
-            for name in cells:
-                for padded in (False, True):
-                    label = f"{name} T={T} N={N} I={I} H={H} {dtype}" + " padded" * padded
-                    yield label, dtype, _run_cell(name, (T, N, I, H), dtype, padded)
-            for name in _FUNCTIONS:
-                label = f"{name} of {N} rows of {H} {dtype}"
-                yield label, dtype, _run_function(name, (N, H), dtype)
-
-
-def _run_cell(
-    name: str, sizes: tuple[int, int, int, int], dtype: str, padded: bool
-) -> Callable[[Any], list[Any]]:
-    T, N, I, H = sizes
-
-    def run(backend: Any) -> list[Any]:
-        rng = np.random.default_rng(0)
-        mg.manual_seed(0)  # of weights, and of zoneout's masks
-        layer = LAYERS[name](I, H, bidirectional=padded).astype(dtype).to(backend)
-        x = mg.tensor(rng.normal(size=(T, N, I)), dtype=dtype, requires_grad=True, backend=backend)
-        lengths = rng.integers(0, T + 1, N).tolist() if padded else None
-        y, state = layer(x, lengths=lengths)
-        ys = [y, *parts_of(state)]
-        gs = [mg.tensor(rng.normal(size=out.shape), dtype=dtype, backend=backend) for out in ys]
-        return [*ys, *mg.grad(ys, [x, *layer.parameters()], gs)]
-
-    return run
-
-
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "gelu": lambda x, w, labels: mg.gelu(x * w),
-    "softmax": lambda x, w, labels: mg.softmax(x * w),
-    "log_softmax": lambda x, w, labels: mg.log_softmax(x * w),
-    "layer_norm": lambda x, w, labels: mg.layer_norm(x, w.shape[0], w, w),
-    "cross_entropy": lambda x, w, labels: mg.cross_entropy(x * w, labels),
-}
-
-
-def _run_function(name: str, shape: tuple[int, int], dtype: str) -> Callable[[Any], list[Any]]:
-    def run(backend: Any) -> list[Any]:
-        rng = np.random.default_rng(0)
-        x, w = (
-            mg.tensor(rng.normal(size=size), dtype=dtype, requires_grad=True, backend=backend)
-            for size in (shape, shape[1:])
-        )
-        y = _FUNCTIONS[name](x, w, rng.integers(0, shape[1], shape[0]))
-        g = mg.tensor(rng.normal(size=y.shape), dtype=dtype, backend=backend)
-        return [y, *mg.grad(y, [x, w], g)]
-
-    return run
+    part.summary = f"{len(uses)} uses of {len(cells)} cells and {len(FUNCTIONS)} functions"
 
 
 def _launches(part: Part, backend: Any, quick: bool, progress: Progress) -> None:
