@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Case", "Kind", "Values", "calls", "elementwise", "reduction"]
+__all__ = ["Case", "Kind", "Values", "by_axis", "calls", "each", "elementwise", "reduction"]
 
 
 @dataclass(frozen=True)
@@ -185,3 +185,13 @@ def reduction(
     if empty:
         cases += calls(f, reference, [kind(0, 2)], [{}, {"axis": 0}], slope)
     return cases
+
+
+def by_axis(*values: Any, **settings: Any) -> list[dict[str, Any]]:
+    """Settings of calls that differ in their axis."""
+    return [{"axis": value, **settings} for value in values]
+
+
+def each(name: str, *values: Any) -> list[dict[str, Any]]:
+    """Settings of calls that differ in the setting `name`."""
+    return [{name: value} for value in values]

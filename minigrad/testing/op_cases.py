@@ -14,7 +14,6 @@ import numpy as np
 
 import minigrad as mg
 
-from .. import functional as F
 from ..ops.convert import cast, discretize
 from ..ops.elementwise import power_log, root, root_slope
 from ..ops.indexing import getitem, pad_with, scatter
@@ -32,8 +31,10 @@ from . import references as ref
 from .cases import (
     Case,
     away,
+    by_axis,
     calls,
     distinct,
+    each,
     elementwise,
     grades,
     holed,
@@ -42,8 +43,8 @@ from .cases import (
     positive,
     real,
     reduction,
-    small,
 )
+from .function_cases import FUNCTION_CASES
 
 __all__ = ["OP_CASES"]
 
@@ -51,11 +52,6 @@ __all__ = ["OP_CASES"]
 def _listed(f: Callable[..., Any]) -> Callable[..., Any]:
     """A function of a list of arrays as one of arrays."""
     return lambda *arrays, **settings: f(arrays, **settings)
-
-
-def _seeded_dropout(x: Any, p: float) -> Any:
-    mg.manual_seed(3)
-    return F.dropout(x, p)
 
 
 def _losses_of_labels(x: Any, index: Any) -> Any:
@@ -67,21 +63,12 @@ def _there_and_back(x: Any) -> Any:
     return mg.transfer(mg.transfer(x, host), x.backend)
 
 
-def _axis(*values: Any, **settings: Any) -> list[dict[str, Any]]:
-    return [{"axis": value, **settings} for value in values]
-
-
-def _each(name: str, *values: Any) -> list[dict[str, Any]]:
-    return [{name: value} for value in values]
-
-
 _INDICES = (
     *(1, slice(None, None, -2), (..., 0), None, np.array([2, 0, 2]), np.array([[0, -1], [1, 1]])),
     *((slice(None), np.array([1, 1])), (np.array([0, 2]), np.array([1, 1]))),
     np.array([True, False, True]),
 )
 _NONE: dict[str, Any] = {"slope": "none"}
-_LOGITS = (real(4, 3), positive(3))  # four samples, three classes, a weight per class
 
 OP_CASES: dict[str, list[Case]] = {
     # --- arithmetic
@@ -92,11 +79,11 @@ OP_CASES: dict[str, list[Case]] = {
     "negative": elementwise(mg.negative, np.negative, real),
     "power": [
         *elementwise(mg.power, np.power, positive, real),
-        *calls(lambda x, b: x**b, lambda x, b: x**b, [real(2, 3)], _each("b", 1, 2, 3.0)),
-        *calls(lambda x, b: x**b, lambda x, b: x**b, [positive(2, 3)], _each("b", -1, 0.5)),
-        *calls(lambda x, b: x**b, lambda x, b: x**b, [holed(2, 3)], _each("b", 0), "zero"),
-        *calls(lambda x, a: a**x, lambda x, a: a**x, [real(2, 3)], _each("a", 2.0)),
-        *calls(lambda x, a: a**x, lambda x, a: a**x, [real(2, 3)], _each("a", 1), "zero"),
+        *calls(lambda x, b: x**b, lambda x, b: x**b, [real(2, 3)], each("b", 1, 2, 3.0)),
+        *calls(lambda x, b: x**b, lambda x, b: x**b, [positive(2, 3)], each("b", -1, 0.5)),
+        *calls(lambda x, b: x**b, lambda x, b: x**b, [holed(2, 3)], each("b", 0), "zero"),
+        *calls(lambda x, a: a**x, lambda x, a: a**x, [real(2, 3)], each("a", 2.0)),
+        *calls(lambda x, a: a**x, lambda x, a: a**x, [real(2, 3)], each("a", 1), "zero"),
     ],
     "power_log": [
         *elementwise(
@@ -111,13 +98,13 @@ OP_CASES: dict[str, list[Case]] = {
             lambda b, a: power_log(a, b, times=1),
             lambda b, a: a**b * np.log(a),
             [real(3)],
-            _each("a", 2.0),
+            each("a", 2.0),
         ),
         *calls(
             lambda a, b: power_log(a, b, times=1),
             lambda a, b: a**b * np.log(a),
             [positive(3)],
-            _each("b", 2, 0.5),
+            each("b", 2, 0.5),
         ),
     ],
     # --- functions
@@ -183,29 +170,29 @@ OP_CASES: dict[str, list[Case]] = {
     "min": reduction(mg.min, np.min, distinct(), empty=False),
     "prod": [
         *reduction(mg.prod, np.prod, real),
-        *calls(mg.prod, np.prod, [holed(2, 3)], _axis(None, 0, 1)),
+        *calls(mg.prod, np.prod, [holed(2, 3)], by_axis(None, 0, 1)),
     ],
     "var": [
         *reduction(mg.var, np.var, real, scalar="zero", empty=False),
-        *calls(mg.var, np.var, [real(2, 3)], _axis(0, -1, ddof=1)),
+        *calls(mg.var, np.var, [real(2, 3)], by_axis(0, -1, ddof=1)),
     ],
     "std": [
         *reduction(mg.std, np.std, real, scalar="flat", empty=False),
-        *calls(mg.std, np.std, [real(3, 4)], _axis(0, -1, ddof=1)),
+        *calls(mg.std, np.std, [real(3, 4)], by_axis(0, -1, ddof=1)),
     ],
     "norm": [
         *reduction(mg.norm, ref.norm, away(0), scalar="first"),
-        *calls(mg.norm, ref.norm, [away(0)(2, 3)], _axis(1, None, ord=1)),
-        *calls(mg.norm, ref.norm, [distinct(0.1)(2, 3)], _axis(0, ord=math.inf)),
+        *calls(mg.norm, ref.norm, [away(0)(2, 3)], by_axis(1, None, ord=1)),
+        *calls(mg.norm, ref.norm, [distinct(0.1)(2, 3)], by_axis(0, ord=math.inf)),
     ],
     "logsumexp": reduction(mg.logsumexp, ref.logsumexp, real),
-    "cumsum": calls(mg.cumsum, np.cumsum, [real(2, 3)], _axis(None, 0, 1, -1)),
-    "cumsum_along": calls(cumsum_along, np.cumsum, [real(2, 3), real(0, 2)], _axis(0, -1)),
+    "cumsum": calls(mg.cumsum, np.cumsum, [real(2, 3)], by_axis(None, 0, 1, -1)),
+    "cumsum_along": calls(cumsum_along, np.cumsum, [real(2, 3), real(0, 2)], by_axis(0, -1)),
     "argmax": calls(
-        mg.argmax, np.argmax, [real(2, 3), grades(2, 3)], _axis(None, 0, -1), slope="none"
+        mg.argmax, np.argmax, [real(2, 3), grades(2, 3)], by_axis(None, 0, -1), slope="none"
     ),
     "argmin": calls(
-        mg.argmin, np.argmin, [real(2, 3), grades(2, 3)], _axis(None, 0, -1), slope="none"
+        mg.argmin, np.argmin, [real(2, 3), grades(2, 3)], by_axis(None, 0, -1), slope="none"
     ),
     # --- products
     "matmul": calls(
@@ -240,19 +227,19 @@ OP_CASES: dict[str, list[Case]] = {
             lambda *xs, text: mg.einsum(text, *xs),
             lambda *xs, text: np.einsum(text, *xs),
             [real(3, 3)],
-            _each("text", "ij->ji", "ij", "ij->", "ij->j", "ii", "ii->i", "...j->...", "ji"),
+            each("text", "ij->ji", "ij", "ij->", "ij->j", "ii", "ii->i", "...j->...", "ji"),
         ),
         *calls(
             lambda *xs, text: mg.einsum(text, *xs),
             lambda *xs, text: np.einsum(text, *xs),
             [(real(2, 3), real(3, 2))],
-            _each("text", "ij,jk->ik", "ij,jk", "ij,kl->jk", "ij,ji->", "ij , jk -> ki", "ij,ab"),
+            each("text", "ij,jk->ik", "ij,jk", "ij,kl->jk", "ij,ji->", "ij , jk -> ki", "ij,ab"),
         ),
         *calls(
             lambda *xs, text: mg.einsum(text, *xs),
             lambda *xs, text: np.einsum(text, *xs),
             [(real(2, 2, 3), real(3, 2))],
-            _each("text", "bij,jk->bik", "...ij,jk->...ik", "bij,jk->kb", "iij,jk->ik"),
+            each("text", "bij,jk->bik", "...ij,jk->...ik", "bij,jk->kb", "iij,jk->ik"),
         ),
         *calls(
             lambda *xs: mg.einsum("ij,jk,kl->il", *xs),
@@ -263,13 +250,13 @@ OP_CASES: dict[str, list[Case]] = {
             lambda *xs, text: mg.einsum(text, *xs),
             lambda *xs, text: np.einsum(text, *xs),
             [(real(2), real(1)), (real(1), real(3))],
-            _each("text", "i,i", "i,i->i"),
+            each("text", "i,i", "i,i->i"),
         ),
         *calls(
             lambda *xs, text: mg.einsum(text, *xs),
             lambda *xs, text: np.einsum(text, *xs),
             [(real(2, 3), real(1, 2)), (real(2, 1), real(3, 1))],
-            _each("text", "ij,jk->ik", "ij,jk", "ij,jk->j", "ij,jk->kji"),
+            each("text", "ij,jk->ik", "ij,jk", "ij,jk->j", "ij,jk->kji"),
         ),
     ],
     "contract": calls(
@@ -279,17 +266,17 @@ OP_CASES: dict[str, list[Case]] = {
         [{"terms": ("ij", "jk"), "output": "ik"}, {"terms": ("ij", "ji"), "output": ""}],
     ),
     # --- shape
-    "reshape": calls(mg.reshape, np.reshape, [real(2, 3)], _each("shape", (3, 2), (-1,), (6, 1)))
-    + calls(mg.reshape, np.reshape, [real()], _each("shape", (1, 1)))
-    + calls(mg.reshape, np.reshape, [real(0, 3)], _each("shape", (3, 0))),
+    "reshape": calls(mg.reshape, np.reshape, [real(2, 3)], each("shape", (3, 2), (-1,), (6, 1)))
+    + calls(mg.reshape, np.reshape, [real()], each("shape", (1, 1)))
+    + calls(mg.reshape, np.reshape, [real(0, 3)], each("shape", (3, 0))),
     "transpose": calls(mg.transpose, np.transpose, [real(2, 3), real(), real(0, 2)])
-    + calls(mg.transpose, np.transpose, [real(2, 1, 3)], _each("axes", (2, 0, 1), (-1, 0, 1))),
+    + calls(mg.transpose, np.transpose, [real(2, 1, 3)], each("axes", (2, 0, 1), (-1, 0, 1))),
     "broadcast_to": calls(
-        mg.broadcast_to, np.broadcast_to, [real(3), real(2, 1), real()], _each("shape", (2, 3))
+        mg.broadcast_to, np.broadcast_to, [real(3), real(2, 1), real()], each("shape", (2, 3))
     )
-    + calls(mg.broadcast_to, np.broadcast_to, [real(1, 3)], _each("shape", (0, 3), (2, 4, 3))),
-    "expand_dims": calls(mg.expand_dims, np.expand_dims, [real(2, 3)], _axis(0, -1, (0, 2), 1)),
-    "squeeze": calls(mg.squeeze, np.squeeze, [real(1, 2, 1)], _axis(None, 0, -1, (0, 2))),
+    + calls(mg.broadcast_to, np.broadcast_to, [real(1, 3)], each("shape", (0, 3), (2, 4, 3))),
+    "expand_dims": calls(mg.expand_dims, np.expand_dims, [real(2, 3)], by_axis(0, -1, (0, 2), 1)),
+    "squeeze": calls(mg.squeeze, np.squeeze, [real(1, 2, 1)], by_axis(None, 0, -1, (0, 2))),
     "swapaxes": calls(
         mg.swapaxes, np.swapaxes, [real(2, 1, 3), real(2, 0, 3)], [{"axis1": 0, "axis2": -1}]
     ),
@@ -303,34 +290,38 @@ OP_CASES: dict[str, list[Case]] = {
         _listed(mg.concatenate),
         _listed(np.concatenate),
         [(real(2, 3), real(2, 3)), (real(2, 2), real(2, 2), real(2, 2))],
-        _axis(0, 1, -1),
+        by_axis(0, 1, -1),
     )
     + calls(_listed(mg.concatenate), _listed(np.concatenate), [(real(1, 3), real(0, 3))]),
     "stack": calls(
-        _listed(mg.stack), _listed(np.stack), [(real(2, 3), real(2, 3))], _axis(0, 1, -1, -3)
+        _listed(mg.stack), _listed(np.stack), [(real(2, 3), real(2, 3))], by_axis(0, 1, -1, -3)
     )
     + calls(_listed(mg.stack), _listed(np.stack), [(real(), real(), real())]),
     "split": calls(
         mg.split,
         lambda x, sections, axis: np.split(x, sections, axis),
         [real(2, 6)],
-        [*_axis(1, -1, sections=3), *_axis(1, sections=(1, 4)), *_axis(0, sections=(0, 1, 1))],
+        [
+            *by_axis(1, -1, sections=3),
+            *by_axis(1, sections=(1, 4)),
+            *by_axis(0, sections=(0, 1, 1)),
+        ],
     )
     + calls(
         mg.split,
         lambda x, sections, axis: np.split(x, sections, axis),
         [real(5)],
-        _axis(0, sections=(-2,)) + _axis(0, sections=(3, 9)),
+        by_axis(0, sections=(-2,)) + by_axis(0, sections=(3, 9)),
     ),
     "unstack": calls(
         mg.unstack,
         lambda x, axis: [np.take(x, i, axis) for i in range(x.shape[axis])],
         [real(2, 3), real(3, 2, 1)],
-        _axis(0, 1, -1),
+        by_axis(0, 1, -1),
     ),
-    "flip": calls(mg.flip, np.flip, [real(2, 3)], _axis(None, 0, -1, (0, 1)))
+    "flip": calls(mg.flip, np.flip, [real(2, 3)], by_axis(None, 0, -1, (0, 1)))
     + calls(mg.flip, np.flip, [real(), real(0, 2)]),
-    "pad": calls(mg.pad, np.pad, [real(2, 3)], _each("pad_width", 1, (0, 2), ((1, 0), (2, 1))))
+    "pad": calls(mg.pad, np.pad, [real(2, 3)], each("pad_width", 1, (0, 2), ((1, 0), (2, 1))))
     + calls(mg.pad, np.pad, [real(2)], [{"pad_width": ((1, 2),), "constant_values": 3.5}]),
     "pad_with": calls(
         pad_with,
@@ -339,15 +330,15 @@ OP_CASES: dict[str, list[Case]] = {
         [{"widths": ((1, 0), (0, 2)), "value": 1.5}],
     ),
     "repeat": calls(
-        mg.repeat, np.repeat, [real(2, 3)], [*_axis(None, 0, -1, repeats=2), {"repeats": 0}]
+        mg.repeat, np.repeat, [real(2, 3)], [*by_axis(None, 0, -1, repeats=2), {"repeats": 0}]
     ),
-    "tile": calls(mg.tile, np.tile, [real(2, 3)], _each("reps", 2, (2, 1), (2, 1, 2), (0, 1)))
-    + calls(mg.tile, np.tile, [real()], _each("reps", (2, 2))),
-    "tril": calls(mg.tril, np.tril, [real(3, 4), real(2, 2, 2)], _each("k", 0, 1, -1)),
-    "triu": calls(mg.triu, np.triu, [real(3, 4), real(2, 2, 2)], _each("k", 0, 1, -1)),
+    "tile": calls(mg.tile, np.tile, [real(2, 3)], each("reps", 2, (2, 1), (2, 1, 2), (0, 1)))
+    + calls(mg.tile, np.tile, [real()], each("reps", (2, 2))),
+    "tril": calls(mg.tril, np.tril, [real(3, 4), real(2, 2, 2)], each("k", 0, 1, -1)),
+    "triu": calls(mg.triu, np.triu, [real(3, 4), real(2, 2, 2)], each("k", 0, 1, -1)),
     # --- positions
-    "index": calls(mg.index, lambda x, index: x[index], [real(3, 2)], _each("index", *_INDICES)),
-    "getitem": calls(getitem, lambda x, index: x[index], [real(3, 2)], _each("index", 0, (..., 1))),
+    "index": calls(mg.index, lambda x, index: x[index], [real(3, 2)], each("index", *_INDICES)),
+    "getitem": calls(getitem, lambda x, index: x[index], [real(3, 2)], each("index", 0, (..., 1))),
     "scatter": calls(
         scatter,
         ref.scatter,
@@ -358,45 +349,43 @@ OP_CASES: dict[str, list[Case]] = {
         mg.take,
         np.take,
         [real(3, 2)],
-        _axis(None, 0, 1, -2, indices=np.array([1, 0, 1])) + _axis(0, 1, indices=1),
+        by_axis(None, 0, 1, -2, indices=np.array([1, 0, 1])) + by_axis(0, 1, indices=1),
     ),
     "scatter_add": calls(
         lambda x, values, index: mg.scatter_add(x, index, values),
         lambda x, values, index: ref.scatter_add(x, values, index),
         [(real(3, 2), real(2)), (real(3, 2), real())],
-        _each("index", *_INDICES[:2], *_INDICES[4:6], _INDICES[8]),
+        each("index", *_INDICES[:2], *_INDICES[4:6], _INDICES[8]),
     ),
     # --- conversions
     "astype": calls(
-        mg.astype, lambda x, dtype: x.astype(dtype), [real(2, 3), real()], _each("dtype", "float64")
+        mg.astype, lambda x, dtype: x.astype(dtype), [real(2, 3), real()], each("dtype", "float64")
     )
     + calls(
-        mg.astype, lambda x, dtype: x.astype(dtype), [real(2, 3)], _each("dtype", "int64"), "none"
+        mg.astype, lambda x, dtype: x.astype(dtype), [real(2, 3)], each("dtype", "int64"), "none"
     ),
-    "cast": calls(
-        cast, lambda x, dtype: x.astype(dtype), [real(3)], _each("dtype", np.dtype("f8"))
-    ),
+    "cast": calls(cast, lambda x, dtype: x.astype(dtype), [real(3)], each("dtype", np.dtype("f8"))),
     "discretize": calls(
-        discretize, lambda x, dtype: x.astype(dtype), [real(3)], _each("dtype", "int64"), "none"
+        discretize, lambda x, dtype: x.astype(dtype), [real(3)], each("dtype", "int64"), "none"
     ),
     "transfer": calls(_there_and_back, lambda x: x, [real(2, 3), real(), real(0, 2)]),
     # --- softmax
-    "softmax_along": calls(softmax_along, ref.softmax, [real(2, 3), real(0, 3)], _axis(0, -1)[1:])
-    + calls(softmax_along, ref.softmax, [real(2, 3)], _axis(0)),
+    "softmax_along": calls(softmax_along, ref.softmax, [real(2, 3), real(0, 3)], by_axis(0, -1)[1:])
+    + calls(softmax_along, ref.softmax, [real(2, 3)], by_axis(0)),
     "log_softmax_along": calls(
         log_softmax_along,
         lambda x, axis: np.log(ref.softmax(x, axis)),
         [real(2, 3), real(0, 3)],
-        _axis(-1),
+        by_axis(-1),
     )
     + calls(
-        log_softmax_along, lambda x, axis: np.log(ref.softmax(x, axis)), [real(2, 3)], _axis(0)
+        log_softmax_along, lambda x, axis: np.log(ref.softmax(x, axis)), [real(2, 3)], by_axis(0)
     ),
     "label_losses": calls(
         _losses_of_labels,
         lambda x, index: -np.log(ref.softmax(x, -1))[index],
         [real(4, 3)],
-        _each("index", (np.arange(4), np.array([0, 2, 1, 1]))),
+        each("index", (np.arange(4), np.array([0, 2, 1, 1]))),
     ),
     "label_loss": calls(
         lambda x, index, share: label_loss(
@@ -418,89 +407,8 @@ OP_CASES: dict[str, list[Case]] = {
         lambda x, index: label_slopes(x, index=tuple(map(x.backend.index_array, index))),
         lambda x, index: ref.softmax(x, -1) - np.eye(3)[index[1]],
         [real(4, 3)],
-        _each("index", (np.arange(4), np.array([0, 2, 1, 1]))),
+        each("index", (np.arange(4), np.array([0, 2, 1, 1]))),
     ),
-    # --- activations
-    "softmax": calls(F.softmax, ref.softmax, [real(2, 3)], _axis(0, -1)),
-    "log_softmax": calls(
-        F.log_softmax, lambda x, axis: np.log(ref.softmax(x, axis)), [real(2, 3)], _axis(0, -1)
-    ),
-    "silu": elementwise(F.silu, lambda x: x * ref.sigmoid(x), real),
-    "gelu": elementwise(F.gelu, ref.gelu, real),
-    "elu": elementwise(F.elu, ref.elu, away(0)) + elementwise(F.elu, ref.elu, away(0), alpha=0.5),
-    "leaky_relu": elementwise(F.leaky_relu, lambda x: np.where(x > 0, x, 0.01 * x), away(0)),
-    # --- layers
-    "linear": calls(
-        F.linear, lambda x, w, b=0: x @ w.T + b, [(real(4, 3), real(2, 3)), (real(3), real(2, 3))]
-    )
-    + calls(F.linear, lambda x, w, b: x @ w.T + b, [(real(2, 2, 3), real(2, 3), real(2))]),
-    "embedding": calls(F.embedding, lambda i, w: w[i], [(integers(4)(2, 3), real(4, 2))])
-    + calls(lambda w: F.embedding([1, 1, 0], w), lambda w: w[[1, 1, 0]], [real(4, 2)]),
-    "dropout": calls(
-        _seeded_dropout, lambda x, p: ref.dropout(x, p, 3), [real(3, 4)], _each("p", 0.4)
-    ),
-    "layer_norm": calls(lambda x: F.layer_norm(x, 4), ref.layer_norm, [real(3, 4), real(2, 1, 4)])
-    + calls(
-        lambda x, w, b: F.layer_norm(x, (2, 3), w, b),
-        lambda x, w, b: ref.layer_norm(x, w, b, axes=2),
-        [(real(2, 2, 3), real(2, 3), real(2, 3))],
-    ),
-    # --- losses
-    "mse_loss": calls(
-        F.mse_loss,
-        lambda x, t, reduction: ref.reduced((x - t) ** 2, reduction),
-        [(real(2, 3), real(2, 3))],
-        _each("reduction", "mean", "sum", "none"),
-    ),
-    "l1_loss": calls(
-        F.l1_loss,
-        lambda x, t, reduction: ref.reduced(np.abs(x - t), reduction),
-        [(distinct()(2, 3), distinct(0.15)(2, 3))],
-        _each("reduction", "mean", "sum", "none"),
-    ),
-    "huber_loss": calls(
-        F.huber_loss,
-        ref.huber,
-        [(away(-0.8, 0, 0.8)(3, 4), small(3, 4))],  # errors on both sides of delta
-        [{"delta": 0.8, "reduction": reduction} for reduction in ("mean", "sum", "none")],
-    ),
-    "binary_cross_entropy_with_logits": calls(
-        F.binary_cross_entropy_with_logits,
-        ref.binary_cross_entropy,
-        [(real(2, 3), positive(2, 3))],
-        [{}, {"reduction": "sum"}, {"reduction": "none", "pos_weight": 2.5}],
-    ),
-    "cross_entropy": [
-        *calls(F.cross_entropy, ref.cross_entropy, [real(3)], _each("target", 1)),
-        *calls(F.cross_entropy, ref.cross_entropy, [real(4, 3)], _each("target", [0, 2, 1, 1])),
-        *calls(
-            lambda x, weight, **settings: F.cross_entropy(x, weight=weight, **settings),
-            ref.cross_entropy,
-            [_LOGITS],
-            [
-                {"target": [0, -100, 1, 1], "reduction": "mean", "label_smoothing": 0.2},
-                {"target": [2, -1, 0, 1], "reduction": "sum", "ignore_index": -1},
-                {"target": [2, 2, 0, 1], "reduction": "none", "label_smoothing": 0.1},
-            ],
-        ),
-        *calls(
-            F.cross_entropy, ref.cross_entropy, [real(2, 3, 2)], _each("target", [[0, 1], [2, 2]])
-        ),
-        *calls(
-            F.cross_entropy,
-            ref.cross_entropy_soft,
-            [
-                (real(4, 3), positive(4, 3)),
-                (real(3), positive(3)),
-                (real(2, 3, 2), positive(2, 3, 2)),
-            ],
-            [{}, {"label_smoothing": 0.2, "reduction": "none"}],
-        ),
-    ],
-    "nll_loss": calls(
-        lambda x, weight, **settings: F.nll_loss(F.log_softmax(x, 1), weight=weight, **settings),
-        ref.cross_entropy,
-        [_LOGITS],
-        [{"target": [0, 2, 1, -100]}, {"target": [1, 1, 0, 2], "reduction": "none"}],
-    ),
+    # --- compositions of ops
+    **FUNCTION_CASES,
 }
