@@ -45,7 +45,7 @@ class detect_anomaly(BareScope):
 @contextlib.contextmanager
 def _watch_all() -> Iterator[None]:
     with (
-        current_backend().quiet(),  # a warning would come before, and say less
+        current_backend().quiet(),  # a backend's warning would come first, and say less
         on_call.within(_check_results, composed="anomaly mode looks at every op"),
         on_gradients.within(_check_gradients),
     ):

@@ -21,7 +21,7 @@ def is_within(frame: FrameType, package: str, but: Collection[str] = ()) -> bool
     names, file = frame.f_globals, frame.f_code.co_filename
     name = f"{names.get('__name__', '')}."
     within = name.startswith(f"{package}.") and not any(name.startswith(f"{own}.") for own in but)
-    # The file tells an example in a docstring, which runs under its module's name.
+    # An example in a docstring runs under its module's name, but from another file.
     return (within and file == names.get("__file__")) or file.startswith("<minigrad op")
 
 

@@ -84,7 +84,7 @@ def backward(
     found = []
     for node, gradient in run_sweep([seed], graph=create_graph, retain=retain, taken=taken).items():
         leaf = node.tensor()  # type: ignore[attr-defined]  # all that it finds are leaves
-        if leaf is None or gradient is None or leaf._node is None:  # dropped, unused, or frozen
+        if leaf is None or gradient is None or leaf._node is None:  # gone, unused, or frozen
             continue
         if leaf.backend is not node.backend or leaf._data.dtype != node.dtype:
             raise RuntimeError(

@@ -23,7 +23,7 @@ grad_enabled: ContextVar[bool] = ContextVar("minigrad_grad_enabled", default=Tru
 # During a sweep on raw arrays: the backend that ops called on raw arrays run on.
 raw_backend: ContextVar[Any] = ContextVar("minigrad_raw_backend", default=None)
 
-# In cells and fused functions `x += y` is x = x + y for every x: that is how a kernel has it.
+# In cells and fused functions `x += y` is x = x + y for every x, as kernels edit nothing.
 only_values: ContextVar[bool] = ContextVar("minigrad_only_values", default=False)
 
 
@@ -71,7 +71,7 @@ class Occasion(list[_Listener]):
             yield
         finally:
             self.remove(listener)
-            # No reset to what was before: a block in a generator may end after a later one begins.
+            # Not reset by a token: a block in a generator may end after a later one begins.
             self._here.set(tuple(other for other in self._here.get() if other is not listener))
 
     @contextmanager
@@ -200,9 +200,10 @@ class Output(Node):
     __slots__ = ("slot",)
 
     def __init__(self, node: Node, slot: int, data: Any) -> None:
-        self.op, self.edges, self.saved, self.settings = OUTPUT, (node,), (), ()  # no super():
-        self.shape, self.dtype, self.backend = data.shape, data.dtype, node.backend  # it takes
-        self.birth, self.hooks = tick(), None  # a quarter of a microsecond, often
+        # Without `super().__init__`, whose call takes a quarter of a microsecond.
+        self.op, self.edges, self.saved, self.settings = OUTPUT, (node,), (), ()
+        self.shape, self.dtype, self.backend = data.shape, data.dtype, node.backend
+        self.birth, self.hooks = tick(), None
         self.slot = slot
         node.shape[slot] = self.shape
 
@@ -227,7 +228,7 @@ class HandmadeOp:
     ) -> None:
         self.name = name
         self.backward = backward
-        # Of a node: at which of its saved arrays its inputs begin, and what the user calls them.
+        # A function of a node: where its inputs begin among its saved arrays, and their names.
         self._inputs = inputs
 
     def saved_name(self, node: Node, i: int) -> str | None:

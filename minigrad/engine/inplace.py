@@ -80,7 +80,7 @@ class _Memory:
         _reads.listen()
         if len(self.before) <= MOST_KEPT:
             return
-        pairs = itertools.pairwise(self.before)  # of a device it hasn't been asked yet
+        pairs = itertools.pairwise(self.before)  # on a device they haven't been compared yet
         changed = [one for one, after in pairs if not contents.equal(one[1], after[1], backend)]
         self.before = [*changed, self.before[-1]]
         if len(self.before) > MOST_KEPT:  # what older nodes saved has been written to ever since
@@ -181,7 +181,7 @@ class _Loan:
             memory.add_writer(id(held), held)
 
 
-# Those since the last op call. Most are over by then, and nothing can be saved before.
+# The loans since the last op call. Most are over by then, and nothing is saved in between.
 _loans: list[_Loan] = []
 
 
@@ -207,7 +207,7 @@ def lend(tensor: Any) -> Any:
 
 def borrow(array: Any, backend: Any) -> Any:
     """What a tensor holds if the user assigns this array: another one over the same memory."""
-    for loan in reversed(_loans):  # what was lent comes back, as in x.data += 1
+    for loan in reversed(_loans):  # a lent array comes back, as in x.data += 1
         if loan.view() is array and not loan.borrowed:
             ours = loan.array()
             if ours is not None and _layout(ours) == _layout(array):
@@ -217,7 +217,7 @@ def borrow(array: Any, backend: Any) -> Any:
         mark_editable(array, backend)
         return array
     view, link = make(array)
-    _note_loan(_Loan(array, view, link, backend, True))  # it is seen later who keeps it
+    _note_loan(_Loan(array, view, link, backend, True))  # `resolve` sees whether the user keeps it
     return view
 
 
@@ -242,10 +242,10 @@ def _resolve_loans() -> None:
     for loan in tuple(_loans):
         if loan.link() is not None:
             loan.resolve()
-        try:  # after it is resolved: another thread may ask meanwhile
+        try:  # after `resolve`, as another thread may ask meanwhile
             _loans.remove(loan)
         except ValueError:
-            continue  # and has been faster
+            continue  # another thread has removed it
 
 
 def _lender(array: Any, backend: Any) -> Any:
@@ -341,23 +341,23 @@ def _verify(node: Node) -> None:
 
 
 class _Listening:
-    """Listens to an occasion, unless there is nothing to listen for."""
+    """Listens to an occasion while there is a reason to."""
 
     def __init__(self, occasion: Occasion, hear: Callable[..., None], *reasons: Sized) -> None:
         self.occasion, self.hear, self.reasons = occasion, hear, reasons
         self.listens = False
 
     def listen(self) -> None:
-        """There is something; this is called often."""
+        """There is a reason to listen; this is called often."""
         if not self.listens:
             self.listens = True
             self.occasion.add(self.hear)
 
     def rest(self) -> None:
-        """There seems to be nothing any more."""
+        """There seems to be no reason any more."""
         self.listens = False
         self.occasion.discard(self.hear)
-        if any(map(len, self.reasons)):  # another thread may have had one meanwhile
+        if any(map(len, self.reasons)):  # another thread may have found a reason meanwhile
             self.listen()
 
 

@@ -58,7 +58,7 @@ def is_alone(tensor: Any) -> bool:
     return only and _base_references(tensor._data) == _BASE_ALONE
 
 
-# Written so that no variable of theirs is a reference. Without a count the answer is never "alone".
+# These functions make no reference of their own. Without a count the answer is never "alone".
 
 
 def _tensor_references(tensor: Any) -> int:

@@ -123,7 +123,7 @@ class Op:
                 "meaning of its own in derivatives; choose another name"
             )
         self._aliases: list[tuple[type, str]] = []
-        self.declared = False  # whether it has been said what its derivatives are
+        self.declared = False  # whether its derivatives have been declared
         self.declare({})
 
     def __call__(self, *args: Any, **settings: Any) -> Any:

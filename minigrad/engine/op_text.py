@@ -58,8 +58,8 @@ def {op}({signature}):
     except Exception as error:
         explain(op, error, {arrays}, dict({settings_alone}))
         raise
-    y = check_result(op, y, backend)                                       | checked, one_output
-    y = check_results(op, y, backend)                                      | checked, outputs
+    y = check_result(op, y, backend)                                         | checked, one_output
+    y = check_results(op, y, backend)                                        | checked, outputs
     if y.__class__ is not backend.array_type:                                | trusted, one_output
         y = backend.asarray(y)
     node = None
@@ -99,14 +99,14 @@ def {op}_backward(node, saved, g, sweep):
     {saved_names}, = saved                                                   | unpacks
     if {x}_node in grads:                                                    | each derivative
         part = vjp_{x}({arguments})
-        part = fit_gradient(op, part, {x!r}, {x}_node, sweep)            | checked
+        part = fit_gradient(op, part, {x!r}, {x}_node, sweep)                | checked
         if part.shape != {x}_node.shape or part.dtype is not {x}_node.dtype: | may_differ
             part = sweep.unbroadcast(part, {x}_node)
         if grads[{x}_node] is None:
             grads[{x}_node] = part
         else:
             sweep.add({x}_node, part)
-    parts = fit_gradients(op, vjp_all({arguments}), node, sweep)         | together, checked
+    parts = fit_gradients(op, vjp_all({arguments}), node, sweep)             | together, checked
     parts = vjp_all({arguments})                                             | together, trusted
     for edge, part in zip(node.edges, parts, strict=True):                   | together
         if edge in grads:
@@ -129,13 +129,13 @@ class _Line(NamedTuple):
 
 
 def _parse(template: str) -> Iterator[_Line]:
+    """The lines of a template; lines that are indented deeper share the `each` of those above."""
     each = ""
     for line in template.strip().splitlines():
         text, _, margin = line.partition("|")
         indent = len(text) - len(text.lstrip())
-        words = margin.split(", ") if margin else []
-        words = [word.strip() for word in words]
-        if indent <= 4:  # deeper ones belong to that above
+        words = [word.strip() for word in margin.split(",")] if margin else []
+        if indent <= 4:
             each = words.pop(0).removeprefix("each ") if margin.startswith(" each ") else ""
         yield _Line(text.rstrip(), indent, each, words)
 
@@ -160,15 +160,16 @@ def write(op: Any) -> str:
 def _fill(
     template: list[_Line], facts: dict[str, Any], items: dict[str, list[dict[str, Any]]]
 ) -> Iterator[str]:
-    """The lines that hold, with what is known of the op in place of the names in braces."""
+    """The lines that an op needs, with its facts in place of the names in braces."""
     for each, group in groupby(template, key=lambda line: line.each):
         lines = list(group)
         for item in items[each] if each else [{}]:
-            yield from _holding(lines, facts | item)
+            yield from _select(lines, facts | item)
 
 
-def _holding(lines: list[_Line], facts: dict[str, Any]) -> Iterator[str]:
-    left_out = 1000  # how far the line is indented below which all is left out
+def _select(lines: list[_Line], facts: dict[str, Any]) -> Iterator[str]:
+    """The lines whose conditions are true, filled in; with a line goes all that it indents."""
+    left_out = 1000  # the indentation of the line that was left out last
     for line in lines:
         if line.indent > left_out:
             continue
@@ -183,10 +184,11 @@ def _holding(lines: list[_Line], facts: dict[str, Any]) -> Iterator[str]:
 
 
 def _facts(op: Any) -> dict[str, Any]:
+    """The conditions and the texts that the templates name, of an op as a whole."""
     inputs, settings = op.inputs, op.settings
     passed = [f"{name}={name}" for name in settings]
     data = ["*data"] if op.variadic else [f"{x}_data" for x in inputs]
-    nodes = _listed(f"{x}_node" for x in inputs)
+    nodes = _join(f"{x}_node" for x in inputs)
     followed = [x for x in inputs if not op.declared or op.joint_vjp or op.derivatives.get(x)]
     sizes = [*settings][-1:] == ["shape"]  # x.reshape(2, 3) is x.reshape((2, 3))
     defaults = (name if d is REQUIRED else f"{name}={name}_default" for name, d in settings.items())
@@ -218,10 +220,10 @@ def _facts(op: Any) -> dict[str, Any]:
         "as_tensors": ", ".join([f"as_tensor({inputs[0]})", *inputs[1:]]),
         "settings": "".join(f", {each}" for each in passed),
         "settings_alone": ", ".join(passed),
-        "settings_tuple": f"({_listed(settings)})",
+        "settings_tuple": f"({_join(settings)})",
         "setting_names": ", ".join(settings),
         "data": ", ".join(data),
-        "arrays": f"({_listed(data)})",
+        "arrays": f"({_join(data)})",
         "nodes": nodes,
         "edges": "edges" if op.variadic else f"({nodes})",
         "tracked": "any(edges)" if op.variadic else _any_node(followed),
@@ -289,7 +291,7 @@ def _saved(op: Any) -> str:
         readers = [x for x, fn in derivatives.items() if slot in parameters(fn)]
         some = op.joint_vjp is None and len(readers) < len(derivatives)
         slots.append(f"{array} if {_any_node(readers)} else None" if some else array)
-    return f"({_listed(slots)})"
+    return f"({_join(slots)})"
 
 
 def _any_node(inputs: Iterable[str]) -> str:
@@ -297,7 +299,7 @@ def _any_node(inputs: Iterable[str]) -> str:
     return " or ".join(f"{x}_node is not None" for x in inputs)
 
 
-def _listed(parts: Iterable[str]) -> str:
-    """Parts of a tuple, which of one has a comma."""
+def _join(parts: Iterable[str]) -> str:
+    """The text of a tuple without parentheses: a single part has a comma."""
     parts = list(parts)
     return f"{parts[0]}," if len(parts) == 1 else ", ".join(parts)

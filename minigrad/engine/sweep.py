@@ -41,7 +41,7 @@ def _plan(
             grads[node] = None
             if node.edges and node not in ends:
                 order.append(node)
-    for node in order:  # which grows on the way
+    for node in order:  # `order` grows meanwhile
         for edge in node.edges:
             if edge is not None and edge not in grads:
                 grads[edge] = None
@@ -212,7 +212,7 @@ def run_sweep(
         sweep.give(node, sweep.array(seed))
     done = 0
     raw = raw_backend.set(None)
-    mode = grad_enabled.set(True) if graph else None  # derivatives are remembered, too
+    mode = grad_enabled.set(True) if graph else None  # the graph remembers derivatives, too
     try:
         while done < len(visit):
             backend = visit[done].backend

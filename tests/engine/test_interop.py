@@ -266,7 +266,7 @@ class OnDevice:
 @pytest.mark.parametrize("take", [mg.tensor, mg.from_dlpack])
 def test_an_array_on_a_device_is_not_read_in_silence(take):
     with pytest.raises(
-        mg.BackendError, match=r"pass backend='cupy', and the tensor's .to\('numpy'"
+        mg.BackendError, match=r"pass backend='cupy', and move the tensor with .to\('numpy'\)"
     ):
         take(OnDevice())
 
