@@ -61,7 +61,9 @@ def lay_out(program: Program, wanted: Collection[Value], few_launches: bool = Fa
         if value in per_row:
             check_rows(value)
         if value in program.params and value.has_rows:
-            raise Untraceable("an input of shape (N,) meets the rows; give it the shape (N, 1)")
+            raise Untraceable(
+                "an input of shape (N,) is used with values per row; reshape it to (N, 1)"
+            )
     part = Partition([v for v in forward if v.op != "input"], per_row)
     grads = {x: g for x, g in program.grads.items() if x in wanted}
     back: Loop | None = None

@@ -162,7 +162,9 @@ class SymbolicBackend:
             args = self._with_numbers(name, args, arrays)
         for arg in args:
             if not isinstance(arg, (Value, int, float)):
-                raise Untraceable(f"{name} meets a {type(arg).__name__} from outside of it")
+                raise Untraceable(
+                    f"{name} takes a {type(arg).__name__} that is not among its arguments"
+                )
         if not arrays:  # of numbers alone: a number
             if not hasattr(np, name):
                 raise Untraceable(f"it computes {name} of a number; compute it outside of it")
