@@ -30,11 +30,11 @@ class AnalyticSlope:
         return self.agrees(slope.value, error) and CAUTION * error + self.rounding <= self.needed
 
     def is_zero(self, slope: Slope) -> bool:
-        """Whether both say that nothing moves."""
+        """Whether both are zero, and no output moves."""
         return slope.flat and self.slope == 0
 
     def is_nothing(self, slope: Slope) -> bool:
-        """Whether nothing moves, and what the gradient says would not show, or not matter."""
+        """Whether nothing moves, and a slope as the gradient has would not show, or not matter."""
         size = abs(self.slope)
         if slope.value == 0:
             hidden = slope.flat and size * slope.levels[-1].step <= CAUTION * slope.beside

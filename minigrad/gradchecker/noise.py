@@ -10,7 +10,7 @@ Array = np.ndarray
 
 
 class Noise:
-    """What rounding does to the weighted outputs: measured on a few points close to each other."""
+    """Rounding errors of the weighted outputs, measured on a few points close to each other."""
 
     POINTS = 7
     _FREE = POINTS - 3  # what is left after fitting a parabola

@@ -1,4 +1,4 @@
-"""What a gradient check found: a verdict, the reasons for it, and the numbers behind it."""
+"""The result of a gradient check: a verdict, its reasons, and the numbers behind it."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Entry:
     ----------
     name : the position of an input, or the name of a parameter.
     index : of the entry; None for a direction through all entries.
-    analytic : what the backward pass says.
-    numeric, error : what finite differences say, and their error bar.
+    analytic : the slope by the backward pass.
+    numeric, error : the slope by finite differences, and its error bar.
     step : the finite-difference step that the estimate rests on.
     status : "agrees", "wrong", "kink", "edge" (of the domain), "noise" of the function, or
         "rounding" of its gradient.
@@ -99,7 +99,7 @@ class Report:
         the step t, as the slope in a doubly logarithmic diagram: 2.00 for a right gradient, 1 for
         a wrong one, None where it drowns in noise (or the function is linear).
     taylor : pairs of a step and the remainder that the slope comes from.
-    notes : what else the reader should know.
+    notes : further remarks.
 
     >>> report = mg.gradcheck(mg.tanh, mg.tensor([0.5, -1.0]))
     >>> report.verdict, bool(report), report.covered
@@ -155,7 +155,7 @@ class Report:
         return f"; relative errors above {self.resolution:.0e} would have been noticed"
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it in plain types; numbers that are not finite as text."""
+        """The report in plain types; NaN and infinities as text."""
         return {
             "verdict": self.verdict,
             "order": self.order,
@@ -210,7 +210,7 @@ class Report:
         if path.suffix.lower() != ".svg":
             raise ValueError(
                 f"the diagrams are written as SVG; name the file {path.stem}.svg instead of "
-                f"{path.name}, and convert it if need be"
+                f"{path.name}, and convert it if you need another format"
             )
         replace_file(path, self.svg.encode())
         return path

@@ -1,9 +1,9 @@
 """Generated kernels with one thing wrong, to see whether the checks notice.
 
-Works on the text of the kernels that a backend has written for a scan, which is plain Python: the
-wrong text is not compiled but run as it is, slowly and with the same result. Memory that nothing
-has been written to yet is full of NaN meanwhile, so that a kernel that leaves something out can't
-find the right numbers of an earlier run there. What the kinds mean, besides those of `slips.py`:
+The kernels that a backend writes for a scan are plain Python text: the wrong text is not compiled
+but interpreted, slowly and with the same result. New memory is filled with NaN meanwhile, so that a
+kernel that leaves something out can't find right numbers of an earlier run there. The kinds,
+besides those of `slips.py`:
 
 zero, sign, factor 1.001   what a loop over the features writes, times 0, -1, 1.001
 last sample dropped        the loop over the rows of the batch ends one row early
@@ -68,7 +68,8 @@ def _kernels_of(case: Case, owner: Any) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def collecting(owner: Any, kernels: dict[str, Any]) -> Iterator[None]:
-    """Plans are made anew within; a backend takes kernels from here, and puts new ones there."""
+    """Within the block, plans are made again, and a backend takes kernels from `kernels` and adds
+    new ones to it."""
     before = owner.kernels
     try:
         owner.kernels = kernels

@@ -1,8 +1,8 @@
 """Derivatives with one thing wrong, to see whether the checks notice.
 
-A `Mutant` breaks one derivative for as long as its `apply()` lasts. `of_op` gives those of an op,
-`through` what goes wrong in a composition because of an op in it, and `in_time` what goes wrong at
-single steps of a scan. What the kinds mean:
+A `Mutant` breaks one derivative while its `apply()` lasts. `of_op` gives the mutants of an op,
+`through` those of a composition because of an op in it, and `in_time` those of single steps of a
+scan. The kinds:
 
 zero, sign, factor 1.001      the gradient times 0, -1, 1.001
 cotangent of ones             the cotangent is ignored, as if a sum were differentiated
@@ -50,10 +50,10 @@ class Mutant:
     ----------
     target : the line of the table that should notice: an op, a composition, a layer.
     place : which derivative is broken: the input, or the op and the input.
-    kind : how; see the module's text.
+    kind : how it is broken; see the module's docstring.
     apply : a context manager; the derivative is wrong inside, and right again afterwards.
     text : for a slip in the text, the place before and after.
-    reached : for a slip in the text, grows when it is run; None for all others.
+    reached : for a slip in the text, a list that grows when the slip runs; otherwise None.
     """
 
     target: str

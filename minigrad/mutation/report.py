@@ -1,4 +1,4 @@
-"""What became of wrong derivatives, and the score: the share of them that was killed."""
+"""The verdict on each wrong derivative, and the score: the share that was killed."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ PER_LINE, OVER_ALL = 0.95, 0.98  # the shares that have to be killed
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a mutant.
+    """The verdict on a mutant.
 
     Attributes
     ----------
     verdict : "killed", "survived" or "equivalent".
     by : the check that killed it.
     error : whether it was killed by an error in place of a wrong number.
-    why : for the others, what is known of them.
+    why : the reason, for the other verdicts.
     """
 
     mutant: Mutant
@@ -34,7 +34,7 @@ class Outcome:
 
 @dataclass(repr=False)
 class MutationReport:
-    """All outcomes, in the order of the lines; true if enough were killed."""
+    """All outcomes, in the order of the lines; true if enough mutants were killed."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     seconds: float = 0.0
@@ -58,7 +58,7 @@ class MutationReport:
         return count["killed"] / total if total else 1.0
 
     def survivors(self) -> list[Outcome]:
-        """Those that nothing noticed."""
+        """The mutants that no check noticed."""
         return [outcome for outcome in self.outcomes if outcome.verdict == "survived"]
 
     def __repr__(self) -> str:

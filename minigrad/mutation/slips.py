@@ -1,7 +1,7 @@
 """Derivatives with one slip in their text: a term forgotten, a wrong branch, a mask left out.
 
-Works on the syntax tree of a function as its file has it, so that each slip is one that a person
-could have made, and can be shown: `square: 2 * g * x -> g * x`.
+A slip is made on the syntax tree of a function, so it is one that a person could have made, and
+can be shown: `square: 2 * g * x -> g * x`.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Slip:
     ----------
     kind : what sort of slip it is.
     text : the place, before and after.
-    function : with the same parameters as the right one.
-    reached : grows with every call that gets to the slip, or takes the wrong branch by it.
+    function : the wrong function, with the parameters of the right one.
+    reached : a list that grows when a call runs the slip, or takes the wrong branch because of it.
     """
 
     kind: str
@@ -44,7 +44,7 @@ class Slip:
 def slips_of(fn: Function) -> Iterator[Slip]:
     """Every slip in the text of `fn`, and in the private functions of its module that it calls.
 
-    None at all if its text can't be found, as for a function typed at a prompt.
+    There are none if its text can't be found, as for a function typed at a prompt.
     """
     tree = _tree_of(fn)
     if tree is None or fn.__closure__:
@@ -69,7 +69,7 @@ Tree = TypeVar("Tree", bound=ast.AST)
 def variants(tree: Tree, choose: Choice) -> Iterator[tuple[str, str, Tree]]:
     """Copies of a syntax tree with one slip each: its kind, its text, and the copy.
 
-    `choose` gives what may stand in the place of a node: the kind of slip, its text, the new node.
+    `choose` gives the possible replacements of a node: the kind of slip, its text, the new node.
     """
     for i, node in enumerate(ast.walk(tree)):
         for k, (kind, text, _) in enumerate(choose(node)):

@@ -1,4 +1,4 @@
-"""A call of an op, with inputs and NumPy's word on it: what the lines of the op table hold."""
+"""Cases: calls of an op with inputs and a NumPy reference; the op table consists of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Case", "Kind", "Values", "by_axis", "calls", "each", "elementwise", 
 
 @dataclass(frozen=True)
 class Kind:
-    """What values an input has: `draw(rng, shape)` gives an array of them."""
+    """The values of an input: `draw(rng, shape)` gives an array of them."""
 
     draw: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
@@ -43,11 +43,11 @@ class Case:
     ----------
     f : the call, on tensors; returns a tensor or a list of them.
     reference : the same on NumPy arrays.
-    inputs : what they are called with.
+    inputs : the inputs of both.
     settings : keywords for both.
-    slope : "full" for derivatives of first and second order; "first" where the second are 0 but
-        for rounding; "zero" where the first are 0 everywhere; "flat" where they are, too, and the
-        second are not defined; "none" where there are none.
+    slope : "full" if it has derivatives of first and second order; "first" if the second are 0
+        except for rounding; "zero" if the first are 0 everywhere; "flat" if they are 0 and the
+        second are not defined; "none" if there are no derivatives.
     """
 
     f: Callable[..., Any]
@@ -95,12 +95,12 @@ holed = Kind(_holed)  # the first element is 0
 
 
 def integers(stop: int) -> Kind:
-    """Whole numbers from 0 up to, without, `stop`."""
+    """Integers from 0 to `stop` - 1."""
     return Kind(lambda rng, shape: rng.integers(0, stop, shape))
 
 
 def away(*kinks: float, gap: float = 0.1) -> Kind:
-    """Real numbers none of which is nearer than `gap` to a kink."""
+    """Real numbers at least `gap` away from each kink."""
 
     def draw(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
         x = rng.standard_normal(shape)
@@ -176,8 +176,8 @@ def reduction(
 ) -> list[Case]:
     """Cases of a reduction: all kinds of axes, an array of no dimensions, empty ones.
 
-    `scalar` is the slope for no dimensions, if it is another one; `empty` says whether the
-    reduction of nothing is defined.
+    `scalar` is the slope for arrays of no dimensions, if it differs; `empty` says whether the
+    reduction of an empty array is defined.
     """
     cases = calls(f, reference, [kind(2, 3, 3)], AXES, slope)
     cases += calls(f, reference, [kind()], [{}, {"axis": ()}], scalar or slope)

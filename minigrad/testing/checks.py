@@ -101,9 +101,9 @@ def gradients(
 ) -> list[np.ndarray | None]:
     """Gradients by the engine with random cotangents, as NumPy arrays.
 
-    First those of the float inputs; with order 2 then those of their randomly weighted sum by
-    inputs and cotangents. None stands for no path. `between`: the function is called on these
-    inputs as well, after the call that is differentiated.
+    First those of the float inputs; with order 2 then those of their randomly weighted sum with
+    respect to inputs and cotangents. None means that there is no path. `between`: inputs of another
+    call of the function, made after the call that is differentiated.
     """
     rng = np.random.default_rng(7)
 
@@ -149,7 +149,7 @@ def _assert_same(found: Any, right: Any, what: str = "gradient") -> None:
 
 
 def hygiene(case: Case, backend: Any = "numpy") -> None:
-    """What no call may do to its surroundings, and what layout and order may not change.
+    """No call changes its inputs or others' memory; layout and order don't change results.
 
     Inputs and cotangents are left alone; gradients have the shape and dtype of their inputs,
     share no memory, and are the same with and without `create_graph`, for inputs that are not

@@ -1,4 +1,4 @@
-"""Points at which only one gradient is right, though no finite difference can tell: conventions.
+"""Points at which a convention, not a finite difference, says which gradient is right.
 
 Kinks, ties, ends of an interval, zeros to the power of zero, overflow. `CONVENTIONS` lists them by
 the lines of the op table.
@@ -22,14 +22,14 @@ inf, nan, e = math.inf, math.nan, math.e
 
 @dataclass(frozen=True)
 class Convention:
-    """A function, its inputs, and the gradient of the sum of its output by each of them."""
+    """A function, its inputs, and the gradient of the sum of its output for each input."""
 
     f: Callable[..., Any]
     inputs: tuple[list[float], ...]
     gradients: tuple[list[float], ...]
 
     def check(self) -> None:
-        """Raise AssertionError if a gradient is another one, on the current backend."""
+        """Raise AssertionError if a gradient differs, on the current backend."""
         xs = [mg.tensor(np.array(x), requires_grad=True) for x in self.inputs]
         with xs[0].backend.quiet():
             total = self.f(*xs).sum()

@@ -1,6 +1,6 @@
 """Hypothesis strategies for property tests: shapes, axes, dtypes, arrays in any layout, lengths.
 
-Needs hypothesis, which the extra `dev` brings.
+They need hypothesis, which the extra `dev` installs.
 
 >>> from hypothesis import given
 >>> import minigrad as mg
@@ -41,7 +41,7 @@ def dtypes(kinds: str = "f") -> st.SearchStrategy[np.dtype]:
 def shapes(
     min_dims: int = 0, max_dims: int = 3, min_side: int = 0, max_side: int = 4
 ) -> st.SearchStrategy[tuple[int, ...]]:
-    """Shapes, those of no dimensions and of no elements among them."""
+    """Shapes, including those without dimensions and without elements."""
     return hnp.array_shapes(
         min_dims=min_dims, max_dims=max_dims, min_side=min_side, max_side=max_side
     )
@@ -51,7 +51,7 @@ def shapes(
 def broadcastable(
     draw: Any, count: int = 2, max_dims: int = 3, min_side: int = 0, max_side: int = 3
 ) -> tuple[tuple[int, ...], ...]:
-    """As many shapes as asked for that broadcast together; some have missing or single axes."""
+    """`count` shapes that broadcast together; some lack axes, some have axes of size 1."""
     found = draw(
         hnp.mutually_broadcastable_shapes(
             num_shapes=count, max_dims=max_dims, min_side=min_side, max_side=max_side
@@ -61,9 +61,9 @@ def broadcastable(
 
 
 def axes(ndim: int, *, empty: bool = False) -> st.SearchStrategy[Any]:
-    """What may be passed as `axis=` for `ndim` dimensions: None, ints, negative ones, tuples.
+    """Valid values of `axis=` for `ndim` dimensions: None, ints, negative ints, tuples.
 
-    `empty`: the tuple of no axes, too.
+    With `empty`, also the empty tuple.
     """
     if ndim == 0:
         return st.sampled_from([None, ()]) if empty else st.none()
@@ -89,8 +89,8 @@ def arrays(
 
     Parameters
     ----------
-    kinks : values that no element comes nearer to than `gap`: a finite difference must not
-        step over the kink of `abs` or `relu`.
+    kinks : values from which each element is at least `gap` away, so that no finite difference
+        steps over the kink of `abs` or `relu`.
     layouts : which of `LAYOUTS` to draw from.
     """
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -108,7 +108,7 @@ def relaid(array: np.ndarray, layout: str) -> np.ndarray:
 
     "transposed", "strided" (every other element of a larger array), "reversed" (negative
     strides), "offset" (not from the start of its memory), "contiguous". Arrays of no dimensions
-    have but one layout.
+    have only one layout.
 
     >>> import numpy as np
     >>> from minigrad.testing.strategies import relaid
