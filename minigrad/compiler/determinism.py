@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import Untraceable
 from .ir import Value
 from .program import Program
-
-if TYPE_CHECKING:
-    from .program import Program
 
 Read = Callable[[], Any]  # gives what a function reads from outside, as something to compare
 
