@@ -169,8 +169,11 @@ def _agree(program, name, found, right, dtypes=True):
                 continue
             if dtypes and (a.shape != b.shape or a.dtype != b.dtype):
                 raise Difference(f"{what}: {a.dtype} {a.shape}, not {b.dtype} {b.shape}")
-            # einsum may multiply its arrays in any order, on a device two at a time.
-            loose = part != "values" or "einsum" in program.text
+            if program.special and a.dtype.kind == "i" and "mg.argm" in program.text:
+                continue  # of several NaN a device finds any
+            # einsum may multiply its arrays in any order, on a device two at a time; and the root
+            # of -inf is infinite by pow, NaN by sqrt.
+            loose = part != "values" or any(text in program.text for text in ("einsum", "** 0.5"))
             if _far(program, a, b, loose) and not _is_rounding(program, part, i, a, b):
                 raise Difference(f"{what}:\n{a!r}\nis not\n{b!r}")
 
