@@ -30,7 +30,7 @@ def thread_count() -> int:
 
 
 class _Pool(ThreadPoolExecutor):
-    """Threads that keep off the core of whoever waits for them.
+    """Threads that keep off the core of the thread that waits for them.
 
     Linux often wakes a thread on the core of the one that wakes it. There it would wait until that
     one is done with its own part: two threads, and the time of one.
