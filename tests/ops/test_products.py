@@ -1,0 +1,83 @@
+"""Products of batches in any layout of memory, on every backend: views with any steps."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+
+CUTS = [
+    slice(None),
+    slice(None, None, -1),
+    slice(None, None, 2),
+    slice(None, None, -2),
+    slice(0, 1),
+]
+
+
+@st.composite
+def views(draw, shape):
+    """Numbers of a shape, and how to cut them out of more, axes exchanged or not."""
+    cuts = tuple(draw(st.sampled_from(CUTS)) for _ in shape)
+    if draw(st.booleans()):  # each matrix in order: a library takes these as they lie
+        cuts = (*cuts[:-2], CUTS[0], CUTS[0])
+    swapped = draw(st.booleans())
+    return cuts, swapped
+
+
+def view(x, cuts, swapped):
+    x = x[cuts]
+    return (
+        (x.swapaxes(-1, -2) if isinstance(x, mg.Tensor) else np.swapaxes(x, -1, -2))
+        if swapped
+        else x
+    )
+
+
+@given(data=st.data(), batches=st.integers(0, 2), seed=st.integers(0, 100))
+def test_any_views(data, batches, seed, backend):
+    rng = np.random.default_rng(seed)
+    given_ = []
+    for shape in ((3,) * batches + (3, 3), (3,) * data.draw(st.integers(0, 2)) + (3, 3)):
+        given_.append((rng.normal(size=shape), *data.draw(views(shape))))
+    (x, *how), (w, *how_w) = given_
+    a, b = view(x, *how), view(w, *how_w)
+    n = min(a.shape[-1], b.shape[-2])
+    same = [p == q or 1 in (p, q) for p, q in zip(a.shape[-3::-1], b.shape[-3::-1], strict=False)]
+    if not all(same):
+        return
+    xt, wt = (mg.tensor(z, backend=backend, requires_grad=True) for z in (x, w))
+    at, bt = view(xt, *how), view(wt, *how_w)
+    right = a[..., :n] @ b[..., :n, :]
+    y = at[..., :n] @ bt[..., :n, :]
+    np.testing.assert_allclose(y.numpy(), right, atol=1e-12)
+    g = rng.normal(size=y.shape)
+    first = mg.grad(y, [xt, wt], mg.tensor(g, backend=backend), create_graph=True)
+    assert abs((first[0].numpy() * x).sum() - (g * right).sum()) < 1e-10  # y is linear in x
+    assert abs((first[1].numpy() * w).sum() - (g * right).sum()) < 1e-10  # and in w
+    second = mg.grad((first[0] * mg.tensor(x, backend=backend)).sum(), wt)
+    np.testing.assert_allclose(second.numpy(), first[1].numpy(), atol=1e-10)
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=["all", "back", "second", "second back", "first"])
+@pytest.mark.parametrize("batches", [(3,), (1,), (2, 3), (1, 1)])
+def test_batches_of_matrices_in_order(batches, cut, backend):
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(*batches, 2, 4)), rng.normal(size=(*batches, 4, 3))
+    xt, wt = mg.tensor(x, backend=backend), mg.tensor(w, backend=backend)
+    for a, b, right in (
+        (xt[cut], wt[cut], x[cut] @ w[cut]),
+        (xt[:1], wt[cut], x[:1] @ w[cut]),
+        (xt[cut], wt[0], x[cut] @ w[0]),
+    ):
+        np.testing.assert_allclose((a @ b).numpy(), right, atol=1e-12)
+
+
+@pytest.mark.parametrize("cut", CUTS, ids=["all", "back", "second", "second back", "first"])
+def test_one_matrix_for_all_of_a_batch(cut, backend):
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(1, 2, 2, 4)), rng.normal(size=(1, 1, 4, 3))
+    xt, wt = mg.tensor(x, backend=backend), mg.tensor(w, backend=backend)
+    np.testing.assert_allclose((xt @ wt[cut]).numpy(), x @ w, atol=1e-12)
+    np.testing.assert_allclose((wt[cut].mT @ xt.mT).mT.numpy(), x @ w, atol=1e-12)
