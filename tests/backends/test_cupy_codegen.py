@@ -1,16 +1,13 @@
 """CUDA kernels of scans, as text: what is in them, and that no size is. No GPU, no CuPy."""
 
-import os
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from cuda_texts import Listing, loops, texts
 from fused_layers import LAYERS
 from odd_cells import SCANS
-from places import SUPPORT
+from processes import printed_by_seed
 from scans import fusing, run
 
 import minigrad as mg
@@ -70,22 +67,11 @@ def test_no_size_is_baked_in(name):
 
 def test_the_text_is_the_same_in_every_process():
     program = """
-import sys
-sys.path.insert(0, sys.argv[1])
 from cuda_texts import texts
 from fused_layers import LAYERS
 print(*texts(LAYERS["LayerNormLSTM"], 4, 3, 2, 5, [4, 1, 0]))
 """
-    found = [
-        subprocess.run(
-            [sys.executable, "-c", program, str(SUPPORT)],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("1", "2")
-    ]
+    found = printed_by_seed(program)
     assert found[0] == found[1] and found[0].count("__global__") >= 2
 
 

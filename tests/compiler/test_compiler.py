@@ -1,6 +1,5 @@
 """The compiler: what it makes of cells, run as the Python text that kernels are."""
 
-import os
 import subprocess
 import sys
 
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 from interpreted_backend import InterpretedBackend
 from kernel_texts import kernels, lstm_program
 from odd_cells import SCANS
-from places import SUPPORT
+from processes import printed_by_seed
 from random_cells import cases
 from scans import Scan, assert_fused_as_composed, run
 
@@ -78,24 +77,13 @@ def test_a_listing_names_sizes_and_lines():
 
 def test_listing_and_kernels_are_the_same_in_every_process():
     program = """
-import sys
-sys.path.insert(0, sys.argv[1])
 from interpreted_backend import InterpretedBackend
 from kernel_texts import kernels, lstm_program
 from minigrad.models import LSTM
 print(lstm_program())
 print(*kernels(LSTM, 4, 3, 2, 5, [4, 1, 0]))
 """
-    texts = [
-        subprocess.run(
-            [sys.executable, "-c", program, str(SUPPORT)],
-            env={**os.environ, "PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("1", "2")
-    ]
+    texts = printed_by_seed(program)
     assert texts[0] == texts[1] and texts[0].count("def kernel(") == 2
 
 
