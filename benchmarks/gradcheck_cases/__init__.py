@@ -9,7 +9,8 @@ any framework's checker can be put to it. There are three kinds:
 - bug: one thing is wrong with the derivative. A checker must fail it.
 """
 
-from . import hard, ordinary, recurrent
+from . import hard, losses, ordinary, recurrent, second_order
 from .case import Case
 
-CASES: list[Case] = ordinary.CASES + recurrent.CASES + hard.CASES
+CASES: list[Case] = ordinary.CASES + losses.CASES + second_order.CASES
+CASES += recurrent.CASES + hard.CASES

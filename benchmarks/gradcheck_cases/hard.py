@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .case import Array, Case, add, listed, normal
-from .ordinary import M, V, sigmoid, softmax, softmax_back
+from .losses import softmax, softmax_back
+from .ordinary import M, V, sigmoid
 
 CASES: list[Case] = []
 function = partial(add, CASES)

@@ -299,13 +299,15 @@ def mutation_score(
 
 
 def sampled(lines: Sequence[Line], count: int, seed: int = 0) -> list[Line]:
-    """The lines with `count` of their mutants in all, drawn at random, as evenly as it goes."""
-    rng = np.random.default_rng(seed)
-    ranked = [
-        (rank, rng.random(), i, k)
-        for i, line in enumerate(lines)
-        for rank, k in enumerate(rng.permutation(len(line.mutants)))
-    ]
+    """The lines with `count` of their mutants in all, drawn at random, as evenly as it goes.
+
+    What is drawn of a line doesn't depend on which others there are.
+    """
+    ranked = []
+    for i, line in enumerate(lines):
+        rng = np.random.default_rng([seed, *line.name.encode()])
+        order = enumerate(rng.permutation(len(line.mutants)))
+        ranked += [(rank, rng.random(), i, k) for rank, k in order]
     chosen = {(i, k) for _, _, i, k in sorted(ranked)[:count]}
     picked = [
         replace(line, mutants=[m for k, m in enumerate(line.mutants) if (i, k) in chosen])

@@ -11,23 +11,26 @@ from ..engine import to_numpy
 from ..engine.gradients import backward
 from ..engine.tensor import Tensor
 from . import (
+    arithmetic,
     bits,
+    choices,
     comparisons,
     convert,
     editing,
-    elementwise,
+    exponentials,
     indexing,
     products,
     reductions,
     shape,
+    trigonometry,
 )
 
 _OPERATORS = {
-    "add": elementwise.add,
-    "sub": elementwise.subtract,
-    "mul": elementwise.multiply,
-    "truediv": elementwise.divide,
-    "pow": elementwise.power,
+    "add": arithmetic.add,
+    "sub": arithmetic.subtract,
+    "mul": arithmetic.multiply,
+    "truediv": arithmetic.divide,
+    "pow": arithmetic.power,
     "matmul": products.matmul,
     "and": bits.bitwise_and,
     "or": bits.bitwise_or,
@@ -39,8 +42,8 @@ for _name, _op in _OPERATORS.items():
     _op.attach(Tensor, f"__{_name}__")
     setattr(Tensor, f"__r{_name}__", lambda self, other, op=_op: op.call(other, self))
 
-elementwise.negative.attach(Tensor, "__neg__")
-elementwise.abs.attach(Tensor, "__abs__")
+arithmetic.negative.attach(Tensor, "__neg__")
+arithmetic.abs.attach(Tensor, "__abs__")
 bits.bitwise_not.attach(Tensor, "__invert__")
 comparisons.equal.attach(Tensor, "__eq__")
 comparisons.not_equal.attach(Tensor, "__ne__")
@@ -50,7 +53,10 @@ comparisons.greater.attach(Tensor, "__gt__")
 comparisons.greater_equal.attach(Tensor, "__ge__")
 
 for _family, _names in {
-    elementwise: "abs clip cos exp log relu sigmoid sin sqrt square tanh",
+    arithmetic: "abs sqrt square",
+    choices: "clip relu",
+    exponentials: "exp log sigmoid",
+    trigonometry: "cos sin tanh",
     reductions: "all any argmax argmin logsumexp max mean min sum",
     shape: "broadcast_to reshape",
 }.items():

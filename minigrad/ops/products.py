@@ -8,7 +8,7 @@ from typing import Any
 
 from ..engine.op import NUMBERS, op
 from ..engine.op_calls import as_tensor
-from .elementwise import multiply
+from .arithmetic import multiply
 from .indexing import getitem
 from .reductions import sum
 from .shape import expand_dims, moveaxis, reshape, swapaxes

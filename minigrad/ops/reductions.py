@@ -12,9 +12,11 @@ from typing import Any
 from ..engine.op import op
 from ..engine.op_calls import as_tensor
 from ..utils.summation import HALF, SINGLE
+from .arithmetic import abs, root, sqrt, square
 from .axes import axis_tuple, count, keepdims_shape, one_axis
+from .choices import nan_at_nan, where
 from .convert import cast, in_float32
-from .elementwise import abs, exp, nan_at_nan, root, sqrt, square, where
+from .exponentials import exp
 from .shape import broadcast_to, concatenate, flip, reshape, split, transpose
 
 __all__ = ["all", "any", "argmax", "argmin", "cumsum", "logsumexp", "max", "mean", "min", "norm"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..engine.op import op
-from .elementwise import exp
+from .exponentials import exp
 from .indexing import scatter
 from .reductions import sum
 from .shape import expand_dims

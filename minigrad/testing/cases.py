@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Case", "Kind", "Values", "by_axis", "calls", "each", "elementwise", "reduction"]
+__all__ = ["Case", "Kind", "Values", "by_axis", "calls", "each", "elementwise", "listed"]
+__all__ += ["reduction"]
 
 
 @dataclass(frozen=True)
@@ -195,3 +196,8 @@ def by_axis(*values: Any, **settings: Any) -> list[dict[str, Any]]:
 def each(name: str, *values: Any) -> list[dict[str, Any]]:
     """Settings of calls that differ in the setting `name`."""
     return [{name: value} for value in values]
+
+
+def listed(f: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of a list of arrays as one of arrays."""
+    return lambda *arrays, **settings: f(arrays, **settings)

@@ -16,7 +16,7 @@ from .arguments import NewFile, write
 if TYPE_CHECKING:
     from minigrad.mutation.score import Line
 
-SAMPLE = 100  # mutants: at least one of every line
+SAMPLE = 200  # mutants: at least one of every line
 
 
 @click.command()

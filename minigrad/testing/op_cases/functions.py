@@ -8,9 +8,9 @@ import numpy as np
 
 import minigrad as mg
 
-from .. import functional as F
-from . import references as ref
-from .cases import (
+from ... import functional as F
+from .. import references as ref
+from ..cases import (
     Case,
     away,
     by_axis,
