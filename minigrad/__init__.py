@@ -10,6 +10,7 @@ from . import ops
 from . import optim as optim
 from .backend import *
 from .checkpoint import *
+from .custom_vjp import *
 from .derivatives import *
 from .drawing.draw import draw as draw
 from .engine.anomaly import detect_anomaly as detect_anomaly
@@ -49,8 +50,8 @@ else:  # type checkers take all that is imported above for public
     __all__ += ["get_default_dtype", "linspace", "load", "manual_seed", "ones", "ones_like"]
     __all__ += ["rand", "randn", "save", "set_default_dtype", "tensor", "zeros", "zeros_like"]
     # Gradients.
-    __all__ += ["checkpoint", "enable_grad", "grad", "hessian", "hvp", "is_grad_enabled"]
-    __all__ += ["jacobian", "jvp", "no_grad", "vjp"]
+    __all__ += ["checkpoint", "custom_vjp", "enable_grad", "grad", "hessian", "hvp"]
+    __all__ += ["is_grad_enabled", "jacobian", "jvp", "no_grad", "vjp"]
     # Checks and pictures.
     __all__ += ["GradcheckError", "Report", "detect_anomaly", "draw", "gradcheck"]
     __all__ += ["gradcheck_numpy", "gradgradcheck", "probe", "record"]

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.graph import HandmadeOp
 from ..engine.op import Op
 from ..engine.tensor import Tensor
 from ..errors import Untraceable
@@ -115,6 +116,8 @@ class Walk:
             return "a tensor" if isinstance(x, Tensor) else self._classes()
         if isinstance(x, Tensor):
             raise Unknown("it uses a tensor that is not among its arguments (%s)")
+        if isinstance(x, HandmadeOp):
+            raise Unknown("it calls %s, whose derivative custom_vjp declares")
         if isinstance(x, GENERATORS) or str(getattr(x, "__module__", "")).startswith(RANDOM):
             raise Unknown(DRAWS)
         for base, look in _KINDS:

@@ -8,7 +8,7 @@ from typing import Any
 from .creation import tensor
 from .graph import Node
 from .sweep import describe, note_taken, run_sweep
-from .tensor import Tensor, wrap
+from .tensor import Leaf, Tensor, wrap
 
 # --- what the user calls -------------------------------------------------------------------
 
@@ -54,7 +54,11 @@ def seed_of(output: Any, g: Any, position: str) -> tuple[Node, Tensor]:
 
 
 def backward(
-    self: Tensor, g: Any = None, retain_graph: bool = False, create_graph: bool = False
+    self: Tensor,
+    g: Any = None,
+    retain_graph: bool = False,
+    create_graph: bool = False,
+    inputs: Any = None,
 ) -> None:
     """Add this tensor's gradient to `.grad` of every leaf that it depends on.
 
@@ -63,11 +67,14 @@ def backward(
     g : the cotangent, of this tensor's shape; may be omitted for a scalar.
     retain_graph : keep the graph for another backward pass.
     create_graph : make the gradients differentiable themselves (keeps the graph, too).
+    inputs : a tensor or several: only these get a gradient, leaves or not. One that this tensor
+        doesn't depend on gets none. None: all leaves.
 
     Raises
     ------
     RuntimeError : no input requires a gradient; not a scalar and no `g`; graph already freed;
         an array that the graph saved was edited in place.
+    ValueError : an empty list of inputs.
 
     Examples
     --------
@@ -76,14 +83,25 @@ def backward(
     >>> (x * x).backward(mg.tensor([1.0, 10.0]))
     >>> x.grad
     tensor([ 2., 40.])
+    >>> w = mg.tensor([3.0, 4.0], requires_grad=True)
+    >>> (w * x).sum().backward(inputs=w)
+    >>> w.grad, x.grad
+    (tensor([1., 2.]), tensor([ 2., 40.]))
     """
     seed = seed_of(self, g, "the tensor that backward() was called on")
+    wanted = None
+    if inputs is not None:
+        inputs = _as_tuple(inputs)
+        wanted = _input_nodes("backward", inputs)
+        for x in inputs:
+            x.retain_grad()  # those that are no leaves
     retain = retain_graph or create_graph
     taken: dict[int, Any] = {}
     note_taken(seed[1]._data, taken)  # a cotangent may reach a leaf untouched
     found = []
-    for node, gradient in run_sweep([seed], graph=create_graph, retain=retain, taken=taken).items():
-        leaf = node.tensor()  # type: ignore[attr-defined]  # all that it finds are leaves
+    swept = run_sweep([seed], wanted, graph=create_graph, retain=retain, taken=taken)
+    for node, gradient in swept.items():
+        leaf = node.tensor() if isinstance(node, Leaf) else None
         if leaf is None or gradient is None or leaf._node is None:  # gone, unused, or frozen
             continue
         if leaf.backend is not node.backend or leaf._data.dtype != node.dtype:
@@ -126,8 +144,13 @@ def _is_all_of(view: Any, owner: Any) -> bool:
         return False
 
 
+def _are_several(value: Any) -> bool:
+    """Whether it is a list or an iterator: arrays, which have a shape, count as one."""
+    return hasattr(value, "__iter__") and not hasattr(value, "shape")
+
+
 def _as_tuple(value: Any) -> tuple[Any, ...]:
-    return tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    return tuple(value) if _are_several(value) else (value,)
 
 
 def grad(
@@ -144,20 +167,20 @@ def grad(
 
     Parameters
     ----------
-    outputs : a tensor or a sequence of tensors.
-    inputs : a tensor or a sequence of tensors, leaves or not.
-    grad_outputs : a cotangent per output, of its shape; may be omitted for scalars.
+    outputs : a tensor or several, in any iterable; the gradients are those of their weighted sum.
+    inputs : a tensor or several, such as `model.parameters()`, leaves or not.
+    grad_outputs : a cotangent per output, of its shape; None for a scalar means 1.
     create_graph : whether the gradients are themselves differentiable.
     retain_graph : whether the graph may be used again (default: the value of `create_graph`).
     allow_unused : whether an input that no output depends on gives None instead of an error.
 
     Returns
     -------
-    A tensor of the input's shape and dtype for a single input, a tuple of them for a sequence.
+    A tensor of the input's shape and dtype for a single input, a tuple of them for several.
 
     Raises
     ------
-    ValueError : no outputs.
+    ValueError : no outputs, no inputs, or another number of cotangents than of outputs.
     RuntimeError : no path from the outputs to an input, or a graph that was already freed.
 
     Examples
@@ -167,6 +190,8 @@ def grad(
     >>> slope = mg.grad(x**3, x, create_graph=True)
     >>> slope.item(), mg.grad(slope, x).item()
     (27.0, 18.0)
+    >>> mg.grad([x * x, 5 * x], x, [1.0, 10.0]).item()  # 2 x + 10 * 5
+    56.0
     """
     outputs_, inputs_ = _as_tuple(outputs), _as_tuple(inputs)
     if not outputs_:
@@ -176,7 +201,7 @@ def grad(
         raise ValueError(
             f"{len(outputs_)} outputs need as many grad_outputs; got {len(cotangents)}"
         )
-    nodes = [_input_node(x, i) for i, x in enumerate(inputs_)]
+    nodes = _input_nodes("grad", inputs_)
     seeds = [
         seed_of(y, g, f"output {i}")
         for i, (y, g) in enumerate(zip(outputs_, cotangents, strict=True))
@@ -195,7 +220,13 @@ def grad(
                 "undefined. Pass allow_unused=True to get None for it."
             )
         results.append(None if gradient is None else _copy_if_shared(gradient, taken))
-    return tuple(results) if isinstance(inputs, (list, tuple)) else results[0]
+    return tuple(results) if _are_several(inputs) else results[0]
+
+
+def _input_nodes(asked_by: str, inputs: tuple[Any, ...]) -> list[Node]:
+    if not inputs:
+        raise ValueError(f"{asked_by} needs an input to differentiate by; the list is empty")
+    return [_input_node(x, i) for i, x in enumerate(inputs)]
 
 
 def _input_node(x: Any, i: int) -> Node:
