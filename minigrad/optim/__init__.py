@@ -8,6 +8,6 @@ from .optimizer import *
 from .optimizers import *
 from .schedules import *
 
-__all__ = ["Adam", "AdamW", "Optimizer", "RMSprop", "SGD"]
+__all__ = ["Adadelta", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "SGD"]
 __all__ += ["clip_grad_norm_", "clip_grad_value_"]
 __all__ += ["CosineAnnealingLR", "LinearWarmup", "Schedule", "StepLR"]

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
+
+import numpy as np
 
 from ..engine.registry import active
 from ..engine.tensor import Tensor, same_backend, wrap
-from ..utils.arguments import check_number
+from ..utils.arguments import check_flag, check_number
 from ..utils.summation import HALF, SINGLE
-from .optimizer import with_gradient
+from .groups import with_gradient
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_"]
 
 
-def clip_grad_norm_(params: Any, max_norm: float) -> Tensor:
-    """Scale all gradients by one factor so that their common 2-norm is at most `max_norm`.
+def clip_grad_norm_(
+    params: Any, max_norm: float, norm_type: float | str = 2.0, error_if_nonfinite: bool = False
+) -> Tensor:
+    """Scale all gradients by one factor so that their common norm is at most `max_norm`.
+
+    Parameters
+    ----------
+    params : parameters, or one; those without a gradient don't count.
+    max_norm : the largest norm that stays as it is.
+    norm_type : the order p of the norm, (sum |g|^p)^(1/p): a number above 0; `math.inf` or "inf"
+        for the largest |g|.
+    error_if_nonfinite : raise if the norm is NaN or infinite. Without it such a norm makes the
+        gradients NaN or 0.
 
     Returns the norm before clipping, a scalar tensor (float32 for float16 gradients). It is right
-    even if squares of gradients overflow. Raises RuntimeError if all gradients are None.
+    even if powers of gradients overflow. Raises RuntimeError if all gradients are None, or if the
+    norm may not be what it is; no gradient has changed then.
 
     >>> import minigrad as mg
     >>> w = mg.tensor([0.0, 0.0], requires_grad=True)
@@ -31,22 +46,49 @@ def clip_grad_norm_(params: Any, max_norm: float) -> Tensor:
     check_number("clip_grad_norm_", "max_norm", max_norm)
     if not max_norm >= 0:
         raise ValueError(f"clip_grad_norm_: max_norm must be at least 0; got {max_norm}")
+    order: Any = math.inf if norm_type == "inf" else norm_type
+    check_number("clip_grad_norm_", "norm_type", order)
+    if not order > 0:
+        raise ValueError(
+            f"clip_grad_norm_: norm_type is a number above 0, or math.inf; got {norm_type}"
+        )
+    strict = check_flag("clip_grad_norm_", "error_if_nonfinite", error_if_nonfinite)
     found = with_gradient("clip_grad_norm_", params)
     xp = same_backend("clip_grad_norm_", *(g for _, g in found))
     with active(xp):
         wide = [xp.astype(g._data, SINGLE) if g.dtype == HALF else g._data for _, g in found]
-        # In units of the largest, so that no square overflows; of infinite ones as they are.
-        unit = functools.reduce(
-            xp.maximum, [xp.max(xp.abs(x)) for x in wide if 0 not in x.shape] or [0.0]
-        )
-        unit = xp.where(xp.logical_and(unit > 0, xp.isfinite(unit)), unit, 1)
-        total = unit * xp.sqrt(sum(xp.sum(xp.square(x / unit)) for x in wide))
+        total = _norm(xp, wide, float(order))
+        if strict and not np.isfinite(xp.to_host(total)):
+            _refuse(xp, total, wide)
         factor = xp.minimum(float(max_norm) / (total + 1e-6), 1.0)
         for x, (p, g) in zip(wide, found, strict=True):
             scaled = x * xp.asarray(factor, dtype=x.dtype)
             scaled = scaled if x is g._data else xp.astype(scaled, g.dtype)
             p.grad = wrap(scaled, xp)._as_made()
     return wrap(total, xp)
+
+
+def _norm(xp: Any, arrays: list[Any], order: float) -> Any:
+    """The norm of all numbers of some arrays."""
+    sizes = [xp.abs(x) for x in arrays]
+    largest = functools.reduce(xp.maximum, [xp.max(x) for x in sizes if 0 not in x.shape] or [0.0])
+    if order == math.inf:
+        return xp.asarray(largest)
+    # In units of the largest, so that no power overflows; of infinite ones as they are.
+    unit = xp.where(xp.logical_and(largest > 0, xp.isfinite(largest)), largest, 1)
+    if order == 2:
+        return unit * xp.sqrt(sum(xp.sum(xp.square(x / unit)) for x in sizes))
+    return unit * xp.power(sum(xp.sum(xp.power(x / unit, order)) for x in sizes), 1 / order)
+
+
+def _refuse(xp: Any, total: Any, arrays: list[Any]) -> None:
+    bad = [str(x.shape) for x in arrays if not np.isfinite(xp.to_host(x)).all()]
+    where = f"there are in those of shape {', '.join(bad)}" if bad else "in them are none"
+    raise RuntimeError(
+        f"clip_grad_norm_: the norm of the gradients is {float(xp.to_host(total))}; NaN or "
+        f"infinite numbers {where}. No gradient was changed. mg.detect_anomaly() finds the op that "
+        "made the first one; error_if_nonfinite=False clips all the same"
+    )
 
 
 def clip_grad_value_(params: Any, clip_value: float) -> None:

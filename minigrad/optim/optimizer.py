@@ -5,21 +5,19 @@ Formulas and option names are those of `torch.optim`.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
+from ..engine.filled import zeros_like
+from ..engine.graph import enable_grad
 from ..engine.registry import active
 from ..engine.tensor import Tensor
 from ..fusion import TOO_SMALL, compiles, dispatch, is_worth_a_kernel
-from ..utils.arguments import is_number
+from ..utils.arguments import check_flag
+from .groups import checked_group, groups_of, options_of, with_gradient
 from .running import Misfit, are_of, from_host, running_dtype, to_host
 
 __all__ = ["Optimizer"]
-
-
-# The options that are numbers.
-_NUMBERS = {"lr", "betas", "eps", "alpha", "momentum", "dampening", "weight_decay"}
 
 
 class Optimizer:
@@ -52,45 +50,91 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Any], **options: Any) -> None:
         name = type(self).__name__
-        if isinstance(params, Tensor) or not isinstance(params, Iterable):
-            raise TypeError(
-                f"{name} takes several parameters, such as model.parameters() or [w, b]; "
-                f"got one {type(params).__name__}"
-            )
-        groups = list(params)
-        if not any(isinstance(group, dict) for group in groups):
-            groups = [{"params": groups}]
-        self.param_groups = [_group(name, group, options) for group in groups]
+        self.defaults = options
+        self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Tensor, dict[str, Any]] = {}
         self._made_for: dict[Tensor, Any] = {}  # the dtype that a parameter had at its first step
+        for group in groups_of(name, params):
+            self.param_groups.append(self._checked(group))
         if not self._params:
             raise ValueError(f"{name} got no parameters to train")
-        if len({id(p) for p in self._params}) < len(self._params):
-            raise ValueError(f"{name} got the same parameter twice")
 
     @property
     def _params(self) -> list[Tensor]:
         return [p for group in self.param_groups for p in group["params"]]
 
-    def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
-        for p in self._params:
-            p.grad = None
+    def add_param_group(self, group: dict[str, Any]) -> None:
+        """Train more parameters from now on, with options of their own.
 
-    def step(self) -> None:
+        `group` is a dict of "params" and options; what it does not name is as for the others at
+        the start. Schedules go on with the group from the rate that it has then.
+
+        Raises
+        ------
+        ValueError : no parameters, one that is trained already, an option that is unknown or out of
+            range; TypeError : an item that is no parameter. No group is added then.
+
+        >>> body, head = mg.nn.Linear(3, 2), mg.nn.Linear(2, 1)
+        >>> optimizer = mg.optim.SGD(head.parameters(), lr=0.1)
+        >>> optimizer.add_param_group({"params": body.parameters(), "lr": 0.01})
+        >>> [group["lr"] for group in optimizer.param_groups]
+        [0.1, 0.01]
+        """
+        checked = self._checked(group)
+        if not checked["params"]:
+            raise ValueError(f"{type(self).__name__}.add_param_group got no parameters to train")
+        self.param_groups.append(checked)
+
+    def _checked(self, given: Any) -> dict[str, Any]:
+        """A group as it is kept, after all checks."""
+        name = type(self).__name__
+        group = checked_group(name, given, self.defaults)
+        self._check_options(options_of(group))
+        known = [*map(id, self._params), *map(id, group["params"])]
+        if len(set(known)) < len(known):
+            raise ValueError(f"{name} got the same parameter twice")
+        return group
+
+    def _check_options(self, options: dict[str, Any]) -> None:
+        """Raise for options that do not go together."""
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters, or with `set_to_none=False` make zeros of them.
+
+        >>> w = mg.tensor([1.0, 2.0], requires_grad=True)
+        >>> optimizer = mg.optim.SGD([w])
+        >>> w.sum().backward()
+        >>> optimizer.zero_grad()
+        >>> print(w.grad)
+        None
+        """
+        forget = check_flag(f"{type(self).__name__}.zero_grad", "set_to_none", set_to_none)
+        for p in self._params:
+            p.grad = None if forget or p.grad is None else zeros_like(p.grad)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient, frozen or not; the others stay as they are.
 
-        Raises RuntimeError if none has (unless all are frozen), or if a gradient or the running
-        values are of another shape, dtype or backend than their parameter; no parameter has
-        changed then.
+        `closure`, if there is one, is called first, with gradients on: it computes the loss and
+        calls `backward()`. Returns what it returns.
+
+        Raises RuntimeError if no parameter has a gradient (unless all are frozen), or if a gradient
+        or the running values are of another shape, dtype or backend than their parameter; no
+        parameter has changed then.
+
+        >>> w = mg.tensor([1.0, 2.0], requires_grad=True)
+        >>> optimizer = mg.optim.SGD([w], lr=0.5)
+        >>> (w * w).sum().backward()
+        >>> optimizer.step()
+        >>> w.tolist()
+        [0.0, 0.0]
         """
+        loss = None if closure is None else self._call(closure)
         if all(p.grad is None and not p.requires_grad for p in self._params):
-            return
-        for p, g in with_gradient(f"{type(self).__name__}.step()", self._params):
-            self._check_gradient(p, g)
-            self._check_state(p)
+            return loss
+        self._check_gradients()
         for group in self.param_groups:
-            options = _options(group)
+            options = options_of(group)
             for p in group["params"]:
                 if p.grad is not None:
                     state = self.state.setdefault(p, {})
@@ -98,6 +142,23 @@ class Optimizer:
                     with active(p.backend):
                         new = _update(type(self).rule, p, p.grad._data, state, options)
                     p._data = p.backend.asarray(new)
+        return loss
+
+    def _call(self, closure: Callable[[], Any]) -> Any:
+        """What a closure returns, called with gradients on."""
+        if not callable(closure) or isinstance(closure, Tensor):
+            raise TypeError(
+                f"{type(self).__name__}.step(closure) takes a function that computes the loss, "
+                f"calls backward() and returns the loss; got {type(closure).__name__} "
+                f"{closure!r:.40}"
+            )
+        with enable_grad():
+            return closure()
+
+    def _check_gradients(self) -> None:
+        for p, g in with_gradient(f"{type(self).__name__}.step()", self._params):
+            self._check_gradient(p, g)
+            self._check_state(p)
 
     def _check_gradient(self, p: Tensor, g: Any) -> None:
         if not isinstance(g, Tensor):
@@ -127,6 +188,11 @@ class Optimizer:
         "state" lists the running values of each parameter; "param_groups" lists the options of
         each group, with the positions of its parameters in "params"; "parameters" lists what each
         parameter is like.
+
+        >>> optimizer = mg.optim.RMSprop([mg.ones(2, requires_grad=True)], lr=0.1)
+        >>> state = optimizer.state_dict()
+        >>> state["param_groups"][0]["lr"], state["parameters"]
+        (0.1, [{'shape': [2], 'dtype': 'float32'}])
         """
         params = self._params
         for p in params:
@@ -135,7 +201,7 @@ class Optimizer:
         return {
             "state": [to_host(self.state.get(p, {}), p) for p in params],
             "param_groups": [
-                {"params": [next(positions) for _ in group["params"]], **_options(group)}
+                {"params": [next(positions) for _ in group["params"]], **_saved(group)}
                 for group in self.param_groups
             ],
             "parameters": [{"shape": list(p.shape), "dtype": p.dtype.name} for p in params],
@@ -146,6 +212,12 @@ class Optimizer:
 
         The run then continues bit by bit as it would have. If anything doesn't fit, nothing
         changes, and a ValueError lists it all.
+
+        >>> old = mg.optim.Adam([mg.ones(2, requires_grad=True)], lr=0.5)
+        >>> new = mg.optim.Adam([mg.ones(2, requires_grad=True)])
+        >>> new.load_state_dict(old.state_dict())
+        >>> new.param_groups[0]["lr"]
+        0.5
         """
         name = type(self).__name__
         if not isinstance(state, Mapping) or not {"state", "param_groups"} <= state.keys():
@@ -160,10 +232,10 @@ class Optimizer:
                 f"(with running values of {len(values_by_position)})"
             )
         for i, (group, saved) in enumerate(zip(self.param_groups, groups, strict=False)):
-            if group.keys() != saved.keys():
+            if options_of(group).keys() != options_of(saved).keys():
                 problems.append(
-                    f"options of group {i}: here {', '.join(_options(group))}; in the state "
-                    f"{', '.join(_options(saved))}"
+                    f"options of group {i}: here {', '.join(options_of(group))}; in the state "
+                    f"{', '.join(options_of(saved))}"
                 )
         running: dict[Tensor, dict[str, Any]] = {}
         like = state.get("parameters") or [{}] * len(values_by_position)
@@ -182,7 +254,7 @@ class Optimizer:
                 f"this state does not fit {name}; nothing was loaded\n  " + "\n  ".join(problems)
             )
         for group, saved in zip(self.param_groups, groups, strict=True):
-            group.update(_options(saved))
+            group.update(_saved(saved))
         self.state = running
         self._made_for = {p: p.dtype for p in running}
 
@@ -215,76 +287,7 @@ def _describe(p: Tensor) -> str:
     return f"a parameter of shape {p.shape}, {p.dtype} on {p.backend.name!r}"
 
 
-def _options(group: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a group; as Python numbers, since NumPy's change the dtype they meet."""
-    options = {key: value for key, value in group.items() if key != "params"}
-    for key, value in options.items():
-        if key in _NUMBERS:
-            options[key] = tuple(map(float, value)) if key == "betas" else float(value)
-    return options
-
-
-def _group(name: str, given: Any, defaults: dict[str, Any]) -> dict[str, Any]:
-    """A group of parameters as the optimiser called `name` keeps it, after all checks."""
-    if not isinstance(given, dict) or "params" not in given:
-        raise TypeError(
-            f'{name}: a group is a dict such as {{"params": [w], "lr": 0.1}}; got '
-            f"{type(given).__name__} {given!r:.60}"
-        )
-    unknown = sorted(given.keys() - defaults.keys() - {"params"})
-    if unknown:
-        raise ValueError(
-            f"{name}: unknown option {', '.join(unknown)}; there are {', '.join(defaults)}"
-        )
-    params = given["params"]
-    params = [params] if isinstance(params, Tensor) else list(params)
-    for p in params:
-        if not isinstance(p, Tensor):
-            kind = type(p).__name__
-            named = isinstance(p, tuple) and len(p) == 2 and isinstance(p[1], Tensor)
-            hint = ". named_parameters() gives pairs; take parameters()" if named else ""
-            raise TypeError(
-                f"{name} trains parameters, such as model.parameters(); got {kind}{hint}"
-            )
-        if not p.is_leaf:
-            raise TypeError(
-                f"{name} trains parameters, and this tensor of shape {p.shape} is the result of "
-                "an op; pass the leaf that it was computed from"
-            )
-    for key, value in {**defaults, **given}.items():
-        listed = isinstance(value, (list, tuple))
-        numbers = value if listed else (value,)
-        if key in _NUMBERS and (listed != (key == "betas") or not all(map(is_number, numbers))):
-            raise TypeError(f"{name}: an option must be a number; got {key}={value!r:.40}")
-    options = _options({**defaults, **given})
-    for key, value in options.items():
-        if key == "betas":
-            if not (len(value) == 2 and all(0 <= beta < 1 for beta in value)):
-                raise ValueError(f"{name}: betas are two numbers from 0 to below 1; got {value}")
-        elif key in _NUMBERS and not 0 <= value < math.inf:
-            raise ValueError(f"{name}: {key} must be a number of at least 0; got {value}")
-    return {"params": params, **options}
-
-
-# --- clipping ------------------------------------------------------------------------------
-
-
-def with_gradient(what: str, params: Any) -> list[tuple[Tensor, Tensor]]:
-    """The parameters that have a gradient, with it; an error if none has."""
-    params = [params] if isinstance(params, Tensor) else params
-    if not isinstance(params, Iterable):
-        raise TypeError(
-            f"{what} takes parameters, such as model.parameters(); got {type(params).__name__}"
-        )
-    params = list(params)
-    for p in params:
-        if not isinstance(p, Tensor):
-            raise TypeError(f"{what} takes parameters; one of them is a {type(p).__name__}")
-    found = [(p, p.grad) for p in params if p.grad is not None]
-    if not found:
-        raise RuntimeError(
-            f"{what}: there is nothing to do, since all gradients are None ({len(params)} "
-            "parameters). Call loss.backward() first; if you did, the loss does not depend on "
-            "these parameters, or they are frozen"
-        )
-    return found
+def _saved(group: Mapping[str, Any]) -> dict[str, Any]:
+    """What is saved of a group: its options, and the rate that schedules start from."""
+    start = {"initial_lr": float(group["initial_lr"])} if "initial_lr" in group else {}
+    return options_of(group) | start

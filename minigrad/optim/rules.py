@@ -13,10 +13,9 @@ from __future__ import annotations
 from typing import Any
 
 
-def sgd(xp, p, g, state, *, lr, momentum, dampening, weight_decay, nesterov):
+def sgd(xp, p, g, state, *, lr, momentum, dampening, weight_decay, nesterov, maximize):
     """Gradient descent with momentum (Sutskever et al. 2013)."""
-    if weight_decay:
-        g = g + weight_decay * p
+    g = _uphill(p, g, weight_decay, maximize)
     if momentum:
         first = "momentum_buffer" not in state
         buffer = _held(xp, state, "momentum_buffer", p)
@@ -27,10 +26,9 @@ def sgd(xp, p, g, state, *, lr, momentum, dampening, weight_decay, nesterov):
     return p - lr * g
 
 
-def adam(xp, p, g, state, *, lr, betas, eps, weight_decay, amsgrad):
+def adam(xp, p, g, state, *, lr, betas, eps, weight_decay, amsgrad, maximize):
     """Adam (Kingma and Ba 2015), with AMSGrad (Reddi et al. 2018) if asked for."""
-    if weight_decay:
-        g = g + weight_decay * p
+    g = _uphill(p, g, weight_decay, maximize)
     beta1, beta2 = betas
     state["step"] = step = state.get("step", 0) + 1
     mean = _blend(xp, state, "exp_avg", g, beta1)
@@ -47,10 +45,9 @@ def adamw(xp, p, g, state, *, lr, weight_decay, **options):
     return adam(xp, (1 - lr * weight_decay) * p, g, state, lr=lr, weight_decay=0.0, **options)
 
 
-def rmsprop(xp, p, g, state, *, lr, alpha, eps, weight_decay, momentum, centered):
+def rmsprop(xp, p, g, state, *, lr, alpha, eps, weight_decay, momentum, centered, maximize):
     """RMSprop (Hinton 2012), with the centred variance of Graves (2013) if asked for."""
-    if weight_decay:
-        g = g + weight_decay * p
+    g = _uphill(p, g, weight_decay, maximize)
     square = _blend(xp, state, "square_avg", g * g, alpha)
     if centered:
         mean = _blend(xp, state, "grad_avg", g, alpha)
@@ -62,6 +59,34 @@ def rmsprop(xp, p, g, state, *, lr, alpha, eps, weight_decay, momentum, centered
         buffer += g
         state["momentum_buffer"] = g = buffer
     return p - lr * g
+
+
+def adagrad(
+    xp, p, g, state, *, lr, lr_decay, weight_decay, initial_accumulator_value, eps, maximize
+):
+    """Adagrad (Duchi, Hazan and Singer 2011): steps fall with the squares of all gradients."""
+    g = _uphill(p, g, weight_decay, maximize)
+    first = "sum" not in state
+    total = _held(xp, state, "sum", p)
+    total += g * g + initial_accumulator_value if first and initial_accumulator_value else g * g
+    state["step"] = step = state.get("step", 0) + 1
+    state["sum"] = total
+    return p - lr / (1 + (step - 1) * lr_decay) * g / (xp.sqrt(total) + eps)
+
+
+def adadelta(xp, p, g, state, *, lr, rho, eps, weight_decay, maximize):
+    """Adadelta (Zeiler 2012): each step in the units of the steps before."""
+    g = _uphill(p, g, weight_decay, maximize)
+    square = _blend(xp, state, "square_avg", g * g, rho)
+    delta = xp.sqrt(_held(xp, state, "acc_delta", p) + eps) / xp.sqrt(square + eps) * g
+    _blend(xp, state, "acc_delta", delta * delta, rho)
+    return p - lr * delta
+
+
+def _uphill(p: Any, g: Any, weight_decay: Any, maximize: bool) -> Any:
+    """The gradient of what is minimised: that of the loss, or of its negative, and the decay."""
+    g = -g if maximize else g
+    return g + weight_decay * p if weight_decay else g
 
 
 def _held(xp: Any, state: dict[str, Any], name: str, like: Any) -> Any:

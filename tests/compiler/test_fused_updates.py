@@ -1,5 +1,6 @@
 """Optimiser updates by kernels: the same text as on NumPy, the same numbers."""
 
+import inspect
 import itertools
 import math
 
@@ -12,7 +13,7 @@ from scans import fusing
 
 import minigrad as mg
 from minigrad.compiler import FusionError
-from minigrad.optim import SGD, Adam, AdamW, Optimizer, RMSprop
+from minigrad.optim import SGD, Adadelta, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from minigrad.utils.install import install_line
 
 BACKEND = InterpretedBackend()
@@ -20,12 +21,18 @@ BACKEND = InterpretedBackend()
 fraction = st.sampled_from([0.0, 0.1, 0.9])
 flag = st.booleans()
 OPTIONS = {
-    SGD: {"momentum": fraction, "dampening": fraction, "weight_decay": fraction},
+    SGD: {
+        "momentum": fraction,
+        "dampening": fraction,
+        "weight_decay": fraction,
+        "maximize": flag,
+    },
     Adam: {
         "betas": st.tuples(fraction, fraction),
         "eps": st.sampled_from([1e-8, 0.1]),
         "weight_decay": fraction,
         "amsgrad": flag,
+        "maximize": flag,
     },
     RMSprop: {
         "alpha": fraction,
@@ -33,6 +40,20 @@ OPTIONS = {
         "momentum": fraction,
         "centered": flag,
         "eps": st.sampled_from([1e-8, 0.1]),
+        "maximize": flag,
+    },
+    Adagrad: {
+        "lr_decay": fraction,
+        "weight_decay": fraction,
+        "initial_accumulator_value": fraction,
+        "eps": st.sampled_from([1e-10, 0.1]),
+        "maximize": flag,
+    },
+    Adadelta: {
+        "rho": fraction,
+        "eps": st.sampled_from([1e-6, 0.1]),
+        "weight_decay": fraction,
+        "maximize": flag,
     },
 }
 OPTIONS[AdamW] = OPTIONS[Adam]
@@ -92,6 +113,12 @@ def test_updates_by_numba(kind, dtype):
     found = trained(kind, options, "numba", "require", dtype=dtype)
     assert {p.dtype.name for p in found[0]} == {dtype}
     assert_same(found, right, 1e-12 if dtype == "float64" else 1e-5)
+
+
+@pytest.mark.parametrize("kind", OPTIONS)
+def test_every_option_of_a_rule_is_drawn(kind):
+    drawn = {"params", "lr", *OPTIONS[kind], *(["nesterov"] if kind is SGD else [])}
+    assert set(inspect.signature(kind).parameters) == drawn
 
 
 def test_one_kernel_for_all_steps_shapes_and_numbers():

@@ -2,10 +2,10 @@
 
 import copy
 import inspect
-import math
 
 import numpy as np
 import pytest
+from subclasses import all_of
 
 import minigrad as mg
 from minigrad import optim
@@ -20,17 +20,20 @@ CASES = {
         optim.SGD,
         {"lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1},
     ),
+    "sgd-maximize": (optim.SGD, {"lr": 0.01, "maximize": True, "weight_decay": 0.1}),
     "adam": (optim.Adam, {}),
     "adam-options": (
         optim.Adam,
         {"lr": 0.03, "betas": (0.7, 0.95), "eps": 1e-3, "weight_decay": 0.1},
     ),
     "adam-amsgrad": (optim.Adam, {"lr": 0.1, "betas": (0.5, 0.6), "amsgrad": True}),
+    "adam-maximize": (optim.Adam, {"lr": 0.01, "maximize": True, "weight_decay": 0.1}),
     "adamw": (optim.AdamW, {"lr": 0.1}),
     "adamw-options": (
         optim.AdamW,
         {"lr": 0.1, "betas": (0.6, 0.7), "eps": 1e-4, "weight_decay": 0.2, "amsgrad": True},
     ),
+    "adamw-maximize": (optim.AdamW, {"lr": 0.01, "maximize": True}),
     "rmsprop": (optim.RMSprop, {}),
     "rmsprop-options": (
         optim.RMSprop,
@@ -38,23 +41,30 @@ CASES = {
     ),
     "rmsprop-centered": (optim.RMSprop, {"lr": 0.02, "alpha": 0.9, "centered": True}),
     "rmsprop-all": (optim.RMSprop, {"lr": 0.02, "alpha": 0.9, "centered": True, "momentum": 0.5}),
+    "rmsprop-maximize": (optim.RMSprop, {"maximize": True, "weight_decay": 0.1}),
+    "adagrad": (optim.Adagrad, {"lr": 0.1}),
+    "adagrad-options": (
+        optim.Adagrad,
+        {
+            "lr": 0.3,
+            "lr_decay": 0.05,
+            "weight_decay": 0.1,
+            "initial_accumulator_value": 0.7,
+            "eps": 1e-3,
+        },
+    ),
+    "adagrad-maximize": (optim.Adagrad, {"lr": 0.1, "maximize": True, "weight_decay": 0.1}),
+    "adadelta": (optim.Adadelta, {}),
+    "adadelta-options": (
+        optim.Adadelta,
+        {"lr": 0.5, "rho": 0.6, "eps": 1e-3, "weight_decay": 0.1},
+    ),
+    "adadelta-maximize": (optim.Adadelta, {"maximize": True, "weight_decay": 0.1}),
 }
 SHAPES = [(3, 4), (4,), (), (0, 2)]
-STEPS = 20
-
-SCHEDULES = {
-    "step": (optim.StepLR, lambda o: optim.StepLR(o, 4, gamma=0.3)),
-    "cosine": (optim.CosineAnnealingLR, lambda o: optim.CosineAnnealingLR(o, 7, 0.01)),
-    "warm-up": (optim.LinearWarmup, lambda o: optim.LinearWarmup(o, 5)),
-}
+STEPS = 50
 
 each = pytest.mark.parametrize("case", CASES)
-
-
-def all_of(base):
-    """The classes that minigrad derives from a base, at any depth."""
-    own = {c for c in base.__subclasses__() if c.__module__.startswith("minigrad.")}
-    return own.union(*map(all_of, own))
 
 
 def test_every_optimiser_and_all_its_options_have_a_case():
@@ -62,10 +72,6 @@ def test_every_optimiser_and_all_its_options_have_a_case():
     for kind in all_of(optim.Optimizer):
         varied = {name for k, options in CASES.values() if k is kind for name in options}
         assert set(inspect.signature(kind).parameters) - {"params"} == varied, kind
-
-
-def test_every_schedule_has_a_case():
-    assert all_of(optim.Schedule) == {kind for kind, _ in SCHEDULES.values()}
 
 
 def values():
@@ -99,8 +105,15 @@ def mean_of(history, beta):
     return sum((1 - beta) * beta**age * g for age, g in enumerate(reversed(history)))
 
 
-def sgd_step(p, raw, ps, lr, momentum=0, dampening=0, weight_decay=0, nesterov=False):
-    history = [g + weight_decay * q for g, q in zip(raw, ps, strict=True)]
+def uphill(raw, ps, weight_decay, maximize):
+    sign = -1 if maximize else 1
+    return [sign * g + weight_decay * q for g, q in zip(raw, ps, strict=True)]
+
+
+def sgd_step(
+    p, raw, ps, lr, momentum=0, dampening=0, weight_decay=0, nesterov=False, maximize=False
+):
+    history = uphill(raw, ps, weight_decay, maximize)
     if not momentum:
         return p - lr * history[-1]
     last = len(history) - 1
@@ -111,8 +124,18 @@ def sgd_step(p, raw, ps, lr, momentum=0, dampening=0, weight_decay=0, nesterov=F
     return p - lr * (history[-1] + momentum * buffer if nesterov else buffer)
 
 
-def adam_step(p, raw, ps, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, amsgrad=False):
-    history = [g + weight_decay * q for g, q in zip(raw, ps, strict=True)]
+def adam_step(
+    p,
+    raw,
+    ps,
+    lr=1e-3,
+    betas=(0.9, 0.999),
+    eps=1e-8,
+    weight_decay=0,
+    amsgrad=False,
+    maximize=False,
+):
+    history = uphill(raw, ps, weight_decay, maximize)
     t = len(history)
     squares = [g**2 for g in history]
     square = mean_of(squares, betas[1])
@@ -127,9 +150,18 @@ def adamw_step(p, raw, ps, lr=1e-3, weight_decay=1e-2, **options):
 
 
 def rmsprop_step(
-    p, raw, ps, lr=1e-2, alpha=0.99, eps=1e-8, weight_decay=0, momentum=0, centered=False
+    p,
+    raw,
+    ps,
+    lr=1e-2,
+    alpha=0.99,
+    eps=1e-8,
+    weight_decay=0,
+    momentum=0,
+    centered=False,
+    maximize=False,
 ):
-    history = [g + weight_decay * q for g, q in zip(raw, ps, strict=True)]
+    history = uphill(raw, ps, weight_decay, maximize)
 
     def direction(past):
         variance = mean_of([g**2 for g in past], alpha)
@@ -141,7 +173,35 @@ def rmsprop_step(
     return p - lr * sum(momentum ** (t - k) * direction(history[:k]) for k in range(1, t + 1))
 
 
+def adagrad_step(
+    p,
+    raw,
+    ps,
+    lr=1e-2,
+    lr_decay=0,
+    weight_decay=0,
+    initial_accumulator_value=0,
+    eps=1e-10,
+    maximize=False,
+):
+    history = uphill(raw, ps, weight_decay, maximize)
+    total = initial_accumulator_value + sum(g**2 for g in history)
+    return p - lr / (1 + (len(history) - 1) * lr_decay) * history[-1] / (np.sqrt(total) + eps)
+
+
+def adadelta_step(p, raw, ps, lr=1.0, rho=0.9, eps=1e-6, weight_decay=0, maximize=False):
+    history = uphill(raw, ps, weight_decay, maximize)
+    deltas = [np.zeros_like(p)]
+    for k, g in enumerate(history, 1):
+        variance = mean_of([g**2 for g in history[:k]], rho)
+        before = mean_of([delta**2 for delta in deltas], rho)
+        deltas.append(np.sqrt((before + eps) / (variance + eps)) * g)
+    return p - lr * deltas[-1]
+
+
 FORMULAS = {
+    optim.Adadelta: adadelta_step,
+    optim.Adagrad: adagrad_step,
     optim.SGD: sgd_step,
     optim.Adam: adam_step,
     optim.AdamW: adamw_step,
@@ -170,22 +230,29 @@ def test_every_rule_follows_its_formula(case, backend):
     assert np.median(np.abs(params[0].numpy() - start[0])) > 0.005  # it went somewhere
 
 
+@pytest.mark.parametrize("count", [1, 2], ids=["one group", "two groups"])
 @each
-def test_every_rule_equals_pytorch(case):
+def test_every_rule_equals_pytorch(case, count, backend):
     torch = pytest.importorskip("torch")
     kind, options = CASES[case]
     start, pushes = values()
     ours = [mg.tensor(x, requires_grad=True) for x in start]
     theirs = [torch.tensor(x, requires_grad=True) for x in start]
-    optimizer = kind(ours, **options)
-    reference = getattr(torch.optim, kind.__name__)(theirs, **options)
+
+    def groups(params):
+        if count == 1:
+            return params
+        return [{"params": params[:1], "lr": 0.02}, {"params": params[1:], "weight_decay": 0.2}]
+
+    optimizer = kind(groups(ours), **options)
+    reference = getattr(torch.optim, kind.__name__)(groups(theirs), **options)
     for step in range(STEPS):
-        backward(ours, pushes[step], step)
+        backward(ours, [mg.tensor(push) for push in pushes[step]], step)
         backward(theirs, [torch.tensor(push) for push in pushes[step]], step)
         optimizer.step()
         reference.step()
         for p, q in zip(ours, theirs, strict=True):
-            np.testing.assert_allclose(p.numpy(), q.detach().numpy(), rtol=1e-6, atol=1e-6)
+            np.testing.assert_allclose(p.numpy(), q.detach().numpy(), rtol=1e-12, atol=1e-12)
 
 
 # --- arrays ----------------------------------------------------------------------------------
@@ -237,6 +304,8 @@ def test_arrays_that_others_hold_are_not_written_to(case, backend):
         (optim.Adam, {"lr": 0.1}),
         (optim.AdamW, {"lr": 0.1, "weight_decay": 1e-6}),
         (optim.RMSprop, {"lr": 0.05}),
+        (optim.Adagrad, {"lr": 0.5}),
+        (optim.Adadelta, {"lr": 5.0}),
     ],
 )
 def test_regression_finds_the_line(kind, options, backend):
@@ -254,26 +323,6 @@ def test_regression_finds_the_line(kind, options, backend):
         schedule.step()
     np.testing.assert_allclose(model.weight.numpy(), [[2.0, -1.0, 0.5]], atol=1e-3)
     np.testing.assert_allclose(model.bias.numpy(), [0.25], atol=1e-3)
-
-
-# --- groups ----------------------------------------------------------------------------------
-
-
-def test_groups_have_options_of_their_own():
-    a, b, alone = (mg.tensor([1.0, 2.0], requires_grad=True) for _ in range(3))
-    groups = [{"params": a, "lr": 0.5, "momentum": 0.0}, {"params": [b]}]
-    both = optim.SGD(groups, lr=0.1, momentum=0.9)
-    one = optim.SGD([alone], lr=0.1, momentum=0.9)
-    for _ in range(3):
-        for p in (a, b, alone):
-            p.grad = mg.tensor([1.0, -1.0])
-        both.step()
-        one.step()
-    np.testing.assert_allclose(a.numpy(), [1 - 1.5, 2 + 1.5])
-    np.testing.assert_array_equal(b.numpy(), alone.numpy())
-    both.zero_grad()
-    assert a.grad is b.grad is None
-    assert alone.grad is not None
 
 
 # --- resuming --------------------------------------------------------------------------------
@@ -330,7 +379,8 @@ def test_a_state_dict_is_a_copy():
     state = optimizer.state_dict()
     assert state["param_groups"][0] == {
         "params": [0],
-        **{"lr": 1e-3, "momentum": 0.9, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False},
+        **{"lr": 1e-3, "momentum": 0.9, "dampening": 0.0, "weight_decay": 0.0},
+        **{"nesterov": False, "maximize": False},
     }
     kept = copy.deepcopy(state)
     optimizer.step()
@@ -413,218 +463,5 @@ def test_a_converted_model_needs_its_optimiser_state_anew():
         optimizer.step()
 
 
-# --- wrong use -------------------------------------------------------------------------------
-
-
 def leaf():
     return mg.ones(2, requires_grad=True)
-
-
-@pytest.mark.parametrize(
-    ("make", "error", "text"),
-    [
-        (lambda: optim.SGD([]), ValueError, "SGD got no parameters to train"),
-        (lambda: optim.SGD([{"params": []}]), ValueError, "SGD got no parameters to train"),
-        (lambda: optim.SGD(leaf()), TypeError, r"such as model.parameters\(\) .* got one Tensor"),
-        (lambda: optim.SGD(mg.nn.Linear(2, 2)), TypeError, "got one Linear"),
-        (lambda: optim.SGD(mg.nn.Sequential(mg.nn.Dropout())), TypeError, "got Dropout"),
-        (lambda: optim.SGD([leaf() * 2]), TypeError, r"shape \(2,\) is the result of an op"),
-        (lambda: optim.SGD([w := leaf(), w]), ValueError, "SGD got the same parameter twice"),
-        (lambda: optim.SGD([leaf(), {"params": leaf()}]), TypeError, "a group is a dict such as"),
-        (
-            lambda: optim.SGD([{"params": leaf(), "rate": 1}]),
-            ValueError,
-            "SGD: unknown option rate; there are lr, momentum, dampening, weight_decay, nesterov",
-        ),
-        (lambda: optim.SGD([leaf()], lr=-0.1), ValueError, "SGD: lr .* at least 0; got -0.1"),
-        (lambda: optim.SGD([leaf()], lr=math.nan), ValueError, "SGD: lr .* at least 0; got nan"),
-        (
-            lambda: optim.SGD([leaf()], lr=None),
-            TypeError,
-            "SGD: an option must be a number; got lr=None",
-        ),
-        (lambda: optim.SGD([{"params": leaf(), "lr": -1}]), ValueError, "lr .* got -1.0"),
-        (lambda: optim.SGD([leaf()], momentum=-1), ValueError, "momentum must be .* got -1.0"),
-        (lambda: optim.SGD([leaf()], nesterov=True), ValueError, "nesterov needs a momentum"),
-        (
-            lambda: optim.SGD([leaf()], momentum=0.9, dampening=0.1, nesterov=True),
-            ValueError,
-            "no dampening; got momentum=0.9, dampening=0.1",
-        ),
-        (lambda: optim.Adam([leaf()], betas=(1.0, 0.9)), ValueError, "betas are two numbers from"),
-        (lambda: optim.Adam([leaf()], betas=(0.9,)), ValueError, "betas are two numbers from"),
-        (lambda: optim.Adam([leaf()], betas=0.9), TypeError, "Adam: an option must be a number"),
-        (lambda: optim.AdamW([leaf()], eps=-1e-8), ValueError, "AdamW: eps must be"),
-        (lambda: optim.RMSprop([leaf()], alpha=-1), ValueError, "RMSprop: alpha must be"),
-        (lambda: optim.SGD([leaf()]).step(), RuntimeError, r"SGD.step\(\): .*all gradients are N"),
-        (lambda: optim.clip_grad_norm_([leaf()], 1), RuntimeError, "loss.backward.. first"),
-        (lambda: optim.clip_grad_value_([leaf()], 1), RuntimeError, "loss.backward.. first"),
-        (lambda: optim.clip_grad_norm_([leaf()], -1), ValueError, "max_norm .* got -1"),
-        (lambda: optim.clip_grad_value_([leaf()], -1), ValueError, "clip_value .* got -1"),
-    ],
-)
-def test_wrong_use_is_told(make, error, text):
-    with pytest.raises(error, match=text):
-        make()
-
-
-@pytest.mark.parametrize(
-    ("gradient", "text"),
-    [
-        (lambda: mg.ones(2, backend="strict"), "has a gradient of .* on 'strict'; compute"),
-        (lambda: mg.ones(3), r"shape \(2,\), float32 .* has a gradient of shape \(3,\)"),
-        (lambda: mg.ones(2, dtype="float64"), r"has a gradient of shape \(2,\), float64"),
-        (lambda: np.ones(2), "SGD: a gradient must be a tensor; got ndarray"),
-    ],
-)
-def test_a_gradient_that_does_not_fit_changes_nothing(gradient, text):
-    good, bad = leaf(), leaf()
-    good.grad, bad.grad = mg.ones(2), gradient()
-    with pytest.raises(RuntimeError, match=text):
-        optim.SGD([good, bad], lr=1.0).step()
-    assert good.tolist() == [1.0, 1.0]
-
-
-# --- clipping --------------------------------------------------------------------------------
-
-
-def test_clipping_by_norm(backend):
-    a, b, c = leaf(), mg.ones((), requires_grad=True), leaf()
-    a.grad, b.grad = mg.tensor([3.0, 0.0]), mg.tensor(-4.0)
-    kept = a.grad
-    total = optim.clip_grad_norm_([a, b, c], 10.0)
-    assert total.numpy() == 5.0
-    np.testing.assert_array_equal(a.grad.numpy(), [3.0, 0.0])  # within the norm: untouched
-    total = optim.clip_grad_norm_(iter([a, b, c]), 1.0)
-    assert total.shape == () and total.numpy() == 5.0
-    np.testing.assert_allclose(a.grad.numpy(), [0.6, 0.0], rtol=1e-6)
-    np.testing.assert_allclose(b.grad.numpy(), -0.8, rtol=1e-6)
-    np.testing.assert_array_equal(kept.numpy(), [3.0, 0.0])
-    assert c.grad is None
-    assert optim.clip_grad_norm_(a, 1.0).numpy() == pytest.approx(0.6)  # one by itself
-
-
-def test_clipping_by_norm_over_dtypes():
-    a, b = leaf(), mg.ones(1, dtype="float64", requires_grad=True)
-    a.grad, b.grad = mg.tensor([3.0, 0.0]), mg.tensor([4.0], dtype="float64")
-    assert optim.clip_grad_norm_([a, b], 1.0).item() == 5.0
-    assert (a.grad.dtype, b.grad.dtype) == (np.float32, np.float64)
-
-
-def test_clipping_by_norm_equals_pytorch():
-    torch = pytest.importorskip("torch")
-    rng = np.random.default_rng(0)
-    arrays = [rng.normal(size=(3, 4)), rng.normal(size=5)]
-    ours, theirs = [], []
-    for array in arrays:
-        ours.append(mg.tensor(array, requires_grad=True))
-        theirs.append(torch.tensor(array, requires_grad=True))
-        ours[-1].grad, theirs[-1].grad = mg.tensor(array), torch.tensor(array)
-    total = optim.clip_grad_norm_(ours, 0.7)
-    assert total.item() == pytest.approx(torch.nn.utils.clip_grad_norm_(theirs, 0.7).item())
-    for p, q in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), rtol=1e-12)
-
-
-def test_clipping_across_backends_is_told():
-    a, b = leaf(), mg.ones(2, requires_grad=True, backend="strict")
-    a.grad, b.grad = mg.ones(2), mg.ones(2, backend="strict")
-    here = mg.current_backend().name
-    with pytest.raises(mg.BackendError, match=rf"clip_grad_norm_: .*'{here}' and 'strict'"):
-        optim.clip_grad_norm_([a, b], 1.0)
-
-
-def test_clipping_by_value(backend):
-    a = mg.ones(4, requires_grad=True)
-    a.grad = kept = mg.tensor([-3.0, -0.25, 0.5, 9.0])
-    optim.clip_grad_value_([a, leaf()], 0.5)
-    np.testing.assert_array_equal(a.grad.numpy(), [-0.5, -0.25, 0.5, 0.5])
-    np.testing.assert_array_equal(kept.numpy(), [-3.0, -0.25, 0.5, 9.0])
-
-
-# --- schedules -------------------------------------------------------------------------------
-
-
-def rates(make, steps, groups=((1.0,), (0.5,))):
-    """The two groups' rates at each of some steps."""
-    optimizer = optim.SGD([{"params": leaf(), "lr": lr} for (lr,) in groups])
-    schedule = make(optimizer)
-    seen = []
-    for _ in range(steps):
-        seen.append([group["lr"] for group in optimizer.param_groups])
-        schedule.step()
-    return np.array(seen).T
-
-
-def test_step_schedule():
-    first, second = rates(lambda o: optim.StepLR(o, 3, gamma=0.5), 7)
-    np.testing.assert_allclose(first, [1, 1, 1, 0.5, 0.5, 0.5, 0.25])
-    np.testing.assert_allclose(second, first / 2)
-
-
-def test_warm_up_then_cosine():
-    def make(optimizer):
-        return optim.LinearWarmup(optimizer, 4, after=optim.CosineAnnealingLR(optimizer, 2, 0.1))
-
-    first, second = rates(make, 7)
-    np.testing.assert_allclose(first, [0.25, 0.5, 0.75, 1.0, 1.0, 0.55, 0.1])
-    np.testing.assert_allclose(second, [0.125, 0.25, 0.375, 0.5, 0.5, 0.3, 0.1])
-    first, _ = rates(lambda o: optim.LinearWarmup(o, 2), 4)
-    np.testing.assert_allclose(first, [0.5, 1, 1, 1])
-    twice, _ = rates(lambda o: optim.LinearWarmup(o, 2, after=optim.LinearWarmup(o, 2)), 4)
-    np.testing.assert_allclose(twice, [0.5, 1, 0.5, 1])
-
-
-def test_schedules_equal_pytorchs():
-    torch = pytest.importorskip("torch")
-    references = {
-        "step": lambda o, s: s.StepLR(o, 4, 0.3),
-        "cosine": lambda o, s: s.CosineAnnealingLR(o, 7, 0.01),
-        "warm-up": lambda o, s: s.LinearLR(o, start_factor=1 / 5, total_iters=4),
-    }
-    for name, (_, make) in SCHEDULES.items():
-        reference = references[name]
-        parameters = [torch.zeros(1, requires_grad=True) for _ in range(2)]
-        optimizer = torch.optim.SGD(
-            [{"params": [p], "lr": lr} for p, lr in zip(parameters, (1.0, 0.5), strict=True)]
-        )
-        schedule = reference(optimizer, torch.optim.lr_scheduler)
-        seen = []
-        for _ in range(20):
-            seen.append([group["lr"] for group in optimizer.param_groups])
-            optimizer.step()
-            schedule.step()
-        ours = rates(make, 20)
-        np.testing.assert_allclose(ours, np.array(seen).T, rtol=1e-9, atol=1e-12)
-
-
-def test_a_schedule_is_resumed_whatever_the_rate_is_by_then():
-    optimizer = optim.SGD([leaf()], lr=1.0)
-    schedule = optim.StepLR(optimizer, 2, gamma=0.5)
-    for _ in range(3):
-        schedule.step()
-    other = optim.SGD([leaf()], lr=0.25)
-    resumed = optim.StepLR(other, 2, gamma=0.5)
-    resumed.load_state_dict(schedule.state_dict())
-    assert other.param_groups[0]["lr"] == 0.5
-    resumed.step()
-    assert other.param_groups[0]["lr"] == 0.25
-
-
-def test_wrong_schedules_are_told():
-    optimizer, other = optim.SGD([leaf()]), optim.SGD([leaf()])
-    with pytest.raises(ValueError, match="StepLR: step_size must be at least 1; got 0"):
-        optim.StepLR(optimizer, 0)
-    with pytest.raises(ValueError, match="CosineAnnealingLR: T_max must be at least 1; got 0"):
-        optim.CosineAnnealingLR(optimizer, 0)
-    with pytest.raises(ValueError, match="LinearWarmup: warmup_steps must be at least 1; got -1"):
-        optim.LinearWarmup(optimizer, -1)
-    with pytest.raises(ValueError, match="`after` must be a fresh schedule of its optimiser"):
-        optim.LinearWarmup(optimizer, 1, after=optim.StepLR(other, 1))
-    schedule = optim.StepLR(optimizer, 1)
-    with pytest.raises(ValueError, match="takes what its state_dict"):
-        schedule.load_state_dict({"steps": 3})
-    with pytest.raises(ValueError, match="for an optimiser of 2 groups; this one has 1"):
-        schedule.load_state_dict({"steps": 3, "base_lrs": [1, 2]})
-    with pytest.raises(NotImplementedError, match=r"Schedule defines no rate\(\)"):
-        optim.Schedule(optimizer)
