@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any, Self
 
 import numpy as np
@@ -307,6 +308,12 @@ class Tensor(Methods["Tensor"]):
         if not self.is_leaf:
             raise TypeError("only leaves can be copied or pickled; use x.detach()")
         return _rebuild, (type(self), self.numpy(), self.backend.name, self.requires_grad)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        make, given = self.__reduce__()
+        memo[id(self)] = twin = make(*given)
+        twin.grad = None if self.grad is None else deepcopy(self.grad.detach(), memo)
+        return twin
 
     # --- Python's protocols ----------------------------------------------------------------
 

@@ -13,7 +13,8 @@ from ..engine.gradients import grad
 from ..engine.registry import current_backend, get_backend, use_backend
 from ..engine.tensor import Tensor, wrap
 from ..nested import leaves_of, map_leaves
-from ..nn.module import Buffer, Module
+from ..nn.module import Module
+from ..nn.parameter import Buffer
 from .checked_function import CheckedFunction, describe, laid_out, layout, same
 from .report import Index, Name, place
 

@@ -1,10 +1,10 @@
 """`mg.nn`: modules, and the layers that most models begin with."""
 
 from . import init as init
+from .batch_norm import *
 from .layers import *
-from .module import Buffer as Buffer
-from .module import Module as Module
-from .module import Parameter as Parameter
+from .module import *
+from .parameter import *
 
-__all__ = ["Buffer", "Module", "Parameter", "init"]
-__all__ += ["Dropout", "Embedding", "LayerNorm", "Linear", "Sequential"]
+__all__ = ["BatchNorm1d", "Buffer", "Dropout", "Embedding", "LayerNorm", "Linear", "Module"]
+__all__ += ["Parameter", "Sequential", "init"]

@@ -1,4 +1,4 @@
-"""`mg.nn`: modules and the layers that most models begin with."""
+"""Layers with parameters, dropout, and modules one after the other."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..engine.op_calls import as_tensor
 from ..engine.tensor import Tensor
 from ..ops.positions import row_number
 from ..utils.arguments import check_flag, check_positive, check_probability
-from . import init as init
-from .module import Buffer, Module, Parameter
+from . import init
+from .module import Module
+from .parameter import Parameter
 
-__all__ = ["Buffer", "Module", "Parameter", "init"]
-__all__ += ["Dropout", "Embedding", "LayerNorm", "Linear", "Sequential"]
+__all__ = ["Dropout", "Embedding", "LayerNorm", "Linear", "Sequential"]
 
 
 class Linear(Module):

@@ -8,69 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from reprlib import recursive_repr
-from types import FunctionType, MemberDescriptorType
+from types import FunctionType
 from typing import Any, Self
 
 import numpy as np
 
-from ..engine.creation import as_dtype, tensor
+from ..engine.creation import as_dtype
 from ..engine.graph import no_grad
 from ..engine.registry import backend_at, current_backend
 from ..engine.tensor import Tensor
 from ..utils.arguments import check_flag
-from .parts import Part, all_parts, holds_parts, parts_in
+from ..utils.spelling import nearest
+from .holder import RESERVED, Holder
+from .parameter import Buffer, Parameter
+from .parts import all_names, all_parts, parts_in
+from .state import load_state, state_of
 
-__all__ = ["Buffer", "Module", "Parameter"]
-
-
-class Parameter(Part, Tensor):
-    """A tensor that is trained: an attribute of a module, with gradients.
-
-    Takes what `mg.tensor` takes and copies it; `requires_grad=False` freezes it.
-
-    >>> import minigrad as mg
-    >>> mg.nn.Parameter([1.0, 2.0])
-    tensor([1., 2.], requires_grad=True)
-    """
-
-    __slots__ = ()
-
-    def __init__(
-        self, data: Any, requires_grad: bool = True, dtype: Any = None, backend: Any = None
-    ) -> None:
-        numbers = data.detach() if isinstance(data, Tensor) else data
-        made = tensor(numbers, dtype=dtype, backend=backend)
-        super().__init__(made._data, made.backend)
-        self._as_made()
-        self.requires_grad = requires_grad
+__all__ = ["Module"]
 
 
-class Buffer(Part, Tensor):
-    """A tensor that belongs to a module's state and isn't trained, such as a running mean.
-
-    Takes what `mg.tensor` takes and copies it. A tensor assigned to an attribute that holds a
-    buffer becomes the buffer's new value, without its history.
-
-    >>> mg.nn.Buffer([1.0, 2.0])
-    tensor([1., 2.])
-    """
-
-    __slots__ = ()
-
-    def __init__(self, data: Any, dtype: Any = None, backend: Any = None) -> None:
-        numbers = data.detach() if isinstance(data, Tensor) else data
-        made = tensor(numbers, dtype=dtype, backend=backend)
-        super().__init__(made._data, made.backend)
-        self._as_made()
-
-
-class Module(Part):
+class Module(Holder):
     """Base of all layers and models: holds parameters, and calls `forward`.
 
     A subclass assigns parameters, buffers and other modules to attributes, or lists, tuples and
     dicts of them, and defines `forward`. Names join attributes by dots: `encoder.layers.0.weight`.
-    A part that can be reached in two ways is counted once, under its first name. Two parts of one
-    name, and parts in other containers than these, are errors, if possible at the assignment.
+    A part that can be reached in two ways, such as a tied weight, is counted once, under its first
+    name; the state dict has it under both. Two parts of one name, and parts in other containers
+    than these, are errors, if possible at the assignment.
 
     Attributes
     ----------
@@ -93,148 +57,220 @@ class Module(Part):
 
     training: bool = True
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        for name, value in vars(cls).items():
-            if holds_parts(value):
-                raise TypeError(
-                    f"{cls.__name__}.{name} belongs to the class and not to a module, so it "
-                    f"would be neither trained nor saved. Assign it in __init__, self.{name} = ..."
-                )
-
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What the module computes; each subclass defines it."""
+        """What the module computes; each subclass defines it.
+
+        >>> mg.nn.Dropout(p=0.0).forward(mg.ones(2))
+        tensor([1., 1.])
+        """
         raise NotImplementedError(f"{type(self).__name__} defines no forward()")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What `forward` gives."""
         return self.forward(*args, **kwargs)
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        held = vars(self).get(name)
-        is_plain = isinstance(value, Tensor) and not isinstance(value, Part)
-        if is_plain and isinstance(held, Parameter):
-            raise TypeError(
-                f"{type(self).__name__}.{name} is a parameter, and a plain tensor in its place "
-                f"would not be trained. Set its numbers with .{name}.data = ..., or assign a "
-                "mg.nn.Parameter(...)"
-            )
-        if is_plain and isinstance(held, Buffer):
-            value = Buffer(value)
-        if isinstance(value, Tensor) and isinstance(held, Part):
-            super().__setattr__(name, value)  # in place of another part: no new name
-        elif holds_parts(value):
-            self._add(name, value)
-        elif name in _METHODS and not callable(value):
-            raise self._taken(name)
-        else:
-            super().__setattr__(name, value)
-
-    def _add(self, name: str, value: Any) -> None:
-        """Set an attribute with parts in it, if they can be found and named."""
-        of_class = getattr(type(self), name, None)
-        if isinstance(of_class, FunctionType):
-            raise self._taken(name)
-        if isinstance(of_class, MemberDescriptorType):
-            raise TypeError(
-                f"{type(self).__name__}.{name} is a slot, in which no part is found; leave it out "
-                "of __slots__"
-            )
-        before = dict(vars(self))
-        super().__setattr__(name, value)
-        if isinstance(value, Part) and all(key and "." not in key for key in vars(self)):
-            return  # all names below it begin with its own, and no others do
-        try:
-            all_parts(self)
-        except (ValueError, TypeError):
-            vars(self).clear()
-            vars(self).update(before)
-            raise
-
-    def _taken(self, name: str) -> TypeError:
-        return TypeError(
-            f"{type(self).__name__} has a method {name}(), which an attribute of that name would "
-            "hide; choose another one"
-        )
-
     # --- its parts -------------------------------------------------------------------------
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
-        """This module (its name is empty) and all modules within, each before its own parts."""
-        found = all_parts(self)
-        return ((name, part) for name, part in found.items() if isinstance(part, Module))
+        """This module (its name is empty) and all modules within, each before its own parts.
+
+        A module that can be reached in two ways comes once, under its first name.
+
+        >>> [name for name, _ in mg.nn.Sequential(mg.nn.Linear(2, 2), mg.tanh).named_modules()]
+        ['', '0']
+        """
+        return self._named(Module)
 
     def modules(self) -> Iterator[Module]:
-        """This module and all modules within."""
+        """This module and all modules within.
+
+        >>> model = mg.nn.Sequential(mg.nn.Linear(2, 2), mg.tanh)
+        >>> [type(module).__name__ for module in model.modules()]
+        ['Sequential', 'Linear']
+        """
         return (module for _, module in self.named_modules())
 
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules directly in this one, or in its lists, tuples and dicts, with their names.
+
+        >>> [name for name, _ in mg.nn.Sequential(mg.nn.Linear(2, 2), mg.tanh).named_children()]
+        ['0']
+        """
+        first: dict[int, tuple[str, Any]] = {}
+        for name, part in parts_in(self):
+            if isinstance(part, Module):
+                first.setdefault(id(part), (name, part))
+        return iter(first.values())
+
     def children(self) -> Iterator[Module]:
-        """The modules directly in this one."""
-        return (part for _, part in parts_in(self) if isinstance(part, Module))
+        """The modules directly in this one.
+
+        >>> list(mg.nn.Sequential(mg.nn.Linear(2, 2), mg.tanh).children())
+        [Linear(in_features=2, out_features=2, bias=True)]
+        """
+        return (module for _, module in self.named_children())
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
-        """All parameters, here and in the modules within, with their names."""
+        """All parameters, here and in the modules within, with their names; tied ones once.
+
+        >>> {name: p.shape for name, p in mg.nn.Linear(3, 2).named_parameters()}
+        {'weight': (2, 3), 'bias': (2,)}
+        """
         return self._named(Parameter)
 
     def parameters(self) -> Iterator[Parameter]:
-        """All parameters: what an optimiser takes."""
+        """All parameters: what an optimiser takes.
+
+        >>> [p.size for p in mg.nn.Linear(3, 2).parameters()]
+        [6, 2]
+        """
         return (parameter for _, parameter in self.named_parameters())
 
     def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
-        """All buffers, here and in the modules within, with their names."""
+        """All buffers, here and in the modules within, with their names.
+
+        >>> [name for name, _ in mg.nn.BatchNorm1d(3).named_buffers()]
+        ['running_mean', 'running_var', 'num_batches_tracked']
+        """
         return self._named(Buffer)
 
     def buffers(self) -> Iterator[Buffer]:
-        """All buffers."""
+        """All buffers.
+
+        >>> [buffer.shape for buffer in mg.nn.BatchNorm1d(3).buffers()]
+        [(3,), (3,), ()]
+        """
         return (buffer for _, buffer in self.named_buffers())
 
     def _named(self, kind: Any) -> Iterator[tuple[str, Any]]:
         return ((name, part) for name, part in all_parts(self).items() if isinstance(part, kind))
 
+    def get_submodule(self, target: str) -> Module:
+        """The module of this name, as in `named_modules`.
+
+        >>> mg.nn.Sequential(mg.nn.Sequential(mg.nn.Dropout())).get_submodule("0.0")
+        Dropout(p=0.5)
+        """
+        found: Module = self._get("module", Module, target)
+        return found
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter of this name, as in `named_parameters`.
+
+        >>> mg.nn.Sequential(mg.nn.Linear(3, 2)).get_parameter("0.weight").shape
+        (2, 3)
+        """
+        found: Parameter = self._get("parameter", Parameter, target)
+        return found
+
+    def _get(self, what: str, kind: Any, target: str) -> Any:
+        names = {name: part for name, part in all_names(self).items() if isinstance(part, kind)}
+        if target not in names:
+            near = nearest(str(target), names)
+            hint = f"; did you mean {near!r}?" if near else ""
+            raise AttributeError(f"{type(self).__name__} has no {what} {target!r}{hint}")
+        return names[target]
+
+    def apply(self, fn: Callable[[Module], Any]) -> Self:
+        """Call a function with each module within and this one, what is within first.
+
+        >>> def start(module):
+        ...     if isinstance(module, mg.nn.Linear):
+        ...         mg.nn.init.ones_(module.weight)
+        >>> mg.nn.Sequential(mg.nn.Linear(2, 1)).apply(start)[0].weight
+        tensor([[1., 1.]], requires_grad=True)
+        """
+        done: set[int] = set()
+
+        def visit(module: Any) -> None:
+            if id(module) not in done:
+                done.add(id(module))
+                for child in module.children():
+                    visit(child)
+                fn(module)
+
+        visit(self)
+        return self
+
     # --- modes -----------------------------------------------------------------------------
 
     def train(self, mode: bool = True) -> Self:
-        """Put this module and all within into training mode, in which dropout is active."""
+        """Put this module and all within into training mode, in which dropout is active.
+
+        >>> mg.nn.Dropout().train().training
+        True
+        """
         mode = check_flag("train", "mode", mode)
         for module in list(self.modules()):
             module.training = mode
         return self
 
     def eval(self) -> Self:
-        """Put this module and all within into evaluation mode; it doesn't switch gradients off."""
+        """Put this module and all within into evaluation mode; it doesn't switch gradients off.
+
+        >>> mg.nn.Dropout().eval()(mg.ones(3))
+        tensor([1., 1., 1.])
+        """
         return self.train(False)
 
     def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Freeze (False) or unfreeze (True) all parameters."""
+        """Freeze (False) or unfreeze (True) all parameters.
+
+        >>> mg.nn.Linear(1, 1).requires_grad_(False).weight.requires_grad
+        False
+        """
         for parameter in self.parameters():
             parameter.requires_grad = requires_grad
         return self
 
     def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+        """Forget the gradients of all parameters.
+
+        >>> layer = mg.nn.Linear(2, 1)
+        >>> layer(mg.ones(2)).sum().backward()
+        >>> layer.zero_grad()
+        >>> layer.weight.grad is None
+        True
+        """
         for parameter in self.parameters():
             parameter.grad = None
 
     # --- conversion ------------------------------------------------------------------------
 
     def to(self, backend: Any) -> Self:
-        """Move all parameters and buffers to a backend, in place; takes what `Tensor.to` takes."""
+        """Move all parameters and buffers to a backend, in place; takes what `Tensor.to` takes.
+
+        >>> mg.nn.Linear(1, 1).to("numpy").weight.backend.name
+        'numpy'
+        """
         backend_at(backend, current_backend())  # raises also where there is nothing to move
         return self._convert(lambda x: x.to(backend))
 
     def astype(self, dtype: Any) -> Self:
-        """Convert all float parameters and buffers to another float dtype, in place."""
+        """Convert all float parameters and buffers to another float dtype, in place.
+
+        >>> mg.nn.Linear(1, 1).astype("float16").weight.dtype
+        dtype('float16')
+        """
         target = as_dtype("Module.astype", dtype)
         if target.kind != "f":
             raise TypeError(f"a module's parameters are of a float dtype; got {target}")
         return self._convert(lambda x: x.astype(target) if x.dtype.kind == "f" else x)
 
     def float(self) -> Self:
-        """Convert to float32, in place."""
+        """Convert to float32, in place.
+
+        >>> mg.nn.Linear(1, 1).double().float().weight.dtype
+        dtype('float32')
+        """
         return self.astype("float32")
 
     def double(self) -> Self:
-        """Convert to float64, in place."""
+        """Convert to float64, in place.
+
+        >>> mg.nn.Linear(1, 1).double().weight.dtype
+        dtype('float64')
+        """
         return self.astype("float64")
 
     @no_grad()
@@ -253,8 +289,14 @@ class Module(Part):
     # --- state -----------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """NumPy copies of all parameters and buffers by name: what `mg.save` takes."""
-        return {name: part.numpy() for name, part in self._named((Parameter, Buffer))}
+        """NumPy copies of all parameters and buffers by name: what `mg.save` takes.
+
+        A tied weight is there under each of its names; these share one copy.
+
+        >>> mg.nn.LayerNorm(2).state_dict()["bias"]
+        array([0., 0.], dtype=float32)
+        """
+        return state_of(self._persistent())
 
     def load_state_dict(
         self, state: Mapping[str, Any], strict: bool = True
@@ -264,7 +306,8 @@ class Module(Part):
         Parameters
         ----------
         state : arrays by name (NumPy arrays, tensors, or lists of numbers), as from `state_dict()`
-            or from PyTorch. They are copied, and converted to the parameters' float dtypes.
+            or from PyTorch. They are copied, and converted to the parameters' float dtypes. For
+            a tied weight, one of its names is enough; under several, the values must agree.
         strict : whether missing and unexpected names are errors. Wrong shapes always are.
 
         Returns
@@ -274,51 +317,33 @@ class Module(Part):
         Raises
         ------
         ValueError : lists everything that is missing, unexpected or of wrong shape or dtype.
+
+        Examples
+        --------
+        >>> layer = mg.nn.Linear(2, 1)
+        >>> layer.load_state_dict({"weight": [[1.0, 2.0]]}, strict=False)
+        (['bias'], [])
+        >>> layer.weight
+        tensor([[1., 2.]], requires_grad=True)
         """
-        if not isinstance(state, Mapping):
-            raise TypeError(
-                f"a state dict is a dict of arrays; got {type(state).__name__}. Pass what "
-                "state_dict() or mg.load(path) returned"
-            )
-        parts = dict(self._named((Parameter, Buffer)))
-        missing = [name for name in parts if name not in state]
-        unexpected = [name for name in state if name not in parts]
-        problems = []
-        if strict and missing:
-            problems.append(f"missing: {', '.join(missing)}")
-        if strict and unexpected:
-            problems.append(f"unexpected: {', '.join(map(str, unexpected))}")
-        arrays = {}
-        for name, part in parts.items():
-            if name not in state:
-                continue
-            array = _as_array(state[name])
-            if array is None:
-                problems.append(f"no array of numbers: {name} is {state[name]!r:.40}")
-            elif array.shape != part.shape:
-                problems.append(
-                    f"wrong shape: {name} is {part.shape}, and in the state {array.shape}"
-                )
-            elif not np.can_cast(array.dtype, part.dtype, "same_kind"):
-                problems.append(
-                    f"wrong dtype: {name} is {part.dtype}, and in the state {array.dtype}"
-                )
-            else:
-                array = np.array(array, dtype=part.dtype, order="C")
-                arrays[name] = part.backend.from_host(array)
-        if problems:
-            raise ValueError(
-                f"this state does not fit {type(self).__name__}; nothing was loaded\n  "
-                + "\n  ".join(problems)
-            )
-        for name, array in arrays.items():
-            parts[name]._data = array
-        return missing, unexpected
+        return load_state(type(self).__name__, self._persistent(), state, strict)
+
+    def _persistent(self) -> dict[str, Tensor]:
+        """What is in a state dict, under all names."""
+        return {
+            name: part
+            for name, part in all_names(self).items()
+            if isinstance(part, Parameter) or (isinstance(part, Buffer) and part.persistent)
+        }
 
     # --- text ------------------------------------------------------------------------------
 
     def extra_repr(self) -> str:
-        """The settings that `repr` shows in brackets after the module's name."""
+        """The settings that `repr` shows in brackets after the module's name.
+
+        >>> mg.nn.Dropout(p=0.1).extra_repr()
+        'p=0.1'
+        """
         return ""
 
     @recursive_repr()
@@ -333,13 +358,9 @@ class Module(Part):
         return ((name, part) for name, part in parts_in(self) if isinstance(part, Module))
 
 
-def _as_array(value: Any) -> np.ndarray | None:
-    """A value of a state dict as an array; None if it isn't one of numbers."""
-    try:
-        array = value.numpy() if isinstance(value, Tensor) else np.asarray(value)
-    except ValueError:  # lists of different lengths
-        return None
-    return array if array.dtype.kind in "biufc" else None
-
-
-_METHODS = {name for name, value in vars(Module).items() if isinstance(value, FunctionType)}
+RESERVED.update(
+    name
+    for kind in (Holder, Module)
+    for name, value in vars(kind).items()
+    if isinstance(value, FunctionType)
+)

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..engine.tensor import Tensor
 
-__all__ = ["Part", "all_parts", "holds_parts", "parts_in"]
+__all__ = ["Part", "all_names", "all_parts", "holds_parts", "parts_in"]
 
 
 class Part:
@@ -45,11 +45,29 @@ def all_parts(module: Any) -> dict[str, Part]:
 
     Raises ValueError if two parts have one name, TypeError if one has no name.
     """
-    named: dict[str, Part] = {"": module}
-    seen = {id(module)}  # == compares tensors by element
-    strange: list[tuple[str, _Strange]] = []
-    _collect("", module, named, seen, strange)
-    for name, place in strange:
+    seen: set[int] = set()  # == compares tensors by element
+    first = {}
+    for name, part in _walk(module, each_way=False).items():
+        if id(part) not in seen:
+            seen.add(id(part))
+            first[name] = part
+    return first
+
+
+def all_names(module: Any) -> dict[str, Part]:
+    """As `all_parts`, with a part that can be reached in several ways under each of its names.
+
+    But modules from which a way leads into a circle of modules have one name.
+    """
+    return _walk(module, each_way=True)
+
+
+def _walk(module: Any, each_way: bool) -> dict[str, Part]:
+    """All parts by name; modules once, or `each_way` that leads to them."""
+    walk = _Walk({"": module}, each_way)
+    walk.collect("", module, (id(module),))
+    seen = set(map(id, walk.named.values()))
+    for name, place in walk.strange:
         if any(id(part) not in seen for part in place.parts):
             lost = next(part for part in place.parts if id(part) not in seen)
             raise TypeError(
@@ -57,44 +75,49 @@ def all_parts(module: Any) -> dict[str, Part]:
                 "it, which would be neither trained nor saved. Parts are found in attributes, and "
                 "in lists, tuples and dicts, whose keys are strings or integers; keep it in one"
             )
-    return named
+    return walk.named
 
 
-def _collect(
-    path: str,
-    module: Any,
-    named: dict[str, Part],
-    seen: set[int],
-    strange: list[tuple[str, _Strange]],
-) -> None:
-    within = []
-    for name, part in _found(module):
-        full = f"{path}.{name}" if path else name
-        if isinstance(part, _Strange):
-            strange.append((full, part))
-        elif isinstance(part, Tensor):
-            _name(full, part, named, seen)
-        else:
-            within.append((full, part))
-    for full, part in within:
-        if _name(full, part, named, seen):
-            _collect(full, part, named, seen, strange)
+class _Walk:
+    """Through a module and all modules within."""
 
+    def __init__(self, named: dict[str, Part], each_way: bool) -> None:
+        self.named = named
+        self.strange: list[tuple[str, _Strange]] = []
+        self._each_way = each_way
+        self._once: set[int] = set()  # modules that are entered already, and not again
 
-def _name(full: str, part: Any, named: dict[str, Part], seen: set[int]) -> bool:
-    """Enter a part under a name; whether it is a new one."""
-    if id(part) in seen:
-        return False
-    if full in named:
-        first = named[full]
-        raise ValueError(
-            f"two parts of {type(named['']).__name__} have the name {full!r}, a "
-            f"{type(first).__name__} and a {type(part).__name__}, so one of them could not be "
-            "saved. Names join attributes and keys by dots: rename one, best without a dot in it"
-        )
-    seen.add(id(part))
-    named[full] = part
-    return True
+    def collect(self, path: str, module: Any, above: tuple[int, ...]) -> bool:
+        """Name what is in a module; whether a way leads from it into a circle of modules."""
+        within, circular = [], False
+        for name, part in _found(module):
+            full = f"{path}.{name}" if path else name
+            if isinstance(part, _Strange):
+                self.strange.append((full, part))
+            elif isinstance(part, Tensor):
+                self.enter(full, part)
+            else:
+                within.append((full, part))
+        for full, part in within:
+            if id(part) in above or id(part) in self._once:
+                circular = True
+            else:
+                self.enter(full, part)
+                circular |= self.collect(full, part, (*above, id(part)))
+        if circular or not self._each_way:
+            self._once.add(id(module))
+        return circular
+
+    def enter(self, full: str, part: Any) -> None:
+        """Give a part a name that no other has."""
+        first = self.named.setdefault(full, part)
+        if first is not part:
+            raise ValueError(
+                f"two parts of {type(self.named['']).__name__} have the name {full!r}, a "
+                f"{type(first).__name__} and a {type(part).__name__}, so one of them could not be "
+                "saved. Names join attributes and keys by dots: rename one, best without a dot in "
+                "it"
+            )
 
 
 def _found(holder: Any, prefix: str = "", above: tuple[int, ...] = ()) -> Iterator[tuple[str, Any]]:

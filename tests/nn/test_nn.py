@@ -109,8 +109,8 @@ def test_shared_parts_count_once():
     model.c.weight = model.a.weight
     model.parent = model  # even a circle
     assert [name for name, _ in model.named_parameters()] == ["a.weight", "a.bias"]
-    assert list(model.state_dict()) == ["a.weight", "a.bias"]
-    assert len(list(model.modules())) == 3
+    assert list(model.state_dict()) == ["a.weight", "a.bias", "b.weight", "b.bias", "c.weight"]
+    assert len(list(model.modules())) == 3 and len(list(model.children())) == 3
     x = mg.ones((1, 2))
     (model.a(x) + model.b(x) + model.c(x)).sum().backward()
     assert model.c.weight.grad.tolist() == [[3.0, 3.0]] * 2

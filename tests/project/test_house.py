@@ -49,7 +49,7 @@ PUBLIC = {
         mgu_cell peephole_lstm_cell zoneout_lstm_cell
     """,
     "minigrad.nn": """
-        Buffer Dropout Embedding LayerNorm Linear Module Parameter Sequential init
+        BatchNorm1d Buffer Dropout Embedding LayerNorm Linear Module Parameter Sequential init
     """,
     "minigrad.nn.init": """
         calculate_gain constant_ kaiming_normal_ kaiming_uniform_ normal_ ones_ orthogonal_
