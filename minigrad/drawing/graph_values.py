@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.graph import Node, Output, on_read
+from ..engine.graph import Node, Output
+from ..engine.inplace import verify
 from ..engine.op import Op
 from ..engine.sweep import run_sweep
 from ..engine.tensor import Leaf, Tensor
@@ -61,8 +62,7 @@ class GraphValues:
     def _read_saved(self, node: Node) -> dict[int, Any]:
         """Note the values that `node` keeps of other nodes; return its constants."""
         op, constants = node.op, {}
-        if node.saved and on_read:
-            on_read.tell(node)
+        verify(node)
         sources = op.saved_sources(node) or ()
         for slot, (array, source) in enumerate(zip(node.saved or (), sources, strict=False)):
             if array is None or isinstance(array, tuple):

@@ -11,21 +11,20 @@ import numpy as np
 def read_contents(owner: Any, backend: Any) -> Any:
     """A copy of the bytes, or a checksum of them that stays on the device."""
     on_device = getattr(backend, "fingerprint", None)
-    return as_bytes(owner, backend).copy() if on_device is None else on_device(owner)
+    return as_bytes(owner, backend) if on_device is None else on_device(owner)
 
 
 def fingerprint(array: Any, backend: Any) -> Any:
     """A checksum: an int, or a number that stays on the device if the backend can compute it."""
     on_device = getattr(backend, "fingerprint", None)
-    return zlib.crc32(as_bytes(array, backend).data) if on_device is None else on_device(array)
+    if on_device is not None:
+        return on_device(array)
+    return zlib.crc32(np.ascontiguousarray(_in_order(array, backend)).data)
 
 
 def differs(owner: Any, then: Any, backend: Any) -> Any:
     """Whether the contents are others than then: a bool, or a truth value on the device."""
-    on_device = getattr(backend, "fingerprint", None)
-    if on_device is None:
-        return not np.array_equal(as_bytes(owner, backend), then)
-    return on_device(owner) != then
+    return read_contents(owner, backend) != then
 
 
 def is_known(then: Any, owner: Any, backend: Any) -> bool:
@@ -38,13 +37,18 @@ def equal(a: Any, b: Any, backend: Any) -> bool:
     """Whether two contents are the same; a device is waited for."""
     if a is None or b is None:
         return False
-    if getattr(backend, "fingerprint", None) is None:
-        return np.array_equal(a, b)
-    return bool(backend.to_host(a == b))
+    same = a == b
+    return same if isinstance(same, bool) else bool(backend.to_host(same))
 
 
-def as_bytes(owner: Any, backend: Any) -> np.ndarray:
-    """The bytes of an array in some order that is always the same, as words if possible."""
+def as_bytes(owner: Any, backend: Any) -> bytes:
+    """A copy of the bytes of an array, in some order that is always the same.
+
+    Two strings are compared faster than two arrays, even with the copy.
+    """
+    return _in_order(owner, backend).tobytes()
+
+
+def _in_order(owner: Any, backend: Any) -> np.ndarray:
     host = owner if isinstance(owner, np.ndarray) else backend.to_host(owner)
-    flat = (host.T if host.flags.f_contiguous else host).ravel()
-    return flat.view(np.uint64 if flat.nbytes % 8 == 0 else np.uint8)
+    return host.T if host.flags.f_contiguous else host

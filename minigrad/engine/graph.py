@@ -85,9 +85,8 @@ class Occasion(list[_Listener]):
 
     def tell(self, *what: Any) -> None:
         """Call all who listen to this context."""
-        here = self._here.get()
         for listener in tuple(self):  # which may come and go at any time, in any thread
-            if listener.everywhere or listener in here:
+            if listener.everywhere or listener in self._here.get():
                 listener.function(*what)
 
     def why_composed(self) -> str:
@@ -98,7 +97,6 @@ class Occasion(list[_Listener]):
 
 on_call = Occasion("on_call")  # after each op call: op, node, inputs, output, backend, settings
 on_index = Occasion("on_index")  # before an op call that reads positions: an array of them
-on_read = Occasion("on_read")  # before a sweep reads what a node saved: node
 on_probe = Occasion("on_probe")  # a value is named by `mg.probe`: name, tensor
 on_gradients = Occasion("on_gradients")  # after a node's backward step: node, gradients by node
 
@@ -154,7 +152,7 @@ class Node:
         "edges",  # per array input its node, or None where no gradient flows
         "hooks",
         "op",
-        "saved",  # the arrays that the derivatives name; None once freed
+        "saved",  # the arrays that the derivatives name, see `inplace.verify`; None once freed
         "settings",
         "shape",
     )

@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from . import contents, deferred, lending
-from .graph import Node, Occasion, on_call, on_read, tick
+from .graph import Node, on_call, tick
 
 MOST_KEPT = 16  # contents of one array, from the last times when it became editable
 MOST_LOANS = 64  # arrays lent since the last op call, before those that are over are dropped
@@ -53,7 +53,7 @@ class _Memory:
         self.writers[number] = writer
         _memories[self.key] = self
         _editable.add(self.key)
-        _calls.listen()
+        _listen()
 
     def forget_with(self, owner: Any) -> None:
         """Know of it for as long as its owner lives."""
@@ -63,7 +63,7 @@ class _Memory:
             def forget(_: Any) -> None:
                 _memories.pop(key, None)
                 _editable.discard(key)
-                _noted.discard(key)
+                noted.discard(key)
 
             self.owner = weakref.ref(owner, forget)
 
@@ -76,8 +76,7 @@ class _Memory:
         self.before.append((tick(), contents.read_contents(owner, backend)))
         self.forget_with(owner)
         _memories[self.key] = self
-        _noted.add(self.key)
-        _reads.listen()
+        noted.add(self.key)
         if len(self.before) <= MOST_KEPT:
             return
         pairs = itertools.pairwise(self.before)  # on a device they haven't been compared yet
@@ -90,7 +89,7 @@ class _Memory:
     def drop_before(self) -> None:
         """No graph has it."""
         self.before.clear()
-        _noted.discard(self.key)
+        noted.discard(self.key)
 
     def drop_writer(self, number: int) -> None:
         """A way to write to it is gone."""
@@ -134,49 +133,49 @@ class _Lent(weakref.ref):
 class _Borrowed:
     """A user who assigned an array: a writer for as long as the user has it."""
 
+    __slots__ = ("backend", "link")
+
     def __init__(self, link: Any, backend: Any) -> None:
-        self.link = weakref.ref(link)
-        self.held = getattr(backend, "held", lending.held)
+        self.link, self.backend = weakref.ref(link), backend
 
     def is_held(self) -> bool:
         """Whether the user has it."""
         link = self.link()
-        return link is not None and self.held(link)
+        return link is not None and _is_held(link, self.backend)
 
 
 _FOREVER = "a writer that never goes away"
 
 _memories: dict[int, _Memory] = {}  # by id of the owner
 _editable: set[int] = set()  # the keys of those that have writers
-_noted: set[int] = set()  # the keys of those of which it is noted what they were before
-# By node, then by id of the owner: what it was when the node saved it, of those editable then.
-_stamps: weakref.WeakKeyDictionary[Node, dict[int, Any]] = weakref.WeakKeyDictionary()
+noted: set[int] = set()  # the keys of those of which it is noted what they were before
 
 
 # --- in and out ----------------------------------------------------------------------------
 
 
-class _Loan:
-    """An array that was lent or borrowed: weakly, what was made of it, and the link behind that."""
+class _Loan(tuple[Any, ...]):
+    """An array that was lent or borrowed, each part weakly.
 
-    __slots__ = ("array", "backend", "borrowed", "link", "view")
+    The user's array or, if it was borrowed, ours; the link behind it; the backend that borrowed.
+    """
 
-    def __init__(self, array: Any, view: Any, link: Any, backend: Any, borrowed: bool) -> None:
-        ref = weakref.ref
-        self.array, self.view, self.link = ref(array), ref(view), ref(link)
-        self.backend, self.borrowed = backend, borrowed
+    __slots__ = ()
+    __eq__, __hash__ = object.__eq__, object.__hash__  # arrays can't be compared
 
     def resolve(self) -> None:
         """If it isn't over, the user is a writer."""
-        link, ours = self.link(), self.view() if self.borrowed else self.array()
-        if link is None or ours is None:
+        view, link, borrower = self[0](), self[1](), self[2]
+        if (view is None and borrower is not None) or link is None:
             return
-        owner, memory = _memory(ours)
-        if not self.borrowed:
+        if borrower is None:
+            memory = _memory(lending.original(link))[1]
             writer = _Lent(link, _Lent.drop_writer)
             writer.memory = memory
             memory.add_writer(id(writer), writer)
-        elif (held := _Borrowed(link, self.backend)).is_held():
+        elif _is_held(link, borrower):
+            owner, memory = _memory(view)
+            held = _Borrowed(link, borrower)
             memory.forget_with(owner)
             memory.add_writer(id(held), held)
 
@@ -188,36 +187,42 @@ _loans: list[_Loan] = []
 def lend(tensor: Any) -> Any:
     """The tensor's array for the user to read and write, and what is needed to notice that."""
     alone = lending.is_alone(tensor)  # before this function refers to the array
-    array, backend = tensor._data, tensor.backend
-    make = _lender(array, backend)
-    if make is None:
-        mark_editable(array, backend, alone)
+    array = tensor._data
+    if isinstance(array, np.ndarray):
+        view = link = lending.lend(array)
+    elif (make := getattr(tensor.backend, "lend", None)) is not None:
+        view, link = make(array)
+    else:
+        mark_editable(array, tensor.backend, alone)
         return array
     if not alone:
         _resolve_loans()
         owner, memory = _memory(array)
         if not memory.writers:
-            memory.note_before(owner, backend)
-    elif _noted:
+            memory.note_before(owner, tensor.backend)
+    elif noted:
         _memory(array)[1].drop_before()
-    view, link = make(array)
-    _note_loan(_Loan(array, view, link, backend, False))
+    _note_loan(view, link, None)
     return view
 
 
 def borrow(array: Any, backend: Any) -> Any:
     """What a tensor holds if the user assigns this array: another one over the same memory."""
-    for loan in reversed(_loans):  # a lent array comes back, as in x.data += 1
-        if loan.view() is array and not loan.borrowed:
-            ours = loan.array()
-            if ours is not None and _layout(ours) == _layout(array):
-                return ours
-    make = _lender(array, backend)
-    if make is None:
+    on_host = isinstance(array, np.ndarray)
+    if not on_host or array.base.__class__ is memoryview:
+        for loan in reversed(_loans):  # a lent array comes back, as in x.data += 1
+            if loan[0]() is array and loan[2] is None:
+                ours = lending.original(loan[1]())
+                if _layout(ours) == _layout(array):
+                    return ours
+    if on_host:
+        view = link = lending.lend(array)
+    elif (make := getattr(backend, "lend", None)) is not None:
+        view, link = make(array)
+    else:
         mark_editable(array, backend)
         return array
-    view, link = make(array)
-    _note_loan(_Loan(array, view, link, backend, True))  # `resolve` sees whether the user keeps it
+    _note_loan(view, link, backend)  # `resolve` sees whether the user keeps it
     return view
 
 
@@ -230,9 +235,9 @@ def mark_editable(array: Any, backend: Any, alone: bool = False) -> None:
     memory.add_writer(0, _FOREVER)
 
 
-def _note_loan(loan: _Loan) -> None:
-    _loans.append(loan)
-    _calls.listen()
+def _note_loan(view: Any, link: Any, borrower: Any) -> None:
+    _loans.append(_Loan((weakref.ref(view), weakref.ref(link), borrower)))
+    _listen()
     if len(_loans) >= MOST_LOANS:
         _resolve_loans()
 
@@ -240,7 +245,7 @@ def _note_loan(loan: _Loan) -> None:
 def _resolve_loans() -> None:
     """See which loans are over."""
     for loan in tuple(_loans):
-        if loan.link() is not None:
+        if loan[1]() is not None:
             loan.resolve()
         try:  # after `resolve`, as another thread may ask meanwhile
             _loans.remove(loan)
@@ -248,8 +253,8 @@ def _resolve_loans() -> None:
             continue  # another thread has removed it
 
 
-def _lender(array: Any, backend: Any) -> Any:
-    return lending.lend if isinstance(array, np.ndarray) else getattr(backend, "lend", None)
+def _is_held(link: Any, backend: Any) -> bool:
+    return lending.held(link) if isinstance(link, np.ndarray) else backend.held(link)
 
 
 def _memory(array: Any) -> tuple[Any, _Memory]:
@@ -259,7 +264,10 @@ def _memory(array: Any) -> tuple[Any, _Memory]:
 
 def _owner(array: Any) -> Any:
     """The array whose memory this is a view of."""
-    kind, base = type(array), getattr(array, "base", None)
+    base = getattr(array, "base", None)
+    if base is None:
+        return array
+    kind = type(array)
     while base is not None:
         if isinstance(base, kind):
             array = base
@@ -273,6 +281,25 @@ def _layout(array: Any) -> Any:
 
 # --- what graphs save ------------------------------------------------------------------------
 
+_listens = False  # to op calls
+
+
+def _listen() -> None:
+    """There is an array to look for; this is called often."""
+    global _listens
+    if not _listens:
+        _listens = True
+        on_call.add(_note_saved)
+
+
+def _rest() -> None:
+    """There seems to be none any more."""
+    global _listens
+    _listens = False
+    on_call.discard(_note_saved)
+    if _editable or _loans:  # another thread may have found one meanwhile
+        _listen()
+
 
 def _note_saved(
     op: Any, node: Node | None, inputs: Any, output: Any, backend: Any, settings: Any
@@ -281,10 +308,14 @@ def _note_saved(
     if _loans:
         _resolve_loans()
     if not _editable:
-        _calls.rest()
+        _rest()
     if node is None or not node.saved:
         return
-    if not any(id(_owner(array)) in _editable for array in node.saved):
+    for array in node.saved:  # most own their memory, and a call is what costs here
+        owner = array if getattr(array, "base", None) is None else _owner(array)
+        if id(owner) in _editable:
+            break
+    else:
         return
     stamps = {
         id(owner): memory.now(owner, backend)
@@ -292,8 +323,8 @@ def _note_saved(
         if (memory := _memories.get(id(owner))) is not None and memory.may_be_edited()
     }
     if stamps:
-        _stamps[node] = stamps
-        _reads.listen()
+        node.saved = _Stamped(node.saved)
+        node.saved.contents = stamps
 
 
 def _owners(saved: Iterable[Any]) -> Iterable[tuple[int, Any]]:
@@ -308,14 +339,18 @@ def _owners(saved: Iterable[Any]) -> Iterable[tuple[int, Any]]:
     return found.values()
 
 
-def _verify(node: Node) -> None:
+class _Stamped(tuple[Any, ...]):
+    """What a node saved, and the contents of those arrays that were editable then, by owner."""
+
+    contents: dict[int, Any]
+
+
+def verify(node: Node) -> None:
     """Raise if an array that `node` saved has other contents now."""
-    stamps = _stamps.get(node, {})
-    if not _noted and not stamps:
-        if not _stamps:
-            _reads.rest()
-        return
     saved = node.saved or ()
+    if saved.__class__ is tuple and not noted:
+        return
+    stamps = getattr(saved, "contents", {})
     for i, owner in _owners(saved):
         if id(owner) in stamps:
             then = stamps[id(owner)]
@@ -325,6 +360,9 @@ def _verify(node: Node) -> None:
                 continue
             then = notes[0][1]
         else:
+            continue
+        differs = then is None or contents.differs(owner, then, node.backend)
+        if differs is False:
             continue
         # Of a scan, views of an input stand among what its kernel kept, too.
         places = [j for j, array in enumerate(saved) if j == i or _owner(array) is owner]
@@ -336,30 +374,4 @@ def _verify(node: Node) -> None:
             "edit before the forward pass or after backward(), or edit a copy "
             "(x.numpy(), or x.data.copy())."
         )
-        differs = then is None or contents.differs(owner, then, node.backend)
         deferred.defer(differs, node.backend, RuntimeError(text))  # in no variable: see `defer`
-
-
-class _Listening:
-    """Listens to an occasion while there is a reason to."""
-
-    def __init__(self, occasion: Occasion, hear: Callable[..., None], *reasons: Sized) -> None:
-        self.occasion, self.hear, self.reasons = occasion, hear, reasons
-        self.listens = False
-
-    def listen(self) -> None:
-        """There is a reason to listen; this is called often."""
-        if not self.listens:
-            self.listens = True
-            self.occasion.add(self.hear)
-
-    def rest(self) -> None:
-        """There seems to be no reason any more."""
-        self.listens = False
-        self.occasion.discard(self.hear)
-        if any(map(len, self.reasons)):  # another thread may have found a reason meanwhile
-            self.listen()
-
-
-_calls = _Listening(on_call, _note_saved, _editable, _loans)
-_reads = _Listening(on_read, _verify, _noted, _stamps)

@@ -29,11 +29,16 @@ class Link:
         self.array = array
 
 
-def lend(array: np.ndarray) -> tuple[np.ndarray, Any]:
-    """Another array over the same memory, and the link that lives as long as a view of it."""
+def lend(array: np.ndarray) -> np.ndarray:
+    """Another array over the same memory; it is the link, as it lives as long as a view of it."""
     # NumPy makes a view of a view one of the first array, if it can: the memoryview stops it there.
-    view = np.asarray(array.data)
-    return view, view
+    return np.asarray(array.data)
+
+
+def original(link: Any) -> Any:
+    """The array that a link was made of."""
+    behind: Any = link.base if isinstance(link, np.ndarray) else None
+    return link.array if behind is None else behind.obj
 
 
 def held(link: Any) -> bool:
@@ -51,11 +56,14 @@ def is_alone(tensor: Any) -> bool:
     """Whether nothing but this tensor refers to its array: no graph, no other tensor, no view."""
     if _tensor_references(tensor) != _TENSOR_ALONE:
         return False
+    base = tensor._data.base
     kind = type(tensor._data)
-    if not isinstance(tensor._data.base, kind):
+    if base is None or not isinstance(base, kind):
         return True
-    only = not isinstance(tensor._data.base.base, kind)
-    return only and _base_references(tensor._data) == _BASE_ALONE
+    if isinstance(base.base, kind):
+        return False
+    del base
+    return _base_references(tensor._data) == _BASE_ALONE
 
 
 # These functions make no reference of their own. Without a count the answer is never "alone".
@@ -83,4 +91,4 @@ class _Sample:
 # What the counts are if there is no other reference; how many of its own Python makes varies.
 _TENSOR_ALONE = _tensor_references(_Sample()) if _references else 0
 _BASE_ALONE = _base_references(np.empty(2)[:1]) if _references else 0
-_LINK_ALONE = _link_references(lend(np.empty(1))[1]) if _references else 0
+_LINK_ALONE = _link_references(lend(np.empty(1))) if _references else 0

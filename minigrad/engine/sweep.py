@@ -15,8 +15,9 @@ from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
-from .graph import Node, grad_enabled, on_gradients, on_read, raw_backend
+from .graph import Node, grad_enabled, on_gradients, raw_backend
 from .hook_gradient import call_hook
+from .inplace import noted, verify
 from .tensor import Leaf, Tensor, wrap
 
 _birth = attrgetter("birth")
@@ -114,8 +115,7 @@ class Sweep:
                 "through the same graph again, ask the first pass to keep it: "
                 "backward(retain_graph=True), or grad(..., retain_graph=True)."
             )
-        if on_read:
-            on_read.tell(node)
+        verify(node)
         return node.saved
 
     def zeros_for_unused(self, parts: list[Any], node: Node) -> list[Any]:
@@ -229,7 +229,7 @@ def run_sweep(
                     if node.hooks is not None:
                         g = _run_hooks(node, g, sweep)
                     saved = node.saved
-                    if on_read or graph or saved is None:
+                    if saved.__class__ is not tuple or noted or graph:
                         saved = sweep.saved(node)
                     try:
                         node.op.backward(node, saved, g, sweep)

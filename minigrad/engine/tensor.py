@@ -85,7 +85,7 @@ class Tensor(Methods["Tensor"]):
         array = value._data if isinstance(value, Tensor) else value
         if not isinstance(array, self.backend.array_type):
             array = self.backend.asarray(array, dtype=self.dtype)
-        if array.shape != self.shape or array.dtype != self.dtype:
+        if array.shape != self._data.shape or array.dtype != self._data.dtype:
             raise ValueError(
                 f"data of a tensor of shape {self.shape} and dtype {self.dtype} can't become an "
                 f"array of shape {array.shape} and dtype {array.dtype}; make a new tensor instead"
