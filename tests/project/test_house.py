@@ -56,8 +56,9 @@ PUBLIC = {
         uniform_ xavier_normal_ xavier_uniform_ zeros_
     """,
     "minigrad.optim": """
-        Adadelta Adagrad Adam AdamW CosineAnnealingLR LinearWarmup Optimizer RMSprop SGD
-        Schedule StepLR clip_grad_norm_ clip_grad_value_
+        Adadelta Adagrad Adam AdamW CosineAnnealingLR ExponentialLR LambdaLR LinearLR
+        LinearWarmup MultiStepLR OneCycleLR Optimizer RMSprop ReduceLROnPlateau SGD Schedule
+        SequentialLR StepLR clip_grad_norm_ clip_grad_value_
     """,
     "minigrad.testing": """
         ConformanceError ConformanceReport check_backend
