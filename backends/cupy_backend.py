@@ -97,6 +97,11 @@ class CupyBackend(ArrayModuleBackend):
     def _forwards(self, x: Any) -> Any:
         return x.copy() if min(x.strides[:-2], default=0) < 0 else x
 
+    def argsort(self, x: Any, axis: int) -> Any:
+        if x.dtype.kind == "f":  # a GPU sorts vectors by their bits, and NaN with a sign first
+            x = self.xp.where(x == x, x, x.dtype.type(np.nan))
+        return super().argsort(x, axis)
+
     def fingerprint(self, array: Any) -> Any:
         """A checksum of an array's bytes, computed and kept on the device."""
         with array.device:  # which CuPy's user may have left meanwhile

@@ -43,7 +43,7 @@ PROTOCOL: dict[str, tuple[str, ...]] = {
         *("bitwise_and", "bitwise_or", "bitwise_xor", "invert", "left_shift"),
         *("right_shift",),
     ),
-    "reductions": ("sum", "mean", "max", "min", "argmax", "argmin", "cumsum"),
+    "reductions": ("sum", "mean", "max", "min", "argmax", "argmin", "argsort", "cumsum"),
     "products": ("matmul", "einsum"),
     "shape": (
         *("reshape", "transpose", "broadcast_to", "concatenate", "stack", "split", "unstack"),
@@ -191,6 +191,10 @@ class ArrayModuleBackend:
         y = summation.total(x, axis, keepdims, not self.is_host)
         y = y / (x.size // y.size if y.size else 1)
         return y if y.dtype is x.dtype or x.dtype != HALF else y.astype(HALF)
+
+    def argsort(self, x: Any, axis: int) -> Any:
+        """The positions that sort x along an axis; ties keep their order, NaN comes last."""
+        return self.xp.argsort(x, axis=axis, kind="stable")
 
     def cumsum(self, x: Any, axis: int) -> Any:
         """The running sum, added up in float64."""

@@ -21,7 +21,7 @@ from .tensor import Tensor
 # What NumPy calls minigrad's functions, where the name isn't the same.
 _OTHER_NAMES = {
     **{"absolute": "abs", "fabs": "abs", "amax": "max", "amin": "min", "float_power": "power"},
-    **{"average": "mean", "ravel": "reshape", "inner": "einsum", "tensordot": "einsum"},
+    **{"average": "mean", "ravel": "reshape", "cumulative_prod": "cumprod"},
     **{"vdot": "dot", "hstack": "concatenate", "vstack": "concatenate", "append": "concatenate"},
     **{"column_stack": "stack", "dstack": "stack", "block": "concatenate", "choose": "where"},
     **{"matrix_transpose": "swapaxes", "permute_dims": "transpose", "concat": "concatenate"},
@@ -29,7 +29,8 @@ _OTHER_NAMES = {
     **{"hsplit": "split", "vsplit": "split", "fmin": "minimum", "rollaxis": "moveaxis"},
     **{"logaddexp": "logsumexp", "vector_norm": "norm", "add.reduce": "sum"},
     **{"multiply.reduce": "prod", "maximum.reduce": "max", "minimum.reduce": "min"},
-    **{"add.accumulate": "cumsum", "multiply.outer": "outer"},
+    **{"add.accumulate": "cumsum", "multiply.outer": "outer", "multiply.accumulate": "cumprod"},
+    **{"maximum.accumulate": "cummax", "minimum.accumulate": "cummin"},
 }
 _SHAPES = (np.shape, np.ndim, np.size)  # functions that read no numbers
 

@@ -8,10 +8,13 @@ from . import (
     choices,
     comparisons,
     convert,
+    diagonals,
     exponentials,
     indexing,
+    order,
     products,
     reductions,
+    running,
     shape,
     trigonometry,
 )
@@ -21,14 +24,18 @@ from .bits import *
 from .choices import *
 from .comparisons import *
 from .convert import *
+from .diagonals import *
 from .exponentials import *
 from .indexing import *
+from .order import *
 from .products import *
 from .reductions import *
+from .running import *
 from .shape import *
 from .trigonometry import *
 
 if not TYPE_CHECKING:  # type checkers take all that is imported by * for public
     __all__ = [*arithmetic.__all__, *bits.__all__, *choices.__all__, *comparisons.__all__]
-    __all__ += [*convert.__all__, *exponentials.__all__, *indexing.__all__, *products.__all__]
-    __all__ += [*reductions.__all__, *shape.__all__, *trigonometry.__all__]
+    __all__ += [*convert.__all__, *diagonals.__all__, *exponentials.__all__, *indexing.__all__]
+    __all__ += [*order.__all__, *products.__all__, *reductions.__all__, *running.__all__]
+    __all__ += [*shape.__all__, *trigonometry.__all__]

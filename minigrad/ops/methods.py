@@ -16,11 +16,14 @@ from . import (
     choices,
     comparisons,
     convert,
+    diagonals,
     editing,
     exponentials,
     indexing,
+    order,
     products,
     reductions,
+    running,
     shape,
     trigonometry,
 )
@@ -59,14 +62,18 @@ for _family, _names in {
     trigonometry: "cos sin tanh",
     reductions: "all any argmax argmin logsumexp max mean min sum",
     shape: "broadcast_to reshape",
+    order: "argsort",
 }.items():
     for _name in _names.split():
         getattr(_family, _name).attach(Tensor, _name)
 
 # Compositions are plain functions already.
 for _family, _names in {
-    reductions: "cumsum norm prod std var",
-    shape: "moveaxis repeat squeeze swapaxes",
+    reductions: "norm prod std var",
+    running: "cummax cummin cumprod cumsum",
+    order: "topk",
+    diagonals: "diag diagonal",
+    shape: "moveaxis repeat roll squeeze swapaxes",
     convert: "astype",
     indexing: "take",
     products: "dot",

@@ -6,14 +6,16 @@ import math
 import string
 from typing import Any
 
+from ..engine.explain import public_name
 from ..engine.op import NUMBERS, op
 from ..engine.op_calls import as_tensor
 from .arithmetic import multiply
-from .indexing import getitem
+from .axes import as_count, axis_tuple
+from .diagonals import diagonal
 from .reductions import sum
-from .shape import expand_dims, moveaxis, reshape, swapaxes
+from .shape import expand_dims, reshape, swapaxes, transpose
 
-__all__ = ["dot", "einsum", "matmul", "outer"]
+__all__ = ["dot", "einsum", "inner", "matmul", "outer", "tensordot"]
 
 
 @op
@@ -67,14 +69,70 @@ def dot(a: Any, b: Any) -> Any:
     a, b = as_tensor(a, b), as_tensor(b, a)
     if a.ndim == 0 or b.ndim == 0:
         return a * b
-    if b.ndim <= 2:
-        return a @ b
-    k = b.shape[-2]
-    others = moveaxis(b, -2, 0)
-    product = reshape(a, (math.prod(a.shape[:-1]), a.shape[-1])) @ reshape(
-        others, (k, math.prod(others.shape[1:]))
-    )
-    return reshape(product, (*a.shape[:-1], *others.shape[1:]))
+    return a @ b if b.ndim <= 2 else tensordot(a, b, axes=(-1, -2))
+
+
+def inner(a: Any, b: Any) -> Any:
+    """Sums of products over the last axes of a and b; of numbers the product.
+
+    (..., k) and (..., k) give the leading axes of a, then those of b. Raises ValueError if sizes
+    don't fit.
+
+    >>> mg.inner(mg.tensor([1.0, 2.0]), mg.tensor([[3.0, 4.0], [5.0, 6.0]]))
+    tensor([11., 17.])
+    """
+    if a.__class__ in NUMBERS or b.__class__ in NUMBERS:
+        return multiply(a, b)
+    a, b = as_tensor(a, b), as_tensor(b, a)
+    if a.ndim == 0 or b.ndim == 0:
+        return a * b
+    return tensordot(a, b, axes=(-1, -1))
+
+
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
+    """Sums of products over axes of a and of b: what remains of a, then what remains of b.
+
+    `axes` is how many of the last of a meet the first of b, or a pair: an axis of a, or a tuple of
+    them, and those of b that they meet. Raises ValueError if there are others or sizes don't fit.
+
+    >>> mg.tensordot(mg.ones((2, 3, 4)), mg.ones((3, 4, 5))).shape
+    (2, 5)
+    >>> mg.tensordot(mg.ones((2, 3)), mg.ones((5, 3)), axes=(1, 1)).shape
+    (2, 5)
+    """
+    a, b = as_tensor(a, b), as_tensor(b, a)
+    of_a, of_b = _meeting(axes, a, b)
+    sizes, other = tuple(a.shape[i] for i in of_a), tuple(b.shape[i] for i in of_b)
+    if sizes != other:
+        raise ValueError(
+            f"{public_name()}: shapes {a.shape} and {b.shape} do not fit: axes {of_a} of the first "
+            f"have sizes {sizes}, axes {of_b} of the second {other}"
+        )
+    left = [i for i in range(a.ndim) if i not in of_a]
+    right = [i for i in range(b.ndim) if i not in of_b]
+    rows, columns = [a.shape[i] for i in left], [b.shape[i] for i in right]
+    k = math.prod(sizes)
+    a = reshape(transpose(a, (*left, *of_a)), (math.prod(rows), k))
+    b = reshape(transpose(b, (*of_b, *right)), (k, math.prod(columns)))
+    return reshape(a @ b, (*rows, *columns))
+
+
+def _meeting(axes: Any, a: Any, b: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The axes of a and of b that `tensordot` sums over."""
+    if isinstance(axes, (tuple, list)):
+        if len(axes) != 2:
+            raise ValueError(f"tensordot: axes are a number, or a pair; got {axes!r:.40}")
+        of_a, of_b = (
+            axis_tuple(tuple(one) if isinstance(one, list) else one, x.ndim)
+            for one, x in zip(axes, (a, b), strict=True)
+        )
+        if len(of_a) == len(of_b):
+            return of_a, of_b
+        raise ValueError(f"tensordot: {len(of_a)} axes of a can't meet {len(of_b)} of b")
+    n = as_count(axes, "axes, a number or a pair,")
+    if n > min(a.ndim, b.ndim):
+        raise ValueError(f"tensordot: {n} axes are asked for; got shapes {a.shape} and {b.shape}")
+    return tuple(range(a.ndim - n, a.ndim)), tuple(range(n))
 
 
 def outer(a: Any, b: Any) -> Any:
@@ -181,14 +239,10 @@ def _diagonal(i: int, x: Any, term: str) -> tuple[Any, str]:
     for letter in dict.fromkeys(term):
         while term.count(letter) > 1:
             first, second = term.index(letter), term.rindex(letter)
-            n = x.shape[first]
-            if x.shape[second] != n:
-                raise ValueError(
-                    f"einsum: index {letter!r} of operand {i} has sizes {n} and {x.shape[second]}"
-                )
-            x = moveaxis(x, (first, second), (-2, -1))
-            x = reshape(x, (*x.shape[:-2], n * n))
-            x = getitem(x, index=(..., slice(None, None, n + 1)))
+            n, m = x.shape[first], x.shape[second]
+            if n != m:
+                raise ValueError(f"einsum: index {letter!r} of operand {i} has sizes {n} and {m}")
+            x = diagonal(x, 0, first, second)
             term = "".join(c for j, c in enumerate(term) if j not in (first, second)) + letter
     return x, term
 

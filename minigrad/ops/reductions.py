@@ -13,14 +13,14 @@ from ..engine.op import op
 from ..engine.op_calls import as_tensor
 from ..utils.summation import HALF, SINGLE
 from .arithmetic import abs, root, sqrt, square
-from .axes import axis_tuple, count, keepdims_shape, one_axis
+from .axes import axis_tuple, count, keepdims_shape
 from .choices import nan_at_nan, where
 from .convert import cast, in_float32
 from .exponentials import exp
-from .shape import broadcast_to, concatenate, flip, reshape, split, transpose
+from .shape import broadcast_to, concatenate, reshape, split, transpose
 
-__all__ = ["all", "any", "argmax", "argmin", "cumsum", "logsumexp", "max", "mean", "min", "norm"]
-__all__ += ["prod", "std", "sum", "var"]
+__all__ = ["all", "any", "argmax", "argmin", "logsumexp", "max", "mean", "min", "norm", "prod"]
+__all__ += ["std", "sum", "var"]
 
 
 def _reduced(f: Any, x: Any, axis: Any, keepdims: bool) -> Any:
@@ -148,29 +148,6 @@ def _softmax_weights(g: Any, x: Any, y: Any, axis: Any) -> Any:
 
 
 logsumexp.vjp(x=_softmax_weights)
-
-
-@op
-def cumsum_along(xp, x, *, axis):
-    """The running sum along one axis."""
-    return xp.cumsum(x, axis=one_axis(axis, x.ndim))
-
-
-cumsum_along.vjp(x=lambda g, axis: flip(cumsum_along(flip(g, axis=axis), axis=axis), axis=axis))
-
-
-def cumsum(x: Any, axis: int | None = None) -> Any:
-    """The running sum along `axis`, or of all elements in reading order if it is None.
-
-    Raises ValueError for an axis that x doesn't have.
-
-    >>> mg.cumsum(mg.tensor([1, 2, 3]))
-    tensor([1, 3, 6])
-    """
-    x = as_tensor(x)
-    if axis is None:
-        return cumsum_along(reshape(x, (math.prod(x.shape),)), axis=0)
-    return cumsum_along(x, axis=axis)
 
 
 def prod(x: Any, axis: Any = None, keepdims: bool = False) -> Any:

@@ -10,9 +10,9 @@ from ..engine.op import op
 from ..engine.op_calls import as_tensor
 from .axes import as_count, axis_tuple, one_axis
 
-__all__ = ["broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "repeat"]
-__all__ += ["reshape", "split", "squeeze", "stack", "swapaxes", "tile", "transpose", "tril", "triu"]
-__all__ += ["unstack"]
+__all__ = ["broadcast_to", "concatenate", "expand_dims", "flip", "meshgrid", "moveaxis", "repeat"]
+__all__ += ["reshape", "roll", "split", "squeeze", "stack", "swapaxes", "tile", "transpose", "tril"]
+__all__ += ["triu", "unstack"]
 
 
 @op(view=True)
@@ -302,3 +302,59 @@ def tile(x: Any, reps: Any) -> Any:
     x = reshape(x, tuple(size for n in shape for size in (1, n)))
     x = broadcast_to(x, tuple(size for n, r in zip(shape, reps, strict=True) for size in (r, n)))
     return reshape(x, tuple(n * r for n, r in zip(shape, reps, strict=True)))
+
+
+def roll(x: Any, shift: Any, axis: Any = None) -> Any:
+    """x with its elements moved on by `shift` places along `axis`; the last ones come to the front.
+
+    A negative shift moves them back. Both may be tuples, with a shift for each axis, or one of them
+    for all of the other; if `axis` is None, elements move on in reading order. Raises ValueError
+    for an axis that x doesn't have, and for tuples that differ in length.
+
+    >>> mg.roll(mg.tensor([1, 2, 3, 4]), 1)
+    tensor([4, 1, 2, 3])
+    """
+    x = as_tensor(x)
+    if axis is None:
+        return reshape(roll(reshape(x, (math.prod(x.shape),)), shift, 0), x.shape)
+    shifts, axes = (
+        tuple(value) if isinstance(value, (tuple, list)) else (value,) for value in (shift, axis)
+    )
+    if len(shifts) != len(axes) and 1 not in (len(shifts), len(axes)):
+        raise ValueError(f"roll: {len(shifts)} shifts don't fit {len(axes)} axes")
+    pairs = max(len(shifts), len(axes)) if shifts and axes else 0
+    x = reshape(x, x.shape)
+    for i in range(pairs):
+        by, along = shifts[i % len(shifts)], one_axis(axes[i % len(axes)], x.ndim)
+        if isinstance(by, bool) or not hasattr(type(by), "__index__"):
+            raise TypeError(f"roll: a shift is an integer; got {by!r:.40}")
+        n = x.shape[along]
+        x = concatenate(split(x, (n - int(by) % max(n, 1),), axis=along)[::-1], axis=along)
+    return x
+
+
+def meshgrid(*xs: Any, indexing: str = "xy", sparse: bool = False) -> tuple[Any, ...]:
+    """The coordinates of all points of a grid, an array per direction, from those along each.
+
+    Vectors of n and m numbers give arrays of shape (m, n), or (n, m) with `indexing="ij"`, which
+    is PyTorch's way. With `sparse` the arrays have size 1 in the other directions, and broadcast.
+    Raises ValueError for another `indexing`.
+
+    >>> x, y = mg.meshgrid([1, 2], [10, 20, 30])
+    >>> x + y
+    tensor([[11, 12],
+            [21, 22],
+            [31, 32]])
+    """
+    if indexing not in ("xy", "ij"):
+        raise ValueError(f"meshgrid: indexing is 'xy' or 'ij'; got {indexing!r:.40}")
+    places = list(range(len(xs)))
+    if indexing == "xy":
+        places[:2] = places[:2][::-1]  # the first goes along rows, the second down them
+    xs = tuple(as_tensor(x, *xs) for x in xs)
+    shape = tuple(math.prod(xs[i].shape) for i in places)
+    lines = (
+        reshape(x, tuple(n if i == place else 1 for i, n in enumerate(shape)))
+        for x, place in zip(xs, places, strict=True)
+    )
+    return tuple(line if sparse else broadcast_to(line, shape) for line in lines)

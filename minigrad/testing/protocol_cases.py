@@ -326,6 +326,19 @@ EXAMPLES: dict[str, list[Call]] = {
         "min": _reduced(),
         "argmax": _extreme_positions(),
         "argmin": _extreme_positions(),
+        "argsort": [
+            *_on_arrays(
+                *(((3, 4), (axis,), {}) for axis in (0, 1)),
+                *(((2, 3, 5), (1,), {}), ((0, 3), (0,), {}), ((2, 0), (1,), {})),
+            ),
+            *(Call((_specials(dtype), 0)) for dtype in FLOATS),  # NaN comes last
+            *(
+                Call((np.array([[2, 1, 2, 1, 0, 2], [0] * 6], dtype), 1))
+                for dtype in (*FLOATS, I64)
+            ),
+            Call((normal((3, 5), BOOL), 1)),
+            Call((np.array([3, 1, 2, 1], np.float16), 0)),
+        ],
         "cumsum": _on_arrays(
             *(((2, 3), (), {"axis": axis}) for axis in (0, 1, -1)),
             *(((4,), (), {"axis": 0}), ((0, 3), (), {"axis": 0}), ((2, 0), (), {"axis": 1})),
@@ -376,6 +389,7 @@ REFERENCE: dict[str, Callable[..., Any]] = {
     "sigmoid": sigmoid,
     "relu": lambda x: np.maximum(x, 0),
     "astype": lambda x, dtype: x.astype(dtype),
+    "argsort": lambda x, axis: np.argsort(x, axis, kind="stable"),
     "contiguous": lambda x: x,
     "split": lambda x, sizes, axis: np.split(x, np.cumsum(sizes)[:-1], axis),
     "unstack": lambda x, axis: [np.take(x, i, axis) for i in range(x.shape[axis])],

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    *("binary_cross_entropy", "cross_entropy", "cross_entropy_soft", "dot", "dropout", "elu"),
-    *("gelu", "huber", "layer_norm", "logsumexp", "norm", "reduced", "scatter", "scatter_add"),
-    *("sigmoid", "softmax"),
+    *("argsort", "binary_cross_entropy", "cross_entropy", "cross_entropy_soft", "cummax", "cummin"),
+    *("dot", "dropout", "elu", "gelu", "huber", "layer_norm", "logsumexp", "norm", "reduced"),
+    *("running_argmax", "scatter", "scatter_add", "sigmoid", "softmax", "sort", "topk"),
 ]
 
 Array = np.ndarray
@@ -42,6 +42,46 @@ def norm(x: Array, ord: float = 2, axis: Any = None, keepdims: bool = False) -> 
 def dot(a: Array, b: Array) -> Array:
     """NumPy's dot, but for a number: 0 times NaN is NaN, which BLAS leaves out."""
     return a * b if a.ndim == 0 or b.ndim == 0 else np.dot(a, b)
+
+
+def argsort(x: Array, axis: int | None = -1, descending: bool = False) -> Array:
+    """A stable sort of the numbers, or of NaN and then the numbers' opposites."""
+    if not descending:
+        return np.argsort(x, axis=axis, kind="stable")
+    x, axis = (x.ravel(), 0) if axis is None else (x, axis)
+    return np.lexsort((-x.astype(float), x == x), axis=axis)
+
+
+def sort(x: Array, axis: int | None = -1, descending: bool = False) -> Array:
+    """The smallest first, or the other way."""
+    y = np.sort(x, axis=axis)
+    return np.flip(y, axis=-1 if axis is None else axis) if descending else y
+
+
+def topk(x: Array, k: int, axis: int = -1, largest: bool = True) -> list[Array]:
+    """The first of all in order, and their positions."""
+    order = np.take(argsort(x, axis, largest), range(k), axis)
+    return [np.take_along_axis(x, order, axis), order]
+
+
+def cummax(x: Array, axis: int | None = None) -> Array:
+    """The running maximum."""
+    return np.maximum.accumulate(x.ravel() if axis is None else x, axis=axis or 0)
+
+
+def cummin(x: Array, axis: int | None = None) -> Array:
+    """The running minimum."""
+    return np.minimum.accumulate(x.ravel() if axis is None else x, axis=axis or 0)
+
+
+def running_argmax(x: Array, axis: int, smallest: bool) -> Array:
+    """Where the running extreme was attained last, step by step."""
+    x = np.moveaxis(-x if smallest else x, axis, 0)
+    at = np.zeros(x.shape, int)
+    for i in range(1, len(x)):
+        best = np.take_along_axis(x, at[i - 1 : i], 0)[0]
+        at[i] = np.where(x[i] >= best, i, at[i - 1])
+    return np.moveaxis(at, 0, axis)
 
 
 def softmax(x: Array, axis: int = -1) -> Array:

@@ -1,10 +1,11 @@
-"""For pytest on the stand-ins (`-p cupy_on_cpu.plugin`): undefined memory, and what is checked."""
+"""For pytest on the stand-ins (`-p cupy_on_cpu.plugin`): undefined memory, checks, argsort."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from . import sorting
 from .counters import library
 
 
@@ -12,6 +13,7 @@ def pytest_configure(config):
     import cupy
 
     runtime = library()
+    sorting.install()
 
     def poisoned(allocate):
         # The pool hands out again what was freed: on a GPU its content is as undefined as that

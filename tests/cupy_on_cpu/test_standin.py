@@ -85,6 +85,23 @@ def test_not_a_number_stays_one():
     assert cp.signbit(x).tolist() == [False, False, True, False]
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int64", "uint8", "bool"])
+def test_argsort(dtype):
+    a = RNG.integers(0, 5, (7, 6)).astype(dtype)
+    x = cp.asarray(a)
+    for axis in (0, 1, -1):
+        close(cp.argsort(x, axis=axis), np.argsort(a, axis=axis, kind="stable"))
+    close(cp.argsort(x[::-1, 2], kind="stable"), np.argsort(a[::-1, 2], kind="stable"))
+    close(x, a)  # a copy of it was sorted
+    assert cp.argsort(x[:, :0]).shape == (7, 0)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_argsort_of_a_vector_goes_by_the_bits(dtype):
+    x = cp.asarray(np.array([1, np.nan, 0.0, -0.0, -np.nan, -np.inf, -2, np.inf], dtype))
+    assert cp.argsort(x).tolist() == [4, 5, 6, 2, 3, 0, 7, 1]
+
+
 # --- products ----------------------------------------------------------------------------------
 
 

@@ -196,6 +196,14 @@ ALONG = {
         for name in ["mean", "min", "norm", "prod", "std", "sum", "var"]
     },
     **{name: (getattr(mg, name), 0) for name in ["cumsum", "log_softmax", "softmax", "squeeze"]},
+    **{name: (getattr(mg, name), 0) for name in ["argsort", "cummax", "cummin", "cumprod", "sort"]},
+    "diff": (mg.diff, 0),
+    "roll": (lambda x, axis: mg.roll(x, 1, axis=axis), 0),
+    "take_along_axis": (
+        lambda x, axis: mg.take_along_axis(x, np.zeros((1,) * x.ndim, int), axis=axis),
+        0,
+    ),
+    "topk": (lambda x, axis: mg.topk(x, 1, axis=axis), 0),
     "unstack": (mg.unstack, 0),
     "concatenate": (lambda x, axis: mg.concatenate([x, x], axis=axis), 0),
     "split": (lambda x, axis: mg.split(x, 1, axis=axis), 0),

@@ -11,9 +11,11 @@ from ..cases import Case
 from .conversions import CONVERSION_CASES
 from .elementwise import ELEMENTWISE_CASES
 from .functions import FUNCTION_CASES
+from .order import ORDER_CASES
 from .positions import POSITION_CASES
 from .products import PRODUCT_CASES
 from .reductions import REDUCTION_CASES
+from .running import RUNNING_CASES
 from .shape import SHAPE_CASES
 from .softmaxes import SOFTMAX_CASES
 from .truth import TRUTH_CASES
@@ -24,9 +26,11 @@ OP_CASES: dict[str, list[Case]] = {
     **ELEMENTWISE_CASES,
     **TRUTH_CASES,
     **REDUCTION_CASES,
+    **RUNNING_CASES,
     **PRODUCT_CASES,
     **SHAPE_CASES,
     **POSITION_CASES,
+    **ORDER_CASES,
     **CONVERSION_CASES,
     **SOFTMAX_CASES,
     **FUNCTION_CASES,

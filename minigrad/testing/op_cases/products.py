@@ -39,6 +39,27 @@ PRODUCT_CASES: dict[str, list[Case]] = {
     "outer": calls(
         mg.outer, np.outer, [(real(2), real(3)), (real(2, 2), real()), (real(0), real(2))]
     ),
+    "inner": calls(
+        mg.inner,
+        np.inner,
+        [
+            *(
+                (real(3), real(3)),
+                (real(2, 3), real(3)),
+                (real(2, 3), real(4, 3)),
+                (real(), real(3)),
+            ),
+            *((real(2, 2, 3), real(2, 3)), (real(2, 0), real(3, 0))),
+        ],
+    ),
+    "tensordot": calls(
+        mg.tensordot,
+        np.tensordot,
+        [(real(2, 3, 2), real(3, 2, 2))],
+        each("axes", 2, ((1, 0), (0, 1)), (-1, -1)),
+    )
+    + calls(mg.tensordot, np.tensordot, [(real(2), real(3)), (real(), real(2))], each("axes", 0))
+    + calls(mg.tensordot, np.tensordot, [(real(2, 0), real(2, 0))]),
     "einsum": [
         *calls(
             lambda *xs, text: mg.einsum(text, *xs),

@@ -1,4 +1,4 @@
-"""The lines of the op table for reductions and running sums."""
+"""The lines of the op table for reductions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 
 import minigrad as mg
 
-from ...ops.reductions import cumsum_along
 from .. import references as ref
 from ..cases import Case, away, by_axis, calls, distinct, grades, holed, real, reduction
 
@@ -37,8 +36,6 @@ REDUCTION_CASES: dict[str, list[Case]] = {
         *calls(mg.norm, ref.norm, [distinct(0.1)(2, 3)], by_axis(0, ord=math.inf)),
     ],
     "logsumexp": reduction(mg.logsumexp, ref.logsumexp, real),
-    "cumsum": calls(mg.cumsum, np.cumsum, [real(2, 3)], by_axis(None, 0, 1, -1)),
-    "cumsum_along": calls(cumsum_along, np.cumsum, [real(2, 3), real(0, 2)], by_axis(0, -1)),
     "argmax": calls(
         mg.argmax, np.argmax, [real(2, 3), grades(2, 3)], by_axis(None, 0, -1), slope="none"
     ),

@@ -80,6 +80,34 @@ SHAPE_CASES: dict[str, list[Case]] = {
     ),
     "tile": calls(mg.tile, np.tile, [real(2, 3)], each("reps", 2, (2, 1), (2, 1, 2), (0, 1)))
     + calls(mg.tile, np.tile, [real()], each("reps", (2, 2))),
+    "roll": calls(
+        mg.roll,
+        np.roll,
+        [real(2, 3)],
+        [
+            *by_axis(None, 0, -1, shift=1),
+            *by_axis(1, shift=-4),
+            *by_axis((0, 1), shift=(1, -1)),
+            *by_axis((-1, 1), shift=1),
+            *by_axis(1, shift=(1, 1)),
+            {"shift": 5},
+        ],
+    )
+    + calls(mg.roll, np.roll, [real(), real(0, 2)], each("shift", 3)),
+    "meshgrid": calls(
+        mg.meshgrid,
+        np.meshgrid,
+        [(real(2), real(3)), (real(3),), (real(2), real(), real(3)), (real(0), real(2))],
+        [{}, {"indexing": "ij"}, {"sparse": True}],
+    ),
+    "diagonal": calls(mg.diagonal, np.diagonal, [real(3, 4)], each("offset", 0, 2, -1, 4, -5))
+    + calls(
+        mg.diagonal,
+        np.diagonal,
+        [real(3, 2, 4), real(3, 0, 2)],
+        [{"axis1": 2, "axis2": 0}, {"offset": 1, "axis1": -1, "axis2": -3}],
+    ),
+    "diag": calls(mg.diag, np.diag, [real(3), real(2, 3), real(0)], each("k", 0, 1, -2)),
     "tril": calls(mg.tril, np.tril, [real(3, 4), real(2, 2, 2)], each("k", 0, 1, -1)),
     "triu": calls(mg.triu, np.triu, [real(3, 4), real(2, 2, 2)], each("k", 0, 1, -1)),
 }
