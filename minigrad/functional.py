@@ -1,4 +1,4 @@
-"""Functions composed of ops: activations, and what layers compute; losses are in `losses.py`.
+"""Functions composed of ops: activations, and what layers compute; losses lie in files beside it.
 
 Nothing here knows calculus: derivatives of every order follow from the ops. Those marked by
 `@fuse` run as one kernel on a backend with a compiler.
@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from .class_losses import cross_entropy, nll_loss
 from .engine.creation import tensor
 from .engine.filled import as_shape
 from .engine.op_calls import as_tensor
@@ -17,12 +18,13 @@ from .engine.rng import generator
 from .engine.tensor import Tensor
 from .fuse import fuse
 from .losses import (
+    binary_cross_entropy,
     binary_cross_entropy_with_logits,
-    cross_entropy,
     huber_loss,
+    kl_div,
     l1_loss,
     mse_loss,
-    nll_loss,
+    smooth_l1_loss,
 )
 from .ops import (
     astype,
@@ -43,8 +45,8 @@ from .utils.arguments import check_probability
 
 __all__ = ["dropout", "elu", "embedding", "gelu", "layer_norm", "leaky_relu", "linear"]
 __all__ += ["log_softmax", "silu", "softmax"]
-__all__ += ["binary_cross_entropy_with_logits", "cross_entropy", "huber_loss", "l1_loss"]
-__all__ += ["mse_loss", "nll_loss"]
+__all__ += ["binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy"]
+__all__ += ["huber_loss", "kl_div", "l1_loss", "mse_loss", "nll_loss", "smooth_l1_loss"]
 
 
 # To the left of this number, which all float dtypes have, activations that vanish there have.

@@ -1,60 +1,60 @@
-"""Losses: of numbers, of answers given as logits, and of labels, with the checks of the labels.
+"""Losses of numbers and of probabilities; those of classes are in `class_losses.py`.
 
 They are compositions of ops, so derivatives of every order follow from the ops; `@fuse` as in
-`minigrad.functional`, which offers them too.
+`minigrad.functional`, which offers them too. Names and the order of the options are PyTorch's.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from .engine.creation import tensor
+from .engine.graph import is_tracing
 from .engine.op_calls import as_tensor
-from .engine.tensor import Tensor, wrap
+from .engine.tensor import Tensor
 from .fuse import fuse, fuse_on_devices
-from .fusion import is_composed
 from .ops import (
     abs,
-    astype,
-    broadcast_to,
     clip,
+    exp,
+    log,
+    log1p,
     mean,
-    moveaxis,
-    reshape,
     softplus,
     square,
     sum,
     where,
 )
 from .ops.convert import in_float32
-from .ops.indexing import getitem
-from .ops.positions import check_positions
-from .ops.softmaxes import label_loss, label_losses, label_sum, log_softmax_along
+from .utils.arguments import check_flag
 
-__all__ = ["binary_cross_entropy_with_logits", "cross_entropy", "huber_loss", "l1_loss"]
-__all__ += ["mse_loss", "nll_loss"]
+__all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "huber_loss", "kl_div"]
+__all__ += ["l1_loss", "mse_loss", "smooth_l1_loss"]
+
+# The least logarithm of a probability in a binary cross entropy, as in PyTorch.
+_LEAST = -100.0
 
 
-def _loss(f: Any, reduction: str, x: Tensor, target: Tensor, *options: Any) -> Tensor:
+def loss_of(name: str, f: Any, reduction: str, x: Tensor, target: Tensor, *options: Any) -> Tensor:
     """The losses f(x, target, *options), reduced."""
-    return in_float32(lambda *given: _reduce(f(*given), reduction), x, target, *options)
+    return in_float32(lambda *given: reduced(name, f(*given), reduction), x, target, *options)
 
 
-def _reduce(losses: Tensor, reduction: str) -> Tensor:
+def reduced(name: str, losses: Tensor, reduction: str) -> Tensor:
+    """The mean or the sum of the losses of a function, or all of them."""
     if reduction == "mean":
         return mean(losses)
     if reduction == "sum":
         return sum(losses)
     if reduction == "none":
         return losses
-    raise ValueError(f"reduction must be 'mean', 'sum' or 'none'; got {reduction!r}")
+    raise ValueError(f"{name}: reduction must be 'mean', 'sum' or 'none'; got {reduction!r:.40}")
 
 
-def _same_shape(name: str, x: Tensor, target: Any) -> Tensor:
+def same_shape(name: str, x: Tensor, target: Any) -> Tensor:
     """The target as a tensor of the shape of x: broadcasting a loss is nearly always a bug."""
     if not isinstance(target, Tensor):
         target = tensor(target, dtype=x.dtype, backend=x.backend)
@@ -66,6 +66,28 @@ def _same_shape(name: str, x: Tensor, target: Any) -> Tensor:
     return target
 
 
+def _factor(name: str, what: str, factor: Any, x: Tensor) -> Any:
+    """A factor of the losses: None, a number, or a tensor that broadcasts to the shape of x."""
+    if factor is None or isinstance(factor, (int, float)):
+        return factor
+    if isinstance(factor, str):
+        raise TypeError(f"{name}: {what} is a factor; write reduction={factor!r}")
+    if not isinstance(factor, Tensor):
+        factor = tensor(factor, dtype=x.dtype, backend=x.backend)
+    missing = x.ndim - factor.ndim
+    if missing < 0 or any(
+        n not in (1, m) for n, m in zip(factor.shape, x.shape[missing:], strict=True)
+    ):
+        raise ValueError(
+            f"{name}: {what} {factor.shape} doesn't broadcast to the shape of the prediction "
+            f"{x.shape}"
+        )
+    return factor
+
+
+# --- of numbers ----------------------------------------------------------------------------
+
+
 def mse_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     """The squared error (x - target) ** 2; `reduction` is "mean", "sum" or "none".
 
@@ -73,7 +95,8 @@ def mse_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     tensor(2.)
     """
     x = as_tensor(x)
-    return _loss(_squared_errors, reduction, x, _same_shape("mse_loss", x, target))
+    target = same_shape("mse_loss", x, target)
+    return loss_of("mse_loss", _squared_errors, reduction, x, target)
 
 
 @fuse_on_devices(name="mse_loss")
@@ -88,7 +111,8 @@ def l1_loss(x: Tensor, target: Any, reduction: str = "mean") -> Tensor:
     tensor(1.)
     """
     x = as_tensor(x)
-    return _loss(_absolute_errors, reduction, x, _same_shape("l1_loss", x, target))
+    target = same_shape("l1_loss", x, target)
+    return loss_of("l1_loss", _absolute_errors, reduction, x, target)
 
 
 @fuse_on_devices(name="l1_loss")
@@ -96,8 +120,8 @@ def _absolute_errors(x: Tensor, target: Tensor) -> Tensor:
     return abs(x - target)
 
 
-def huber_loss(x: Tensor, target: Any, delta: float = 1.0, reduction: str = "mean") -> Tensor:
-    """Quadratic for errors up to delta, linear beyond (Huber 1964).
+def huber_loss(x: Tensor, target: Any, reduction: str = "mean", delta: float = 1.0) -> Tensor:
+    """Quadratic for errors up to delta, linear of slope delta beyond (Huber 1964).
 
     >>> mg.huber_loss(mg.tensor([1.0, 2.0]), [1.0, 4.0])
     tensor(0.75)
@@ -105,12 +129,16 @@ def huber_loss(x: Tensor, target: Any, delta: float = 1.0, reduction: str = "mea
     x = as_tensor(x)
     if not isinstance(delta, (int, float, np.number)) or not delta > 0:
         raise ValueError(f"huber_loss: delta must be positive; got {delta!r:.40}")
-    return _loss(_huber_losses, reduction, x, _same_shape("huber_loss", x, target), delta)
+    target = same_shape("huber_loss", x, target)
+    return loss_of("huber_loss", _huber_losses, reduction, x, target, delta)
 
 
 @fuse_on_devices(name="huber_loss")
 def _huber_losses(x: Tensor, target: Tensor, delta: float) -> Tensor:
-    error = x - target
+    return _parabola_and_line(x - target, delta)
+
+
+def _parabola_and_line(error: Tensor, delta: float) -> Tensor:
     near = clip(error, -delta, delta)
     near = where(
         abs(error) >= delta, near.detach(), near
@@ -118,240 +146,134 @@ def _huber_losses(x: Tensor, target: Tensor, delta: float) -> Tensor:
     return near * (error - 0.5 * near)
 
 
+def smooth_l1_loss(x: Tensor, target: Any, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+    """Quadratic for errors up to beta, linear of slope 1 beyond; `l1_loss` if beta is 0.
+
+    It is `huber_loss` with delta = beta, divided by beta (Girshick 2015).
+
+    >>> mg.smooth_l1_loss(mg.tensor([1.0, 2.0]), [1.0, 4.0], beta=0.5)
+    tensor(0.875)
+    """
+    x = as_tensor(x)
+    if not isinstance(beta, (int, float, np.number)) or not beta >= 0:
+        raise ValueError(f"smooth_l1_loss: beta must be 0 or more; got {beta!r:.40}")
+    target = same_shape("smooth_l1_loss", x, target)
+    if beta == 0:
+        return loss_of("smooth_l1_loss", _absolute_errors, reduction, x, target)
+    return loss_of("smooth_l1_loss", _smooth_losses, reduction, x, target, beta)
+
+
+@fuse_on_devices(name="smooth_l1_loss")
+def _smooth_losses(x: Tensor, target: Tensor, beta: float) -> Tensor:
+    return _parabola_and_line(x - target, beta) / beta
+
+
+# --- of probabilities ----------------------------------------------------------------------
+
+
 def binary_cross_entropy_with_logits(
-    x: Tensor, target: Any, pos_weight: Any = None, reduction: str = "mean"
+    x: Tensor,
+    target: Any,
+    weight: Any = None,
+    reduction: str = "mean",
+    pos_weight: Any = None,
 ) -> Tensor:
     """The cross entropy of yes-or-no answers given as logits; accurate for any logit.
 
-    `target` holds probabilities from 0 to 1, of the shape of x; `pos_weight` weighs the yes.
+    `target` holds probabilities from 0 to 1, of the shape of x; `weight` multiplies the losses,
+    `pos_weight` weighs the yes. Both are numbers, or broadcast to the shape of x.
 
     >>> mg.binary_cross_entropy_with_logits(mg.tensor([100.0, 100.0]), [1, 0])
     tensor(50.)
     """
-    x = as_tensor(x)
-    target = _same_shape("binary_cross_entropy_with_logits", x, target)
-    return _loss(_logit_losses, reduction, x, target, pos_weight)
+    x, name = as_tensor(x), "binary_cross_entropy_with_logits"
+    target = same_shape(name, x, target)
+    weight = _factor(name, "weight", weight, x)
+    pos_weight = _factor(name, "pos_weight", pos_weight, x)
+    return loss_of(name, _logit_losses, reduction, x, target, weight, pos_weight)
 
 
 @fuse(name="binary_cross_entropy_with_logits")
-def _logit_losses(x: Tensor, target: Tensor, pos_weight: Any) -> Tensor:
+def _logit_losses(x: Tensor, target: Tensor, weight: Any, pos_weight: Any) -> Tensor:
     """The loss of each logit."""
     if pos_weight is None:
-        return softplus(x) - x * target
-    return (1 - target) * x + (1 + (pos_weight - 1) * target) * softplus(-x)
-
-
-def cross_entropy(
-    logits: Tensor,
-    target: Any,
-    weight: Tensor | None = None,
-    ignore_index: int = -100,
-    label_smoothing: float = 0.0,
-    reduction: str = "mean",
-) -> Tensor:
-    """The cross entropy between logits and classes, as `torch.nn.functional.cross_entropy`.
-
-    Parameters
-    ----------
-    logits : (C,), (N, C) or (N, C, ...): the class axis is the second, or the only one.
-    target : integers, of the shape of logits without the class axis; or probabilities, of the
-        shape of logits.
-    weight : (C,), one factor per class; "mean" then is the weighted mean.
-    ignore_index : integer targets of this value don't count, neither in the sum nor in the mean.
-    label_smoothing : how much of each target is spread evenly over the classes, 0 to 1.
-    reduction : "mean", "sum" or "none".
-
-    Examples
-    --------
-    >>> import minigrad as mg
-    >>> mg.cross_entropy(mg.tensor([[0.0, 0.0], [5.0, 0.0]]), [1, 0]).item()  # doctest: +ELLIPSIS
-    0.34993...
-    """
-    logits = as_tensor(logits)
-    if not 0 <= label_smoothing <= 1:
-        raise ValueError(f"cross_entropy: label_smoothing is from 0 to 1; got {label_smoothing}")
-    if logits.ndim == 0:
-        raise ValueError("cross_entropy: logits need a class axis; got a tensor of no dimensions")
-    if not isinstance(target, (Tensor, logits.backend.array_type)):
-        target = np.asarray(target)  # classes are checked before they go to a device
-    if target.dtype.kind != "f" or target.shape != logits.shape:
-        options = weight, ignore_index, reduction, label_smoothing, True
-        return in_float32(_over_labels, logits, target, *options)
-    target = _same_shape("cross_entropy", logits, target)
-    weight = _class_weight("cross_entropy", weight, logits)
-    logits, target = _classes_last(logits), _classes_last(target)
-    return _loss(_soft_losses, reduction, logits, target, weight, label_smoothing)
-
-
-def nll_loss(
-    log_probabilities: Tensor,
-    target: Any,
-    weight: Tensor | None = None,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> Tensor:
-    """The negative log likelihood of integer classes; arguments as for `cross_entropy`.
-
-    >>> round(mg.nll_loss(mg.log(mg.tensor([[0.25, 0.75]])), [1]).item(), 4)
-    0.2877
-    """
-    log_probabilities = as_tensor(log_probabilities)
-    if not isinstance(target, (Tensor, log_probabilities.backend.array_type)):
-        target = np.asarray(target)
-    options = weight, ignore_index, reduction, label_smoothing
-    return in_float32(_over_labels, log_probabilities, target, *options, False)
-
-
-def _over_labels(
-    x: Tensor,
-    target: Any,
-    weight: Tensor | None,
-    ignore_index: int,
-    reduction: str,
-    label_smoothing: float,
-    are_logits: bool,
-) -> Tensor:
-    """The loss of integer classes, of logits or of logarithms of probabilities."""
-    name = "cross_entropy" if are_logits else "nll_loss"
-    sizes, backend = x.shape, x.backend
-    shape = sizes[:1] + sizes[2:] if len(sizes) > 1 else ()
-    if target.shape != shape or target.dtype.kind not in "iu" or x.dtype.kind != "f":
-        raise _no_labels(name, x, target, shape)
-    classes = sizes[:2][-1]
-    target, outside = check_positions(target, x, name, classes, allowed=ignore_index)
-    if weight is not None:
-        weight = _class_weight(name, weight, x)
-    rows, count = x, sizes[0]  # (M, C)
-    if len(sizes) != 2:
-        count = math.prod(shape)
-        rows = reshape(_classes_last(x), (count, classes))
-    all_count = backend.is_host and not outside
-    if all_count and 0 <= ignore_index < classes:
-        all_count = not (target._data == ignore_index).any()
-    ignored = None if all_count else ignore_index
-    plain = all_count and weight is None and not label_smoothing
-    if plain and reduction in _SHARES and count and is_composed(name, count * classes, backend):
-        own = backend.copy(target._data)  # the user may edit the others
-        labels = backend.arange(count), own if len(sizes) == 2 else backend.reshape(own, (count,))
-        share = _SHARES[reduction](count)
-        if are_logits:
-            return label_loss(rows, index=labels, share=share)
-        return label_sum(rows, index=labels, share=-share)
-    target = wrap(backend.reshape(target._data, (count, 1)), backend)  # (M, 1)
-    options = weight, ignored, label_smoothing, are_logits
-    if reduction == "mean" and (weight is not None or not all_count):
-        return _weighted_mean(*_label_losses(rows, target, *options, True))
-    losses = _label_losses(rows, target, *options, False)
-    return _reduce(losses if len(shape) == 1 else reshape(losses, shape), reduction)
-
-
-# Of so many losses, what each one's share in the result is.
-_SHARES: dict[str, Callable[[int], float]] = {"mean": lambda n: 1 / n, "sum": lambda n: 1.0}
-
-
-def _no_labels(name: str, x: Tensor, target: Any, shape: tuple[int, ...]) -> Exception:
-    """The error for targets that aren't one class for each prediction, integers of this shape."""
-    what, given = "logits" if name == "cross_entropy" else "x", f"{target.dtype} {target.shape}"
-    if x.dtype.kind != "f":
-        return TypeError(
-            f"{name}: {what} must be floats; got {x.dtype} {x.shape}. The prediction comes first: "
-            f"{name}({what}, target)"
-        )
-    if target.dtype.kind not in "fiub":
-        return TypeError(f"{name}: targets must be integers, one class each; got {given}")
-    if target.shape == shape:
-        return TypeError(
-            f"{name}: classes must be integers; got {given}. Convert them: target.astype('int64')"
-        )
-    text = f"{name}: {what} {x.shape} need integer targets of shape {shape}; got {target.shape}"
-    if target.shape == x.shape and name == "cross_entropy":
-        text += ". Probabilities must be floats: target.astype('float32')"
-    elif target.shape == x.shape:
-        text += ". For targets with a 1 at each class, write mg.argmax(target, axis=1)"
-    elif x.ndim > 2 and target.shape == x.shape[:-1]:
-        text += (
-            f". The class axis of {what} is the second, as in PyTorch; move the last one there: "
-            f"mg.moveaxis({what}, -1, 1)"
-        )
-    elif math.prod(target.shape) == math.prod(shape):
-        text += f". Write target.reshape({shape})"
-    return ValueError(text)
-
-
-def _class_weight(name: str, weight: Any, x: Tensor) -> Tensor | None:
-    """The factor of each class as a tensor (C,)."""
-    if weight is None:
-        return None
-    if isinstance(weight, str):
-        raise TypeError(f"{name}: weight has a factor per class; write reduction={weight!r}")
-    classes = x.shape[min(1, x.ndim - 1)]
-    weight = as_tensor(weight, x)
-    if weight.shape != (classes,):
-        raise ValueError(
-            f"{name}: {classes} classes need a weight of shape ({classes},); got {weight.shape}"
-        )
-    return weight
-
-
-def _classes_last(x: Tensor) -> Tensor:
-    """x with its class axis, the second or the only one, as the last."""
-    return moveaxis(x, 1, -1) if x.ndim > 2 else x
-
-
-@fuse(name="cross_entropy")
-def _label_losses(
-    rows: Tensor,
-    target: Tensor,
-    weight: Tensor | None,
-    ignored: int | None,
-    smoothing: float,
-    are_logits: bool,
-    has_factors: bool,
-) -> Any:
-    """Per row its loss, or its loss and its factor in a mean; both are 0 if its label is ignored.
-
-    rows (M, C), target (M, 1), weight (C,) to losses (M,) and factors (M,). `ignored` is None if
-    no label is.
-    """
-    if are_logits and smoothing:
-        rows, are_logits = log_softmax_along(rows, axis=-1), False
-    shape = (rows.shape[0],)
-    if ignored is None:  # the user may edit the labels, and settings are not guarded
-        target = wrap(target.backend.copy(target._data), target.backend)
+        losses = softplus(x) - x * target
     else:
-        counts = target != ignored
-        target, counts = where(counts, target, 0), reshape(counts, shape)
-
-    def if_it_counts(x: Tensor) -> Tensor:
-        return x if ignored is None else where(counts, x, 0)
-
-    labels = rows.backend.arange(shape[0]), reshape(target, shape)._data
-    losses = label_losses(rows, index=labels) if are_logits else -getitem(rows, index=labels)
-    losses = if_it_counts(losses)
-    if weight is not None:
-        factors = if_it_counts(getitem(broadcast_to(weight, rows.shape), index=labels))
-        losses = losses * factors
-    elif has_factors:
-        factors = astype(counts, rows.dtype)
-    if smoothing:
-        weighted = rows if weight is None else rows * weight
-        spread = -if_it_counts(mean(weighted, axis=-1))
-        losses = (1 - smoothing) * losses + smoothing * spread
-    return (losses, factors) if has_factors else losses
+        losses = (1 - target) * x + (1 + (pos_weight - 1) * target) * softplus(-x)
+    return losses if weight is None else weight * losses
 
 
-@fuse_on_devices(name="cross_entropy")
-def _weighted_mean(losses: Tensor, factors: Tensor) -> Tensor:
-    """Of losses (M,) that have been multiplied by their factors (M,)."""
-    return sum(losses, axis=-1) / sum(factors, axis=-1)
+def binary_cross_entropy(
+    x: Tensor, target: Any, weight: Any = None, reduction: str = "mean"
+) -> Tensor:
+    """The cross entropy of yes-or-no answers given as probabilities x.
+
+    `target` holds probabilities of the shape of x; `weight` multiplies the losses. Logarithms are
+    at least -100, as in PyTorch; where one is held there, its gradient is 0. Prefer
+    `binary_cross_entropy_with_logits`, which needs no such limit. Raises ValueError for numbers
+    that aren't from 0 to 1; on a device they aren't looked at, and the loss is NaN.
+
+    >>> round(mg.binary_cross_entropy(mg.tensor([0.5, 0.25]), [1, 0]).item(), 4)
+    0.4904
+    """
+    x, name = as_tensor(x), "binary_cross_entropy"
+    target = same_shape(name, x, target)
+    _check_probabilities(name, "x", x)
+    _check_probabilities(name, "targets", target)
+    weight = _factor(name, "weight", weight, x)
+    return loss_of(name, _probability_losses, reduction, x, target, weight)
 
 
-@fuse(name="cross_entropy")
-def _soft_losses(logits: Tensor, target: Tensor, weight: Tensor | None, smoothing: float) -> Tensor:
-    """Per row the cross entropy with probabilities."""
-    if smoothing:
-        target = target * (1 - smoothing) + smoothing / logits.shape[-1]
-    if weight is not None:
-        target = target * weight
-    return -sum(target * log_softmax_along(logits, axis=-1), axis=-1)
+@fuse(name="binary_cross_entropy")
+def _probability_losses(x: Tensor, target: Tensor, weight: Any) -> Tensor:
+    """The loss of each probability; what is multiplied by a zero in any case is held finite."""
+    never, always = abs(x) <= math.exp(_LEAST), x == 1
+    yes = where(never, _LEAST, log(where(never, 1, x)))
+    no = where(always, _LEAST, log1p(where(always, 0, -x)))
+    losses = (target - 1) * no - target * yes
+    return losses if weight is None else weight * losses
+
+
+def _check_probabilities(name: str, what: str, p: Tensor) -> None:
+    """Raise if some aren't from 0 to 1, where that is seen without waiting for a device."""
+    if not p.backend.is_host or not p.size or is_tracing():
+        return
+    for number in (p._data.min(), p._data.max()):
+        if number < 0 or number > 1:
+            hint = ". For logits there is binary_cross_entropy_with_logits" if what == "x" else ""
+            raise ValueError(f"{name}: {what} are from 0 to 1; got {number:.6g}{hint}")
+
+
+def kl_div(x: Tensor, target: Any, reduction: str = "mean", log_target: bool = False) -> Tensor:
+    """The Kullback-Leibler divergence from the distribution exp(x) to the target's.
+
+    x holds logarithms of probabilities; so does the target with `log_target`, else probabilities,
+    of which those that are 0 add nothing. "mean" is over all elements, as in PyTorch; "batchmean",
+    the sum over the number of rows, is the divergence's mean over a batch.
+
+    >>> x = mg.log(mg.tensor([[0.5, 0.5]]))
+    >>> round(mg.kl_div(x, [[1.0, 0.0]], reduction="batchmean").item(), 4)
+    0.6931
+    """
+    x = as_tensor(x)
+    target = same_shape("kl_div", x, target)
+    log_target = check_flag("kl_div", "log_target", log_target)
+    if reduction == "batchmean":
+        if x.ndim == 0:
+            raise ValueError("kl_div: a mean over the batch needs a first axis; got x of shape ()")
+        return loss_of("kl_div", _divergences, "sum", x, target, log_target) / x.shape[0]
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(
+            f"kl_div: reduction must be 'mean', 'batchmean', 'sum' or 'none'; got {reduction!r:.40}"
+        )
+    return loss_of("kl_div", _divergences, reduction, x, target, log_target)
+
+
+@fuse(name="kl_div")
+def _divergences(x: Tensor, target: Tensor, log_target: bool) -> Tensor:
+    """The share of each element."""
+    if log_target:
+        return exp(target) * (target - x)
+    nothing = target == 0
+    share = target * (log(where(nothing, 1, target)) - where(nothing, 0, x))
+    return where(nothing, 0, share)

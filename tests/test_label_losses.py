@@ -11,7 +11,7 @@ import minigrad as mg
 from minigrad.testing import references
 
 
-def by_definition(x, target, weight, ignore_index, label_smoothing, reduction):
+def by_definition(x, target, weight, ignore_index, reduction, label_smoothing):
     """The loss written out, of logits (N, C) and labels (N,), in ops that know nothing of it."""
     logs = x - mg.logsumexp(x, axis=-1, keepdims=True)
     classes = x.shape[1]
@@ -79,7 +79,7 @@ def test_third_order_of_what_a_loss_has_kept(rows, backend):
     values, results = np.random.default_rng(0).normal(size=(rows, 4)), []
     for f in (mg.cross_entropy, by_definition):
         x = mg.tensor(values, backend=backend, requires_grad=True)
-        y = f(x, [2] * rows, None, -100, 0.0, "mean")
+        y = f(x, [2] * rows, None, -100, "mean", 0.0)
         for order in range(1, 4):
             v = np.random.default_rng(order).normal(size=y.shape)
             y = mg.grad(y, x, mg.tensor(v, backend=backend), create_graph=True)

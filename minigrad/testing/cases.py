@@ -81,6 +81,7 @@ class Case:
 
 real = Kind(lambda rng, shape: rng.standard_normal(shape))
 positive = Kind(lambda rng, shape: rng.uniform(0.5, 2, shape))
+shares = Kind(lambda rng, shape: rng.uniform(0.1, 0.9, shape))
 small = Kind(lambda rng, shape: rng.uniform(-0.03, 0.03, shape))
 mask = Kind(lambda rng, shape: rng.random(shape) > 0.5)
 grades = Kind(lambda rng, shape: rng.integers(0, 3, shape).astype(float))  # many are equal

@@ -10,8 +10,8 @@ import numpy as np
 
 __all__ = [
     *("argsort", "binary_cross_entropy", "cross_entropy", "cross_entropy_soft", "cummax", "cummin"),
-    *("dot", "dropout", "elu", "gelu", "huber", "layer_norm", "logsumexp", "norm", "reduced"),
-    *("running_argmax", "scatter", "scatter_add", "sigmoid", "softmax", "sort", "topk"),
+    *("dot", "dropout", "elu", "gelu", "huber", "kl_div", "layer_norm", "logsumexp", "norm"),
+    *("reduced", "running_argmax", "scatter", "scatter_add", "sigmoid", "softmax", "sort", "topk"),
 ]
 
 Array = np.ndarray
@@ -141,11 +141,23 @@ def scatter_add(x: Array, values: Array, index: Any) -> Array:
 
 
 def binary_cross_entropy(
-    x: Array, target: Array, pos_weight: float = 1.0, reduction: str = "mean"
+    p: Array,
+    target: Array,
+    weight: Array | float = 1.0,
+    reduction: str = "mean",
+    pos_weight: Array | float = 1.0,
 ) -> Array:
     """By its definition, from probabilities."""
-    p = sigmoid(x)
-    return reduced(-(pos_weight * target * np.log(p) + (1 - target) * np.log(1 - p)), reduction)
+    losses = -(pos_weight * target * np.log(p) + (1 - target) * np.log(1 - p))
+    return reduced(weight * losses, reduction)
+
+
+def kl_div(x: Array, target: Array, reduction: str = "mean") -> Array:
+    """By its definition, from logarithms of probabilities and probabilities."""
+    losses = target * (np.log(target) - x)
+    if reduction == "batchmean":
+        return losses.sum() / len(x)
+    return reduced(losses, reduction)
 
 
 def cross_entropy(

@@ -89,6 +89,8 @@ FUNCTIONS |= {
     "layer_norm": lambda x, *wb: mg.layer_norm(x, 4, *wb),
     "cross_entropy": lambda x: mg.cross_entropy(x, [1, 3, 0]),
     "logit losses": lambda x: mg.binary_cross_entropy_with_logits(x, mg.full_like(x, 0.3)),
+    "probability losses": lambda x: mg.binary_cross_entropy(mg.sigmoid(x), mg.full_like(x, 0.3)),
+    "divergences": lambda x: mg.kl_div(x, mg.full_like(x, 0.3)),
 }
 
 

@@ -152,7 +152,7 @@ VALUES = {
     "the truth of a tensor of shape (2,) is ambiguous; use any() or all()": lambda: bool(ones(2)),
     "norm: ord must be 1, 2 or math.inf; got 3": lambda: mg.norm(ones(2), ord=3),
     "dropout: p is a probability, from 0 to 1; got 2": lambda: mg.dropout(ones(2), p=2),
-    "reduction must be 'mean', 'sum' or 'none'; got 'avg'": lambda: mg.mse_loss(
+    "mse_loss: reduction must be 'mean', 'sum' or 'none'; got 'avg'": lambda: mg.mse_loss(
         ones(2), ones(2), reduction="avg"
     ),
     "huber_loss: delta must be positive; got 0": lambda: mg.huber_loss(ones(2), ones(2), delta=0),

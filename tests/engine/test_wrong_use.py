@@ -446,7 +446,7 @@ LOSSES = {
     ),
     "huber_loss: delta must be positive; got 'sum'": (
         ValueError,
-        lambda: mg.huber_loss(ones(2), ones(2), "sum"),
+        lambda: mg.huber_loss(ones(2), ones(2), delta="sum"),
     ),
     "embedding: the table must be (V, D); got shape (1,). The indices come first: "
     "embedding(indices, weight)": (ValueError, lambda: mg.embedding(ones(2, 3), [0])),

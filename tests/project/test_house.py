@@ -51,7 +51,9 @@ PUBLIC = {
         mgu_cell peephole_lstm_cell zoneout_lstm_cell
     """,
     "minigrad.nn": """
-        BatchNorm1d Buffer Dropout Embedding LayerNorm Linear Module Parameter Sequential init
+        BCELoss BCEWithLogitsLoss BatchNorm1d Buffer CrossEntropyLoss Dropout ELU Embedding GELU
+        HuberLoss KLDivLoss L1Loss LayerNorm LeakyReLU Linear LogSoftmax MSELoss Module NLLLoss
+        Parameter ReLU Sequential SiLU Sigmoid SmoothL1Loss Softmax Softplus Tanh init
     """,
     "minigrad.nn.init": """
         calculate_gain constant_ kaiming_normal_ kaiming_uniform_ normal_ ones_ orthogonal_

@@ -332,7 +332,7 @@ def _is_slope(program, what, f, terms):
 
 
 # At their kinks there is no second derivative: it is 0, and of norms NaN.
-KINKED = ("abs(", "l1_loss", "norm(", "std(", "huber")
+KINKED = ("abs(", "l1_loss", "norm(", "std(", "huber", "smooth_l1")
 # Their references make NaN of infinite numbers in another order, or by way of probabilities.
 NAIVE = ("softmax", "dropout", "cross_entropy", "nll_loss", "einsum")
 # Where what is no number has no say, whatever comes of it.

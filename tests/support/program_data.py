@@ -188,7 +188,14 @@ class Reference:
     fuse = staticmethod(lambda f: f)
     mse_loss = staticmethod(lambda x, t, reduction: references.reduced((x - t) ** 2, reduction))
     l1_loss = staticmethod(lambda x, t, reduction: references.reduced(abs(x - t), reduction))
-    huber_loss = staticmethod(references.huber)
+    binary_cross_entropy = staticmethod(references.binary_cross_entropy)
+    kl_div = staticmethod(references.kl_div)
+
+    def huber_loss(self, x, target, reduction, delta):
+        return references.huber(x, target, delta, reduction)
+
+    def smooth_l1_loss(self, x, target, reduction, beta):
+        return references.huber(x, target, beta, reduction) / beta
 
     def log_softmax(self, x, axis):
         return x - references.logsumexp(x, axis, keepdims=True)
@@ -217,9 +224,12 @@ class Reference:
     def dropout(self, x, p):
         return references.dropout(x, p, self.seed)
 
-    def binary_cross_entropy_with_logits(self, x, target, pos_weight=1.0, reduction="mean"):
+    def binary_cross_entropy_with_logits(
+        self, x, target, weight=1.0, reduction="mean", pos_weight=1.0
+    ):
         yes, no = np.logaddexp(-x, 0 * x), np.logaddexp(x, 0 * x)
-        return references.reduced(pos_weight * target * yes + (1 - target) * no, reduction)
+        losses = pos_weight * target * yes + (1 - target) * no
+        return references.reduced(weight * losses, reduction)
 
     def cross_entropy(self, x, target, weight=None, **options):
         return references.cross_entropy(x, weight, target=target, **options)

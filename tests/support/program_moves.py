@@ -238,7 +238,7 @@ def layer_norm(a):
 REDUCED = ["'mean'", "'sum'", "'none'"]
 
 
-@step("mse_loss", "l1_loss", "huber_loss", "binary_cross_entropy_with_logits")
+@step("mse_loss", "l1_loss", "huber_loss", "smooth_l1_loss", "binary_cross_entropy_with_logits")
 def loss(a, name):
     v = a.real(filled=True)
     target = a.tensor(v.shape)
@@ -247,10 +247,22 @@ def loss(a, name):
     options = f"reduction={a.pick(REDUCED)}"
     if name == "huber_loss":
         options += f", delta={a.pick([1.0, 0.8])}"
+    if name == "smooth_l1_loss":
+        options += f", beta={a.pick([1.0, 0.8])}"
     if name.startswith("binary"):
-        options += a.pick(["", ", pos_weight=2.5"])
+        options += a.pick(["", ", pos_weight=2.5", ", weight=0.7"])
         target = a.within(target, 0, 1)
     return f"mg.{name}({v.name}, {target}, {options})"
+
+
+@step("binary_cross_entropy", "kl_div")
+def loss_of_probabilities(a, name):
+    if a.special:  # which aren't from 0 to 1
+        raise Unfit
+    v = a.real(filled=True)
+    target = a.within(a.tensor(v.shape), 0.1, 0.9)
+    x = v.name if name == "kl_div" else a.within(v.name, 0.1, 0.9)
+    return f"mg.{name}({x}, {target}, reduction={a.pick(REDUCED)})"
 
 
 @step("cross_entropy", "nll_loss")

@@ -21,6 +21,7 @@ from ..cases import (
     integers,
     positive,
     real,
+    shares,
     small,
 )
 
@@ -79,11 +80,50 @@ FUNCTION_CASES: dict[str, list[Case]] = {
         [(away(-0.8, 0, 0.8)(3, 4), small(3, 4))],  # errors on both sides of delta
         [{"delta": 0.8, "reduction": reduction} for reduction in ("mean", "sum", "none")],
     ),
+    "smooth_l1_loss": calls(
+        F.smooth_l1_loss,
+        lambda x, t, beta, reduction="mean": ref.huber(x, t, beta, reduction) / beta,
+        [(away(-0.8, 0, 0.8)(3, 4), small(3, 4))],
+        [{"beta": 0.8}, {"beta": 0.8, "reduction": "none"}],
+    )
+    + calls(
+        lambda x, t: F.smooth_l1_loss(x, t, beta=0),
+        lambda x, t: np.abs(x - t).mean(),
+        [(distinct()(2, 3), distinct(0.15)(2, 3))],
+    ),
     "binary_cross_entropy_with_logits": calls(
         F.binary_cross_entropy_with_logits,
-        ref.binary_cross_entropy,
+        lambda x, t, **options: ref.binary_cross_entropy(ref.sigmoid(x), t, **options),
         [(real(2, 3), positive(2, 3))],
-        [{}, {"reduction": "sum"}, {"reduction": "none", "pos_weight": 2.5}],
+        [{}, {"reduction": "sum"}, {"reduction": "none", "pos_weight": 2.5, "weight": 0.3}],
+    )
+    + calls(
+        lambda x, t, w, v: F.binary_cross_entropy_with_logits(x, t, w, pos_weight=v),
+        lambda x, t, w, v: ref.binary_cross_entropy(ref.sigmoid(x), t, w, pos_weight=v),
+        [(real(2, 3), shares(2, 3), positive(2, 1), positive(3))],
+    ),
+    "binary_cross_entropy": calls(
+        F.binary_cross_entropy,
+        ref.binary_cross_entropy,
+        [(shares(2, 3), shares(2, 3))],
+        [{}, {"reduction": "sum"}, {"reduction": "none", "weight": 0.3}],
+    )
+    + calls(
+        F.binary_cross_entropy,
+        ref.binary_cross_entropy,
+        [(shares(2, 3), shares(2, 3), positive(3))],
+    ),
+    "kl_div": calls(
+        F.kl_div,
+        ref.kl_div,
+        [(real(2, 3), positive(2, 3))],
+        [{}, {"reduction": "batchmean"}, {"reduction": "none"}],
+    )
+    + calls(
+        F.kl_div,
+        lambda x, t, log_target, reduction: ref.kl_div(x, np.exp(t), reduction),
+        [(real(2, 3), real(2, 3))],
+        [{"log_target": True, "reduction": kind} for kind in ("sum", "batchmean")],
     ),
     "cross_entropy": [
         *calls(F.cross_entropy, ref.cross_entropy, [real(3)], each("target", 1)),
