@@ -55,7 +55,7 @@ def test_a_name_may_be_registered_again():
 
 
 WRONG = {
-    "register_buffer: the name comes first, a string; got tensor([1., 1.])": (
+    "register_buffer: the name comes first, a string; got tensor([1., 1.]": (
         TypeError,
         lambda m: m.register_buffer(mg.ones(2), "mean"),
     ),
