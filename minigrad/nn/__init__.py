@@ -2,13 +2,14 @@
 
 from . import init as init
 from .batch_norm import *
+from .containers import *
 from .functions import *
 from .layers import *
 from .module import *
 from .parameter import *
 
-__all__ = ["BatchNorm1d", "Buffer", "Dropout", "Embedding", "LayerNorm", "Linear", "Module"]
-__all__ += ["Parameter", "Sequential", "init"]
+__all__ = ["Buffer", "Module", "ModuleDict", "ModuleList", "Parameter", "Sequential", "init"]
+__all__ += ["BatchNorm1d", "Dropout", "Embedding", "Flatten", "Identity", "LayerNorm", "Linear"]
 __all__ += ["ELU", "GELU", "LeakyReLU", "LogSoftmax", "ReLU", "SiLU", "Sigmoid", "Softmax"]
 __all__ += ["Softplus", "Tanh"]
 __all__ += ["BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "KLDivLoss", "L1Loss"]

@@ -1,22 +1,25 @@
-"""Layers with parameters, dropout, and modules one after the other."""
+"""Layers that most models begin with: products, tables, norms, dropout, other shapes."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
 
 from .. import functional
 from ..engine.filled import ones, zeros
 from ..engine.op_calls import as_tensor
 from ..engine.tensor import Tensor
+from ..ops import reshape
 from ..ops.positions import row_number
 from ..utils.arguments import check_flag, check_positive, check_probability
 from . import init
 from .module import Module
 from .parameter import Parameter
 
-__all__ = ["Dropout", "Embedding", "LayerNorm", "Linear", "Sequential"]
+__all__ = ["Dropout", "Embedding", "Flatten", "Identity", "LayerNorm", "Linear"]
 
 
 class Linear(Module):
@@ -83,13 +86,39 @@ class Embedding(Module):
     def __init__(
         self, num_embeddings: int, embedding_dim: int, padding_idx: int | None = None
     ) -> None:
+        self._set_sizes(num_embeddings, embedding_dim, padding_idx)
+        self.weight = Parameter(zeros((self.num_embeddings, self.embedding_dim)))
+        self.reset_parameters()
+
+    @classmethod
+    def from_pretrained(
+        cls, embeddings: Any, freeze: bool = True, padding_idx: int | None = None
+    ) -> Self:
+        """A table of given vectors (num_embeddings, embedding_dim), copied; frozen or trained.
+
+        >>> table = mg.nn.Embedding.from_pretrained([[1.0, 2.0], [3.0, 4.0]])
+        >>> table([1])
+        tensor([[3., 4.]])
+        """
+        freeze = check_flag("Embedding.from_pretrained", "freeze", freeze)
+        weight = Parameter(embeddings, requires_grad=False)
+        if weight.ndim != 2 or weight.dtype.kind != "f":
+            raise ValueError(
+                "Embedding.from_pretrained: the table must be floats (V, D); got "
+                f"{weight.dtype} of shape {weight.shape}"
+            )
+        count, size = weight.shape
+        made = cls.__new__(cls)
+        made._set_sizes(count, size, padding_idx)
+        made.weight = weight.requires_grad_(not freeze)
+        return made
+
+    def _set_sizes(self, num_embeddings: int, embedding_dim: int, padding_idx: int | None) -> None:
         self.num_embeddings = check_positive("Embedding", "num_embeddings", num_embeddings)
         self.embedding_dim = check_positive("Embedding", "embedding_dim", embedding_dim)
         if padding_idx is not None:
             padding_idx = row_number("Embedding: padding_idx", padding_idx, self.num_embeddings)
         self.padding_idx = padding_idx
-        self.weight = Parameter(zeros((self.num_embeddings, self.embedding_dim)))
-        self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Draw new initial values."""
@@ -162,49 +191,48 @@ class LayerNorm(Module):
         return f"{self.normalized_shape}, eps={self.eps}"
 
 
-class Sequential(Module):
-    """Modules, or functions of one tensor, one after the other; named "0", "1" and so on.
+class Identity(Module):
+    """x as it is, in the place of a layer; arguments that such a layer takes are allowed.
 
-    >>> import minigrad as mg
-    >>> mg.nn.Sequential(mg.nn.Linear(2, 8), mg.tanh, mg.nn.Linear(8, 1))
-    Sequential(
-      (0): Linear(in_features=2, out_features=8, bias=True)
-      (1): <op tanh>
-      (2): Linear(in_features=8, out_features=1, bias=True)
-    )
+    >>> mg.nn.Identity()(mg.ones(2))
+    tensor([1., 1.])
     """
 
-    def __init__(self, *modules: Callable[..., Any]) -> None:
-        for i, module in enumerate(modules):
-            if isinstance(module, (list, tuple)):
-                raise TypeError(
-                    f"Sequential takes modules one by one; got a {type(module).__name__} of "
-                    f"{len(module)}. Write Sequential(*modules)"
-                )
-            if isinstance(module, type) and issubclass(module, Module):
-                name = module.__name__
-                raise TypeError(f"Sequential: item {i} is the class {name}; write {name}(...)")
-            if not callable(module):
-                raise TypeError(
-                    f"Sequential: item {i} is neither a module nor a function, but {module!r:.60}"
-                )
-            setattr(self, str(i), module)
-
-    def __iter__(self) -> Iterator[Any]:
-        return (vars(self)[str(i)] for i in range(len(self)))
-
-    def __len__(self) -> int:
-        return sum(name.isdigit() for name in vars(self))
-
-    def __getitem__(self, index: int | slice) -> Any:
-        picked = list(self)[index]
-        return Sequential(*picked) if isinstance(index, slice) else picked
+    def __init__(self, *args: Any, **options: Any) -> None:
+        pass
 
     def forward(self, x: Any) -> Any:
-        """The last module's output."""
-        for module in self:
-            x = module(x)
+        """x itself."""
         return x
 
-    def _shown(self) -> Iterator[tuple[str, Any]]:
-        return ((str(i), module) for i, module in enumerate(self))
+
+class Flatten(Module):
+    """The axes from `start_axis` to `end_axis` as one: all but the first if none are given.
+
+    >>> mg.nn.Flatten()(mg.ones((5, 2, 3))).shape
+    (5, 6)
+    >>> mg.nn.Flatten(0, 1)(mg.ones((5, 2, 3))).shape
+    (10, 3)
+    """
+
+    def __init__(self, start_axis: int = 1, end_axis: int = -1) -> None:
+        for name, axis in (("start_axis", start_axis), ("end_axis", end_axis)):
+            if isinstance(axis, bool) or not isinstance(axis, (int, np.integer)):
+                raise TypeError(f"Flatten: {name} is an integer; got {axis!r:.40}")
+        self.start_axis, self.end_axis = int(start_axis), int(end_axis)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with those axes as one."""
+        x = as_tensor(x)
+        first, last = (n + x.ndim if n < 0 else n for n in (self.start_axis, self.end_axis))
+        if not 0 <= first <= last < x.ndim:
+            raise ValueError(
+                f"{self!r}: x of shape {x.shape} has no axes from {self.start_axis} to "
+                f"{self.end_axis}"
+            )
+        size = math.prod(x.shape[first : last + 1])
+        return reshape(x, (*x.shape[:first], size, *x.shape[last + 1 :]))
+
+    def extra_repr(self) -> str:
+        """Its axes."""
+        return f"start_axis={self.start_axis}, end_axis={self.end_axis}"

@@ -51,9 +51,10 @@ PUBLIC = {
         mgu_cell peephole_lstm_cell zoneout_lstm_cell
     """,
     "minigrad.nn": """
-        BCELoss BCEWithLogitsLoss BatchNorm1d Buffer CrossEntropyLoss Dropout ELU Embedding GELU
-        HuberLoss KLDivLoss L1Loss LayerNorm LeakyReLU Linear LogSoftmax MSELoss Module NLLLoss
-        Parameter ReLU Sequential SiLU Sigmoid SmoothL1Loss Softmax Softplus Tanh init
+        BCELoss BCEWithLogitsLoss BatchNorm1d Buffer CrossEntropyLoss Dropout ELU Embedding Flatten
+        GELU HuberLoss Identity KLDivLoss L1Loss LayerNorm LeakyReLU Linear LogSoftmax MSELoss
+        Module ModuleDict ModuleList NLLLoss Parameter ReLU Sequential SiLU Sigmoid
+        SmoothL1Loss Softmax Softplus Tanh init
     """,
     "minigrad.nn.init": """
         calculate_gain constant_ kaiming_normal_ kaiming_uniform_ normal_ ones_ orthogonal_
