@@ -19,11 +19,13 @@ __all__ = ["ModuleDict", "ModuleList", "Sequential"]
 class _Container(Module):
     """Items by name; a module that is set as an attribute becomes the last one, as in PyTorch."""
 
+    __slots__ = ("_item_names",)  # and so no attribute in which parts are looked for
+
     _item_names: list[str]
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
         made = super().__new__(cls)
-        vars(made)["_item_names"] = []  # there also for a subclass that sets attributes first
+        object.__setattr__(made, "_item_names", [])  # also if a subclass sets attributes first
         return made
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -156,8 +158,8 @@ class _ListOfModules(_Container, MutableSequence[Any]):
         """Hold these items in this order; a number as a name becomes the position."""
         for i, (_, item) in enumerate(items):
             self._check(str(i), item)
-        before = dict(vars(self), _item_names=list(self._item_names))
-        for name in self._item_names:
+        before, names = dict(vars(self)), list(self._item_names)
+        for name in names:
             del vars(self)[name]
         self._item_names.clear()
         try:
@@ -166,6 +168,7 @@ class _ListOfModules(_Container, MutableSequence[Any]):
         except (TypeError, ValueError):
             vars(self).clear()
             vars(self).update(before)
+            self._item_names[:] = names
             raise
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import ChainMap, UserDict, UserList, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
 from functools import lru_cache, partial
 from types import MappingProxyType, MethodType, SimpleNamespace
 from typing import Any, NamedTuple
@@ -189,8 +189,10 @@ def _look(kind: type, own: bool = False) -> Callable[[Any], Any] | None:
         return iter if own else None
     if issubclass(kind, dict):
         return _keys_and_values if own else None
-    if issubclass(kind, (set, frozenset, deque, UserList)):
+    if issubclass(kind, (set, frozenset, deque, UserList, KeysView, ValuesView)):
         return iter
+    if issubclass(kind, ItemsView):
+        return lambda value: [part for pair in value for part in pair]
     if issubclass(kind, (UserDict, ChainMap, MappingProxyType)):
         return _keys_and_values
     if issubclass(kind, SimpleNamespace):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wrong_uses import check, table
 
 import minigrad as mg
 from minigrad import nn
@@ -127,12 +128,9 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("text", WRONG)
-def test_wrong_use(text):
-    kind, use = WRONG[text]
-    with pytest.raises(kind) as error:
-        use()
-    assert text in str(error.value)
+@table(WRONG)
+def test_wrong_use(text, kind, use):
+    check(use, kind, text)
 
 
 def test_repr_is_pytorchs():

@@ -227,6 +227,9 @@ HIDDEN = {
     "SimpleNamespace": lambda part: SimpleNamespace(a=part),
     "Config": lambda part: Config(part),
     "partial": lambda part: partial(mg.add, part),
+    "dict_values": lambda part: {"a": part}.values(),
+    "dict_items": lambda part: {"a": part}.items(),
+    "dict_keys": lambda part: {part: 1}.keys(),
     "ndarray": lambda part: np.array([part, None], dtype=object)[:1],
 }
 

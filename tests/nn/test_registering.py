@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from wrong_uses import check, table
 
 import minigrad as mg
 from minigrad import nn
@@ -108,12 +109,9 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("text", WRONG)
-def test_wrong_use(text):
-    kind, use = WRONG[text]
-    with pytest.raises(kind) as error:
-        use(Positions())
-    assert text in str(error.value)
+@table(WRONG)
+def test_wrong_use(text, kind, use):
+    check(lambda: use(Positions()), kind, text)
 
 
 def test_parts_by_name():

@@ -118,6 +118,13 @@ def test_every_method_of_a_tensor_has_an_example_and_every_attribute_a_text():
     assert properties and all(value.__doc__ for value in properties.values())
 
 
+def test_every_method_of_a_module_has_an_example():
+    names = {name for kind in mg.nn.Module.__mro__ for name in vars(kind) if name[0] != "_"}
+    methods = {name: getattr(mg.nn.Module, name) for name in names - {"training"}}
+    assert len(methods) > 20
+    assert [name for name, value in methods.items() if ">>> " not in (value.__doc__ or "")] == []
+
+
 @pytest.mark.parametrize("name", ["attach", "vjp", "vjp_all"])
 def test_what_declares_an_op_has_an_example(name):
     assert ">>> " in getattr(mg.Op, name).__doc__

@@ -44,3 +44,13 @@ class Model(nn.Module):
 model = Model()
 optimizer = optim.Adam(model.parameters(), lr=1e-3)
 optimizer.step()
+
+layers = nn.Sequential(nn.Linear(1, 2), nn.LeakyReLU(negative_slope=0.1)).append(nn.Tanh())
+assert_type(layers, nn.Sequential)
+heads = nn.ModuleDict({"a": nn.Linear(2, 1), "b": nn.Identity()})
+for module in heads.modules():
+    assert_type(module, nn.Module)
+loss = nn.CrossEntropyLoss(label_smoothing=0.1)
+loss(layers(x), [1]).backward()
+nn.ModuleList([3])  # type: ignore[list-item]
+layers.register_buffer(mg.ones(2), "mean")  # type: ignore[arg-type]
