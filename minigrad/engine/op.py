@@ -81,9 +81,10 @@ class Op:
         many: bool,
         view: bool = False,
         keeps: tuple[str, Op, dict[str, Any]] | None = None,
+        masked: Callable[..., Any] | None = None,
     ) -> None:
         code = forward.__code__
-        self.keeps = keeps
+        self.keeps, self.masked = keeps, masked
         self.name = self.__name__ = self.__qualname__ = forward.__name__
         self.__doc__ = forward.__doc__
         self.__wrapped__ = forward  # `inspect.getsource` shows the declaration
@@ -345,6 +346,7 @@ class Op:
             "keeping": self.keeping,
             "since": self.since,
             "vjp_all": self.joint_vjp,
+            "masked": self.masked,
             **{f"vjp_{name}": fn for name, fn in self.derivatives.items()},
             **{f"{name}_default": value for name, value in self.settings.items()},
             **_SCOPE,
@@ -357,6 +359,7 @@ def op(
     many: bool = False,
     view: bool = False,
     keeps: tuple[str, Op, dict[str, Any]] | None = None,
+    masked: Callable[..., Any] | None = None,
 ) -> Any:
     """Declare an op by its forward, `forward(xp, *arrays, **settings)`; see the module's text.
 
@@ -366,6 +369,8 @@ def op(
     view : whether what it returns may share memory with its input.
     keeps : the name of a second result that only derivatives read, the op that computes the same
         result from the same inputs, and the settings of that op.
+    masked : what is called in its place, `masked(x, where, **settings)`, if it is called with a
+        last argument `where`.
 
     Raises
     ------
@@ -386,7 +391,7 @@ def op(
 
     def declare(forward: Callable[..., Any]) -> Op:
         kind = type("Op", (Op,), {})  # a class for each, which gets the written call
-        made = kind(forward, many, view, keeps)
+        made = kind(forward, many, view, keeps, masked)
         OPS[made.name] = made
         return made
 

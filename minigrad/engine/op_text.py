@@ -22,6 +22,8 @@ REQUIRED = object()
 
 _CALL = """
 def {op}({signature}):
+    if where is not None:                                                    | masked
+        return masked({inputs}, where{settings})
     if more or shape.__class__ is list:                                      | sizes
         shape = (shape, *more) if more else tuple(shape)
     {xs}, backend, data, edges = operands(op, {xs})                          | variadic
@@ -196,9 +198,11 @@ def _facts(op: Any) -> dict[str, Any]:
         'any(part.dtype.kind == "f" for part in y)' if op.multi_output else 'y.dtype.kind == "f"'
     )
     output = "Output(node, i, part)"
+    last = ["*more"] if sizes else ["where=None"] if op.masked else []
     return {
         "op": op.name,
         "sizes": sizes,
+        "masked": op.masked,
         "variadic": op.variadic,
         "fixed": not op.variadic,
         "checked": not op.trusted,
@@ -214,7 +218,7 @@ def _facts(op: Any) -> dict[str, Any]:
         "has_settings": bool(settings),
         "unpacks": op.saved_names and not op.variadic,
         # Texts.
-        "signature": ", ".join([*inputs, *defaults, *(["*more"] if sizes else [])]),
+        "signature": ", ".join([*inputs, *defaults, *last]),
         "xs": inputs[0],
         "inputs": ", ".join(inputs),
         "as_tensors": ", ".join([f"as_tensor({inputs[0]})", *inputs[1:]]),

@@ -20,6 +20,20 @@ def where(xp, condition, a, b):
 
     >>> mg.where(mg.tensor([True, False]), mg.tensor([1.0, 2.0]), 0)
     tensor([1., 0.])
+
+    Both a and b are computed everywhere, and so are their derivatives: where a is not taken its
+    gradient is 0, and 0 times an infinite slope is NaN. Choose the input first, so that its slope
+    is finite everywhere:
+
+    >>> x = mg.tensor([0.0, 2.0], requires_grad=True)
+    >>> with np.errstate(all="ignore"):  # the slope of log at 0 is infinite
+    ...     mg.grad(mg.where(x > 0, mg.log(x), 0).sum(), x)
+    tensor([nan, 0.5])
+    >>> safe = mg.where(x > 0, x, 1)
+    >>> mg.grad(mg.where(x > 0, mg.log(safe), 0).sum(), x)
+    tensor([0. , 0.5])
+
+    Sums and means take such a mask themselves: `mg.sum(x, where=mask)`.
     """
     kinds = {a.__class__, b.__class__}
     if float in kinds and kinds <= NUMBERS:  # no array whose dtype the numbers would take on

@@ -96,6 +96,16 @@ def _holed(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 holed = Kind(_holed)  # the first element is 0
 
 
+def _some(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    x = np.asarray(rng.random(shape) > 0.6 if shape else True)
+    for i in range(x.ndim):
+        np.moveaxis(x, i, 0)[:2] = True
+    return x
+
+
+some = Kind(_some)  # truth values, the first two of them true along each axis
+
+
 def integers(stop: int) -> Kind:
     """Integers from 0 to `stop` - 1."""
     return Kind(lambda rng, shape: rng.integers(0, stop, shape))
@@ -187,6 +197,27 @@ def reduction(
     if empty:
         cases += calls(f, reference, [kind(0, 2)], [{}, {"axis": 0}], slope)
     return cases
+
+
+def masked(
+    f: Callable[..., Any],
+    reference: Callable[..., Any],
+    kind: Kind,
+    slope: str = "full",
+    **settings: Any,
+) -> list[Case]:
+    """Cases of a reduction with `where`: all kinds of axes, and masks that broadcast."""
+
+    def right(x: Any, mask: Any, **settings: Any) -> Any:
+        return reference(x, where=np.broadcast_to(mask, x.shape), **settings)
+
+    return calls(
+        lambda x, mask, **settings: f(x, where=mask, **settings),
+        right,
+        [(kind(2, 3, 3), some(2, 3, 3)), (kind(2, 3, 4), some(3, 1))],
+        [{**axes, **settings} for axes in AXES],
+        slope,
+    )
 
 
 def by_axis(*values: Any, **settings: Any) -> list[dict[str, Any]]:

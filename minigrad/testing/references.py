@@ -23,8 +23,11 @@ def sigmoid(x: Array) -> Array:
     return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
 
 
-def logsumexp(x: Array, axis: Any = None, keepdims: bool = False) -> Array:
+def logsumexp(
+    x: Array, axis: Any = None, keepdims: bool = False, where: Array | bool = True
+) -> Array:
     """By pairs, as NumPy's logaddexp does it; of nothing it is -inf."""
+    x = x if where is True else np.where(where, x, -np.inf)
     given = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     axes = [a % x.ndim for a in given]
     for a in axes:

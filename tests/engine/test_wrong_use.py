@@ -185,7 +185,7 @@ def test_backends(text, kind, use):
 # --- axes ------------------------------------------------------------------------------------
 
 _REDUCTIONS = ["all", "any", "argmax", "argmin", "flip", "logsumexp", "max", "mean", "min"]
-_REDUCTIONS += ["norm", "prod", "std", "sum", "var"]
+_REDUCTIONS += ["nanmean", "nansum", "norm", "prod", "std", "sum", "var"]
 _ACTIVATIONS = ["elu", "gelu", "leaky_relu", "log_softmax", "silu", "softmax"]
 
 # What each function does along an axis of x (2, 3), and how many axes more its result has.

@@ -30,8 +30,8 @@ PUBLIC = {
         scan scatter_add set_backend set_default_dtype sigmoid sign silu sin softmax softplus
         split sqrt square squeeze stack std subtract sum swapaxes take tanh tensor tile trace
         transfer transpose tril triu unstack use_backend var vjp where zeros zeros_like
-        argsort cummax cummin cumprod diag diagonal diff inner meshgrid roll sort
-        take_along_axis tensordot topk
+        argsort cummax cummin cumprod diag diagonal diff inner meshgrid nanmean nansum roll
+        sort take_along_axis tensordot topk
     """,
     "minigrad.backend": """
         ArrayModuleBackend BackendError PROTOCOL available_backends current_backend

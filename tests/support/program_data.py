@@ -1,6 +1,7 @@
 """A random program: its text, its inputs in any layout of memory, and its functions in NumPy."""
 
 import contextlib
+import functools
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -177,6 +178,8 @@ class Reference:
     def __getattr__(self, name):
         return getattr(references if hasattr(references, name) else np, name)
 
+    max = staticmethod(functools.partial(np.max, initial=-np.inf))
+    min = staticmethod(functools.partial(np.min, initial=np.inf))
     relu = staticmethod(lambda x: np.where(x < 0, np.zeros_like(x), x))
     softplus = staticmethod(lambda x: np.logaddexp(x, np.zeros_like(x)))
     gelu = staticmethod(lambda x: np.where(x == -np.inf, 0, references.gelu(x)))

@@ -5,6 +5,7 @@
 import numpy as np
 from program_author import Unfit
 from program_moves import STEPS, step
+from program_steps import reduced
 
 __all__ = ["STEPS"]
 
@@ -51,6 +52,11 @@ def take_along_axis(a):
         raise Unfit
     places = f"np.random.default_rng({a.seed()}).integers({-n}, {n}, {shape})"
     return f"mg.take_along_axis({v.name}, {places}, axis={axis})"
+
+
+@step("nansum", "nanmean")
+def nansum(a, name):
+    return reduced(a, name, a.real(filled=True))
 
 
 @step("cumprod")

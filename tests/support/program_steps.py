@@ -4,6 +4,8 @@ A step gets the author of the program and returns the call, with the number of i
 there are several; `Unfit` if no value will do.
 """
 
+import numpy as np
+
 STEPS = {}
 
 
@@ -167,9 +169,17 @@ def transfer(a):
 # --- reductions ------------------------------------------------------------------------------
 
 
+MASKED = {"sum", "mean", "max", "min", "prod", "var", "std", "logsumexp"}
+
+
 def reduced(a, name, v, many=True, none=True, settings="", keepdims=True):
     axis = a.axis(v.ndim, many, none)
     settings += ", keepdims=True" if keepdims and a.below(2) else ""
+    if name in MASKED and "ddof" not in settings and a.chance(5):
+        mask = truth(a, v.shape)
+        found = np.broadcast_to(np.asarray(eval(mask, a.scope)), v.shape)
+        if a.special or found.any(axis=eval(axis)).all():  # of nothing, results are not finite
+            settings += f", where={mask}"
     return f"mg.{name}({v.name}, axis={axis}{settings})"
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 import minigrad as mg
 
-from ..cases import Case, elementwise, grades, integers, mask, real, reduction
+from ..cases import Case, elementwise, grades, integers, mask, masked, real, reduction
 
 __all__ = ["TRUTH_CASES"]
 
@@ -33,6 +33,8 @@ TRUTH_CASES: dict[str, list[Case]] = {
     ),
     "isnan": elementwise(mg.isnan, np.isnan, real, slope="none"),
     "isfinite": elementwise(mg.isfinite, np.isfinite, real, slope="none"),
-    "any": reduction(mg.any, np.any, mask, slope="none"),
-    "all": reduction(mg.all, np.all, mask, slope="none"),
+    "any": reduction(mg.any, np.any, mask, slope="none")
+    + masked(mg.any, np.any, mask, slope="none"),
+    "all": reduction(mg.all, np.all, mask, slope="none")
+    + masked(mg.all, np.all, mask, slope="none"),
 }
