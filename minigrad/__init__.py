@@ -34,6 +34,7 @@ from .fusion import dispatch_counts as dispatch_counts
 from .fusion import reset_dispatch_counts as reset_dispatch_counts
 from .gradchecker.gradcheck import *
 from .ops import *
+from .per_example.gradients import *
 from .recording import *
 from .saving import load as load
 from .saving import save as save
@@ -51,7 +52,7 @@ else:  # type checkers take all that is imported above for public
     __all__ += ["rand", "randn", "save", "set_default_dtype", "tensor", "zeros", "zeros_like"]
     # Gradients.
     __all__ += ["checkpoint", "custom_vjp", "enable_grad", "grad", "hessian", "hvp"]
-    __all__ += ["is_grad_enabled", "jacobian", "jvp", "no_grad", "vjp"]
+    __all__ += ["is_grad_enabled", "jacobian", "jvp", "no_grad", "per_example_grad", "vjp"]
     # Checks and pictures.
     __all__ += ["GradcheckError", "Report", "detect_anomaly", "draw", "gradcheck"]
     __all__ += ["gradcheck_numpy", "gradgradcheck", "probe", "record"]

@@ -22,7 +22,8 @@ TOO_SMALL = f"too little work (fewer than {MIN_ELEMENTS_TO_FUSE} numbers) for a 
 def dispatch_counts() -> dict[tuple[str, str, str, str], int]:
     """How often scans, fused functions and updates ran since the last reset, and which way.
 
-    The keys are (name, backend, "fused" or "composed", reason); the reason is empty if fused.
+    The keys are (name, backend, "fused" or "composed", reason); the reason is empty if fused. For
+    `per_example_grad` they say "batched" or "looped".
 
     >>> import minigrad as mg
     >>> mg.reset_dispatch_counts()
@@ -33,6 +34,11 @@ def dispatch_counts() -> dict[tuple[str, str, str, str], int]:
     {('add', 'numpy', 'composed', 'the backend has no compiler'): 1}
     """
     return dict(_counts)
+
+
+def count(name: str, backend: Any, way: str, reason: str) -> None:
+    """Count a call that ran in a certain way."""
+    _counts[name, backend.name, way, reason] += 1
 
 
 def reset_dispatch_counts() -> None:
@@ -66,14 +72,14 @@ def dispatch(name: str, what: str, backend: Any, attempt: Callable[[bool], Any] 
     else:
         outcome = attempt(choice == "require")
     if outcome.__class__ is not str:
-        _counts[name, backend.name, "fused", ""] += 1
+        count(name, backend, "fused", "")
         return outcome
     if choice == "require":
         raise FusionError(
             f"MINIGRAD_FUSED=require, but {what} on backend {backend.name!r} can't be fused: "
             f"{outcome}"
         )
-    _counts[name, backend.name, "composed", outcome] += 1
+    count(name, backend, "composed", outcome)
     return None
 
 

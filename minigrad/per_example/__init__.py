@@ -1,0 +1,1 @@
+"""Gradients for each example of a batch."""
