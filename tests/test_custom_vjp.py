@@ -462,7 +462,7 @@ def test_wrong_declarations(use, text):
 def test_wrong_gradients(derivative, kind, text, graph):
     f = fresh(derivative)
     x, w = leaf(3), leaf(3)
-    if graph is False and "NumPy" in text:
+    if not graph and "NumPy" in text and x.backend.array_type is np.ndarray:
         mg.grad(f(x, w).sum(), [x, w])  # an array is what a sweep calculates with
         return
     with pytest.raises(kind, match=text) as error:

@@ -51,9 +51,27 @@ def _rows(*shape: int) -> Callable[..., Inputs]:
     return lambda rng: (rng.standard_normal(shape),)
 
 
+def _losses(target: Any, low: float = -2.0, high: float = 2.0) -> Callable[..., Inputs]:
+    """Numbers (3, 4) in a range, and a target: a list of classes, or what makes an array."""
+
+    def draw(rng: np.random.Generator) -> Inputs:
+        return rng.uniform(low, high, (3, 4)), target if isinstance(target, list) else target(rng)
+
+    return draw
+
+
+def _probabilities(rng: np.random.Generator) -> np.ndarray:
+    return rng.uniform(0.1, 0.9, (3, 4))
+
+
 def _words(rng: np.random.Generator) -> Inputs:
     return np.array([[3, 4, 2], [2, 0, 3], [4, 0, 0]]), LENGTHS
 
+
+ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Softplus)
+ACTIVATIONS += (nn.Tanh, nn.Softmax, nn.LogSoftmax)
+# Those of two arrays of one shape, with a target between 0 and 1.
+LOSSES = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss, nn.BCEWithLogitsLoss, nn.KLDivLoss)
 
 LAYERS: dict[str, tuple[Callable[[], nn.Module], Callable[..., Inputs]]] = {
     "Linear": (lambda: nn.Linear(3, 2), _rows(4, 3)),
@@ -61,6 +79,12 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], Callable[..., Inputs]]] = {
     "LayerNorm": (lambda: nn.LayerNorm(4), _rows(3, 4)),
     "Dropout": (lambda: nn.Sequential(nn.Linear(3, 4), nn.Dropout(0.3)), _rows(2, 3)),
     "Sequential": (lambda: nn.Sequential(nn.Linear(2, 3), mg.tanh, nn.Linear(3, 1)), _rows(4, 2)),
+    "BatchNorm1d": (lambda: nn.BatchNorm1d(2), _rows(3, 2, 4)),
+    "Identity": (lambda: nn.Sequential(nn.Identity(), nn.Flatten()), _rows(2, 3, 2)),
+    **{kind.__name__: (kind, _rows(3, 4)) for kind in ACTIVATIONS},
+    **{kind.__name__: (kind, _losses([1, 3, 0])) for kind in (nn.CrossEntropyLoss, nn.NLLLoss)},
+    **{kind.__name__: (kind, _losses(_probabilities)) for kind in LOSSES},
+    "BCELoss": (nn.BCELoss, _losses(_probabilities, 0.1, 0.9)),
     "RNN": (lambda: RNN(I, H), _over_time(lengths=LENGTHS)),
     "RNN relu": (lambda: RNN(I, H, nonlinearity="relu"), _over_time(lengths=LENGTHS)),
     "LSTM": (lambda: LSTM(I, H), _over_time(states=2, lengths=LENGTHS)),
@@ -93,7 +117,8 @@ def layer(name: str) -> tuple[nn.Module, Inputs]:
     make, draw = LAYERS[name]
     rng = np.random.default_rng(1)  # with 0, all units of the RNN with relu are dead
     module = make().double()
-    module.load_state_dict({n: rng.standard_normal(p.shape) for n, p in module.named_parameters()})
+    values = {n: rng.standard_normal(p.shape) for n, p in module.named_parameters()}
+    module.load_state_dict(values, strict=False)  # but for buffers, such as running means
     return module, draw(rng)
 
 

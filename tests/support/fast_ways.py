@@ -47,6 +47,7 @@ AS_THEY_ARE = {
         "_LOWEST": "changes no result: what is computed there is 0",
         "_SATURATED": "changes no result: what is computed there is 1",
     },
+    "minigrad.losses": {"_LEAST": "what the logarithm of 0 counts as, as in PyTorch"},
     "minigrad.engine.graph": {"ALL_STEPS": "stands for no number"},
     "minigrad.engine.creation": {"_HOST_KINDS": "DLPack's numbers of devices"},
     "minigrad.backends.numba_kernels.gemm": {
