@@ -22,7 +22,7 @@ import numpy as np
 
 import minigrad as mg
 from minigrad.engine import inplace
-from minigrad.models.recurrent import LSTM
+from minigrad.nn import LSTM
 
 LR = 1e-3
 Update = Callable[[list[Any]], None]

@@ -47,7 +47,7 @@ class record(Scope):
     threads and tasks are not recorded.
 
     >>> import minigrad as mg
-    >>> from minigrad.models.recurrent import LSTM
+    >>> from minigrad.nn import LSTM
     >>> layer = LSTM(3, 4)
     >>> with mg.record() as trace:
     ...     _ = layer(mg.ones((5, 2, 3)))

@@ -1,8 +1,7 @@
-"""Recurrent cells and layers, end-to-end models and their tasks."""
+"""Recurrent layers (those of `minigrad.nn`, and a zoo), end-to-end models and their tasks."""
 
 from minigrad.engine.explain import packages_of_cells
-
-from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, Recurrent, RecurrentCell, RNNCell
+from minigrad.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, Recurrent, RecurrentCell, RNNCell
 
 packages_of_cells.add(__name__)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from minigrad.nn import GRU, LSTM, RNN, Recurrent
+
 from . import zoo
-from .recurrent import GRU, LSTM, RNN, Recurrent
 
 __all__ = ["CELLS", "LAYERS"]
 

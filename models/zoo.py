@@ -19,9 +19,8 @@ import numpy as np
 import minigrad as mg
 from minigrad import Tensor
 from minigrad.engine.rng import generator
-
-from .cells import lstm_cell
-from .recurrent import Recurrent
+from minigrad.nn import Recurrent
+from minigrad.nn.cells import lstm_cell
 
 __all__ = ["MGU", "IndRNN", "LayerNormLSTM", "PeepholeLSTM", "ZoneoutLSTM"]
 __all__ += ["indrnn_cell", "layer_norm_lstm_cell", "mgu_cell", "peephole_lstm_cell"]

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 import minigrad as mg
 from minigrad.fusion import dispatch_counts, reset_dispatch_counts
 from minigrad.models import zoo
-from minigrad.models.cells import lstm_cell
-from minigrad.models.recurrent import GRU, LSTM, RNN, LSTMCell, Recurrent
-from minigrad.nn import Module
+from minigrad.nn import GRU, LSTM, RNN, LSTMCell, Module, Recurrent
+from minigrad.nn.cells import lstm_cell
 
 LSTM_NAMES = {"forget", "input", "candidate", "cell", "output", "hidden"}
 LAYERS = {

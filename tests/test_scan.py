@@ -12,7 +12,7 @@ from scans import fusing
 
 import minigrad as mg
 from minigrad.engine.graph import on_call, time_step
-from minigrad.models.cells import gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell
+from minigrad.nn.cells import gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell
 
 # --- the cells in NumPy: a gate at a time, a sequence at a time --------------------------------
 

@@ -13,8 +13,8 @@ import click
 
 import minigrad as mg
 from minigrad.engine.registry import chosen_by
+from minigrad.nn import Recurrent
 
-from ..recurrent import Recurrent
 from .arguments import NewFile, named, write
 from .gradcheck import EXIT
 

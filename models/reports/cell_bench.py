@@ -14,8 +14,8 @@ import minigrad as mg
 from minigrad.compiler import Untraceable
 from minigrad.mutation.kernel_mutants import collecting
 from minigrad.nested import name_of
+from minigrad.nn import LSTM, Recurrent
 
-from ..recurrent import LSTM, Recurrent
 from .timing import (
     CLOSE,
     Step,

@@ -11,9 +11,9 @@ import numpy as np
 import minigrad as mg
 from minigrad import nn
 from minigrad.nested import parts_of
+from minigrad.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from minigrad.testing.cases import Case, Values, real
 
-from ..recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from ..training.classifier import SequenceClassifier
 from ..zoo import MGU, IndRNN, LayerNormLSTM, PeepholeLSTM, ZoneoutLSTM
 
@@ -68,8 +68,8 @@ def _words(rng: np.random.Generator) -> Inputs:
     return np.array([[3, 4, 2], [2, 0, 3], [4, 0, 0]]), LENGTHS
 
 
-ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Softplus)
-ACTIVATIONS += (nn.Tanh, nn.Softmax, nn.LogSoftmax)
+ACTIVATIONS: list[type[nn.Module]] = [nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU]
+ACTIVATIONS += [nn.Sigmoid, nn.Softplus, nn.Tanh, nn.Softmax, nn.LogSoftmax]
 # Those of two arrays of one shape, with a target between 0 and 1.
 LOSSES = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss, nn.BCEWithLogitsLoss, nn.KLDivLoss)
 

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-
-from ..recurrent import Recurrent
+from minigrad.nn import Recurrent
 
 __all__ = ["CLOSE", "Step", "disagreement", "fusing", "in_turns", "layer_step", "random_batch"]
 __all__ += ["torch_step", "with_fusing"]

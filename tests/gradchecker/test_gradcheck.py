@@ -12,10 +12,10 @@ from places import ROOT
 from random_compositions import Composition
 
 import minigrad as mg
+from minigrad import nn
 from minigrad.gradchecker.finite_difference import measure
 from minigrad.gradchecker.line import Line
 from minigrad.gradchecker.noise import Noise
-from minigrad.models import recurrent
 from minigrad.utils.install import install_line
 
 # The published set lies with the benchmarks, which are no package.
@@ -195,7 +195,7 @@ class Bent:
 )
 def test_gates_are_named(layer, name, index, said):
     mg.manual_seed(0)
-    module = getattr(recurrent, layer)(2, 2, num_layers=2, bidirectional="reverse" in name)
+    module = getattr(nn, layer)(2, 2, num_layers=2, bidirectional="reverse" in name)
     report = of(Bent(module, name, index, 1.1), normal(2, 2, 2))
     assert report.verdict == "FAIL"
     assert (report.worst.name, report.worst.index) == (name, index)
@@ -204,7 +204,7 @@ def test_gates_are_named(layer, name, index, said):
 
 @pytest.mark.parametrize("batch_first", [False, True])
 def test_time_steps_are_named(batch_first):
-    layer = recurrent.LSTM(2, 2, batch_first=batch_first)
+    layer = nn.LSTM(2, 2, batch_first=batch_first)
 
     class Forgetful:
         named_parameters, where = layer.named_parameters, layer.where
@@ -271,7 +271,7 @@ def test_taylor_slope_of_an_lstm(seed):
     ):
         report = of_numpy(case[label].f, case[label].vjp, inputs, seed=seed)
         assert low < report.taylor_slope < high, f"{label}: {report}"
-    layer = recurrent.LSTM(3, 4)
+    layer = nn.LSTM(3, 4)
     assert mg.gradcheck(layer, normal(4, 2, 3, seed=seed)).taylor_slope == pytest.approx(
         2, abs=0.05
     )

@@ -55,6 +55,10 @@ PUBLIC = {
         GELU HuberLoss Identity KLDivLoss L1Loss LayerNorm LeakyReLU Linear LogSoftmax MSELoss
         Module ModuleDict ModuleList NLLLoss Parameter ReLU Sequential SiLU Sigmoid
         SmoothL1Loss Softmax Softplus Tanh init
+        GRU GRUCell LSTM LSTMCell RNN RNNCell Recurrent RecurrentCell
+    """,
+    "minigrad.nn.cells": """
+        gru_cell lstm_cell rnn_relu_cell rnn_tanh_cell
     """,
     "minigrad.nn.init": """
         calculate_gain constant_ kaiming_normal_ kaiming_uniform_ normal_ ones_ orthogonal_

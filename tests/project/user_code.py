@@ -7,7 +7,6 @@ from typing import assert_type
 
 import minigrad as mg
 from minigrad import nn, optim
-from minigrad.models import LSTM
 
 x = mg.tensor([[1.0, 2.0]], requires_grad=True)
 assert_type(x, mg.Tensor)
@@ -31,7 +30,7 @@ class Model(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lstm = LSTM(3, 4)
+        self.lstm = nn.LSTM(3, 4)
         self.head = nn.Linear(4, 1)
 
     def forward(self, x: mg.Tensor) -> mg.Tensor:

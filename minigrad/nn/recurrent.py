@@ -28,21 +28,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-import minigrad as mg
-from minigrad import Tensor
-from minigrad.recording import placed
-from minigrad.scan import ValidSteps
-from minigrad.utils.arguments import check_flag, check_positive, check_probability
-
+from ..engine.filled import zeros
+from ..engine.tensor import Tensor
+from ..functional import dropout
+from ..ops import concatenate, expand_dims, squeeze, stack, swapaxes, unstack
+from ..recording import placed
+from ..scan import ValidSteps, scan
+from ..utils.arguments import check_flag, check_positive, check_probability
 from .cell_module import CellModule
 from .cells import gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell
 
 if TYPE_CHECKING:
-    from minigrad.compiler import Program
+    from ..compiler import Program
 
-__all__ = [
-    *("GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "RNNCell", "Recurrent", "RecurrentCell"),
-]
+__all__ = ["GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "RNNCell", "Recurrent", "RecurrentCell"]
 
 
 class Recurrent(CellModule):
@@ -146,21 +145,21 @@ class Recurrent(CellModule):
             raise ValueError(f"{type(self).__name__}: lengths belong to a batch, x {layout}")
         runs = self.num_layers * len(self._directions())
         if single:
-            x = mg.expand_dims(x, 1)
+            x = expand_dims(x, 1)
         elif self.batch_first:
-            x = mg.swapaxes(x, 0, 1)
+            x = swapaxes(x, 0, 1)
         one = (x.shape[1], self.hidden_size)
         if state is None:
             before: list[Any] = [self._state(None, one, x) for _ in range(runs)]
         else:
             parts = self._state(state, (runs, *one[single:]), x)
-            parts = [mg.expand_dims(part, 1) for part in parts] if single else parts
-            before = list(zip(*map(mg.unstack, parts), strict=True))
+            parts = [expand_dims(part, 1) for part in parts] if single else parts
+            before = list(zip(*map(unstack, parts), strict=True))
 
         y, parts = self._run(x, before, lengths)
         if single:
-            return mg.squeeze(y, 1), self._packed([mg.squeeze(part, 1) for part in parts])
-        return mg.swapaxes(y, 0, 1) if self.batch_first else y, self._packed(parts)
+            return squeeze(y, 1), self._packed([squeeze(part, 1) for part in parts])
+        return swapaxes(y, 0, 1) if self.batch_first else y, self._packed(parts)
 
     def _run(self, x: Tensor, before: list[Any], lengths: Any) -> tuple[Tensor, list[Tensor]]:
         """All layers and directions over x (T, N, I), each from the parts of its state (N, H)."""
@@ -170,17 +169,17 @@ class Recurrent(CellModule):
             lengths = ValidSteps(lengths, x.shape[0], x.shape[1], x.backend)
         for layer in range(self.num_layers):
             if layer:
-                x = mg.dropout(x, self.dropout, self.training)
+                x = dropout(x, self.dropout, self.training)
             outputs = []
             for direction, reverse in self._directions():
                 p = self._weights(f"_l{layer}{direction}")
                 state = self._packed(next(states))
                 with placed(f"l{layer}{direction}"):
-                    y, state = mg.scan(self.cell, p, self.inputs(x), state, lengths, reverse)
+                    y, state = scan(self.cell, p, self.inputs(x), state, lengths, reverse)
                 outputs.append(y)
                 after.append([state] if len(self.states) == 1 else state)
-            x = mg.concatenate(outputs, axis=-1) if len(outputs) > 1 else outputs[0]
-        return x, [mg.stack(part) for part in zip(*after, strict=True)]
+            x = concatenate(outputs, axis=-1) if len(outputs) > 1 else outputs[0]
+        return x, [stack(part) for part in zip(*after, strict=True)]
 
     def inputs(self, x: Tensor) -> Any:
         """What the cell is given step by step for x (T, N, I): x itself.
@@ -201,13 +200,15 @@ class Recurrent(CellModule):
           -> d w_hh: ...
           -> d state: ...
         """
+        from ..compiler.trace import trace  # loaded when it is first asked for
+
         like = next(self.parameters())
-        x = mg.zeros((1, 2, self.input_size), like.dtype, backend=like.backend)
+        x = zeros((1, 2, self.input_size), like.dtype, backend=like.backend)
         parts = self._state(None, (2, self.hidden_size), x)
         inputs = self.inputs(x)
         several = isinstance(inputs, tuple)
         step = tuple(part[0] for part in inputs) if several else inputs[0]
-        return mg.trace(self.cell, self._weights("_l0"), step, self._packed(parts))
+        return trace(self.cell, self._weights("_l0"), step, self._packed(parts))
 
     def extra_repr(self) -> str:
         """Its sizes, and the options that differ from their defaults."""
@@ -319,7 +320,7 @@ class RNN(_RNN, Recurrent):
 
 
 class LSTM(_LSTM, Recurrent):
-    """Long short-term memory, step by step in `minigrad.models.cells.lstm_cell`.
+    """Long short-term memory, step by step in `minigrad.nn.cells.lstm_cell`.
 
     Takes what `Recurrent` takes, and forget_bias=0.0 by keyword: added to the initial bias of
     the forget gates. With PyTorch's initial weights (0.0) an LSTM forgets nearly as fast as an

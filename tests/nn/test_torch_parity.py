@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scans import fusing
 
 import minigrad as mg
-from minigrad import models
+from minigrad import nn
 from minigrad.utils.install import install_line
 
 torch = pytest.importorskip(
@@ -32,7 +32,7 @@ def pair(kind, *sizes, cell=False, **options):
     name += "Cell" if cell else ""
     torch.manual_seed(0)
     theirs = getattr(torch.nn, name)(*sizes, **options, **extra, dtype=torch.float64)
-    ours = getattr(models, name)(*sizes, **options, **extra).double()
+    ours = getattr(nn, name)(*sizes, **options, **extra).double()
     ours.load_state_dict({n: a.numpy() for n, a in theirs.state_dict().items()})
     return theirs, ours
 

@@ -8,12 +8,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-import minigrad as mg
-from minigrad import Tensor
-from minigrad.engine.rng import generator
-from minigrad.nested import describe
-from minigrad.nn import Module, Parameter
-from minigrad.utils.arguments import check_flag, check_positive
+from ..engine.filled import zeros
+from ..engine.rng import generator
+from ..engine.tensor import Tensor
+from ..nested import describe
+from ..utils.arguments import check_flag, check_positive
+from .module import Module
+from .parameter import Parameter
 
 
 class CellModule(Module):
@@ -24,7 +25,7 @@ class CellModule(Module):
     cell : `cell(p, x, state) -> (y, state)`, a plain function; y is (N, H).
     states : the names of its states, each (N, H). The cell takes and returns a tensor if there is
         one state, and a tuple of tensors if there are more.
-    gates : how many blocks of H rows the weights have side by side, as in `minigrad.models.cells`.
+    gates : how many blocks of H rows the weights have side by side, as in `minigrad.nn.cells`.
     gate_names : a letter for each of these blocks, if they have names.
     shapes : for other parameters: their shapes by the names that the cell reads.
     initial : for other initial values.
@@ -59,7 +60,7 @@ class CellModule(Module):
                     f"{name}: the parameter {declared} would be the attribute {full}, which "
                     "exists already; choose another name"
                 )
-            setattr(self, full, Parameter(mg.zeros(shape)))
+            setattr(self, full, Parameter(zeros(shape)))
         self.reset_parameters()
 
     def shapes(self, I: int, H: int) -> dict[str, tuple[int, ...]]:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scans import fusing
 
 import minigrad as mg
-from minigrad.models import GRU, LSTM, RNN, GRUCell, LSTMCell, Recurrent, RecurrentCell, RNNCell
-from minigrad.models.cells import rnn_relu_cell
+from minigrad.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, Recurrent, RecurrentCell, RNNCell
+from minigrad.nn.cells import rnn_relu_cell
 
 fewer = settings(max_examples=max(15, settings.default.max_examples // 4))  # these take long
 
