@@ -36,6 +36,7 @@ from .gradchecker.gradcheck import *
 from .ops import *
 from .per_example.gradients import *
 from .recording import *
+from .sampling import *
 from .saving import load as load
 from .saving import save as save
 from .scan import scan as scan
@@ -50,6 +51,7 @@ else:  # type checkers take all that is imported above for public
     __all__ += ["Tensor", "arange", "empty", "eye", "from_dlpack", "full", "full_like"]
     __all__ += ["get_default_dtype", "linspace", "load", "manual_seed", "ones", "ones_like"]
     __all__ += ["rand", "randn", "save", "set_default_dtype", "tensor", "zeros", "zeros_like"]
+    __all__ += ["bernoulli", "choice", "permutation", "randint"]
     # Gradients.
     __all__ += ["checkpoint", "custom_vjp", "enable_grad", "grad", "hessian", "hvp"]
     __all__ += ["is_grad_enabled", "jacobian", "jvp", "no_grad", "per_example_grad", "vjp"]

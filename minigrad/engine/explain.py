@@ -33,7 +33,7 @@ def frame_outside(package: str) -> FrameType:
     return frame
 
 
-_FUNCTIONS = ("ops", "functional", "losses", "class_losses")
+_FUNCTIONS = ("ops", "functional", "losses", "class_losses", "linalg", "sampling")
 _BETWEEN = ("engine", "fuse")  # the user's call and the place of the error
 
 

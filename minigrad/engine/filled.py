@@ -20,6 +20,8 @@ def _is_size(value: Any) -> bool:
 
 
 _EXAMPLES = {"eye": "eye(3)", "full": "full((2, 3), 7)"}
+_EXAMPLES |= {"bernoulli": "bernoulli(0.5, (2, 3))", "choice": "choice(5, (2, 3))"}
+_EXAMPLES |= {"randint": "randint(0, 10, (2, 3))"}
 _EXAMPLES |= {"layer_norm": "layer_norm(x, 3)", "linspace": "linspace(0, 1, 5)"}
 
 

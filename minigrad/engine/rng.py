@@ -23,7 +23,7 @@ generator_again: ContextVar[np.random.Generator | None] = ContextVar(
 
 
 def manual_seed(seed: int) -> None:
-    """Set the seed of all randomness: initial weights, dropout masks, `rand`, `randn`.
+    """Set the seed of all randomness: initial weights, dropout masks, `rand`, `randint`, `choice`.
 
     Raises ValueError unless it is an integer of 0 or more.
 

@@ -32,6 +32,7 @@ PUBLIC = {
         transfer transpose tril triu unstack use_backend var vjp where zeros zeros_like
         argsort cummax cummin cumprod diag diagonal diff inner meshgrid nanmean nansum roll
         sort take_along_axis tensordot topk
+        bernoulli choice permutation randint
     """,
     "minigrad.backend": """
         ArrayModuleBackend BackendError PROTOCOL available_backends current_backend
