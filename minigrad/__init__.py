@@ -13,8 +13,10 @@ from .checkpoint import *
 from .custom_vjp import *
 from .derivatives import *
 from .drawing.draw import draw as draw
+from .engine import dtypes
 from .engine.anomaly import detect_anomaly as detect_anomaly
 from .engine.creation import *
+from .engine.dtypes import *
 from .engine.filled import *
 from .engine.gradients import grad as grad
 from .engine.graph import enable_grad as enable_grad
@@ -52,6 +54,7 @@ else:  # type checkers take all that is imported above for public
     __all__ += ["get_default_dtype", "linspace", "load", "manual_seed", "ones", "ones_like"]
     __all__ += ["rand", "randn", "save", "set_default_dtype", "tensor", "zeros", "zeros_like"]
     __all__ += ["bernoulli", "choice", "permutation", "randint"]
+    __all__ += dtypes.__all__
     # Gradients.
     __all__ += ["checkpoint", "custom_vjp", "enable_grad", "grad", "hessian", "hvp"]
     __all__ += ["is_grad_enabled", "jacobian", "jvp", "no_grad", "per_example_grad", "vjp"]

@@ -52,14 +52,18 @@ _DTYPES.remove("float8")
 
 
 def as_dtype(asked_by: str, dtype: Any) -> np.dtype:
-    """The NumPy dtype that a user means; TypeError names the nearest one that tensors can have."""
+    """The NumPy dtype that a user means, by `mg.float32`, its name or a Python type.
+
+    TypeError names the nearest one that tensors can have.
+    """
     try:
-        found = np.dtype(dtype) if dtype is not None else None
+        is_text = isinstance(dtype, str) and dtype.startswith("a")  # of old NumPys, which warn
+        found = None if dtype is None or is_text else np.dtype(dtype)
     except TypeError:
         found = None
     if found is not None and found.kind in "fiub":
         return found
-    if found is not None:
+    if found is not None and found.itemsize:  # "a" would be text of no length
         raise TypeError(
             f"{asked_by}: {found} is not supported; use a float, integer or bool dtype, such as "
             "'float32'"

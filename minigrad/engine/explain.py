@@ -73,6 +73,7 @@ def explain(op: Any, error: Exception, arrays: tuple[Any, ...], settings: dict[s
     shapes = [tuple(getattr(x, "shape", ())) for x in arrays]
     text = (
         _wrong_axis(op.name, settings, shapes)
+        or _wrong_order(op.name, settings, shapes)
         or _SHAPES.get(op.name, _no_broadcast)(shapes)
         or f"{error}; called with {_describe_call(op, arrays, settings)}"
     )
@@ -126,6 +127,25 @@ def axis_fault(axis: Any, ndim: int, whose: str = "", several: bool = False) -> 
     if listed and len({int(one) % ndim for one in axis}) < len(axis):
         return f"axis {tuple(axis)} names an axis{whose.replace(' for', ' of')} twice"
     return None
+
+
+def _wrong_order(name: str, settings: dict[str, Any], shapes: list[tuple[int, ...]]) -> str | None:
+    """What is wrong with the axes of `transpose`."""
+    axes = settings.get("axes") if name == "transpose" else None
+    if axes is None:
+        return None
+    if not isinstance(axes, (tuple, list)):
+        return f"axes are integers, as in x.transpose(1, 0); got {axes!r:.40}"
+    ndim = len(shapes[0])
+    if len(axes) == 2 and ndim > 2:
+        return (
+            f"the new order names all {ndim} axes of shape {shapes[0]}; got {tuple(axes)}. To "
+            f"exchange two: x.swapaxes({axes[0]!r:.40}, {axes[1]!r:.40})"
+        )
+    return (
+        axis_fault(axes, ndim, f" for shape {shapes[0]}", several=True)
+        or f"the new order names all {ndim} axes of shape {shapes[0]}; got {tuple(axes)}"
+    )
 
 
 # --- shapes --------------------------------------------------------------------------------

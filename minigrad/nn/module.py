@@ -14,6 +14,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..engine.creation import as_dtype
+from ..engine.filled import zeros_like
 from ..engine.graph import no_grad
 from ..engine.registry import backend_at, current_backend
 from ..engine.tensor import Tensor
@@ -223,8 +224,8 @@ class Module(Holder):
             parameter.requires_grad = requires_grad
         return self
 
-    def zero_grad(self) -> None:
-        """Forget the gradients of all parameters.
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forget the gradients of all parameters, or with `set_to_none=False` make zeros of them.
 
         >>> layer = mg.nn.Linear(2, 1)
         >>> layer(mg.ones(2)).sum().backward()
@@ -232,8 +233,9 @@ class Module(Holder):
         >>> layer.weight.grad is None
         True
         """
-        for parameter in self.parameters():
-            parameter.grad = None
+        forget = check_flag("zero_grad", "set_to_none", set_to_none)
+        for p in self.parameters():
+            p.grad = None if forget or p.grad is None else zeros_like(p.grad)
 
     # --- conversion ------------------------------------------------------------------------
 

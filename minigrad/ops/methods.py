@@ -27,6 +27,7 @@ from . import (
     shape,
     trigonometry,
 )
+from .axes import one_axis
 
 _OPERATORS = {
     "add": arithmetic.add,
@@ -92,10 +93,29 @@ def _transpose(self: Tensor, *axes: Any) -> Tensor:
     return shape.transpose(self, (axes[0] if whole else axes) or None)
 
 
-def _flatten(self: Tensor) -> Tensor:
-    """All elements in one axis, in reading order.
+def flatten(self: Tensor, start_axis: int = 0, end_axis: int = -1) -> Tensor:
+    """The axes from `start_axis` to `end_axis` as one: all of them if none are given.
+
+    Raises ValueError for axes that it doesn't have, or that go backwards.
 
     >>> mg.tensor([[1, 2], [3, 4]]).flatten()
+    tensor([1, 2, 3, 4])
+    >>> mg.ones((5, 2, 3)).flatten(1).shape
+    (5, 6)
+    """
+    if self.ndim == 0 and (start_axis, end_axis) in ((0, -1), (0, 0), (-1, -1)):
+        return shape.reshape(self, (1,))
+    first, last = one_axis(start_axis, self.ndim), one_axis(end_axis, self.ndim)
+    if first > last:
+        raise ValueError(f"flatten: shape {self.shape} has no axes from {start_axis} to {end_axis}")
+    size = math.prod(self.shape[first : last + 1])
+    return shape.reshape(self, (*self.shape[:first], size, *self.shape[last + 1 :]))
+
+
+def ravel(self: Tensor) -> Tensor:
+    """All elements in one axis, in reading order.
+
+    >>> mg.tensor([[1, 2], [3, 4]]).ravel()
     tensor([1, 2, 3, 4])
     """
     return shape.reshape(self, (math.prod(self.shape),))
@@ -118,8 +138,8 @@ for _name, _method in {
     "__array_function__": to_numpy.function,
     "__array_ufunc__": to_numpy.Ufunc(),
     "transpose": _transpose,
-    "flatten": _flatten,
-    "ravel": _flatten,
+    "flatten": flatten,
+    "ravel": ravel,
     "T": property(lambda self: shape.transpose(self), doc="The axes reversed."),
     "mT": property(lambda self: shape.swapaxes(self, -1, -2), doc="The last two axes exchanged."),
 }.items():
