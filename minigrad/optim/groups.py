@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..engine.tensor import Tensor
-from ..utils.arguments import check_flag, is_number
+from ..utils.arguments import check_flag, check_positive, is_number
 
-# Options by kind. A number is 0 or more; betas are two numbers from 0 to below 1.
+# Options by kind. A number is 0 or more, a whole one 1 or more; betas are two numbers from 0 to
+# below 1.
 _NUMBERS = {"lr", "eps", "alpha", "rho", "momentum", "dampening", "weight_decay", "lr_decay"}
 _NUMBERS |= {"initial_accumulator_value", "tolerance_grad", "tolerance_change"}
+_WHOLE = {"max_iter", "max_eval", "history_size"}
 _FLAGS = {"nesterov", "amsgrad", "centered", "maximize"}
 _UP_TO_ONE = {"rho"}
 
@@ -25,6 +27,8 @@ def options_of(group: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in options.items():
         if key in _NUMBERS:
             options[key] = float(value)
+        elif key in _WHOLE:
+            options[key] = int(value)
         elif key == "betas":
             options[key] = tuple(map(float, value))
     return options
@@ -95,6 +99,8 @@ def _check_parameter(name: str, p: Any) -> None:
 def _check_option(name: str, key: str, value: Any) -> None:
     if key in _FLAGS:
         check_flag(name, key, value)
+    elif key in _WHOLE:
+        check_positive(name, key, value)
     elif key == "betas":
         if not isinstance(value, (list, tuple)) or not all(map(is_number, value)):
             raise TypeError(f"{name}: an option must be a number; got {key}={value!r:.40}")

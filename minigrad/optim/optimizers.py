@@ -1,4 +1,4 @@
-"""The optimisers: each names its rule and its options.
+"""The optimisers that follow a rule: each names its rule and its options.
 
 All of them take `maximize=True` to climb instead of descend.
 """

@@ -68,8 +68,9 @@ each = pytest.mark.parametrize("case", CASES)
 
 
 def test_every_optimiser_and_all_its_options_have_a_case():
-    assert all_of(optim.Optimizer) == {kind for kind, _ in CASES.values()}
-    for kind in all_of(optim.Optimizer):
+    kinds = all_of(optim.Optimizer) - {optim.LBFGS}  # which follows no rule: test_lbfgs.py
+    assert kinds == {kind for kind, _ in CASES.values()}
+    for kind in kinds:
         varied = {name for k, options in CASES.values() if k is kind for name in options}
         assert set(inspect.signature(kind).parameters) - {"params"} == varied, kind
 

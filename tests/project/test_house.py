@@ -67,7 +67,7 @@ PUBLIC = {
         uniform_ xavier_normal_ xavier_uniform_ zeros_
     """,
     "minigrad.optim": """
-        Adadelta Adagrad Adam AdamW CosineAnnealingLR ExponentialLR LambdaLR LinearLR
+        Adadelta Adagrad Adam AdamW CosineAnnealingLR ExponentialLR LBFGS LambdaLR LinearLR
         LinearWarmup MultiStepLR OneCycleLR Optimizer RMSprop ReduceLROnPlateau SGD Schedule
         SequentialLR StepLR clip_grad_norm_ clip_grad_value_
     """,

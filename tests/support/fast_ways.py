@@ -48,6 +48,11 @@ AS_THEY_ARE = {
         "_SATURATED": "changes no result: what is computed there is 1",
     },
     "minigrad.losses": {"_LEAST": "what the logarithm of 0 counts as, as in PyTorch"},
+    "minigrad.optim.lbfgs": {"SMALLEST": "as in PyTorch, whose steps test_lbfgs compares"},
+    "minigrad.optim.line_search": {
+        "LESS": "as in PyTorch, whose line search test_lbfgs compares",
+        "FLATTER": "as in PyTorch, whose line search test_lbfgs compares",
+    },
     "minigrad.engine.graph": {"ALL_STEPS": "stands for no number"},
     "minigrad.engine.creation": {"_HOST_KINDS": "DLPack's numbers of devices"},
     "minigrad.backends.numba_kernels.gemm": {
