@@ -35,7 +35,8 @@ from .engine.graph import (
 from .engine.registry import current_backend, use_backend
 from .engine.rng import generator, generator_again, generator_at
 from .engine.sweep import run_sweep
-from .engine.tensor import Leaf, Tensor, wrap
+from .engine.tensor import Leaf, Tensor
+from .engine.wrapping import wrap
 from .fusion import why_composed
 from .nested import parts_of
 from .utils.scope import Scope

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from .engine.op_calls import as_tensor
-from .engine.tensor import Tensor, wrap
+from .engine.tensor import Tensor
+from .engine.wrapping import wrap
 from .fuse import fuse, fuse_on_devices
 from .fusion import is_composed
 from .losses import loss_of, reduced, same_shape

@@ -25,7 +25,8 @@ from .engine.graph import (
 from .engine.op_calls import fit_gradient, fit_gradients, raise_no_derivative
 from .engine.op_text import parameters
 from .engine.sweep import note_taken
-from .engine.tensor import Tensor, as_view, same_backend
+from .engine.tensor import Tensor
+from .engine.wrapping import as_view, same_backend
 from .errors import DeclarationError, Untraceable
 from .nested import describe, leaves_of, map_leaves, parts_of, rebuild
 

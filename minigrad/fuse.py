@@ -13,7 +13,8 @@ from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 from .engine.graph import is_tracing, only_values
-from .engine.tensor import Tensor, apart
+from .engine.tensor import Tensor
+from .engine.wrapping import apart
 from .fusion import PLAIN, TOO_SMALL, FusedFunction, compiles, dispatch, is_worth_a_kernel
 
 # Objects of these have attributes, but none that are a function's arguments.

@@ -14,7 +14,8 @@ import numpy as np
 from .engine.creation import tensor
 from .engine.filled import zeros
 from .engine.graph import only_values, time_step
-from .engine.tensor import Tensor, alias, apart
+from .engine.tensor import Tensor
+from .engine.wrapping import alias, apart
 from .fusion import compiles, dispatch
 from .nested import describe, layout_of, name_of, parts_of, rebuild
 from .ops import astype, reshape, stack, sum, unstack, where

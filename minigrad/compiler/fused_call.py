@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 
 from ..checkpoint import check_outside, replay
 from ..engine.graph import HandmadeOp, Node, Output, Outside, grad_enabled, on_call
-from ..engine.tensor import Tensor, wrap
+from ..engine.tensor import Tensor
+from ..engine.wrapping import wrap
 from ..fusion import why_composed
 from .plan_cache import PlanCache
 

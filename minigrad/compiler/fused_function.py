@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from ..engine.graph import HandmadeOp, Node, grad_enabled, only_values
-from ..engine.tensor import Tensor, wrap
+from ..engine.tensor import Tensor
+from ..engine.wrapping import wrap
 from ..errors import Untraceable
 from ..fusion import FusedFunction
 from ..nested import rebuild

@@ -8,7 +8,8 @@ from operator import attrgetter
 from typing import Any
 
 from ..engine.graph import HandmadeOp, Node
-from ..engine.tensor import Tensor, wrap
+from ..engine.tensor import Tensor
+from ..engine.wrapping import wrap
 from ..errors import Untraceable
 from ..nested import layout_of, name_of, parts_of, rebuild
 from ..ops import reshape, where

@@ -9,7 +9,8 @@ from operator import is_
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
-from ..engine.tensor import Tensor, alias
+from ..engine.tensor import Tensor
+from ..engine.wrapping import alias
 from ..errors import Untraceable
 from .cache_key import identity
 from .static_lookup import ABSENT, attributes_of, held, is_fixed, slot, slots

@@ -12,7 +12,8 @@ from typing import Any
 from ..engine.graph import ALL_STEPS, Node, enable_grad, only_values, time_step
 from ..engine.registry import use_backend
 from ..engine.sweep import run_sweep
-from ..engine.tensor import Tensor, alias
+from ..engine.tensor import Tensor
+from ..engine.wrapping import alias
 from ..errors import BackendError, Untraceable, refusals
 from ..nested import layout_of, parts_of, rebuild
 from .determinism import Read, trace_twice

@@ -11,8 +11,9 @@ from ..errors import BackendError
 from ..utils.spelling import nearest
 from . import inplace
 from .registry import current_backend, get_backend
-from .tensor import Tensor, wrap
+from .tensor import Tensor
 from .to_numpy import check_gradient
+from .wrapping import wrap
 
 __all__ = ["from_dlpack", "get_default_dtype", "set_default_dtype", "tensor"]
 

@@ -8,7 +8,8 @@ from typing import Any
 from .creation import tensor
 from .graph import Node
 from .sweep import describe, note_taken, run_sweep
-from .tensor import Leaf, Tensor, wrap
+from .tensor import Leaf, Tensor
+from .wrapping import wrap
 
 # --- what the user calls -------------------------------------------------------------------
 

@@ -40,21 +40,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import DeclarationError
-from . import op_calls
+from . import op_calls, op_checks
 from .explain import explain
 from .graph import Node, Output, grad_enabled, on_call, raw_backend, tick
 from .op_text import REQUIRED, parameters, write
 from .registry import get_backend
-from .tensor import Tensor, as_view
+from .tensor import Tensor
 from .to_numpy import check_gradient
+from .wrapping import as_view
 
 OPS: dict[str, Op] = {}
 """Every op by its name."""
-
-# What derivatives and the written text call things; no input or setting may have such a name.
-_TAKEN = {"g", "y", "like", "shapes", "op", "node", "backend", "data", "edge", "edges", "error"}
-_TAKEN |= {"forward", "grads", "keeping", "more", "number", "out", "part", "parts", "saved"}
-_TAKEN.add("sweep")
 
 NUMBERS = frozenset({int, float, bool})  # stay Python numbers: they never change an array's dtype
 
@@ -105,24 +101,7 @@ class Op:
         defaults = forward.__kwdefaults__ or {}
         self.settings = {name: defaults.get(name, REQUIRED) for name in settings}
         self.trusted = (forward.__module__ or "").startswith("minigrad.")  # its tests prove it
-        if count < 1 or not self.inputs or code.co_flags & 0x08:
-            raise DeclarationError(
-                f"op {self.name}: the forward must take a namespace, at least one array, and "
-                f"settings by name, as in def {self.name}(xp, x, *, axis=None)"
-            )
-        if not self.name.isidentifier():
-            raise DeclarationError(f"op {self.name}: an op needs a name; declare it with def")
-        if self.name in _SCOPE:
-            raise DeclarationError(
-                f"op {self.name}: the text of ops uses this name; choose another one"
-            )
-        if keeps is not None:
-            self._check_keeps(*keeps)
-        for name in (_TAKEN | _SCOPE.keys()).intersection((*self.inputs, *settings, *self._kept)):
-            raise DeclarationError(
-                f"op {self.name}: an input or setting can't be called {name!r}, which has a "
-                "meaning of its own in derivatives; choose another name"
-            )
+        op_checks.check_forward(self, _SCOPE.keys())
         self._aliases: list[tuple[type, str]] = []
         self.declared = False  # whether its derivatives have been declared
         self.declare({})
@@ -155,26 +134,7 @@ class Op:
         >>> scaled.vjp(x=lambda g, by: g * by)
         <op scaled>
         """
-        if self.variadic or self.joint_vjp is not None:
-            raise DeclarationError(
-                f"op {self.name}: its derivatives come from one function, declared by vjp_all"
-                + (", as it takes any number of arrays" if self.variadic else "")
-            )
-        for name in derivatives:
-            if name not in self.inputs:
-                raise DeclarationError(
-                    f"op {self.name}: a derivative is declared for {name!r}, but its array "
-                    f"inputs are {', '.join(self.inputs)}"
-                )
-        missing = [name for name in self.inputs if name not in derivatives]
-        if missing:
-            raise DeclarationError(
-                f"op {self.name}: no derivative is declared for {', '.join(missing)}; "
-                f"declare {missing[0]}=None if no gradient flows there"
-            )
-        for fn in derivatives.values():
-            if fn is not None:
-                self._check(fn, {"y", "like", *self.inputs, *self._kept})
+        op_checks.check_vjp(self, derivatives)
         self.declared = True
         return self.declare(dict(derivatives))
 
@@ -189,16 +149,8 @@ class Op:
         >>> product.vjp_all(lambda g, a, b: [g * b, g * a])
         <op product>
         """
-        if self.derivatives:
-            raise DeclarationError(f"op {self.name}: vjp has declared its derivatives already")
+        op_checks.check_vjp_all(self, derivative)
         self.declared = True
-        if derivative is None:
-            return self.declare({})
-        self._check(derivative, {"shapes" if self.variadic else "y", *self.inputs})
-        if self.variadic and {"shapes", *self.inputs} <= {*parameters(derivative)}:
-            raise DeclarationError(
-                f"op {self.name}: a derivative asks for the arrays or for their shapes, not both"
-            )
         return self.declare({}, derivative)
 
     def declare(
@@ -210,7 +162,7 @@ class Op:
         self.derivatives, self.joint_vjp = derivatives, shared
         readers = [fn for fn in (*derivatives.values(), shared) if fn is not None]
         slots = (name for fn in readers for name in parameters(fn))
-        arrays = ("y", "shapes", *self.inputs, *self._kept)
+        arrays = ("y", "shapes", *self.inputs, *self.kept)
         self.saved_names = tuple(dict.fromkeys(name for name in slots if name in arrays))
         # Graphs from before have saved other arrays; this is how they are recognised.
         self.since = tick() if hasattr(self, "backward") else 0
@@ -239,36 +191,6 @@ class Op:
         self._aliases.append((cls, name))
         setattr(cls, name, self.call)
 
-    def _check(self, fn: Any, offered: set[str]) -> None:
-        """Raise unless `fn` is a function whose parameters are all among what it can have."""
-        known = {"g", *offered, *self.settings} - ({"y"} if self.multi_output else set())
-        code = getattr(fn, "__code__", None)
-        if code is None or code.co_flags & 0x0C or code.co_kwonlyargcount:
-            raise DeclarationError(
-                f"op {self.name}: a derivative must be a function of named parameters, as in "
-                f"lambda g, {self.inputs[0]}: ...; got {fn!r}"
-            )
-        for name in parameters(fn):
-            if name not in known:
-                raise DeclarationError(
-                    f"op {self.name}: a derivative asks for {name!r}; it can have "
-                    f"{', '.join(sorted(known))}"
-                )
-
-    def _check_keeps(self, name: str, op: Op, settings: dict[str, Any]) -> None:
-        """Raise unless it can be kept, and `op` can stand for where it came from."""
-        if self.multi_output or self.variadic or len(op.inputs) != len(self.inputs):
-            raise DeclarationError(
-                f"op {self.name}: to keep {name}, it must have one output and as many inputs as "
-                f"{op.name}, {len(op.inputs)}"
-            )
-        if set(op.saved_names) - {"y"} or not op.declared or settings.keys() - op.settings.keys():
-            raise DeclarationError(
-                f"op {self.name}: {name} can't be the output of {op.name}: the derivatives of that "
-                f"may read y only, and read {', '.join(op.saved_names) or 'nothing'}; its settings "
-                f"are {', '.join(op.settings) or 'none'}"
-            )
-
     def saved_sources(self, node: Node) -> list[Node | None]:
         """Per saved slot the node that its array came from: what lifts it into a tensor."""
         if node.birth < self.since:
@@ -279,13 +201,13 @@ class Op:
             node
             if name == "y"
             else self._source(node, i)
-            if name in self._kept
+            if name in self.kept
             else node.edges[self.inputs.index(name)]
             for i, name in enumerate(self.saved_names)
         ]
 
     @property
-    def _kept(self) -> tuple[str, ...]:
+    def kept(self) -> tuple[str, ...]:
         """The name of what it keeps, if it does."""
         return () if self.keeps is None else self.keeps[:1]
 
@@ -303,7 +225,7 @@ class Op:
         if self.variadic:
             return f"input {self.inputs[0]}[{i}]"
         name = self.saved_names[i]
-        return "output" if name == "y" or name in self._kept else f"input {name}"
+        return "output" if name == "y" or name in self.kept else f"input {name}"
 
     # --- specialisation --------------------------------------------------------------------
 

@@ -14,7 +14,8 @@ from ..errors import DeclarationError
 from .creation import tensor
 from .explain import public_name
 from .graph import Node, raw_backend
-from .tensor import Tensor, same_backend
+from .tensor import Tensor
+from .wrapping import same_backend
 
 KINDS = "fiub"  # of dtypes that tensors may have, as NumPy abbreviates them
 

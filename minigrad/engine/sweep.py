@@ -18,7 +18,8 @@ from typing import Any
 from .graph import Node, grad_enabled, on_gradients, raw_backend
 from .hook_gradient import call_hook
 from .inplace import noted, verify
-from .tensor import Leaf, Tensor, wrap
+from .tensor import Leaf, Tensor
+from .wrapping import wrap
 
 _birth = attrgetter("birth")
 

@@ -11,7 +11,8 @@ import numpy as np
 from ..engine import rng
 from ..engine.gradients import grad
 from ..engine.registry import current_backend, get_backend, use_backend
-from ..engine.tensor import Tensor, wrap
+from ..engine.tensor import Tensor
+from ..engine.wrapping import wrap
 from ..nested import leaves_of, map_leaves
 from ..nn.module import Module
 from ..nn.parameter import Buffer

@@ -9,7 +9,8 @@ from ..engine.creation import as_dtype
 from ..engine.graph import HandmadeOp, Node, grad_enabled
 from ..engine.op import op
 from ..engine.registry import backend_at
-from ..engine.tensor import Tensor, wrap
+from ..engine.tensor import Tensor
+from ..engine.wrapping import wrap
 from ..utils.summation import HALF, SINGLE
 
 __all__ = ["astype", "transfer"]

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..engine.creation import tensor
-from ..engine.tensor import Tensor, same_backend
+from ..engine.tensor import Tensor
+from ..engine.wrapping import same_backend
 from .indexing import note_outside
 
 __all__: list[str] = []  # for `minigrad.functional` and `minigrad.losses`

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..engine.registry import active
-from ..engine.tensor import Tensor, same_backend, wrap
+from ..engine.tensor import Tensor
+from ..engine.wrapping import same_backend, wrap
 from ..utils.arguments import check_flag, check_number
 from ..utils.summation import HALF, SINGLE
 from .groups import with_gradient

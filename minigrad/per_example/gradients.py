@@ -10,7 +10,8 @@ from ..engine.graph import enable_grad
 from ..engine.op_calls import as_tensor
 from ..engine.registry import use_backend
 from ..engine.rng import generator_again
-from ..engine.tensor import Tensor, same_backend
+from ..engine.tensor import Tensor
+from ..engine.wrapping import same_backend
 from ..errors import Untraceable
 from ..fusion import count
 from ..nested import leaves_of, map_leaves, name_of

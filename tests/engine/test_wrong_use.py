@@ -197,7 +197,9 @@ ALONG = {
     },
     **{name: (getattr(mg, name), 0) for name in ["cumsum", "log_softmax", "softmax", "squeeze"]},
     **{name: (getattr(mg, name), 0) for name in ["argsort", "cummax", "cummin", "cumprod", "sort"]},
+    "choice": (lambda x, axis: mg.choice(x, 1, axis=axis), 0),
     "diff": (mg.diff, 0),
+    "permutation": (mg.permutation, 0),
     "roll": (lambda x, axis: mg.roll(x, 1, axis=axis), 0),
     "take_along_axis": (
         lambda x, axis: mg.take_along_axis(x, np.zeros((1,) * x.ndim, int), axis=axis),
