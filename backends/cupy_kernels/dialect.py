@@ -131,8 +131,12 @@ def bound(op: str, dtype: Any) -> str:
     return (_LOWEST if op == "max" else _HIGHEST)[dtype.name]
 
 
+_ARCS = ("sin", "cos", "tan", "sinh", "cosh", "tanh")
+
 CUDA = Dialect(
-    templates={
+    templates={f"arc{name}": f"a{name}({{0}})" for name in _ARCS}
+    | {
+        "arctan2": "atan2({0}, {1})",
         "logical_and": "({0} && {1})",
         "logical_or": "({0} || {1})",
         "logical_not": "(!{0})",

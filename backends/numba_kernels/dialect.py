@@ -25,8 +25,15 @@ def literal(x: Any, dtype: Any) -> str:
     return f"np.{dtype.name}({text if text[-1].isdigit() else f'float({text!r})'})"  # inf, nan
 
 
+_OF_NUMPY = {
+    **{name: f"np.{name}({{0}})" for name in ("tan", "arcsin", "arccos", "arctan")},
+    **{name: f"np.{name}({{0}})" for name in ("sinh", "cosh", "arcsinh", "arccosh", "arctanh")},
+    **{name: f"np.{name}({{0}}, {{1}})" for name in ("arctan2", "hypot")},
+}
+
 NUMBA = Dialect(
-    templates={
+    templates=_OF_NUMPY
+    | {
         "logical_and": "({0} and {1})",
         "logical_or": "({0} or {1})",
         "logical_not": "(not {0})",

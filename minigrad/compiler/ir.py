@@ -12,9 +12,20 @@ from .sizes import Dim
 
 TRUTH = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
 TRUTH |= {"logical_and", "logical_or", "logical_not", "isnan", "isfinite"}
-ELEMENTWISE = TRUTH | {"add", "subtract", "multiply", "divide", "negative", "power", "square"}
-ELEMENTWISE |= {"exp", "log", "log1p", "expm1", "sqrt", "abs", "sign", "sin", "cos", "tanh"}
-ELEMENTWISE |= {"sigmoid", "relu", "maximum", "minimum", "where"}
+FLOATING = {
+    "divide",
+    "exp",
+    "log",
+    "log1p",
+    "expm1",
+    "sqrt",
+    "sigmoid",
+    "hypot",
+}  # also of integers
+FLOATING |= {"sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2"}
+FLOATING |= {"sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"}
+ELEMENTWISE = TRUTH | FLOATING | {"add", "subtract", "multiply", "negative", "power", "square"}
+ELEMENTWISE |= {"abs", "sign", "relu", "maximum", "minimum", "where"}
 REDUCTIONS = {"sum", "mean", "max", "min"}
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from ..engine.explain import is_within, packages_of_cells
 from ..errors import Untraceable
 from ..ops.axes import axis_tuple, keepdims_shape, one_axis
-from .ir import ELEMENTWISE, REDUCTIONS, TRUTH, Traced, Value, no_numbers
+from .ir import ELEMENTWISE, FLOATING, REDUCTIONS, TRUTH, Traced, Value, no_numbers
 from .sizes import Dim, form_of
 from .symbolic_numbers import SymbolicNumber, is_number
 from .symbolic_shapes import (
@@ -31,7 +31,6 @@ from .symbolic_shapes import (
     plain,
 )
 
-_FLOATING = {"divide", "exp", "log", "log1p", "expm1", "sqrt", "sin", "cos", "tanh", "sigmoid"}
 _SPLITTABLE = {"add", "subtract", "multiply", "divide", "negative"}
 
 
@@ -176,7 +175,7 @@ class SymbolicBackend:
             numbers = args[1:] if name == "where" else args
             kinds = [x.dtype if isinstance(x, Value) else plain(x) for x in numbers]
             dtype = np.result_type(*kinds)
-            if dtype.kind != "f" and name in _FLOATING:
+            if dtype.kind != "f" and name in FLOATING:
                 dtype = np.dtype("float64")
         return self.make(name, args, shape, dtype)
 

@@ -9,8 +9,8 @@ from ..engine.op import op
 from .choices import where
 from .comparisons import logical_and
 
-__all__ = ["abs", "add", "divide", "multiply", "negative", "power", "sign", "sqrt", "square"]
-__all__ += ["subtract"]
+__all__ = ["abs", "add", "divide", "hypot", "multiply", "negative", "power", "sign", "sqrt"]
+__all__ += ["square", "subtract"]
 
 
 @op
@@ -180,6 +180,34 @@ def root_slope(xp, r):
 
 
 root_slope.vjp(r=lambda g, r: where(r == 0, math.nan, -0.5 * g / square(r)))
+
+
+@op
+def hypot(xp, a, b):
+    """The length sqrt(a * a + b * b), without overflow on the way. At (0, 0) its gradient is 0.
+
+    A second derivative at (0, 0) is NaN: there is none, as for `norm`.
+
+    >>> mg.hypot(mg.tensor([3.0, 1e38]), mg.tensor([4.0, 0.0]))
+    tensor([5.e+00, 1.e+38])
+    """
+    return xp.hypot(a, b)
+
+
+hypot.vjp(
+    a=lambda g, y, a: g * part_of_length(a, y),
+    b=lambda g, y, b: g * part_of_length(b, y),
+)
+
+
+@op
+def part_of_length(xp, a, r):
+    """a / r, the share of a coordinate in a length r; 0 where that is 0."""
+    zero = r == 0
+    return xp.divide(xp.where(zero, 0, a), xp.where(zero, 1, r))
+
+
+part_of_length.vjp(a=lambda g, r: g / r, r=lambda g, y, r: -g * y / r)  # none at 0
 
 
 @op

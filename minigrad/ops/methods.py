@@ -57,10 +57,10 @@ comparisons.greater.attach(Tensor, "__gt__")
 comparisons.greater_equal.attach(Tensor, "__ge__")
 
 for _family, _names in {
-    arithmetic: "abs sqrt square",
+    arithmetic: "abs hypot sqrt square",
     choices: "clip relu",
     exponentials: "exp log sigmoid",
-    trigonometry: "cos sin tanh",
+    trigonometry: "arccos arccosh arcsin arcsinh arctan arctan2 arctanh cos cosh sin sinh tan tanh",
     reductions: "all any argmax argmin logsumexp max mean min sum",
     shape: "broadcast_to reshape",
     order: "argsort",

@@ -81,6 +81,8 @@ class Case:
 
 real = Kind(lambda rng, shape: rng.standard_normal(shape))
 positive = Kind(lambda rng, shape: rng.uniform(0.5, 2, shape))
+above_one = Kind(lambda rng, shape: rng.uniform(1.3, 4, shape))
+inside = Kind(lambda rng, shape: rng.uniform(-0.9, 0.9, shape))  # of -1 and 1
 shares = Kind(lambda rng, shape: rng.uniform(0.1, 0.9, shape))
 small = Kind(lambda rng, shape: rng.uniform(-0.03, 0.03, shape))
 mask = Kind(lambda rng, shape: rng.random(shape) > 0.5)

@@ -77,6 +77,28 @@ CONVENTIONS: dict[str, list[Convention]] = {
     "expm1": [_point(mg.expm1, [-inf, 0.0, inf, nan], [0.0, 1.0, inf, nan])],
     "sin": [_point(mg.sin, [0.0, inf, nan], [1.0, nan, nan])],
     "cos": [_point(mg.cos, [0.0, inf, nan], [0.0, nan, nan])],
+    "tan": [_point(mg.tan, [0.0, inf, nan], [1.0, nan, nan])],
+    "arcsin": [_point(mg.arcsin, [-1.0, 0.0, 1.0, 2.0, -inf, nan], [inf, 1.0, inf, nan, nan, nan])],
+    "arccos": [_point(mg.arccos, [-1.0, 0.0, 1.0, 2.0, inf], [-inf, -1.0, -inf, nan, nan])],
+    "arctan": [_point(mg.arctan, [-inf, 0.0, 1e200, inf, nan], [0.0, 1.0, 0.0, 0.0, nan])],
+    "arctan2": [
+        Convention(mg.arctan2, ([0.0, 0.0, 2.0], [0.0, -2.0, 0.0]), ([0, -0.5, 0], [0, 0, -0.5])),
+        Convention(mg.arctan2, ([3e200], [4e200]), ([1.6e-201], [-1.2e-201])),
+        _point(_slope(lambda x: mg.arctan2(x, x * 0)), [0.0, nan], [nan, nan]),
+    ],
+    "sinh": [_point(mg.sinh, [-inf, 0.0, inf, nan], [inf, 1.0, inf, nan])],
+    "cosh": [_point(mg.cosh, [-inf, 0.0, inf, nan], [-inf, 0.0, inf, nan])],
+    "arcsinh": [_point(mg.arcsinh, [-inf, 0.0, 1e200, inf, nan], [0.0, 1.0, 1e-200, 0.0, nan])],
+    "arccosh": [
+        _point(mg.arccosh, [1.0, 1e200, inf, 0.5, -2.0, nan], [inf, 1e-200, 0.0, nan, nan, nan])
+    ],
+    "arctanh": [_point(mg.arctanh, [-1.0, 0.0, 1.0, 2.0, -inf], [inf, 1.0, inf, nan, nan])],
+    "hypot": [
+        Convention(
+            mg.hypot, ([0.0, -3.0, 3e200], [0.0, 4.0, 4e200]), ([0, -0.6, 0.6], [0, 0.8, 0.8])
+        ),
+        _point(_slope(lambda x: mg.hypot(x, x)), [0.0, nan], [nan, nan]),
+    ],
     "tanh": [_point(mg.tanh, [-inf, 0.0, inf, nan], [0.0, 1.0, 0.0, nan])],
     "sigmoid": [
         _point(mg.sigmoid, [-1e3, 0.0, 1e3], [0.0, 0.25, 0.0]),

@@ -81,6 +81,16 @@ def positive(shape: tuple[int, ...], dtype: Any = F32) -> np.ndarray:
     return np.asarray(_rng.uniform(0.5, 3, shape) + (np.dtype(dtype).kind != "f")).astype(dtype)
 
 
+def share(shape: tuple[int, ...], dtype: Any = F32) -> np.ndarray:
+    """Numbers from -0.9 to 0.9."""
+    return np.asarray(_rng.uniform(-0.9, 0.9, shape)).astype(dtype)
+
+
+def above_one(shape: tuple[int, ...], dtype: Any = F32) -> np.ndarray:
+    """Numbers from 1.5 to 4."""
+    return np.asarray(positive(shape, dtype) + np.dtype(dtype).type(1))
+
+
 def _specials(dtype: Any) -> np.ndarray:
     return np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.5], dtype)
 
@@ -290,9 +300,14 @@ EXAMPLES: dict[str, list[Call]] = {
         "sqrt": _unary(positive),
         "abs": _unary(),
         "sign": _unary(),
-        "sin": _unary(),
-        "cos": _unary(),
-        "tanh": _unary(),
+        "hypot": _binary(),
+        **{name: _unary() for name in ("sin", "cos", "tan", "arctan", "sinh", "cosh", "tanh")},
+        "arcsin": _unary(share, FLOATS),
+        "arccos": _unary(share, FLOATS),
+        "arctan2": _binary(),
+        "arcsinh": _unary(),
+        "arccosh": _unary(above_one),
+        "arctanh": _unary(share, FLOATS),
         "sigmoid": [*_unary(), *(Call((np.array([-1e4, -90, 90, 1e4], t),)) for t in FLOATS)],
         "relu": _unary(),
         "maximum": _binary(),

@@ -108,6 +108,9 @@ def test_kinks_of_reductions_are_those_of_torch(backend, name, values, seed):
 FAR = {
     **{name: getattr(mg, name) for name in ("abs", "relu", "sigmoid", "sign", "softplus", "tanh")},
     **{name: getattr(mg, name) for name in ("sin", "cos", "negative", "expm1", "exp")},
+    **{name: getattr(mg, name) for name in ("arctan", "sinh", "cosh", "arcsinh")},
+    "arctan2": lambda x: mg.arctan2(x, 2.0),
+    "hypot": lambda x: mg.hypot(x, 0.5),
     **{name: getattr(mg, name) for name in ("gelu", "silu", "elu", "leaky_relu")},
     **{name: getattr(mg, name) for name in ("softmax", "log_softmax")},
     "clip": lambda x: mg.clip(x, -1, 1),
@@ -127,7 +130,7 @@ FAR = {
     "logsumexp": lambda x: mg.logsumexp(x, axis=-1),
 }
 # Bounds of the gradient and of the second derivative; exp and mse have none but infinity.
-UNBOUNDED = ("exp", "expm1", "mse")
+UNBOUNDED = ("exp", "expm1", "mse", "sinh", "cosh")
 
 
 @pytest.mark.parametrize("name", FAR)

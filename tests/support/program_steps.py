@@ -23,7 +23,9 @@ def step(*names):
 # --- elementwise -----------------------------------------------------------------------------
 
 DOMAINS = {"exp": (-3, 2.5), "expm1": (-3, 2.5), "log": (0.3, 20), "log1p": (-0.6, 20)}
-DOMAINS |= {"sqrt": (0.3, 20)}
+DOMAINS |= {"sqrt": (0.3, 20), "tan": (-1.2, 1.2), "sinh": (-3, 3), "cosh": (-3, 3)}
+DOMAINS |= {"arcsin": (-0.9, 0.9), "arccos": (-0.9, 0.9), "arctanh": (-0.9, 0.9)}
+DOMAINS |= {"arccosh": (1.2, 20)}
 
 
 @step("tanh", "sin", "cos", "sigmoid", "relu", "abs", "square", "negative", "softplus", "exp")
@@ -35,6 +37,18 @@ def unary(a, name):
 @step("expm1", "log", "log1p", "sqrt", "sign", "silu", "gelu")
 def unary_too(a, name):
     return unary(a, name)
+
+
+@step("tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "arcsinh", "arccosh", "arctanh")
+def of_angles(a, name):
+    return unary(a, name)
+
+
+@step("hypot", "arctan2")
+def polar(a, name):
+    v = a.real()
+    x, y = v.name, a.partner(v)
+    return f"mg.{name}({x}, {a.within(y, 0.4, 20) if y[0] in 'vx' else '-1.5'})"
 
 
 @step("isnan", "isfinite")

@@ -6,9 +6,22 @@ import numpy as np
 
 import minigrad as mg
 
-from ...ops.arithmetic import power_log, root, root_slope
+from ...ops.arithmetic import part_of_length, power_log, root, root_slope
 from .. import references as ref
-from ..cases import Case, away, calls, distinct, each, elementwise, holed, mask, positive, real
+from ..cases import (
+    Case,
+    above_one,
+    away,
+    calls,
+    distinct,
+    each,
+    elementwise,
+    holed,
+    inside,
+    mask,
+    positive,
+    real,
+)
 
 __all__ = ["ELEMENTWISE_CASES"]
 
@@ -55,6 +68,8 @@ ELEMENTWISE_CASES: dict[str, list[Case]] = {
     "log": elementwise(mg.log, np.log, positive),
     "log1p": elementwise(mg.log1p, np.log1p, positive),
     "sqrt": elementwise(mg.sqrt, np.sqrt, positive),
+    "hypot": elementwise(mg.hypot, np.hypot, real, away(0, gap=0.3)),
+    "part_of_length": elementwise(part_of_length, np.divide, real, positive),
     "root": elementwise(root, np.sqrt, positive),
     "root_slope": elementwise(root_slope, lambda r: 0.5 / r, positive),
     "square": elementwise(mg.square, np.square, real),
@@ -62,7 +77,17 @@ ELEMENTWISE_CASES: dict[str, list[Case]] = {
     "sign": elementwise(mg.sign, np.sign, away(0), slope="zero"),
     "sin": elementwise(mg.sin, np.sin, real),
     "cos": elementwise(mg.cos, np.cos, real),
+    "tan": elementwise(mg.tan, np.tan, inside),
+    "arcsin": elementwise(mg.arcsin, np.arcsin, inside),
+    "arccos": elementwise(mg.arccos, np.arccos, inside),
+    "arctan": elementwise(mg.arctan, np.arctan, real),
+    "arctan2": elementwise(mg.arctan2, np.arctan2, real, away(0, gap=0.3)),
+    "sinh": elementwise(mg.sinh, np.sinh, real),
+    "cosh": elementwise(mg.cosh, np.cosh, real),
     "tanh": elementwise(mg.tanh, np.tanh, real),
+    "arcsinh": elementwise(mg.arcsinh, np.arcsinh, real),
+    "arccosh": elementwise(mg.arccosh, np.arccosh, above_one),
+    "arctanh": elementwise(mg.arctanh, np.arctanh, inside),
     "sigmoid": elementwise(mg.sigmoid, ref.sigmoid, real),
     "softplus": elementwise(mg.softplus, lambda x: np.logaddexp(x, 0), real),
     "relu": elementwise(mg.relu, lambda x: np.maximum(x, 0), away(0)),

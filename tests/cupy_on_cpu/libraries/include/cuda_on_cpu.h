@@ -130,9 +130,11 @@ template <class T, class U, class V> T atomicCAS(T* p, U expected, V value) {
 // --- functions ---------------------------------------------------------------------------------
 // CUDA overloads the functions of C for float and double in the global namespace.
 
-using std::abs, std::ceil, std::cos, std::erf, std::exp, std::expm1, std::fabs, std::floor;
-using std::isfinite, std::isinf, std::isnan, std::log, std::log1p, std::max, std::min, std::pow;
-using std::round, std::signbit, std::sin, std::sqrt, std::tanh, std::trunc, std::fma;
+using std::abs, std::acos, std::acosh, std::asin, std::asinh, std::atan, std::atan2, std::atanh;
+using std::ceil, std::copysign, std::cos, std::cosh, std::erf, std::exp, std::expm1, std::fabs;
+using std::floor, std::fma, std::fmod, std::hypot, std::isfinite, std::isinf, std::isnan, std::log;
+using std::log10, std::log1p, std::log2, std::max, std::min, std::pow, std::rint, std::round;
+using std::signbit, std::sin, std::sinh, std::sqrt, std::tan, std::tanh, std::trunc;
 
 template <class A, class B>
 using standin_mixed = std::enable_if_t<!std::is_same<A, B>::value && std::is_arithmetic<A>::value &&
