@@ -199,7 +199,7 @@ class ValidSteps:
     """
 
     def __init__(self, lengths: Any, T: int, N: int, backend: Any) -> None:
-        checked = _checked_lengths(lengths, T, N)
+        checked = checked_lengths("scan", "xs", lengths, T, N)
         self.shortest = int(checked.min(initial=T))
         self.mask = tensor(np.arange(T)[:, None] < checked, backend=backend)
 
@@ -213,18 +213,18 @@ def _zero(like: Tensor) -> Tensor:
     return zeros((), like.dtype, backend=like.backend)  # a Python 0 would make integers of bools
 
 
-def _checked_lengths(lengths: Any, T: int, N: int) -> np.ndarray:
+def checked_lengths(asked_by: str, steps_of: str, lengths: Any, T: int, N: int) -> np.ndarray:
     """The lengths as integers on the host: those in a tensor on a device are waited for."""
     array = tensor(lengths, backend="numpy").numpy() if N else np.zeros(0, int)
     if array.dtype.kind not in "iu" or array.shape != (N,):
         raise (TypeError if array.dtype.kind not in "iu" else ValueError)(
-            f"scan: lengths must be {N} integers, the number of valid steps of each sequence; "
-            f"got {array.dtype} of shape {array.shape}"
+            f"{asked_by}: lengths must be {N} integers, the number of valid steps of each sequence"
+            f"; got {array.dtype} of shape {array.shape}"
         )
     wrong = np.flatnonzero((array < 0) | (array > T))
     if wrong.size:
         raise ValueError(
-            f"scan: lengths must be from 0 to {T}, the number of steps in xs; "
+            f"{asked_by}: lengths must be from 0 to {T}, the number of steps in {steps_of}; "
             f"sequence {wrong[0]} has {array[wrong[0]]}"
         )
     return array

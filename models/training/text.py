@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from minigrad.data.order import batch_rows
+from minigrad.data.padding import pad_arrays
+
 __all__ = ["PAD", "UNKNOWN", "Batch", "Vocabulary", "batches", "pad", "tokenize"]
 
 PAD, UNKNOWN = 0, 1  # the numbers of what fills up a batch, and of all words not in the vocabulary
@@ -119,12 +122,7 @@ def batches(
         raise ValueError(f"{len(sequences)} sequences have {len(labels)} labels: give one to each")
     labels = np.asarray(labels, dtype=np.int64)
     lengths = np.array([len(sequence) for sequence in sequences], dtype=np.int64)
-    # Sorted by length there is hardly any padding; the second key mixes those of one length.
-    ties = np.arange(len(lengths)) if rng is None else rng.random(len(lengths))
-    order = np.lexsort((ties, lengths))
-    starts = np.arange(0, len(order), size)
-    for start in starts if rng is None else rng.permutation(starts):
-        rows = order[start : start + size]
+    for rows in batch_rows(len(lengths), size, rng, [lengths]):
         yield Batch(pad([sequences[row] for row in rows]), lengths[rows], labels[rows], rows)
 
 
@@ -140,7 +138,4 @@ def pad(sequences: Sequence[np.ndarray]) -> np.ndarray:
     lengths = [len(sequence) for sequence in sequences]
     if 0 in lengths:
         raise ValueError(f"sequence {lengths.index(0)} is empty: each needs at least one word")
-    padded = np.full((max(lengths), len(lengths)), PAD, dtype=np.int64)  # (T, N)
-    for column, sequence in enumerate(sequences):
-        padded[: len(sequence), column] = sequence
-    return padded
+    return pad_arrays([np.asarray(sequence, dtype=np.int64) for sequence in sequences], PAD)

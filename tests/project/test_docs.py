@@ -75,7 +75,7 @@ DOCUMENTS += sorted(
 )
 
 
-PUBLIC = (mg, mg.backend, mg.errors, mg.functional, mg.nn, mg.nn.init, mg.optim)
+PUBLIC = (mg, mg.backend, mg.data, mg.errors, mg.functional, mg.nn, mg.nn.init, mg.optim)
 PUBLIC += (minigrad.models, minigrad.testing)
 
 

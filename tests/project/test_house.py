@@ -17,7 +17,7 @@ PUBLIC = {
         add all any arange argmax argmin astype available_backends backend
         binary_cross_entropy_with_logits bitwise_and bitwise_not bitwise_or bitwise_xor
         broadcast_to checkpoint clip concatenate cos cross_entropy cumsum current_backend
-        custom_vjp per_example_grad
+        custom_vjp data per_example_grad
         detect_anomaly dispatch_counts divide dot draw dropout einsum elu embedding empty
         enable_grad equal exp expand_dims expm1 eye flip from_dlpack full full_like functional
         fuse gelu get_backend get_default_dtype grad gradcheck gradcheck_numpy gradgradcheck
@@ -39,6 +39,9 @@ PUBLIC = {
     "minigrad.backend": """
         ArrayModuleBackend BackendError PROTOCOL available_backends current_backend
         get_backend register_backend set_backend use_backend
+    """,
+    "minigrad.data": """
+        DataLoader pad_sequence random_split unpad_sequence
     """,
     "minigrad.compiler": """
         FusionError Program Untraceable trace
