@@ -26,6 +26,7 @@ def literal(x: Any, dtype: Any) -> str:
 
 
 _OF_NUMPY = {
+    **{name: f"np.{name}({{0}})" for name in ("log2", "log10")},
     **{name: f"np.{name}({{0}})" for name in ("tan", "arcsin", "arccos", "arctan")},
     **{name: f"np.{name}({{0}})" for name in ("sinh", "cosh", "arcsinh", "arccosh", "arctanh")},
     **{name: f"np.{name}({{0}}, {{1}})" for name in ("arctan2", "hypot")},

@@ -50,7 +50,8 @@ _TEMPLATES = {
     "isfinite": "(({0} - {0}) == 0)",
 }
 _CALLS = {"exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "sigmoid"}
-_CALLS |= {"maximum", "minimum", "relu", "sign", "abs", "square", "hypot", "tan", "sinh", "cosh"}
+_CALLS |= {"maximum", "minimum", "relu", "sign", "abs", "square"}
+_CALLS |= {"hypot", "log2", "log10", "tan", "sinh", "cosh"}
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ PROTOCOL: dict[str, tuple[str, ...]] = {
     "creation": ("zeros", "ones", "full", "empty", "arange"),
     "arithmetic": ("add", "subtract", "multiply", "divide", "negative", "power", "square"),
     "elementwise": (
-        *("exp", "log", "log1p", "expm1", "sqrt", "abs", "sign", "hypot"),
+        *("exp", "log", "log2", "log10", "log1p", "expm1"),
+        *("sqrt", "abs", "sign", "hypot"),
         *("sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2"),
         *("sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"),
         *("sigmoid", "relu", "maximum", "minimum", "where", "clip"),

@@ -27,7 +27,7 @@ _OTHER_NAMES = {
     **{"matrix_transpose": "swapaxes", "permute_dims": "transpose", "concat": "concatenate"},
     **{"select": "where", "cumulative_sum": "cumsum", "array_split": "split", "fmax": "maximum"},
     **{"hsplit": "split", "vsplit": "split", "fmin": "minimum", "rollaxis": "moveaxis"},
-    **{"logaddexp": "logsumexp", "vector_norm": "norm", "add.reduce": "sum"},
+    **{"logaddexp.reduce": "logsumexp", "vector_norm": "norm", "add.reduce": "sum"},
     **{"multiply.reduce": "prod", "maximum.reduce": "max", "minimum.reduce": "min"},
     **{"add.accumulate": "cumsum", "multiply.outer": "outer", "multiply.accumulate": "cumprod"},
     **{"maximum.accumulate": "cummax", "minimum.accumulate": "cummin"},

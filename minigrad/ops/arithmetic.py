@@ -6,11 +6,12 @@ import math
 from typing import Any
 
 from ..engine.op import op
+from ..engine.op_calls import as_tensor
 from .choices import where
 from .comparisons import logical_and
 
 __all__ = ["abs", "add", "divide", "hypot", "multiply", "negative", "power", "sign", "sqrt"]
-__all__ += ["square", "subtract"]
+__all__ += ["reciprocal", "square", "subtract"]
 
 
 @op
@@ -63,6 +64,15 @@ def divide(xp, a, b):
 
 
 divide.vjp(a=lambda g, b: g / b, b=lambda g, y, b: -g * y / b)
+
+
+def reciprocal(x: Any) -> Any:
+    """1 / x; of integers it is a float, as in PyTorch.
+
+    >>> mg.reciprocal(mg.tensor([2.0, -0.5]))
+    tensor([ 0.5, -2. ])
+    """
+    return divide(1, as_tensor(x))
 
 
 @op
@@ -202,9 +212,8 @@ hypot.vjp(
 
 @op
 def part_of_length(xp, a, r):
-    """a / r, the share of a coordinate in a length r; 0 where that is 0."""
-    zero = r == 0
-    return xp.divide(xp.where(zero, 0, a), xp.where(zero, 1, r))
+    """a / r, the share of a coordinate in a length r; 0 where both are."""
+    return xp.divide(a, xp.where(xp.equal(r, 0), 1, r))
 
 
 part_of_length.vjp(a=lambda g, r: g / r, r=lambda g, y, r: -g * y / r)  # none at 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from ..engine.op import op
 
-__all__ = ["equal", "greater", "greater_equal", "isfinite", "isnan", "less", "less_equal"]
-__all__ += ["logical_and", "logical_not", "logical_or", "not_equal"]
+__all__ = ["equal", "greater", "greater_equal", "isfinite", "isinf", "isnan", "less"]
+__all__ += ["less_equal", "logical_and", "logical_not", "logical_or", "not_equal"]
 
 
 @op
@@ -149,3 +151,16 @@ def isfinite(xp, x):
 
 
 isfinite.vjp(x=None)
+
+
+@op
+def isinf(xp, x):
+    """Whether x is inf or -inf, element by element.
+
+    >>> mg.isinf(mg.tensor([1.0, float("-inf")]))
+    tensor([False,  True])
+    """
+    return xp.equal(xp.abs(x), math.inf)
+
+
+isinf.vjp(x=None)

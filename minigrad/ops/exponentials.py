@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from ..engine.op import op
-from .choices import nan_below
+import math
+from typing import Any
 
-__all__ = ["exp", "expm1", "log", "log1p", "sigmoid", "softplus"]
+import numpy as np
+
+from ..engine.op import op
+from ..engine.op_calls import as_tensor
+from .arithmetic import power
+from .choices import nan_below, where
+from .comparisons import isinf, logical_and
+
+__all__ = ["exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "logaddexp", "sigmoid"]
+__all__ += ["softplus"]
 
 
 @op
@@ -20,6 +29,15 @@ def exp(xp, x):
 
 
 exp.vjp(x=lambda g, y: g * y)
+
+
+def exp2(x: Any) -> Any:
+    """The power 2 ** x; of integers in float64.
+
+    >>> mg.exp2(mg.tensor([3.0, -1.0]))
+    tensor([8. , 0.5])
+    """
+    return power(2.0, as_tensor(x))
 
 
 @op
@@ -50,6 +68,32 @@ log.vjp(x=lambda g, x: g / nan_below(x, 0))
 
 
 @op
+def log2(xp, x):
+    """The logarithm of base 2, exact for powers of 2.
+
+    >>> mg.log2(mg.tensor([8.0, 0.5]))
+    tensor([ 3., -1.])
+    """
+    return xp.log2(x)
+
+
+log2.vjp(x=lambda g, x: g / (math.log(2) * nan_below(x, 0)))
+
+
+@op
+def log10(xp, x):
+    """The logarithm of base 10.
+
+    >>> round(mg.log10(mg.tensor(1000.0)).item(), 4)
+    3.0
+    """
+    return xp.log10(x)
+
+
+log10.vjp(x=lambda g, x: g / (math.log(10) * nan_below(x, 0)))
+
+
+@op
 def log1p(xp, x):
     """log(1 + x), accurate near 0.
 
@@ -60,6 +104,36 @@ def log1p(xp, x):
 
 
 log1p.vjp(x=lambda g, x: g / (1 + nan_below(x, -1)))
+
+
+@op
+def logaddexp(xp, a, b):
+    """log(exp(a) + exp(b)), without overflow on the way; for more than two see `logsumexp`.
+
+    >>> mg.logaddexp(mg.tensor([1000.0, -1000.0]), 0.0)
+    tensor([1000.,    0.])
+    """
+    a, b = (xp.astype(x, np.float64) if _is_whole(x) else x for x in (a, b))
+    with xp.quiet():  # inf - inf
+        larger, gap = xp.maximum(a, b), xp.subtract(a, b)
+        y = xp.add(larger, xp.log1p(xp.exp(xp.negative(xp.abs(gap)))))
+        return xp.where(xp.equal(gap, gap), y, larger)
+
+
+def _is_whole(x: Any) -> bool:
+    """Whether x is an array of integers or truth values, of which some have no negative numbers."""
+    return hasattr(x, "dtype") and x.dtype.kind != "f"
+
+
+def _share(y: Any, a: Any, b: Any) -> Any:
+    """exp(a) / (exp(a) + exp(b)), a half of two equal infinities."""
+    return sigmoid(where(logical_and(isinf(y), a == b), 0, a - b))
+
+
+logaddexp.vjp(
+    a=lambda g, y, a, b: g * _share(y, a, b),
+    b=lambda g, y, a, b: g * _share(y, b, a),
+)
 
 
 @op

@@ -59,7 +59,8 @@ comparisons.greater_equal.attach(Tensor, "__ge__")
 for _family, _names in {
     arithmetic: "abs hypot sqrt square",
     choices: "clip relu",
-    exponentials: "exp log sigmoid",
+    comparisons: "isfinite isinf isnan",
+    exponentials: "exp log log10 log2 logaddexp sigmoid",
     trigonometry: "arccos arccosh arcsin arcsinh arctan arctan2 arctanh cos cosh sin sinh tan tanh",
     reductions: "all any argmax argmin logsumexp max mean min sum",
     shape: "broadcast_to reshape",
@@ -70,6 +71,8 @@ for _family, _names in {
 
 # Compositions are plain functions already.
 for _family, _names in {
+    arithmetic: "reciprocal",
+    exponentials: "exp2",
     reductions: "norm prod std var",
     running: "cummax cummin cumprod cumsum",
     order: "topk",

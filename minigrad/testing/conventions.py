@@ -74,6 +74,18 @@ CONVENTIONS: dict[str, list[Convention]] = {
     ],
     "log1p": [_point(mg.log1p, [-1.0, 0.0, -2.0, nan, inf], [inf, 1.0, nan, nan, 0.0])],
     "exp": [_point(mg.exp, [-inf, 0.0, inf, nan, 1e4], [0.0, 1.0, inf, nan, inf])],
+    "exp2": [_point(mg.exp2, [-inf, 0.0, 1.0, nan], [0.0, math.log(2), 2 * math.log(2), nan])],
+    "log2": [_point(mg.log2, [0.0, -1.0, nan, inf], [inf, nan, nan, 0.0])],
+    "log10": [_point(mg.log10, [0.0, -1.0, nan, inf], [inf, nan, nan, 0.0])],
+    "logaddexp": [
+        Convention(
+            mg.logaddexp, ([inf, -inf, inf], [inf, -inf, 1.0]), ([0.5, 0.5, 1], [0.5, 0.5, 0])
+        ),
+        Convention(mg.logaddexp, ([nan, 1e200], [1.0, -1e200]), ([nan, 1.0], [nan, 0.0])),
+        _point(_slope(lambda x: mg.logaddexp(x, 2.0)), [2.0, inf, -inf], [0.25, 0.0, 0.0]),
+        _point(_slope(lambda x: mg.logaddexp(2.0, x)), [2.0, inf, -inf], [0.25, 0.0, 0.0]),
+    ],
+    "reciprocal": [_point(mg.reciprocal, [0.0, 2.0, inf, nan], [-inf, -0.25, 0.0, nan])],
     "expm1": [_point(mg.expm1, [-inf, 0.0, inf, nan], [0.0, 1.0, inf, nan])],
     "sin": [_point(mg.sin, [0.0, inf, nan], [1.0, nan, nan])],
     "cos": [_point(mg.cos, [0.0, inf, nan], [0.0, nan, nan])],

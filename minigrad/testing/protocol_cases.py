@@ -295,6 +295,8 @@ EXAMPLES: dict[str, list[Call]] = {
         "square": _unary(),
         "exp": _unary(),
         "log": _unary(positive),
+        "log2": _unary(positive),
+        "log10": _unary(positive),
         "log1p": _unary(positive),
         "expm1": _unary(),
         "sqrt": _unary(positive),

@@ -108,7 +108,8 @@ def test_kinks_of_reductions_are_those_of_torch(backend, name, values, seed):
 FAR = {
     **{name: getattr(mg, name) for name in ("abs", "relu", "sigmoid", "sign", "softplus", "tanh")},
     **{name: getattr(mg, name) for name in ("sin", "cos", "negative", "expm1", "exp")},
-    **{name: getattr(mg, name) for name in ("arctan", "sinh", "cosh", "arcsinh")},
+    **{name: getattr(mg, name) for name in ("arctan", "sinh", "cosh", "arcsinh", "exp2")},
+    "logaddexp": lambda x: mg.logaddexp(x, 0.5),
     "arctan2": lambda x: mg.arctan2(x, 2.0),
     "hypot": lambda x: mg.hypot(x, 0.5),
     **{name: getattr(mg, name) for name in ("gelu", "silu", "elu", "leaky_relu")},
@@ -130,7 +131,7 @@ FAR = {
     "logsumexp": lambda x: mg.logsumexp(x, axis=-1),
 }
 # Bounds of the gradient and of the second derivative; exp and mse have none but infinity.
-UNBOUNDED = ("exp", "expm1", "mse", "sinh", "cosh")
+UNBOUNDED = ("exp", "expm1", "mse", "sinh", "cosh", "exp2")
 
 
 @pytest.mark.parametrize("name", FAR)

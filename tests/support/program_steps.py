@@ -25,7 +25,8 @@ def step(*names):
 DOMAINS = {"exp": (-3, 2.5), "expm1": (-3, 2.5), "log": (0.3, 20), "log1p": (-0.6, 20)}
 DOMAINS |= {"sqrt": (0.3, 20), "tan": (-1.2, 1.2), "sinh": (-3, 3), "cosh": (-3, 3)}
 DOMAINS |= {"arcsin": (-0.9, 0.9), "arccos": (-0.9, 0.9), "arctanh": (-0.9, 0.9)}
-DOMAINS |= {"arccosh": (1.2, 20)}
+DOMAINS |= {"arccosh": (1.2, 20), "exp2": (-4, 4), "log2": (0.3, 20), "log10": (0.3, 20)}
+DOMAINS |= {"reciprocal": (0.4, 20)}
 
 
 @step("tanh", "sin", "cos", "sigmoid", "relu", "abs", "square", "negative", "softplus", "exp")
@@ -36,6 +37,11 @@ def unary(a, name):
 
 @step("expm1", "log", "log1p", "sqrt", "sign", "silu", "gelu")
 def unary_too(a, name):
+    return unary(a, name)
+
+
+@step("exp2", "log2", "log10", "reciprocal")
+def of_powers(a, name):
     return unary(a, name)
 
 
@@ -51,7 +57,7 @@ def polar(a, name):
     return f"mg.{name}({x}, {a.within(y, 0.4, 20) if y[0] in 'vx' else '-1.5'})"
 
 
-@step("isnan", "isfinite")
+@step("isnan", "isfinite", "isinf")
 def unary_truth(a, name):
     return f"mg.{name}({a.real().name})"
 
@@ -71,7 +77,7 @@ def binary_text(a, name, x, y):
     return f"{x} {SIGNS[name]} {y}" if name in SIGNS and a.below(2) else f"mg.{name}({x}, {y})"
 
 
-@step("add", "multiply", "subtract", "divide", "maximum", "minimum")
+@step("add", "multiply", "subtract", "divide", "maximum", "minimum", "logaddexp")
 def binary(a, name):
     v = a.real()
     x, y = v.name, a.partner(v)

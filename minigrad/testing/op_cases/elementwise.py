@@ -31,6 +31,7 @@ ELEMENTWISE_CASES: dict[str, list[Case]] = {
     "subtract": elementwise(mg.subtract, np.subtract, real, real),
     "multiply": elementwise(mg.multiply, np.multiply, real, real),
     "divide": elementwise(mg.divide, np.divide, real, away(0, gap=0.5)),
+    "reciprocal": elementwise(mg.reciprocal, lambda x: 1 / x, away(0, gap=0.5)),
     "negative": elementwise(mg.negative, np.negative, real),
     "power": [
         *elementwise(mg.power, np.power, positive, real),
@@ -66,6 +67,14 @@ ELEMENTWISE_CASES: dict[str, list[Case]] = {
     "exp": elementwise(mg.exp, np.exp, real),
     "expm1": elementwise(mg.expm1, np.expm1, real),
     "log": elementwise(mg.log, np.log, positive),
+    "exp2": elementwise(mg.exp2, np.exp2, real),
+    "log2": elementwise(mg.log2, np.log2, positive),
+    "log10": elementwise(mg.log10, np.log10, positive),
+    "logaddexp": [
+        *elementwise(mg.logaddexp, np.logaddexp, real, real),
+        *calls(lambda x: mg.logaddexp(x, x), lambda x: x + np.log(2), [real(2, 3)], slope="first"),
+        *calls(lambda x: mg.logaddexp(0.5, x), lambda x: np.logaddexp(0.5, x), [real(2, 3)]),
+    ],
     "log1p": elementwise(mg.log1p, np.log1p, positive),
     "sqrt": elementwise(mg.sqrt, np.sqrt, positive),
     "hypot": elementwise(mg.hypot, np.hypot, real, away(0, gap=0.3)),

@@ -32,6 +32,7 @@ TRUTH_CASES: dict[str, list[Case]] = {
         mg.right_shift, np.right_shift, integers(99), integers(5), slope="none"
     ),
     "isnan": elementwise(mg.isnan, np.isnan, real, slope="none"),
+    "isinf": elementwise(mg.isinf, np.isinf, real, slope="none"),
     "isfinite": elementwise(mg.isfinite, np.isfinite, real, slope="none"),
     "any": reduction(mg.any, np.any, mask, slope="none")
     + masked(mg.any, np.any, mask, slope="none"),
