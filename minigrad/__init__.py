@@ -1,5 +1,6 @@
 """minigrad: reverse-mode autograd whose ops are defined once and run on any backend."""
 
+import sys
 from typing import TYPE_CHECKING
 
 from . import backend as backend
@@ -37,6 +38,7 @@ from .fusion import dispatch_counts as dispatch_counts
 from .fusion import reset_dispatch_counts as reset_dispatch_counts
 from .gradchecker.gradcheck import *
 from .ops import *
+from .other_names import hooks
 from .per_example.gradients import *
 from .recording import *
 from .sampling import *
@@ -79,3 +81,8 @@ else:  # type checkers take all that is imported above for public
 
             return trace
         raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
+
+    hooks.install(
+        sys.modules[__name__],
+        {"x": [Tensor], "model": [nn.Module, *nn.Module.__bases__], "optimizer": [optim.Optimizer]},
+    )

@@ -16,6 +16,7 @@ from .engine.graph import is_tracing, only_values
 from .engine.tensor import Tensor
 from .engine.wrapping import apart
 from .fusion import PLAIN, TOO_SMALL, FusedFunction, compiles, dispatch, is_worth_a_kernel
+from .other_names.calls import refuse
 
 # Objects of these have attributes, but none that are a function's arguments.
 NOT_SEARCHED = (type, FunctionType, ModuleType)
@@ -61,6 +62,10 @@ class RowFunction(FusedFunction):
         token = only_values.set(True)
         try:
             result = self.function(*args, **settings)
+        except TypeError:
+            if self.function.__module__.startswith("minigrad."):
+                refuse(f"mg.{self.name}", self.function, args, settings)
+            raise
         finally:
             only_values.reset(token)
         return apart(result)

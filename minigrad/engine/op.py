@@ -172,7 +172,6 @@ class Op:
             return self.call(*args, **settings)
 
         self._is_written = False
-        call.__wrapped__ = self  # type: ignore[attr-defined]  # its signature is the op's
         self._install(call)
         return self
 
@@ -232,6 +231,7 @@ class Op:
     def _install(self, call: Callable[..., Any]) -> None:
         call.__name__ = call.__qualname__ = self.name
         call.__doc__, call.__module__ = self.__doc__, self.__module__
+        call.__wrapped__ = self  # type: ignore[attr-defined]  # its signature is the op's
         self.call = call
         type(self).__call__ = staticmethod(call)  # type: ignore[method-assign]
         for cls, name in self._aliases:
@@ -248,7 +248,9 @@ class Op:
 
         if not self._is_written:
             self._specialise()
-        return inspect.signature(self.call)
+        signature = inspect.signature(self.call, follow_wrapped=False)
+        given = [p for p in signature.parameters.values() if p.name != "others"]
+        return signature.replace(parameters=given)
 
     def _specialise(self) -> None:
         filename = f"<minigrad op {self.name}>"
@@ -342,6 +344,7 @@ _SCOPE: dict[str, Any] = {
     "operand": op_calls.operand,
     "operands": op_calls.operands,
     "raise_outdated": op_calls.raise_outdated,
+    "refuse": op_calls.refuse,
     "raw_backend": raw_backend.get,
     "tell": on_call.tell,
     "tick": tick,

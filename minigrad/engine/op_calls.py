@@ -5,12 +5,14 @@ The checks are for ops from outside of minigrad, whose forward or derivative may
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 
 from ..errors import DeclarationError
+from ..other_names.advice import wrong_arguments
 from .creation import tensor
 from .explain import public_name
 from .graph import Node, raw_backend
@@ -18,6 +20,20 @@ from .tensor import Tensor
 from .wrapping import same_backend
 
 KINDS = "fiub"  # of dtypes that tensors may have, as NumPy abbreviates them
+
+
+# --- arguments -----------------------------------------------------------------------------
+
+
+def refuse(op: Any, inputs: list[Any], settings: dict[str, Any], others: dict[str, Any]) -> None:
+    """Raise for keywords that an op doesn't have."""
+    given = dict(zip(op.inputs, inputs, strict=True))
+    given |= {name: value for name, value in settings.items() if value is not op.settings[name]}
+    shown = f"mg.{op.name}" if op.trusted else op.name
+    text = wrong_arguments(shown, inspect.signature(op).parameters, given, others)
+    known = ", ".join([*op.inputs, *op.settings])
+    unknown = f"{shown} got an unexpected keyword argument {next(iter(others))!r}; it takes {known}"
+    raise TypeError(text or unknown)
 
 
 # --- operands ------------------------------------------------------------------------------

@@ -22,6 +22,8 @@ REQUIRED = object()
 
 _CALL = """
 def {op}({signature}):
+    if others:                                                               | options
+        refuse(op, [{inputs}], dict({settings_alone}), others)
     if where is not None:                                                    | masked
         return masked({inputs}, where{settings})
     if more or shape.__class__ is list:                                      | sizes
@@ -199,9 +201,12 @@ def _facts(op: Any) -> dict[str, Any]:
     )
     output = "Output(node, i, part)"
     last = ["*more"] if sizes else ["where=None"] if op.masked else []
+    options = any(default is not REQUIRED for default in settings.values())
+    last += ["**others"] if options else []  # keywords that it doesn't have
     return {
         "op": op.name,
         "sizes": sizes,
+        "options": options,
         "masked": op.masked,
         "variadic": op.variadic,
         "fixed": not op.variadic,

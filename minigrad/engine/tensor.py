@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import Untraceable, refusals
+from ..other_names.size import Size
 from . import deferred, inplace
 from .graph import HandmadeOp, Node
 from .hooks import HookHandle
@@ -111,7 +112,7 @@ class Tensor(Methods["Tensor"]):
     @property
     def size(self) -> int:
         """How many elements it has."""
-        return math.prod(self._data.shape)
+        return Size(math.prod(self._data.shape))
 
     @property
     def device(self) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import functional, ops
 from ..engine.tensor import Tensor
-from ..utils.spelling import nearest
+from ..other_names.advice import wrong_arguments
 from .module import Module
 from .parameter import Buffer
 from .parts import Part
@@ -56,11 +56,12 @@ class FunctionModule(Module):
     def _what_is_wrong(self, error: str, options: dict[str, Any]) -> str:
         """The text for options that the function doesn't have."""
         name, known = type(self).__name__, self._options.parameters
-        unknown = [option for option in options if option not in known]
-        near = nearest(unknown[0], known) if unknown else None
-        hint = f"Did you mean {near!r}? " if near else ""
+        right = {option: value for option, value in options.items() if option in known}
+        wrong = {option: value for option, value in options.items() if option not in known}
+        if wrong and (text := wrong_arguments(f"mg.nn.{name}", known, right, wrong)):
+            return text
         listed = ", ".join(f"{option.name}={option.default!r}" for option in known.values())
-        return f"{name}() {error}. {hint}Its options are: {listed or 'none'}"
+        return f"{name}() {error}. Its options are: {listed or 'none'}"
 
     def forward(self, *inputs: Any) -> Tensor:
         """What the function gives."""

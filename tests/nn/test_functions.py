@@ -307,15 +307,17 @@ WRONG = {
         TypeError,
         lambda: nn.MSELoss()(TWO),
     ),
-    "LeakyReLU() got an unexpected keyword argument 'negativ_slope'. Did you mean "
-    "'negative_slope'? Its options are: negative_slope=0.01": (
+    "mg.nn.LeakyReLU: negativ_slope: did you mean negative_slope? Write "
+    "mg.nn.LeakyReLU(negative_slope=0.1)": (
         TypeError,
         lambda: nn.LeakyReLU(negativ_slope=0.1),
     ),
     "Tanh() too many positional arguments. Its options are: none": (TypeError, lambda: nn.Tanh(3)),
-    "CrossEntropyLoss() got an unexpected keyword argument 'smoothing'. Did you mean "
-    "'label_smoothing'? Its options are: weight=None, ignore_index=-100, reduction='mean', "
-    "label_smoothing=0.0": (TypeError, lambda: nn.CrossEntropyLoss(smoothing=0.1)),
+    "mg.nn.CrossEntropyLoss: smoothing: did you mean label_smoothing? Write "
+    "mg.nn.CrossEntropyLoss(label_smoothing=0.1)": (
+        TypeError,
+        lambda: nn.CrossEntropyLoss(smoothing=0.1),
+    ),
 }
 
 

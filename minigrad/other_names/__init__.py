@@ -1,0 +1,1 @@
+"""What PyTorch and NumPy call things that minigrad has: for errors, and for a page."""

@@ -1,0 +1,333 @@
+"""Functions and methods of tensors, by what they do. `rows.py` says how a row is written.
+
+In the lines x and y are tensors of floats (2, 3), a and b matrices (2, 2), v a vector (3,), i
+integers, m truth values (2, 3), and array is one of NumPy's.
+"""
+
+CREATION = """
+torch.from_numpy torch.as_tensor torch.asarray np.array np.asarray -> mg.tensor(array)  # It copies
+torch.Tensor torch.FloatTensor torch.DoubleTensor torch.HalfTensor -> mg.tensor([1.0, 2.0])  # By
+    shape: mg.zeros((2, 3)). For another dtype add dtype='float64'
+torch.LongTensor torch.IntTensor torch.ShortTensor torch.ByteTensor torch.CharTensor ->
+    mg.tensor([1, 2])  # Integers are int64; for another dtype add dtype='int32'
+torch.BoolTensor -> mg.tensor([True, False])
+torch.cuda.FloatTensor torch.cuda.LongTensor -> mg.tensor([1.0, 2.0], backend='numpy')  # On a GPU
+    the backend is 'cupy'
+torch.scalar_tensor -> mg.tensor(1.0)
+torch.range -> mg.arange(1, 6)  # The end is excluded, as in torch.arange
+torch.logspace np.logspace -> 10.0 ** mg.linspace(0, 2, 5)
+torch.empty_like np.empty_like -> mg.zeros_like(x)
+torch.rand_like -> mg.rand(x.shape)
+torch.randn_like -> mg.randn(x.shape)
+np.identity -> mg.eye(3)
+np.full_like -> mg.full_like(x, 7)
+torch.complex torch.polar ->  # Tensors are of real numbers: keep two of them
+torch.tril_indices torch.triu_indices np.tril_indices np.triu_indices -> mg.tril(a)  # Or take the
+    positions from NumPy: np.tril_indices(3)
+x.new_tensor -> mg.tensor([1.0, 2.0], dtype=x.dtype, backend=x.backend)
+x.new_zeros x.new_empty x.new -> mg.zeros((2, 3), dtype=x.dtype, backend=x.backend)
+x.new_ones -> mg.ones((2, 3), dtype=x.dtype, backend=x.backend)
+x.new_full -> mg.full((2, 3), 7.0, dtype=x.dtype, backend=x.backend)
+"""
+
+NUMBERS = """
+*.numel np.size -> x.size  # It is a number, not a method
+x.size -> x.shape[0]  # x.shape is what x.size() is in PyTorch, a tuple; x.size is the number of
+    elements
+x.dim x.ndimension -> x.ndim
+x.nelement -> x.size  # It is a number, not a method
+np.shape -> x.shape
+np.ndim -> x.ndim
+x.element_size x.itemsize -> x.dtype.itemsize
+x.nbytes -> x.size * x.dtype.itemsize
+torch.is_tensor -> isinstance(x, mg.Tensor)
+*.is_floating_point x.is_complex -> x.dtype.kind == 'f'
+x.get_device -> x.device
+x.is_cuda x.is_cpu -> x.backend.is_host  # Whether its array lies in the host's memory
+x.grad_fn -> x.is_leaf  # mg.draw(x) shows the graph
+x.is_contiguous ->  # Leave it out: tensors of any strides do everywhere
+x.stride x.strides x.data_ptr x.storage x.untyped_storage x.storage_offset -> x.data  # The
+    backend's own array, which has its strides and its memory
+"""
+
+DTYPES = """
+torch.float np.float32 -> mg.float32  # Or its name: dtype='float32'
+torch.double np.float64 -> mg.float64  # Or its name: dtype='float64'
+torch.half np.float16 -> mg.float16  # Or its name: dtype='float16'
+torch.bfloat16 -> mg.float16  # There is no bfloat16
+x.bfloat16 -> x.astype('float16')  # There is no bfloat16
+torch.long np.int64 -> mg.int64  # Or its name: dtype='int64'
+torch.int np.int32 -> mg.int32  # Or its name: dtype='int32'
+torch.short np.int16 -> mg.int16  # Or its name: dtype='int16'
+torch.char np.int8 -> mg.int8  # Or its name: dtype='int8'
+torch.byte np.uint8 -> mg.uint8  # Or its name: dtype='uint8'
+np.bool_ -> mg.bool
+x.float -> x.astype('float32')
+x.double -> x.astype('float64')
+x.half -> x.astype('float16')
+x.long -> x.astype('int64')
+x.int -> x.astype('int32')
+x.short -> x.astype('int16')
+x.char -> x.astype('int8')
+x.byte -> x.astype('uint8')
+x.bool -> x.astype('bool')
+x.cfloat torch.complex64 torch.complex128 torch.cfloat torch.cdouble ->  # Tensors are of floats,
+    integers or truth values: keep real and imaginary parts apart
+x.type x.type_as x.to_dtype -> x.astype(y.dtype)  # The dtype itself is x.dtype
+torch.finfo -> np.finfo('float32')  # Dtypes are NumPy's
+torch.iinfo -> np.iinfo('int64')  # Dtypes are NumPy's
+torch.get_default_tensor_type -> mg.get_default_dtype()
+torch.set_default_tensor_type -> mg.set_default_dtype('float32')
+torch.promote_types torch.result_type torch.can_cast -> np.result_type(x.dtype, y.dtype)  # Dtypes
+    are NumPy's
+"""
+
+SHAPES = """
+*.view x.view_as *.reshape_as x.resize x.resize_ -> x.reshape(2, -1)
+*.unsqueeze x.unsqueeze_ np.newaxis -> mg.expand_dims(x, 1)  # Or x[:, None]
+x.squeeze_ -> x.squeeze()
+x.t torch.t x.t_ x.adjoint torch.adjoint -> x.T
+torch.transpose -> mg.swapaxes(x, 0, 1)  # mg.transpose takes all axes in their new order
+x.transpose x.transpose_ -> x.swapaxes(0, 1)  # x.transpose takes all axes in their new order
+*.permute np.permute_dims -> x.transpose(1, 0)
+*.movedim np.rollaxis -> x.moveaxis(0, 1)
+*.swapdims -> x.swapaxes(0, 1)
+x.mH x.H np.matrix_transpose -> x.mT
+torch.flatten x.flatten nn.functional.flatten -> x.reshape(x.shape[0], -1)  # x.flatten() makes one
+    axis of all
+torch.ravel np.ravel -> x.flatten()
+*.unflatten -> x.reshape(2, 3, 1)
+x.expand x.expand_as -> mg.broadcast_to(x, (4, 2, 3))  # A size of -1 is written out: x.shape[0]
+torch.broadcast_tensors np.broadcast_arrays -> mg.broadcast_to(x, (4, 2, 3))  # Operators and
+    functions broadcast anyway
+torch.broadcast_shapes -> np.broadcast_shapes((2, 3), (3,))
+*.repeat_interleave -> mg.repeat(x, 2, axis=0)
+x.repeat -> mg.tile(x, (2, 1))  # repeat is NumPy's, which repeats each element: PyTorch's
+    repeat_interleave
+x.tile -> mg.tile(x, (2, 1))
+*.contiguous x.ascontiguousarray np.ascontiguousarray -> x  # Leave it out: tensors of any strides
+    do everywhere
+*.clone x.copy np.copy -> x + 0  # Gradients flow through it. For the numbers alone: x.detach(),
+    which no edit of x changes
+torch.detach -> x.detach()
+x.detach_ -> x.detach()
+*.unfold x.as_strided torch.as_strided np.lib.stride_tricks.sliding_window_view -> mg.stack([v[k :
+    k + 2] for k in range(2)])
+*.rot90 np.rot90 -> mg.flip(a.T, axis=0)
+*.fliplr np.fliplr -> mg.flip(x, axis=1)
+*.flipud np.flipud -> mg.flip(x, axis=0)
+torch.atleast_1d np.atleast_1d -> mg.expand_dims(x, 0)
+torch.atleast_2d np.atleast_2d -> mg.expand_dims(v, 0)
+x.narrow torch.narrow -> x[:, 0:2]
+x.flat -> x.flatten()
+"""
+
+JOINING = """
+torch.cat torch.concat torch.hstack np.hstack np.concat torch.column_stack np.append ->
+    mg.concatenate([a, b], axis=1)
+torch.vstack torch.row_stack np.vstack np.r_ -> mg.concatenate([a, b], axis=0)
+torch.dstack np.dstack -> mg.stack([a, b], axis=-1)
+np.column_stack np.c_ -> mg.stack([v, v], axis=1)
+torch.block_diag torch.block np.block -> mg.concatenate([mg.concatenate([a, b], axis=1),
+    mg.concatenate([b, a], axis=1)])
+*.chunk np.array_split -> mg.split(a, 2, axis=0)  # A number is the number of parts, which must be
+    equal
+*.split -> mg.split(v, (1, 2))  # As in NumPy: a tuple holds the positions of the cuts, and a
+    number is the number of parts
+*.tensor_split *.hsplit np.hsplit -> mg.split(x, (1,), axis=1)  # As in NumPy: a tuple holds the
+    positions of the cuts
+*.vsplit np.vsplit *.dsplit -> mg.split(x, (1,), axis=0)  # As in NumPy: a tuple holds the
+    positions of the cuts
+*.unbind -> mg.unstack(x, axis=0)  # Or a, b = x
+torch.meshgrid -> mg.meshgrid(v, v, indexing='ij')  # The default is NumPy's, 'xy'
+torch.cartesian_prod -> mg.meshgrid(v, v, indexing='ij')
+torch.combinations ->  # Take the positions from itertools.combinations(range(n), 2), and
+    x[positions]
+"""
+
+PICKING = """
+*.gather -> mg.take_along_axis(x, mg.argmax(x, axis=1, keepdims=True), axis=1)
+*.take_along_dim -> mg.take_along_axis(x, mg.argmax(x, axis=1, keepdims=True), axis=1)
+*.index_select -> mg.take(x, i, axis=0)
+x.select torch.select -> x[:, 0]
+*.masked_select np.compress np.extract -> x[m]
+*.masked_fill x.masked_fill_ *.masked_scatter -> mg.where(m, 0.0, x)  # The mask comes first; where
+    it is true, the second is taken
+x.where -> mg.where(m, x, 0.0)  # The mask comes first
+*.scatter_add x.scatter_add_ *.index_add x.index_add_ x.index_put_ np.add.at -> mg.scatter_add(x,
+    i, 1.0)  # It is x with values added at x[i]: see mg.scatter_add
+*.scatter x.scatter_ *.index_copy x.index_copy_ *.index_fill x.index_fill_ np.put np.put_along_axis
+    -> mg.where(m, 0.0, x)  # Or x[i] = values, for a leaf
+*.nonzero *.argwhere np.nonzero np.argwhere np.flatnonzero np.where ->
+    np.argwhere(x.detach().numpy())  # What it gives depends on the values: mg.where(m, x, y) or
+    x[m] often does
+*.kthvalue -> mg.sort(x, axis=1)[:, 0]
+*.msort -> mg.sort(x, axis=0)
+x.sort -> mg.sort(x, axis=-1)  # It gives the sorted tensor alone; mg.topk and mg.argsort give
+    positions
+*.unique *.unique_consecutive torch.bincount *.histc torch.histogram np.unique np.bincount
+    np.histogram -> np.unique(i.numpy())  # NumPy's does: it has no gradient
+torch.searchsorted torch.bucketize np.searchsorted np.digitize -> np.searchsorted(np.arange(3.0),
+    v.detach().numpy())  # NumPy's does: it has no gradient
+torch.isin np.isin np.in1d -> np.isin(i.numpy(), [1, 2])  # NumPy's does: it has no gradient
+"""
+
+REDUCTIONS = """
+*.amax np.amax -> mg.max(x, axis=1)
+*.amin np.amin -> mg.min(x, axis=1)
+torch.aminmax x.aminmax -> mg.min(x), mg.max(x)
+torch.max x.max -> mg.max(x, axis=1)  # It gives the largest elements alone; mg.argmax gives
+    positions, mg.maximum compares two tensors
+torch.min x.min -> mg.min(x, axis=1)  # It gives the smallest elements alone; mg.argmin gives
+    positions, mg.minimum compares two tensors
+*.median *.nanmedian *.quantile *.nanquantile np.median np.quantile np.percentile -> mg.sort(x,
+    axis=1)[:, 1]  # Read off the sorted elements
+*.mode ->  # NumPy's np.unique(i.numpy(), return_counts=True) counts integers
+torch.var_mean -> mg.var(x), mg.mean(x)  # var divides by n, PyTorch's by n - 1: ddof=1
+torch.std_mean -> mg.std(x), mg.mean(x)  # std divides by n, PyTorch's by n - 1: ddof=1
+*.count_nonzero np.count_nonzero -> mg.sum(x != 0)
+*.cumulative_trapezoid torch.trapezoid torch.trapz np.trapz np.trapezoid -> mg.sum((v[1:] + v[:-1])
+    / 2)
+torch.cumulative_sum np.cumulative_sum -> mg.cumsum(x, axis=0)
+np.cumulative_prod -> mg.cumprod(x, axis=0)
+*.logcumsumexp -> mg.log(mg.cumsum(mg.exp(v)))
+np.average -> mg.mean(x, axis=0)  # Weighted: mg.sum(w * x) / mg.sum(w)
+*.ptp np.ptp -> mg.max(x) - mg.min(x)
+*.trace np.trace -> mg.sum(mg.diagonal(a))  # mg.trace is the compiler's: it shows the program of a
+    cell
+*.dist -> mg.norm(x - y)
+*.renorm -> x / mg.norm(x, axis=1, keepdims=True)
+F.normalize -> x / mg.norm(x, axis=1, keepdims=True)
+*.nanstd np.nanstd np.nanvar -> mg.std(x, where=mg.isfinite(x))
+np.nanmax -> mg.max(x, where=mg.isfinite(x))
+np.nanmin -> mg.min(x, where=mg.isfinite(x))
+torch.corrcoef torch.cov np.corrcoef np.cov -> (x - x.mean(axis=1, keepdims=True)) @ (x -
+    x.mean(axis=1, keepdims=True)).T / (x.shape[1] - 1)
+"""
+
+ELEMENTWISE = """
+*.add np.add -> x + y  # With alpha: x + 2 * y
+torch.sub x.sub torch.rsub x.rsub x.subtract -> x - y
+torch.mul x.mul x.multiply -> x * y
+torch.div x.div torch.true_divide x.true_divide x.divide np.true_divide -> x / y
+torch.pow x.pow torch.float_power x.float_power np.float_power x.power -> x ** 2
+torch.neg x.neg x.negative -> -x
+torch.positive x.positive np.positive -> x
+torch.absolute x.absolute np.absolute np.fabs -> mg.abs(x)
+torch.clamp x.clamp F.hardtanh nn.Hardtanh -> x.clip(0, 1)
+torch.clamp_min x.clamp_min -> x.clip(min=0)
+torch.clamp_max x.clamp_max -> x.clip(max=1)
+*.rsqrt -> x ** -0.5
+torch.sgn x.sgn -> mg.sign(x)
+torch.addcmul x.addcmul -> x + 0.5 * y * y
+torch.addcdiv x.addcdiv -> x + 0.5 * y / y
+torch.lerp x.lerp -> x + 0.5 * (y - x)
+torch.frac x.frac -> x - x.astype('int64')
+torch.cbrt np.cbrt -> mg.sign(x) * mg.abs(x) ** (1 / 3)
+*.logit torch.special.logit scipy.special.logit -> mg.log(v / (1 - v))
+torch.expit torch.special.expit scipy.special.expit -> mg.sigmoid(x)
+torch.special.logsumexp scipy.special.logsumexp np.logaddexp.reduce -> mg.logsumexp(x, axis=1)
+torch.special.softmax scipy.special.softmax -> mg.softmax(x, axis=1)
+torch.special.expm1 -> mg.expm1(x)
+torch.special.log1p -> mg.log1p(x)
+torch.special.xlogy torch.xlogy x.xlogy -> mg.where(x > 0, x, 1) * mg.log(mg.where(x > 0, x, 1))
+torch.deg2rad x.deg2rad np.deg2rad np.radians -> x * (np.pi / 180)
+torch.rad2deg x.rad2deg np.rad2deg np.degrees -> x * (180 / np.pi)
+torch.eq x.eq -> x == y
+torch.equal x.equal np.array_equal np.array_equiv -> bool((x == y).all())  # mg.equal compares
+    element by element
+torch.ne x.ne x.not_equal -> x != y
+torch.lt x.lt x.less -> x < y
+torch.le x.le x.less_equal -> x <= y
+torch.gt x.gt x.greater -> x > y
+torch.ge x.ge x.greater_equal -> x >= y
+torch.fmax x.fmax np.fmax -> mg.maximum(x, y)  # NaN wins, as in np.maximum
+torch.fmin x.fmin np.fmin -> mg.minimum(x, y)  # NaN wins, as in np.minimum
+*.logical_xor np.logical_xor -> (x != 0) != (y != 0)
+np.invert -> ~i
+*.bitwise_left_shift -> i << 1
+*.bitwise_right_shift -> i >> 1
+np.select np.choose np.piecewise -> mg.where(x > 0, x, 0.0)
+np.heaviside torch.heaviside x.heaviside -> mg.where(x > 0, 1.0, 0.0)
+*.signbit np.signbit -> x < 0
+torch.real x.real np.real -> x
+torch.imag x.imag np.imag torch.conj x.conj np.conj x.resolve_conj -> x  # Tensors are of real
+    numbers
+np.interp ->  # NumPy's does: np.interp(v.detach().numpy(), ...); it has no gradient
+x.apply_ x.map_ np.vectorize ->  # Write it in operators and mg's functions, which work on whole
+    tensors
+"""
+
+IN_PLACE = """
+x.add_ -> x += y  # Within mg.no_grad() it edits x, elsewhere it makes a new tensor
+x.sub_ x.subtract_ -> x -= y  # Within mg.no_grad() it edits x, elsewhere it makes a new tensor
+x.mul_ x.multiply_ -> x *= y  # Within mg.no_grad() it edits x, elsewhere it makes a new tensor
+x.div_ x.divide_ -> x /= y  # Within mg.no_grad() it edits x, elsewhere it makes a new tensor
+x.pow_ -> x **= 2  # Within mg.no_grad() it edits x, elsewhere it makes a new tensor
+x.addcmul_ -> x += 0.5 * y * y  # Within mg.no_grad() it edits x, elsewhere it makes a new tensor
+x.addcdiv_ -> x += 0.5 * y / y  # Within mg.no_grad() it edits x, elsewhere it makes a new tensor
+x.lerp_ -> x += 0.5 * (y - x)  # Within mg.no_grad() it edits x, elsewhere it makes a new tensor
+x.copy_ x.set_ -> x[:] = y  # Or x.data = y
+x.fill_ x.fill -> x[:] = 7.0
+x.zero_ torch.zero_ -> x[:] = 0.0  # A gradient: x.zero_grad()
+x.clamp_ x.clip_ x.clamp_min_ x.clamp_max_ -> x = x.clip(0, 1)
+x.uniform_ -> mg.nn.init.uniform_(x, -0.1, 0.1)
+x.normal_ -> mg.nn.init.normal_(x, 0.0, 0.1)
+x.bernoulli_ x.random_ x.exponential_ -> x[:] = mg.rand(2, 3) < 0.5
+x.exp_ x.log_ x.sqrt_ x.abs_ x.neg_ x.relu_ x.tanh_ x.sigmoid_ x.round_ x.floor_ -> x = mg.exp(x) #
+    No function edits its argument
+F.relu_ torch.relu_ -> x = mg.relu(x)  # No function edits its argument
+"""
+
+PRODUCTS = """
+torch.mm x.mm torch.bmm x.bmm torch.mv x.mv torch.linalg.multi_dot torch.chain_matmul x.matmul
+    torch.linalg.matmul np.linalg.multi_dot -> a @ b
+torch.addmm x.addmm torch.addmv torch.addbmm torch.baddbmm -> a + a @ b
+torch.addr x.addr -> a + mg.outer(a[0], b[0])
+torch.ger x.ger -> mg.outer(v, v)
+torch.vdot x.vdot np.vdot torch.linalg.vecdot np.vecdot -> mg.dot(v, v)
+*.kron np.kron -> mg.tensordot(a, b, 0).transpose(0, 2, 1, 3).reshape(4, 4)
+*.cross np.cross torch.linalg.cross -> mg.einsum('ijk,j,k->i', mg.zeros((3, 3, 3)), v, v)  # With
+    the Levi-Civita symbol in place of the zeros
+torch.cdist F.pairwise_distance nn.PairwiseDistance -> mg.norm(x[:, None] - y[None], axis=-1)
+F.cosine_similarity torch.cosine_similarity nn.CosineSimilarity -> mg.sum(x * y, axis=1) /
+    (mg.norm(x, axis=1) * mg.norm(y, axis=1))
+F.bilinear nn.Bilinear -> mg.einsum('bi,oij,bj->bo', x, mg.ones((4, 3, 3)), y)
+*.matrix_power np.linalg.matrix_power -> a @ a @ a
+np.linalg.norm torch.linalg.norm torch.linalg.vector_norm torch.frobenius_norm -> mg.norm(x,
+    axis=1)
+*.svd *.qr *.eig torch.linalg.svd torch.linalg.qr torch.linalg.eigh torch.linalg.eig np.linalg.svd
+    np.linalg.qr np.linalg.eigh np.linalg.eig torch.linalg.pinv *.pinverse np.linalg.pinv
+    torch.linalg.lstsq np.linalg.lstsq -> np.linalg.svd(a.detach().numpy())  # NumPy's do: minigrad
+    has no derivative of them
+"""
+
+RANDOM = """
+torch.random.manual_seed torch.seed torch.initial_seed torch.cuda.manual_seed
+    torch.cuda.manual_seed_all np.random.seed torch.mps.manual_seed -> mg.manual_seed(0)  # All
+    randomness is controlled by it, on every backend
+torch.Generator torch.default_generator np.random.default_rng np.random.RandomState
+    torch.get_rng_state torch.set_rng_state torch.random.fork_rng torch.cuda.get_rng_state ->
+    mg.manual_seed(0)  # minigrad has one stream of random numbers
+np.random.rand np.random.random np.random.uniform torch.distributions.Uniform -> mg.rand(2, 3)
+np.random.randn np.random.normal np.random.standard_normal torch.distributions.Normal ->
+    mg.randn(2, 3)
+torch.normal -> 0.0 + 0.1 * mg.randn(2, 3)
+torch.poisson torch.distributions.Poisson torch.distributions ->
+    np.random.default_rng(0).poisson(x.detach().numpy())  # NumPy draws it: mg.tensor(...) makes a
+    tensor of that
+"""
+
+GROUPS = {
+    "Making tensors": CREATION,
+    "What a tensor is": NUMBERS,
+    "Dtypes": DTYPES,
+    "Shapes": SHAPES,
+    "Joining and splitting": JOINING,
+    "Picking, sorting, counting": PICKING,
+    "Sums, means, extremes": REDUCTIONS,
+    "Element by element": ELEMENTWISE,
+    "In place": IN_PLACE,
+    "Products": PRODUCTS,
+    "Random numbers": RANDOM,
+}

@@ -1,0 +1,66 @@
+"""Every row of the table: its line runs as it stands, and is there for names that are missing."""
+
+import re
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad.other_names.arguments import ARGUMENTS
+from minigrad.other_names.table import GROUPS, ROWS
+
+LINES = sorted({row.ours for rows in GROUPS.values() for row in rows if row.ours})
+
+
+def scope():
+    """What the names in the lines mean; the files with rows say so, too."""
+    mg.manual_seed(0)
+    model = mg.nn.Linear(3, 2)
+    x = mg.rand(2, 3) + 0.5
+    logits, labels = model(x), [0, 1]
+    found = {"mg": mg, "np": np, "model": model, "x": x, "y": mg.rand(2, 3) + 0.5}
+    found |= {"a": mg.rand(2, 2), "b": mg.rand(2, 2), "v": mg.rand(3), "i": mg.tensor([0, 1, 0])}
+    found |= {"logits": logits, "labels": labels, "loss": mg.cross_entropy(logits, labels)}
+    found |= {"m": x > 1, "array": np.ones(3)}
+    found["loss"].backward(retain_graph=True)
+    found["optimizer"] = mg.optim.SGD(model.parameters(), lr=0.1)
+    return found
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_every_line_runs(line, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if "mg.save(" in line:
+        pytest.importorskip("safetensors")
+    if line.startswith("@"):
+        line += "\ndef f(x):\n    return x, lambda g: g"
+    if (setting := re.search(r"(mg|np)\.(set_\w+)\(", line)) is not None:  # not to be set here
+        assert callable(getattr({"mg": mg, "np": np}[setting[1]], setting[2]))
+        return
+    found = scope()
+    found["x"].requires_grad = "_hook" in line
+    exec(line, found)
+
+
+# What minigrad has under these names is something else; a wrong call says so.
+DIFFERENT = {
+    "add",
+    "equal",
+    "scatter_add",
+    "max",
+    "min",
+    "trace",
+    "transpose",
+    "Tensor",
+    "split",
+    "meshgrid",
+}
+
+
+def test_rows_are_for_names_that_minigrad_lacks():
+    there = {name[6:] for name in ROWS if name.startswith("torch.") and name[6:] in mg.__all__}
+    assert there <= DIFFERENT, there - DIFFERENT
+
+
+def test_arguments_have_a_name_here_or_a_note():
+    assert all(row.ours or row.note for row in ARGUMENTS.values())
