@@ -31,7 +31,16 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def mgu_cell(p: Any, x: Tensor, h: Tensor) -> Pair:
-    """A GRU with one gate, which both resets and updates."""
+    """A GRU with one gate, which both resets and updates.
+
+    >>> from types import SimpleNamespace
+    >>> shapes = MGU(3, 4).shapes(3, 4)
+    >>> p = SimpleNamespace(**{name: mg.randn(shape) for name, shape in shapes.items()})
+    >>> state = mg.zeros((2, 4))
+    >>> y, h = mgu_cell(p, mg.ones((2, 3)), state)
+    >>> y.shape, h.shape
+    ((2, 4), (2, 4))
+    """
     x_f, x_n = mg.split(mg.linear(x, p.w_ih, p.b_ih), 2, axis=-1)
     f = mg.probe("forget", mg.sigmoid(x_f + mg.linear(h, p.w_hf)))
     n = mg.probe("candidate", mg.tanh(x_n + mg.linear(f * h, p.w_hn)))
@@ -40,7 +49,12 @@ def mgu_cell(p: Any, x: Tensor, h: Tensor) -> Pair:
 
 
 class MGU(Recurrent):
-    """Minimal gated unit (Zhou, Wu, Zhang and Zhou 2016), with `mgu_cell`."""
+    """Minimal gated unit (Zhou, Wu, Zhang and Zhou 2016), with `mgu_cell`.
+
+    >>> y, h = MGU(3, 4)(mg.ones((7, 2, 3)), lengths=[7, 5])
+    >>> y.shape, h.shape
+    ((7, 2, 4), (1, 2, 4))
+    """
 
     cell = mgu_cell
 
@@ -50,7 +64,16 @@ class MGU(Recurrent):
 
 
 def peephole_lstm_cell(p: Any, x: Tensor, state: Pair) -> tuple[Tensor, Pair]:
-    """An LSTM whose gates see the cell state: i and f the old one, o the new one."""
+    """An LSTM whose gates see the cell state: i and f the old one, o the new one.
+
+    >>> from types import SimpleNamespace
+    >>> shapes = PeepholeLSTM(3, 4).shapes(3, 4)
+    >>> p = SimpleNamespace(**{name: mg.randn(shape) for name, shape in shapes.items()})
+    >>> state = (mg.zeros((2, 4)), mg.zeros((2, 4)))
+    >>> y, (h, c) = peephole_lstm_cell(p, mg.ones((2, 3)), state)
+    >>> y.shape, h.shape
+    ((2, 4), (2, 4))
+    """
     h, c = state
     sums = mg.linear(x, p.w_ih, p.b_ih) + mg.linear(h, p.w_hh, p.b_hh)  # (N, 4H)
     i, f, g, o = mg.split(sums, 4, axis=-1)
@@ -64,7 +87,12 @@ def peephole_lstm_cell(p: Any, x: Tensor, state: Pair) -> tuple[Tensor, Pair]:
 
 
 class PeepholeLSTM(Recurrent):
-    """LSTM with peepholes (Gers and Schmidhuber 2000), with `peephole_lstm_cell`."""
+    """LSTM with peepholes (Gers and Schmidhuber 2000), with `peephole_lstm_cell`.
+
+    >>> y, (h, c) = PeepholeLSTM(3, 4)(mg.ones((7, 2, 3)), lengths=[7, 5])
+    >>> y.shape, h.shape
+    ((7, 2, 4), (1, 2, 4))
+    """
 
     cell = peephole_lstm_cell
     states = ("h", "c")
@@ -76,7 +104,16 @@ class PeepholeLSTM(Recurrent):
 
 
 def layer_norm_lstm_cell(p: Any, x: Tensor, state: Pair) -> tuple[Tensor, Pair]:
-    """An LSTM whose sums and cell state have mean 0 and variance 1 over the units, then a gain."""
+    """An LSTM whose sums and cell state have mean 0 and variance 1 over the units, then a gain.
+
+    >>> from types import SimpleNamespace
+    >>> shapes = LayerNormLSTM(3, 4).shapes(3, 4)
+    >>> p = SimpleNamespace(**{name: mg.randn(shape) for name, shape in shapes.items()})
+    >>> state = (mg.zeros((2, 4)), mg.zeros((2, 4)))
+    >>> y, (h, c) = layer_norm_lstm_cell(p, mg.ones((2, 3)), state)
+    >>> y.shape, h.shape
+    ((2, 4), (2, 4))
+    """
     h, c = state
     from_x = mg.layer_norm(mg.linear(x, p.w_ih), p.g_ih.shape, p.g_ih, p.b_ih)
     from_h = mg.layer_norm(mg.linear(h, p.w_hh), p.g_hh.shape, p.g_hh, p.b_hh)
@@ -90,7 +127,12 @@ def layer_norm_lstm_cell(p: Any, x: Tensor, state: Pair) -> tuple[Tensor, Pair]:
 
 
 class LayerNormLSTM(Recurrent):
-    """LSTM with layer normalisation (Ba, Kiros and Hinton 2016), with `layer_norm_lstm_cell`."""
+    """LSTM with layer normalisation (Ba, Kiros and Hinton 2016), with `layer_norm_lstm_cell`.
+
+    >>> y, (h, c) = LayerNormLSTM(3, 4)(mg.ones((7, 2, 3)), lengths=[7, 5])
+    >>> y.shape, h.shape
+    ((7, 2, 4), (1, 2, 4))
+    """
 
     cell = layer_norm_lstm_cell
     states = ("h", "c")
@@ -115,6 +157,14 @@ def zoneout_lstm_cell(p: Any, x: tuple[Tensor, Tensor], state: Pair) -> tuple[Te
     """An LSTM in which the mask says how much of a unit's h and c stays as it was: 1 is all.
 
     x and mask come in together, for each step: (N, I) and (N, 2H), for h and c side by side.
+
+    >>> from types import SimpleNamespace
+    >>> shapes = ZoneoutLSTM(3, 4).shapes(3, 4)
+    >>> p = SimpleNamespace(**{name: mg.randn(shape) for name, shape in shapes.items()})
+    >>> state = (mg.zeros((2, 4)), mg.zeros((2, 4)))
+    >>> y, (h, c) = zoneout_lstm_cell(p, (mg.ones((2, 3)), mg.zeros((2, 8))), state)
+    >>> y.shape, h.shape
+    ((2, 4), (2, 4))
     """
     x_t, mask = x
     keep_h, keep_c = mg.split(mask, 2, axis=-1)
@@ -129,6 +179,10 @@ class ZoneoutLSTM(Recurrent):
 
     Takes what `Recurrent` takes, and zoneout=(0.05, 0.5) by keyword: how probable it is that a
     unit's h, c keeps its value at a step of training. Otherwise the expectation takes its place.
+
+    >>> y, (h, c) = ZoneoutLSTM(3, 4, zoneout=(0.1, 0.3))(mg.ones((7, 2, 3)))
+    >>> y.shape, h.shape
+    ((7, 2, 4), (1, 2, 4))
     """
 
     cell = zoneout_lstm_cell
@@ -150,13 +204,27 @@ class ZoneoutLSTM(Recurrent):
 
 
 def indrnn_cell(p: Any, x: Tensor, h: Tensor) -> Pair:
-    """An RNN in which each unit sees only its own past: the recurrent weight is a vector."""
+    """An RNN in which each unit sees only its own past: the recurrent weight is a vector.
+
+    >>> from types import SimpleNamespace
+    >>> shapes = IndRNN(3, 4).shapes(3, 4)
+    >>> p = SimpleNamespace(**{name: mg.randn(shape) for name, shape in shapes.items()})
+    >>> state = mg.zeros((2, 4))
+    >>> y, h = indrnn_cell(p, mg.ones((2, 3)), state)
+    >>> y.shape, h.shape
+    ((2, 4), (2, 4))
+    """
     h = mg.probe("hidden", mg.relu(mg.linear(x, p.w_ih, p.b_ih) + p.w_hh * h))
     return h, h
 
 
 class IndRNN(Recurrent):
-    """Independently recurrent network (Li, Li, Cook, Zhu and Gao 2018), with `indrnn_cell`."""
+    """Independently recurrent network (Li, Li, Cook, Zhu and Gao 2018), with `indrnn_cell`.
+
+    >>> y, h = IndRNN(3, 4)(mg.ones((7, 2, 3)), lengths=[7, 5])
+    >>> y.shape, h.shape
+    ((7, 2, 4), (1, 2, 4))
+    """
 
     cell = indrnn_cell
 

@@ -19,6 +19,13 @@ class Program:
     `params`, `xs`, `state` are its inputs; `ys`, `new_state` its outputs; `g_ys`, `g_state` the
     cotangents of the outputs; `grads` maps each input that has a gradient to its value. A
     gradient of a parameter is that of this step alone; the sum over the steps is the scan's.
+
+    >>> def cell(w, x, h):
+    ...     h = mg.tanh(x @ w + h)
+    ...     return h, h
+    >>> program = mg.trace(cell, mg.ones((3, 4)), mg.ones((2, 3)), mg.ones((2, 4)))
+    >>> [value.op for value in program.forward]
+    ['input', 'input', 'matmul', 'input', 'add', 'tanh']
     """
 
     params: list[Value]

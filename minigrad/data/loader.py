@@ -120,7 +120,14 @@ class DataLoader:
 
     @property
     def epoch(self) -> int:
-        """How many epochs were begun before the one that the next batch belongs to."""
+        """How many epochs were begun before the one that the next batch belongs to.
+
+        >>> loader = mg.data.DataLoader(np.arange(4), batch_size=2)
+        >>> while loader.epoch < 2:
+        ...     print(loader.epoch, [batch.tolist() for batch in loader])
+        0 [[0, 1], [2, 3]]
+        1 [[0, 1], [2, 3]]
+        """
         return self._at[0]
 
     def __iter__(self) -> Iterator[Any]:

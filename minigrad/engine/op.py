@@ -239,7 +239,14 @@ class Op:
 
     @property
     def source(self) -> str:
-        """The text of the two functions that run this op."""
+        """The text of the two functions that run this op.
+
+        >>> print(mg.tanh.source)
+        def tanh(x):
+        ...
+        def tanh_backward(node, saved, g, sweep):
+        ...
+        """
         return write(self)
 
     @property

@@ -155,7 +155,12 @@ class Report:
         return f"; relative errors above {self.resolution:.0e} would have been noticed"
 
     def to_dict(self) -> dict[str, Any]:
-        """The report in plain types; NaN and infinities as text."""
+        """The report in plain types; NaN and infinities as text.
+
+        >>> found = mg.gradcheck(mg.tanh, mg.tensor([0.5, -1.0])).to_dict()
+        >>> found["verdict"], found["covered"]
+        ('PASS', [{'name': 0, 'checked': 2, 'total': 2}])
+        """
         return {
             "verdict": self.verdict,
             "order": self.order,
@@ -179,12 +184,24 @@ class Report:
         }
 
     def to_json(self) -> str:
-        """The report as JSON; the same seed gives the same text, byte for byte."""
+        """The report as JSON; the same seed gives the same text, byte for byte.
+
+        >>> print(mg.gradcheck(mg.tanh, mg.tensor([0.5])).to_json())
+        {
+          "verdict": "PASS",
+          "order": 1,
+        ...
+        }
+        """
         return json.dumps(self.to_dict(), indent=2, allow_nan=False)
 
     @property
     def svg(self) -> str:
-        """Error against step and the Taylor remainder as the text of an SVG file."""
+        """Error against step and the Taylor remainder as the text of an SVG file.
+
+        >>> mg.gradcheck(mg.tanh, mg.tensor([0.5])).svg
+        '<svg ...</svg>...'
+        """
         from .diagram import diagrams
 
         worst = self.worst
@@ -205,7 +222,13 @@ class Report:
         )
 
     def plot(self, path: str | Path) -> Path:
-        """Write the diagrams of `svg` to the file `path`, whose name ends in .svg; returns it."""
+        """Write the diagrams of `svg` to the file `path`, whose name ends in .svg; returns it.
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     mg.gradcheck(mg.tanh, mg.tensor([0.5])).plot(f"{folder}/tanh.svg").name
+        'tanh.svg'
+        """
         path = Path(path)
         if path.suffix.lower() != ".svg":
             raise ValueError(

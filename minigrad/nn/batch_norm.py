@@ -64,7 +64,16 @@ class BatchNorm1d(Module):
 
     @no_grad()
     def reset_running_stats(self) -> None:
-        """Forget all batches."""
+        """Forget all batches.
+
+        >>> norm = mg.nn.BatchNorm1d(2)
+        >>> _ = norm(mg.tensor([[1.0, 2.0], [3.0, 6.0]]))
+        >>> norm.running_mean.tolist(), norm.num_batches_tracked.item()
+        ([0.2..., 0.4...], 1)
+        >>> norm.reset_running_stats()
+        >>> norm.running_mean.tolist(), norm.num_batches_tracked.item()
+        ([0.0, 0.0], 0)
+        """
         if self.running_mean is not None:
             init.zeros_(self.running_mean)
         if self.running_var is not None:
@@ -73,7 +82,14 @@ class BatchNorm1d(Module):
             _renew(self.num_batches_tracked, 0 * self.num_batches_tracked)
 
     def reset_parameters(self) -> None:
-        """Forget all batches; neither scale nor shift."""
+        """Forget all batches; neither scale nor shift.
+
+        >>> norm = mg.nn.BatchNorm1d(2)
+        >>> _ = mg.nn.init.constant_(norm.weight, 5.0)
+        >>> norm.reset_parameters()
+        >>> norm.weight.tolist(), norm.bias.tolist()
+        ([1.0, 1.0], [0.0, 0.0])
+        """
         self.reset_running_stats()
         if self.weight is not None:
             init.ones_(self.weight)

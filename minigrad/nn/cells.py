@@ -32,14 +32,30 @@ __all__ = ["gru_cell", "lstm_cell", "rnn_relu_cell", "rnn_tanh_cell"]
 
 
 def rnn_tanh_cell(p: Any, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-    """Elman's network: the new hidden state is tanh of a weighted sum of input and old one."""
+    """Elman's network: the new hidden state is tanh of a weighted sum of input and old one.
+
+    >>> from types import SimpleNamespace
+    >>> w_ih, w_hh = mg.randn(4, 3), mg.randn(4, 4)
+    >>> p = SimpleNamespace(w_ih=w_ih, w_hh=w_hh, b_ih=None, b_hh=None)
+    >>> y, h = rnn_tanh_cell(p, mg.ones((2, 3)), mg.zeros((2, 4)))
+    >>> y.shape, h.shape
+    ((2, 4), (2, 4))
+    """
     h = tanh(linear(x, p.w_ih, p.b_ih) + linear(h, p.w_hh, p.b_hh))
     h = probe("hidden", h)
     return h, h
 
 
 def rnn_relu_cell(p: Any, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-    """As `rnn_tanh_cell`, with max(0, sum) in place of tanh: the state has no upper bound."""
+    """As `rnn_tanh_cell`, with max(0, sum) in place of tanh: the state has no upper bound.
+
+    >>> from types import SimpleNamespace
+    >>> w_ih, w_hh = mg.randn(4, 3), mg.randn(4, 4)
+    >>> p = SimpleNamespace(w_ih=w_ih, w_hh=w_hh, b_ih=None, b_hh=None)
+    >>> y, h = rnn_relu_cell(p, mg.ones((2, 3)), mg.zeros((2, 4)))
+    >>> y.shape, h.shape
+    ((2, 4), (2, 4))
+    """
     h = relu(linear(x, p.w_ih, p.b_ih) + linear(h, p.w_hh, p.b_hh))
     h = probe("hidden", h)
     return h, h
@@ -107,6 +123,13 @@ def gru_cell(p: Any, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
 
     `p` holds w_ih (3H, I), w_hh (3H, H), b_ih and b_hh (3H,) or None, in the order r, z, n;
     x is (N, I), h is (N, H).
+
+    >>> from types import SimpleNamespace
+    >>> w_ih, w_hh = mg.randn(12, 3), mg.randn(12, 4)
+    >>> p = SimpleNamespace(w_ih=w_ih, w_hh=w_hh, b_ih=None, b_hh=None)
+    >>> y, h = gru_cell(p, mg.ones((2, 3)), mg.zeros((2, 4)))
+    >>> y.shape, h.shape
+    ((2, 4), (2, 4))
     """
     x_r, x_z, x_n = split(linear(x, p.w_ih, p.b_ih), 3, axis=-1)
     h_r, h_z, h_n = split(linear(h, p.w_hh, p.b_hh), 3, axis=-1)

@@ -43,7 +43,15 @@ class Linear(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw new initial values."""
+        """Draw new initial values.
+
+        >>> layer = mg.nn.Linear(1, 2)
+        >>> mg.manual_seed(0)
+        >>> layer.reset_parameters()
+        >>> layer.weight.detach()
+        tensor([[ 0.273...],
+                [-0.460...]])
+        """
         init.kaiming_uniform_(self.weight, a=math.sqrt(5))
         if self.bias is not None:
             bound = 1 / math.sqrt(self.in_features)
@@ -121,7 +129,15 @@ class Embedding(Module):
         self.padding_idx = padding_idx
 
     def reset_parameters(self) -> None:
-        """Draw new initial values."""
+        """Draw new initial values.
+
+        >>> table = mg.nn.Embedding(2, 2, padding_idx=0)
+        >>> mg.manual_seed(0)
+        >>> table.reset_parameters()
+        >>> table.weight.detach()
+        tensor([[0.        , 0.        ],
+                [0.640..., 0.104...]])
+        """
         init.normal_(self.weight)
         if self.padding_idx is not None:
             values = self.weight.numpy()

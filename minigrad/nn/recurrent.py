@@ -137,7 +137,13 @@ class Recurrent(CellModule):
         return f"layer {layer}, {'backward' if reverse else 'forward'} direction"
 
     def forward(self, x: Tensor, state: Any = None, lengths: Any = None) -> tuple[Tensor, Any]:
-        """y and the final state; see the class."""
+        """y and the final state; see the class.
+
+        >>> layer = GRU(3, 4)
+        >>> y, h = layer.forward(mg.ones((5, 2, 3)), lengths=[5, 1])
+        >>> bool((y[1:, 1] == 0).all() and (h[0, 1] == y[0, 1]).all())
+        True
+        """
         layout = "(N, T, I)" if self.batch_first else "(T, N, I)"
         self._check_input(x, {2: "(T, I)", 3: layout})
         single = x.ndim == 2
@@ -186,6 +192,16 @@ class Recurrent(CellModule):
 
         A cell can't draw random numbers; a layer whose cell wants some returns a tuple of x and
         tensors (T, N, ...) that it draws here.
+
+        >>> class Noisy(Recurrent):
+        ...     def cell(p, inputs, h):
+        ...         x, noise = inputs
+        ...         h = mg.tanh(mg.linear(x, p.w_ih) + mg.linear(h, p.w_hh) + noise)
+        ...         return h, h
+        ...
+        ...     def inputs(self, x):
+        ...         return x, 0.1 * mg.randn(*x.shape[:2], self.hidden_size)
+        >>> y, h = Noisy(3, 4)(mg.ones((5, 2, 3)))
         """
         return x
 
@@ -242,7 +258,13 @@ class RecurrentCell(CellModule):
         super().__init__(input_size, hidden_size, bias)
 
     def forward(self, x: Tensor, state: Any = None) -> Any:
-        """The state after one step."""
+        """The state after one step.
+
+        >>> cell = GRUCell(3, 4)
+        >>> h = cell.forward(mg.ones((2, 3)))
+        >>> cell.forward(mg.ones((2, 3)), h).shape
+        (2, 4)
+        """
         self._check_input(x, {1: "(I,)", 2: "(N, I)"})
         parts = self._state(state, (*x.shape[:-1], self.hidden_size), x)
         _, state = self.cell(self._weights(""), x, self._packed(parts))

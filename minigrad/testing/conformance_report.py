@@ -35,7 +35,12 @@ class ConformanceReport:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing failed."""
+        """Whether nothing failed.
+
+        >>> from minigrad.testing import check_backend
+        >>> check_backend("numpy").ok
+        True
+        """
         return not any(line.failures for line in self.lines)
 
     def __repr__(self) -> str:

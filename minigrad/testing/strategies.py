@@ -33,7 +33,13 @@ LAYOUTS = ("contiguous", "transposed", "strided", "reversed", "offset")
 
 
 def dtypes(kinds: str = "f") -> st.SearchStrategy[np.dtype]:
-    """Dtypes of tensors: those of the given kinds, of "f", "i" and "b"."""
+    """Dtypes of tensors: those of the given kinds, of "f", "i" and "b".
+
+    >>> from hypothesis import find
+    >>> from minigrad.testing.strategies import dtypes
+    >>> find(dtypes("fi"), lambda dtype: dtype.kind == "i")
+    dtype('int64')
+    """
     names = {"f": ("float32", "float64"), "i": ("int64", "int32"), "b": ("bool",)}
     return st.sampled_from([np.dtype(name) for kind in kinds for name in names[kind]])
 
@@ -41,7 +47,13 @@ def dtypes(kinds: str = "f") -> st.SearchStrategy[np.dtype]:
 def shapes(
     min_dims: int = 0, max_dims: int = 3, min_side: int = 0, max_side: int = 4
 ) -> st.SearchStrategy[tuple[int, ...]]:
-    """Shapes, including those without dimensions and without elements."""
+    """Shapes, including those without dimensions and without elements.
+
+    >>> from hypothesis import find
+    >>> from minigrad.testing.strategies import shapes
+    >>> find(shapes(min_dims=1), lambda shape: 0 not in shape)
+    (1,)
+    """
     return hnp.array_shapes(
         min_dims=min_dims, max_dims=max_dims, min_side=min_side, max_side=max_side
     )
@@ -51,7 +63,13 @@ def shapes(
 def broadcastable(
     draw: Any, count: int = 2, max_dims: int = 3, min_side: int = 0, max_side: int = 3
 ) -> tuple[tuple[int, ...], ...]:
-    """`count` shapes that broadcast together; some lack axes, some have axes of size 1."""
+    """`count` shapes that broadcast together; some lack axes, some have axes of size 1.
+
+    >>> from hypothesis import find
+    >>> from minigrad.testing.strategies import broadcastable
+    >>> find(broadcastable(min_side=1), lambda shapes: len(shapes[0]) > len(shapes[1]))
+    ((1,), ())
+    """
     found = draw(
         hnp.mutually_broadcastable_shapes(
             num_shapes=count, max_dims=max_dims, min_side=min_side, max_side=max_side
@@ -64,6 +82,11 @@ def axes(ndim: int, *, empty: bool = False) -> st.SearchStrategy[Any]:
     """Valid values of `axis=` for `ndim` dimensions: None, ints, negative ints, tuples.
 
     With `empty`, also the empty tuple.
+
+    >>> from hypothesis import find
+    >>> from minigrad.testing.strategies import axes
+    >>> find(axes(2), lambda axis: axis is not None and axis != 0)
+    1
     """
     if ndim == 0:
         return st.sampled_from([None, ()]) if empty else st.none()
@@ -92,6 +115,11 @@ def arrays(
     kinks : values from which each element is at least `gap` away, so that no finite difference
         steps over the kink of `abs` or `relu`.
     layouts : which of `LAYOUTS` to draw from.
+
+    >>> from hypothesis import find
+    >>> from minigrad.testing.strategies import arrays
+    >>> find(arrays((2, 3), kinks=[0.0]), lambda x: x.strides[1] < 0).shape
+    (2, 3)
     """
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     values: np.ndarray = np.asarray(rng.uniform(low, high, shape))
@@ -129,5 +157,11 @@ def relaid(array: np.ndarray, layout: str) -> np.ndarray:
 
 
 def lengths(batch: int, steps: int, min_length: int = 0) -> st.SearchStrategy[np.ndarray]:
-    """Lengths of `batch` ragged sequences of at most `steps` steps; one may be full, one empty."""
+    """Lengths of `batch` ragged sequences of at most `steps` steps; one may be full, one empty.
+
+    >>> from hypothesis import find
+    >>> from minigrad.testing.strategies import lengths
+    >>> find(lengths(2, 5, min_length=1), lambda found: True)
+    array([1, 1])
+    """
     return hnp.arrays(np.int64, (batch,), elements=st.integers(min(min_length, steps), steps))

@@ -10,8 +10,9 @@ import pytest
 from places import ROOT
 
 import minigrad as mg
-import minigrad.models
-import minigrad.testing
+import minigrad.models.zoo
+import minigrad.nn.cells
+import minigrad.testing.strategies
 from minigrad.engine.registry import backend_loaders, loaded_backends, process_default
 from minigrad.utils.install import install_line
 
@@ -76,7 +77,8 @@ DOCUMENTS += sorted(
 
 
 PUBLIC = (mg, mg.backend, mg.data, mg.errors, mg.functional, mg.nn, mg.nn.init, mg.optim)
-PUBLIC += (minigrad.models, minigrad.testing)
+PUBLIC += (minigrad.models, minigrad.models.zoo, minigrad.nn.cells)
+PUBLIC += (minigrad.testing, minigrad.testing.strategies)
 
 
 def ours(values):
@@ -126,7 +128,31 @@ def test_every_method_of_a_module_has_an_example():
     assert [name for name, value in methods.items() if ">>> " not in (value.__doc__ or "")] == []
 
 
-@pytest.mark.parametrize("name", ["attach", "vjp", "vjp_all"])
+def has_example(kind, name):
+    """Whether a method has one, or what it overrides has."""
+    texts = (
+        getattr(base, name, None).__doc__ or "" for base in kind.__mro__ if hasattr(base, name)
+    )
+    return any(">>> " in text for text in texts)
+
+
+def test_every_method_of_a_public_class_has_an_example():
+    """Of other modules: a class says itself how it is called, and `Module` what all have."""
+    for module in (mg, mg.data, mg.nn, mg.optim, minigrad.models, minigrad.testing):
+        for kind in {value for value in vars(module).values() if isinstance(value, type)}:
+            # `attach`, `vjp` and `vjp_all` of ops are below; backends are described by PROTOCOL.
+            if kind in (mg.Tensor, mg.Op, mg.ArrayModuleBackend) or not ours({"": kind}):
+                continue
+            methods = [
+                name
+                for name, value in vars(kind).items()
+                if name[0] != "_" and (callable(value) or isinstance(value, property))
+                if getattr(value, "__qualname__", kind.__name__).startswith(kind.__name__)
+            ]
+            assert [name for name in methods if not has_example(kind, name)] == [], kind
+
+
+@pytest.mark.parametrize("name", ["attach", "source", "vjp", "vjp_all"])
 def test_what_declares_an_op_has_an_example(name):
     assert ">>> " in getattr(mg.Op, name).__doc__
 
