@@ -92,9 +92,9 @@ nn.utils.rnn.pack_padded_sequence nn.utils.rnn.pack_sequence nn.utils.rnn.Packed
     batch and its lengths to the layer
 nn.utils.rnn.pad_packed_sequence nn.utils.rnn.unpack_sequence -> mg.nn.LSTM(3, 4)(mg.ones((5, 2,
     3)), lengths=[5, 3])  # Leave it out: outputs are padded, zero behind each length
-nn.utils.rnn.pad_sequence -> mg.stack([mg.pad(v, (0, 2)), mg.pad(v, (0, 2))])  # All to the
-    longest's length
-nn.utils.rnn.unpad_sequence -> [x[:1, 0], x[:2, 1]]
+nn.utils.rnn.pad_sequence -> mg.data.pad_sequence([v, v[:2]])  # With batch_first=True for a layer
+    that has it
+nn.utils.rnn.unpad_sequence -> mg.data.unpad_sequence(x, [2, 1, 1])
 nn.utils.rnn -> mg.nn.LSTM(3, 4)(mg.ones((5, 2, 3)), lengths=[5, 3])  # Padded batches are passed
     with their lengths
 """
@@ -134,6 +134,24 @@ torch.cuda.amp.GradScaler torch.amp.GradScaler torch.cuda.amp.autocast torch.amp
 """
 
 DATA = """
+torch.utils.data.TensorDataset torch.utils.data.StackDataset -> mg.data.DataLoader((x, labels),
+    batch_size=2)  # The columns are the data set
+torch.utils.data.Dataset torch.utils.data.dataset torch.utils.data.dataset.Dataset ->
+    mg.data.DataLoader([([1, 2], 0), ([3], 1)], batch_size=2)  # Any object with __len__ and
+    __getitem__ is a data set: leave the base class out
+torch.utils.data.IterableDataset torch.utils.data.ChainDataset torch.utils.data.ConcatDataset ->
+    mg.data.DataLoader([([1, 2], 0), ([3], 1)], batch_size=2)  # Put the examples into one list
+torch.utils.data.Subset -> mg.data.random_split((x, labels), [0.5, 0.5])  # Or index the columns:
+    x[[1]]
+torch.utils.data.RandomSampler torch.utils.data.SequentialSampler torch.utils.data.BatchSampler
+    torch.utils.data.SubsetRandomSampler torch.utils.data.WeightedRandomSampler
+    torch.utils.data.Sampler torch.utils.data.sampler torch.utils.data.distributed ->
+    mg.data.DataLoader((x, labels), batch_size=2, shuffle=True, seed=0)  # It draws the order
+torch.utils.data.default_collate torch.utils.data.dataloader torch.utils.data.get_worker_info ->
+    mg.data.DataLoader((x, labels), batch_size=2)  # It stacks arrays and pads sequences
+torch.utils.data.DataLoader torch.utils.data -> mg.data.DataLoader((x, labels), batch_size=2,
+    shuffle=True)
+torch.utils.data.random_split -> mg.data.random_split((x, labels), [0.5, 0.5])
 torch.utils.tensorboard torch.utils.model_zoo torch.utils.benchmark torch.utils.cpp_extension
     torch.hub ->  # minigrad has none
 torch.utils.checkpoint torch.utils.checkpoint.checkpoint -> mg.checkpoint(model, x)

@@ -48,7 +48,7 @@ for step in range(40):
     sentences, labels = zip(*[review(rng) for _ in range(12)])
     lengths = [len(sentence) for sentence in sentences]
     text = nn.utils.rnn.pad_sequence(sentences, batch_first=True)
-    # minigrad: text = torch.stack([torch.pad(s, (0, max(lengths) - len(s))) for s in sentences])
+    # minigrad: text = torch.data.pad_sequence(sentences, batch_first=True)
     target = torch.tensor([float(label) for label in labels])
     optimizer.zero_grad()
     logits = model(text, lengths)
