@@ -70,6 +70,8 @@ class CupyBackend(ArrayModuleBackend):
             "minigrad_outside",
         )
         self.sum_rows = self._scoped(RowSums(cupy, self._compile))
+        for name in ("solve", "cholesky", "slogdet", "svd"):
+            setattr(self, name, self._scoped(self._checked(getattr(self, name))))
         for group, names in PROTOCOL.items():
             for name in names:
                 if group != "identity" and name != "quiet":
@@ -130,6 +132,18 @@ class CupyBackend(ArrayModuleBackend):
         if x.dtype == HALF:  # of which CuPy's makes float64
             return self._expit(x.astype(SINGLE)).astype(HALF)
         return self._expit(x)  # one kernel; and its overflows give no warning
+
+    @staticmethod
+    def _checked(method: Callable[..., Any]) -> Callable[..., Any]:
+        """A method in which cuSOLVER's errors raise; CuPy waits for the GPU to know of them."""
+
+        def call(*arrays: Any) -> Any:
+            from cupyx import errstate
+
+            with errstate(linalg="raise"):
+                return method(*arrays)
+
+        return call
 
     # --- scans -----------------------------------------------------------------------------
 

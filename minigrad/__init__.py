@@ -7,6 +7,7 @@ from . import backend as backend
 from . import data as data
 from . import errors as errors
 from . import functional as functional
+from . import linalg as linalg
 from . import nn as nn
 from . import ops
 from . import optim as optim
@@ -51,7 +52,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .compiler.trace import trace as trace
 else:  # type checkers take all that is imported above for public
-    __all__ = ["backend", "data", "errors", "functional", "nn", "optim"]
+    __all__ = ["backend", "data", "errors", "functional", "linalg", "nn", "optim"]
     # Tensors.
     __all__ += ["Tensor", "arange", "empty", "eye", "from_dlpack", "full", "full_like"]
     __all__ += ["get_default_dtype", "linspace", "load", "manual_seed", "ones", "ones_like"]

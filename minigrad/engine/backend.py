@@ -71,6 +71,11 @@ OPTIONAL: dict[str, str] = {
     "fingerprint": "fingerprint(x): a checksum of its bytes that stays on the device",
     "lend": "lend(x): another array over the same memory, and a link that lives as long as it",
     "held": "held(link): whether anything but the link refers to its array",
+    # linear algebra along the last two axes, of float32 and float64: for `minigrad.linalg`
+    "solve": "solve(a, b): x with a @ x = b, leading axes equal; NumPy's LinAlgError if singular",
+    "cholesky": "cholesky(a): the lower factor; NumPy's LinAlgError if not positive definite",
+    "slogdet": "slogdet(a): the signs and the logarithms of determinants, 0 and -inf if singular",
+    "svd": "svd(a): u, s and v with a = u @ diag(s) @ v, of square matrices",
     # compiling
     "compile_loop": "compile_loop(loop, dtype): a kernel for a `minigrad.compiler.schedule.Loop`",
     "kernels": "its kernels that are in use, by their text",
@@ -254,6 +259,24 @@ class ArrayModuleBackend:
     def index_array(self, value: Any) -> Any:
         """An index (a NumPy array or one of this backend's) as `getitem` and `scatter` want it."""
         return self.xp.array(value)
+
+    # --- linear algebra: see OPTIONAL ------------------------------------------------------
+
+    def solve(self, a: Any, b: Any) -> Any:
+        """The x of a @ x = b, for each matrix."""
+        return self.xp.linalg.solve(a, b)
+
+    def cholesky(self, a: Any) -> Any:
+        """The lower factor of each matrix."""
+        return self.xp.linalg.cholesky(a)
+
+    def slogdet(self, a: Any) -> Sequence[Any]:
+        """The sign of each determinant, and the logarithm of its absolute value."""
+        return list(self.xp.linalg.slogdet(a))
+
+    def svd(self, a: Any) -> Sequence[Any]:
+        """The left basis, singular values and the right basis of each matrix."""
+        return list(self.xp.linalg.svd(a, full_matrices=False))
 
 
 def is_basic(index: Any) -> bool:

@@ -10,7 +10,9 @@ from collections.abc import Collection
 from types import FrameType
 from typing import Any
 
-from ..errors import GradientLost, Untraceable
+from numpy.linalg import LinAlgError
+
+from ..errors import BackendError, GradientLost, Untraceable
 
 # Packages of minigrad that hold cells: listings of programs show their lines, as a user's.
 packages_of_cells: set[str] = set()
@@ -68,7 +70,7 @@ def explain(op: Any, error: Exception, arrays: tuple[Any, ...], settings: dict[s
         error.add_note(
             f"This happened in {op.name}, called with {_describe_call(op, arrays, settings)}."
         )
-    if isinstance(error, (Untraceable, MemoryError, GradientLost)):
+    if isinstance(error, (Untraceable, MemoryError, GradientLost, BackendError, LinAlgError)):
         return
     shapes = [tuple(getattr(x, "shape", ())) for x in arrays]
     text = (

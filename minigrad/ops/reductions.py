@@ -317,7 +317,8 @@ def norm(x: Any, ord: float = 2, axis: Any = None, keepdims: bool = False) -> An
     Where the norm is 0, its gradient is 0, the shortest of all subgradients; for `ord` 2 its second
     derivative is NaN there.
 
-    Raises ValueError for another `ord`.
+    Raises ValueError for another `ord`. For norms of any order, of matrices, and of numbers whose
+    squares are too large or small, see `mg.linalg.norm`.
 
     >>> mg.norm(mg.tensor([3.0, 4.0]))
     tensor(5.)
@@ -329,7 +330,7 @@ def norm(x: Any, ord: float = 2, axis: Any = None, keepdims: bool = False) -> An
         return sum(abs(x), axis=axis, keepdims=keepdims)
     if ord == math.inf:
         return max(abs(x), axis=axis, keepdims=keepdims)
-    raise ValueError(f"norm: ord must be 1, 2 or math.inf; got {ord!r}")
+    raise ValueError(f"norm: ord must be 1, 2 or math.inf; got {ord!r}. See mg.linalg.norm")
 
 
 # --- truth and positions: no gradient --------------------------------------------------------

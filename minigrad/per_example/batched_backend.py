@@ -207,6 +207,24 @@ class BatchedBackend:
         found = self.base.einsum(f"{','.join(inner)}->{letter * batched}{output}", *data)
         return self.rows(found) if batched else self.same(self.base.asarray(found))
 
+    # --- linear algebra --------------------------------------------------------------------
+
+    def solve(self, a: Rows, b: Rows) -> Rows:
+        """The x of a @ x = b."""
+        return self.rows(self.base.solve(*self._equally_many((a, b))))
+
+    def cholesky(self, a: Rows) -> Rows:
+        """The lower factor."""
+        return self.rows(self.base.cholesky(a.data))
+
+    def slogdet(self, a: Rows) -> list[Rows]:
+        """The sign of the determinant, and the logarithm of its absolute value."""
+        return [self.rows(y) for y in self.base.slogdet(a.data)]
+
+    def svd(self, a: Rows) -> list[Rows]:
+        """Bases and singular values."""
+        return [self.rows(y) for y in self.base.svd(a.data)]
+
     # --- shape -----------------------------------------------------------------------------
 
     def reshape(self, x: Rows, shape: Any) -> Rows:

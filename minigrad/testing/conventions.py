@@ -213,6 +213,24 @@ CONVENTIONS: dict[str, list[Convention]] = {
         _point(_slope(lambda x: mg.norm(x) ** 2), [0.0, 0.0], [nan, nan]),
         _point(lambda x: mg.log(mg.norm(x)), [0.0, 0.0], [nan, nan]),
     ],
+    "linalg.norm": [
+        _point(mg.linalg.norm, [0.0, 0.0], [0.0, 0.0]),
+        _point(lambda x: mg.linalg.norm(x, 3), [0.0, 0.0], [0.0, 0.0]),
+        _point(_slope(lambda x: mg.linalg.norm(x, 3)), [0.0, 0.0], [nan, nan]),
+        _point(lambda x: mg.linalg.norm(x, 0.5), [0.0, 4.0], [0.0, 1.0]),
+        _point(lambda x: mg.linalg.norm(x, -1), [0.0, 4.0], [0.0, 0.0]),
+        _point(lambda x: mg.linalg.norm(x, inf), [0.0, -4.0, 4.0], [0.0, -0.5, 0.5]),
+        _point(lambda x: mg.linalg.norm(x, 0), [0.0, 4.0], [0.0, 0.0]),
+    ],
+    "det": [  # of a matrix, and of another one
+        _point(lambda x: mg.linalg.det(x.reshape(2, 2)), [nan, 1.0, 1.0, 1.0], [nan] * 4),
+        _point(lambda x: mg.linalg.det(x.reshape(2, 2)), [0.0] * 4, [0.0] * 4),
+        _point(
+            lambda x: mg.linalg.det(x.reshape(3, 2, 2)),
+            [*([1.0, 2.0, 2.0, 4.0]), *([inf, 1.0, 1.0, 1.0]), *([1.0, 2.0, 3.0, 4.0])],
+            [*([4.0, -2.0, -2.0, 1.0]), *([nan] * 4), *([4.0, -3.0, -2.0, 1.0])],
+        ),
+    ],
     "std": [
         _point(mg.std, [2.0, 2.0, 2.0], [0.0, 0.0, 0.0]),
         _point(_slope(lambda x: mg.std(x) ** 2), [2.0, 2.0], [0.0, 0.0]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from . import sorting
+from . import matrices, sorting
 from .counters import library
 
 
@@ -14,6 +14,7 @@ def pytest_configure(config):
 
     runtime = library()
     sorting.install()
+    matrices.install()
 
     def poisoned(allocate):
         # The pool hands out again what was freed: on a GPU its content is as undefined as that

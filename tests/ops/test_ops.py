@@ -60,7 +60,9 @@ def own_ops():
 
 def public():
     families = [m for m in vars(mg.ops).values() if isinstance(m, types.ModuleType)]
-    return {name for m in (*families, mg.functional) for name in getattr(m, "__all__", ())}
+    names = {name for m in (*families, mg.functional) for name in getattr(m, "__all__", ())}
+    functions = {name for name in mg.linalg.__all__ if name.islower()}
+    return names | {name if name in mg.OPS else f"linalg.{name}" for name in functions}
 
 
 def test_every_op_has_a_line():

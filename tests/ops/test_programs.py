@@ -103,7 +103,9 @@ def interpreted(register):
 
 
 def test_every_line_of_the_op_table_can_be_drawn():
+    functions = {f"linalg.{name}" for name in mg.linalg.__all__} | {*mg.linalg.__all__}
     inner = {name for name in OP_CASES if not hasattr(mg, name)}  # other ops call these
+    inner -= functions
     assert set(OP_CASES) - set(STEPS) == inner
 
 

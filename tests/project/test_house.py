@@ -23,7 +23,7 @@ PUBLIC = {
         fuse gelu get_backend get_default_dtype grad gradcheck gradcheck_numpy gradgradcheck
         greater greater_equal hessian huber_loss hvp index is_grad_enabled isfinite isnan
         jacobian jvp l1_loss layer_norm leaky_relu left_shift less less_equal linear linspace
-        load log log1p log_softmax logical_and logical_not logical_or logsumexp manual_seed
+        linalg load log log1p log_softmax logical_and logical_not logical_or logsumexp manual_seed
         matmul max maximum mean min minimum moveaxis mse_loss multiply negative nll_loss nn
         no_grad norm not_equal ones ones_like op optim outer pad power probe prod rand randn
         record register_backend relu repeat reset_dispatch_counts reshape right_shift save
@@ -46,6 +46,9 @@ PUBLIC = {
     """,
     "minigrad.compiler": """
         FusionError Program Untraceable trace
+    """,
+    "minigrad.linalg": """
+        LinAlgError cholesky det inv norm slogdet solve trace
     """,
     "minigrad.models": """
         GRU GRUCell LSTM LSTMCell RNN RNNCell Recurrent RecurrentCell

@@ -2,8 +2,8 @@
 
 An `Author` writes a program line by line: it draws an op of the op table, then operands and
 settings that fit the values computed so far, and runs the line at once to know the next shapes.
-What each op may be given is in `program_steps.py`, `program_moves.py` and `program_order.py`, what
-must hold in `program_checks.py`. A failure is printed as a script.
+What each op may be given is in `program_steps.py`, `program_moves.py`, `program_order.py` and
+`program_matrices.py`, what must hold in `program_checks.py`. A failure is printed as a script.
 """
 
 import os
@@ -11,7 +11,7 @@ import os
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from program_author import Author
-from program_order import STEPS
+from program_matrices import STEPS
 
 FLAVOURS = ["smooth"] * 9 + ["mixed"] * 4 + ["special"] * 3 + ["large"] * 3 + ["half"]
 FAST = ["matmul", "linear", "matmul", "scatter_add", "dot", "part"]  # with ways of their own

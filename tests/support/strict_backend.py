@@ -111,7 +111,7 @@ class StrictBackend:
     def __init__(self):
         self._host = get_backend("numpy")
         self.moved = 0  # how many arrays were moved to the host
-        for names in PROTOCOL.values():
+        for names in (*PROTOCOL.values(), ("solve", "cholesky", "slogdet", "svd")):
             for name in names:
                 if not hasattr(self, name):
                     setattr(self, name, self._wrapped(getattr(self._host, name)))

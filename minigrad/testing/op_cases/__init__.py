@@ -11,6 +11,7 @@ from ..cases import Case
 from .conversions import CONVERSION_CASES
 from .elementwise import ELEMENTWISE_CASES
 from .functions import FUNCTION_CASES
+from .linear_algebra import LINEAR_ALGEBRA_CASES
 from .order import ORDER_CASES
 from .positions import POSITION_CASES
 from .products import PRODUCT_CASES
@@ -28,6 +29,7 @@ OP_CASES: dict[str, list[Case]] = {
     **REDUCTION_CASES,
     **RUNNING_CASES,
     **PRODUCT_CASES,
+    **LINEAR_ALGEBRA_CASES,
     **SHAPE_CASES,
     **POSITION_CASES,
     **ORDER_CASES,
