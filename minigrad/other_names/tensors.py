@@ -273,7 +273,8 @@ x.zero_ torch.zero_ -> x[:] = 0.0  # A gradient: x.zero_grad()
 x.clamp_ x.clip_ x.clamp_min_ x.clamp_max_ -> x = x.clip(0, 1)
 x.uniform_ -> mg.nn.init.uniform_(x, -0.1, 0.1)
 x.normal_ -> mg.nn.init.normal_(x, 0.0, 0.1)
-x.bernoulli_ x.random_ x.exponential_ -> x[:] = mg.rand(2, 3) < 0.5
+x.bernoulli_ -> x[:] = mg.bernoulli(0.5, size=(2, 3))
+x.random_ x.exponential_ -> x[:] = mg.rand(2, 3)
 x.exp_ x.log_ x.sqrt_ x.abs_ x.neg_ x.relu_ x.tanh_ x.sigmoid_ x.round_ x.floor_ -> x = mg.exp(x) #
     No function edits its argument
 F.relu_ torch.relu_ -> x = mg.relu(x)  # No function edits its argument
@@ -294,8 +295,14 @@ F.cosine_similarity torch.cosine_similarity nn.CosineSimilarity -> mg.sum(x * y,
     (mg.norm(x, axis=1) * mg.norm(y, axis=1))
 F.bilinear nn.Bilinear -> mg.einsum('bi,oij,bj->bo', x, mg.ones((4, 3, 3)), y)
 *.matrix_power np.linalg.matrix_power -> a @ a @ a
-np.linalg.norm torch.linalg.norm torch.linalg.vector_norm torch.frobenius_norm -> mg.norm(x,
-    axis=1)
+np.linalg.norm torch.linalg.norm torch.linalg.vector_norm torch.frobenius_norm ->
+    mg.linalg.norm(x, axis=1)
+torch.inverse x.inverse x.inv -> mg.linalg.inv(a)
+torch.det x.det -> mg.linalg.det(a)
+torch.slogdet x.slogdet -> sign, logabsdet = mg.linalg.slogdet(a)
+torch.logdet x.logdet -> mg.linalg.slogdet(a).logabsdet  # Of the absolute value
+torch.cholesky x.cholesky -> mg.linalg.cholesky(a @ a.T + mg.eye(2))
+torch.linalg.solve_triangular torch.cholesky_solve torch.linalg.inv_ex -> mg.linalg.solve(a, b)
 *.svd *.qr *.eig torch.linalg.svd torch.linalg.qr torch.linalg.eigh torch.linalg.eig np.linalg.svd
     np.linalg.qr np.linalg.eigh np.linalg.eig torch.linalg.pinv *.pinverse np.linalg.pinv
     torch.linalg.lstsq np.linalg.lstsq -> np.linalg.svd(a.detach().numpy())  # NumPy's do: minigrad
@@ -312,6 +319,11 @@ torch.Generator torch.default_generator np.random.default_rng np.random.RandomSt
 np.random.rand np.random.random np.random.uniform torch.distributions.Uniform -> mg.rand(2, 3)
 np.random.randn np.random.normal np.random.standard_normal torch.distributions.Normal ->
     mg.randn(2, 3)
+torch.randperm np.random.permutation np.random.shuffle -> mg.permutation(5)
+torch.multinomial np.random.choice torch.distributions.Categorical -> mg.choice(3, size=2, p=[0.2,
+    0.3, 0.5])
+np.random.randint np.random.integers -> mg.randint(0, 10, size=(2, 3))
+np.random.binomial x.bernoulli torch.distributions.Bernoulli -> mg.bernoulli(0.5, size=(2, 3))
 torch.normal -> 0.0 + 0.1 * mg.randn(2, 3)
 torch.poisson torch.distributions.Poisson torch.distributions ->
     np.random.default_rng(0).poisson(x.detach().numpy())  # NumPy draws it: mg.tensor(...) makes a
