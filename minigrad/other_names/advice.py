@@ -12,7 +12,7 @@ from .table import look_up, names_in
 
 # Submodules of PyTorch, which say nothing about what is asked of them.
 _SUBMODULES = {"autograd", "functional", "init", "linalg", "lr_scheduler", "nn", "optim"}
-_SUBMODULES |= {"special", "utils"}
+_SUBMODULES |= {"rnn", "special", "utils"}
 
 
 class Place(NamedTuple):

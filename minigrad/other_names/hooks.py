@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 from .advice import Place, call_of, missing
+from .arrays import explain_data
 from .calls import Fronts
 from .frames import import_from, path_from
 from .table import names_in
@@ -80,7 +81,8 @@ def explain_functions(cls: type, shown: str, module: ModuleType, home: str) -> N
     for name in module.__all__:
         value = getattr(module, name)
         at_home = getattr(value, "__module__", "").startswith(home)
-        if at_home and not isinstance(value, type) and not hasattr(cls, name):
+        is_free = not any(name in vars(kind) for kind in cls.__mro__)  # of rows, too
+        if at_home and not isinstance(value, type) and is_free:
             setattr(cls, name, Absent(name, partial(_is_function, shown, name, module)))
 
 
@@ -132,6 +134,7 @@ def install(mg: ModuleType, classes: Mapping[str, Any]) -> None:
             fronts.of_class(kind, shown)
     for home in _FUNCTIONS:
         explain_functions(classes["x"][0], "x", mg, home)
+    explain_data(classes["x"][0])
     fronts.install()
     explain_imports()
 

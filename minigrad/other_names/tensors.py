@@ -93,8 +93,7 @@ x.transpose x.transpose_ -> x.swapaxes(0, 1)  # x.transpose takes all axes in th
 *.movedim np.rollaxis -> x.moveaxis(0, 1)
 *.swapdims -> x.swapaxes(0, 1)
 x.mH x.H np.matrix_transpose -> x.mT
-torch.flatten x.flatten nn.functional.flatten -> x.reshape(x.shape[0], -1)  # x.flatten() makes one
-    axis of all
+torch.flatten nn.functional.flatten -> x.flatten(1)
 torch.ravel np.ravel -> x.flatten()
 *.unflatten -> x.reshape(2, 3, 1)
 x.expand x.expand_as -> mg.broadcast_to(x, (4, 2, 3))  # A size of -1 is written out: x.shape[0]
@@ -132,8 +131,8 @@ torch.block_diag torch.block np.block -> mg.concatenate([mg.concatenate([a, b], 
     mg.concatenate([b, a], axis=1)])
 *.chunk np.array_split -> mg.split(a, 2, axis=0)  # A number is the number of parts, which must be
     equal
-*.split -> mg.split(v, (1, 2))  # As in NumPy: a tuple holds the positions of the cuts, and a
-    number is the number of parts
+*.split -> mg.split(x, x.shape[1] // 1, axis=1)  # As in NumPy: a number is the number of parts,
+    the length over the size of each; a tuple holds the positions of the cuts
 *.tensor_split *.hsplit np.hsplit -> mg.split(x, (1,), axis=1)  # As in NumPy: a tuple holds the
     positions of the cuts
 *.vsplit np.vsplit *.dsplit -> mg.split(x, (1,), axis=0)  # As in NumPy: a tuple holds the
@@ -218,6 +217,9 @@ torch.clamp x.clamp F.hardtanh nn.Hardtanh -> x.clip(0, 1)
 torch.clamp_min x.clamp_min -> x.clip(min=0)
 torch.clamp_max x.clamp_max -> x.clip(max=1)
 *.rsqrt -> x ** -0.5
+*.asin *.acos *.atan -> mg.arctan(x)  # NumPy's names: mg.arcsin, mg.arccos, mg.arctan
+*.asinh *.acosh *.atanh -> mg.arcsinh(x)  # NumPy's names: mg.arcsinh, mg.arccosh, mg.arctanh
+torch.atan2 x.atan2 -> mg.arctan2(x, y)
 torch.sgn x.sgn -> mg.sign(x)
 torch.addcmul x.addcmul -> x + 0.5 * y * y
 torch.addcdiv x.addcdiv -> x + 0.5 * y / y
@@ -278,6 +280,17 @@ x.random_ x.exponential_ -> x[:] = mg.rand(2, 3)
 x.exp_ x.log_ x.sqrt_ x.abs_ x.neg_ x.relu_ x.tanh_ x.sigmoid_ x.round_ x.floor_ -> x = mg.exp(x) #
     No function edits its argument
 F.relu_ torch.relu_ -> x = mg.relu(x)  # No function edits its argument
+x.data.add_ x.data.sub_ x.data.addcmul_ x.data.addcdiv_ -> x.data -= 0.1 * y.data  # x.data is the
+    backend's own array, which operators edit. Or, within mg.no_grad(): x -= 0.1 * y
+x.data.mul_ x.data.div_ -> x.data *= 0.9  # x.data is the backend's own array, which operators edit
+x.data.copy_ -> x.data[:] = y.data  # Or x.data = y
+x.data.fill_ x.data.zero_ -> x.data[:] = 0.0
+x.data.clamp_ x.data.clip_ -> x.data = x.detach().clip(0, 1)
+x.data.uniform_ -> mg.nn.init.uniform_(x, -0.1, 0.1)
+x.data.normal_ -> mg.nn.init.normal_(x, 0.0, 0.1)
+x.data.norm -> mg.norm(x.detach())  # x.data is the backend's own array
+x.data.cpu x.data.numpy x.data.clone x.data.detach -> x.numpy()  # A copy, as NumPy's array
+x.data.numel x.data.dim -> x.size
 """
 
 PRODUCTS = """
@@ -320,8 +333,8 @@ np.random.rand np.random.random np.random.uniform torch.distributions.Uniform ->
 np.random.randn np.random.normal np.random.standard_normal torch.distributions.Normal ->
     mg.randn(2, 3)
 torch.randperm np.random.permutation np.random.shuffle -> mg.permutation(5)
-torch.multinomial np.random.choice torch.distributions.Categorical -> mg.choice(3, size=2, p=[0.2,
-    0.3, 0.5])
+torch.multinomial x.multinomial np.random.choice torch.distributions.Categorical ->
+    mg.choice(3, size=2, p=[0.2, 0.3, 0.5])
 np.random.randint np.random.integers -> mg.randint(0, 10, size=(2, 3))
 np.random.binomial x.bernoulli torch.distributions.Bernoulli -> mg.bernoulli(0.5, size=(2, 3))
 torch.normal -> 0.0 + 0.1 * mg.randn(2, 3)

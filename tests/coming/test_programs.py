@@ -1,5 +1,7 @@
 """Eight programs that PyTorch's users write: what changes for minigrad, and errors that say so."""
 
+import re
+
 import pytest
 from ported_programs import PROGRAMS, weights_of
 
@@ -27,6 +29,28 @@ def test_there_are_eight():
 def test_few_lines_change(program):
     assert 1 <= len(program.changes) <= MOST_CHANGES
     assert all("torch" in program.lines[n - 1] for n in program.imports())
+
+
+# What Python itself says, and minigrad's errors don't.
+OF_PYTHON = re.compile("object has no attribute|unexpected keyword|not callable|positional arg")
+
+
+@programs
+@pytest.mark.usefixtures("on_numpy")
+def test_each_change_is_what_an_error_says(program):
+    """From the program with other imports alone, error by error, to the one that runs."""
+    steps = dict.fromkeys(program.changes, 0)
+    while any(steps[n] < len(program.changes[n]) for n in steps if n not in program.follows):
+        with pytest.raises(Exception) as caught:
+            program.run(program.text(steps))
+        place, text = program.place(caught.value), str(caught.value)
+        assert place in steps and steps[place] < len(program.changes[place]), (place, text)
+        assert not OF_PYTHON.search(text), (place, text)
+        for number in [place, *(n for n, before in program.follows.items() if before == place)]:
+            missing = {w for w in program.new_words(number, steps[number]) if w not in text}
+            assert not missing, (number, missing, text)
+            steps[number] += 1
+    program.run(program.text(steps))
 
 
 @programs

@@ -44,6 +44,7 @@ model = RowLSTM(8, 24, len(SHAPES)).to(device)
 # --- training ---
 
 x_train = torch.from_numpy(train_images).to(torch.get_default_dtype())
+# minigrad: x_train = torch.tensor(train_images).to(torch.get_default_dtype())
 # minigrad: x_train = torch.tensor(train_images).astype(torch.get_default_dtype())
 y_train = torch.tensor(train_labels, dtype=torch.long)
 # minigrad: y_train = torch.tensor(train_labels, dtype=torch.int64)

@@ -30,7 +30,7 @@ class BiLSTMClassifier(nn.Module):
         x = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
         # minigrad:
         output, (hidden, cell) = self.lstm(x)
-        # minigrad: output, (hidden, cell) = self.lstm(x, lengths=lengths)
+        # minigrad, too: output, (hidden, cell) = self.lstm(x, lengths=lengths)
         return self.fc(torch.cat((hidden[-2], hidden[-1]), dim=1)).squeeze(1)
         # minigrad: return self.fc(torch.concatenate((hidden[-2], hidden[-1]), axis=1)).squeeze(1)
 

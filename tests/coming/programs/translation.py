@@ -31,9 +31,10 @@ class Attention(nn.Module):
     def forward(self, query, keys):
         scores = self.Va(torch.tanh(self.Wa(query) + self.Ua(keys)))
         weights = F.softmax(scores.permute(0, 2, 1), dim=-1)
+        # minigrad: weights = F.softmax(scores.transpose(0, 2, 1), dim=-1)
         # minigrad: weights = F.softmax(scores.transpose(0, 2, 1), axis=-1)
         return torch.bmm(weights, keys), weights
-        # minigrad: return torch.matmul(weights, keys), weights
+        # minigrad: return weights @ keys, weights
 
 
 class Decoder(nn.Module):

@@ -15,6 +15,8 @@ def batchify(ids, batch_size):
     n = ids.size(0) // batch_size
     # minigrad: n = ids.shape[0] // batch_size
     return ids[: n * batch_size].view(batch_size, -1).t().contiguous()
+    # minigrad: return ids[: n * batch_size].reshape(batch_size, -1).t().contiguous()
+    # minigrad: return ids[: n * batch_size].reshape(batch_size, -1).T.contiguous()
     # minigrad: return ids[: n * batch_size].reshape(batch_size, -1).T
 
 
