@@ -28,7 +28,7 @@ from .engine.graph import (
     is_tracing,
     on_call,
     on_index,
-    on_probe,
+    probing,
     raw_backend,
     tick,
 )
@@ -140,7 +140,7 @@ def _run_again(node: Node, saved: Any, g: Any, sweep: Any) -> None:
 
     def again() -> Any:
         reads, start = _Reads(), tick()
-        with surroundings.found_again(), on_probe.unheard(), reads.noted():
+        with surroundings.found_again(), reads.noted():
             ys = _tensors(fn(*inputs))
         arrays = record.compare(reads, [y._data for y in ys], saved)
         _check_edges(node, _older([y._node for y in ys if y._node is not None], start))
@@ -170,7 +170,7 @@ def replay(fn: Callable[[], Any], g: Any, node: Node, sweep: Any) -> None:
     """
     token = raw_backend.set(None)  # the ops in fn are to make tensors
     try:
-        with enable_grad():
+        with enable_grad(), Scope(probing, None):  # what has been recorded is, once
             outputs = fn()
         ys = parts_of(outputs)
         seeds = [
@@ -202,12 +202,14 @@ class _Surroundings:
     def __init__(self) -> None:
         self._backend, self._dtype = current_backend(), get_default_dtype()
         self._random = generator().bit_generator.state
+        self._probing = probing.get()
 
     @contextmanager
     def found_again(self) -> Iterator[None]:
         """Within this context all of it is as it was, and nothing changes for others."""
         random = Scope(generator_again, generator_at(self._random))
-        with use_backend(self._backend), Scope(dtype_again, self._dtype), random:
+        asks = Scope(probing, None if self._probing is None else self._probing.muted())
+        with use_backend(self._backend), Scope(dtype_again, self._dtype), random, asks:
             yield
 
 

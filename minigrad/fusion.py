@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from .engine.graph import on_call, on_probe
+from .engine.graph import on_call, probing
 from .errors import FusionError
 from .utils.arguments import SettingError, Variable
 
@@ -105,9 +105,10 @@ def _too_small(required: bool) -> str:
 
 def why_composed() -> str:
     """Why no kernel may run here, as it would pass over what is looked at; or nothing."""
-    if on_call or on_probe:
-        return on_call.why_composed() or on_probe.why_composed()
-    return ""
+    if on_call and (reason := on_call.why_composed()):
+        return reason
+    asks = probing.get()
+    return "" if asks is None else asks.why_composed()
 
 
 # Arguments of these classes hold no tensors.

@@ -13,13 +13,14 @@ import numpy as np
 
 from .engine.creation import tensor
 from .engine.filled import zeros
-from .engine.graph import only_values, time_step
+from .engine.graph import only_values, probing, time_step
 from .engine.tensor import Tensor
 from .engine.wrapping import alias, apart
 from .fusion import compiles, dispatch
 from .nested import describe, layout_of, name_of, parts_of, rebuild
 from .ops import astype, reshape, stack, sum, unstack, where
-from .recording import Steps
+from .recording.instrument import run_probed
+from .recording.probes import Steps
 
 __all__ = ["scan"]
 
@@ -84,17 +85,25 @@ def scan(
             steps = ValidSteps(lengths, T, N, parts_of(xs)[0].backend)
         shortest, valid = steps.shortest, steps.mask
 
-    def composed(params: Any, xs: Any, state: Any) -> tuple[Any, Any]:
-        return _compose(cell, params, xs, state, shortest, valid, reverse)
-
     backend, name = parts_of(state)[0].backend, name_of(cell)
 
-    def attempt(required: bool) -> Any:
-        call = _compiler().ScanCall
-        return call(cell, params, xs, state, valid, reverse, composed, backend).attempt()
+    def run(cell: Any, xs: Any, instrument: Any) -> tuple[Any, Any]:
+        called = cell if instrument is None else instrument.around(cell)
 
-    fused = dispatch(name, f"a scan of {name}", backend, attempt if compiles(backend) else None)
-    return composed(params, xs, state) if fused is None else fused
+        def composed(params: Any, xs: Any, state: Any) -> tuple[Any, Any]:
+            return _compose(called, params, xs, state, shortest, valid, reverse)
+
+        def attempt(required: bool) -> Any:
+            call = _compiler().ScanCall
+            given = cell, params, xs, state, valid, reverse, composed, backend, instrument
+            return call(*given).attempt()
+
+        fused = dispatch(name, f"a scan of {name}", backend, attempt if compiles(backend) else None)
+        return composed(params, xs, state) if fused is None else fused
+
+    if probing.get() is None:
+        return run(cell, xs, None)
+    return run_probed(run, cell, params, xs, state, valid)
 
 
 @functools.cache

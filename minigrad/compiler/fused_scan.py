@@ -41,6 +41,8 @@ class ScanCall(FusedCall):
     cell, params, xs, state, reverse : as `scan` is given them.
     valid : (T, N), which steps count; None if all do.
     composition : the definition, a function of params, xs and state.
+    instrument : what makes another cell of it, so that values that it names are recorded or
+        replaced (see recording/instrument.py); `xs` has that cell's inputs then.
     """
 
     plans = PlanCache()
@@ -54,6 +56,7 @@ class ScanCall(FusedCall):
     reverse: bool
     composition: Callable[..., tuple[Any, Any]]
     backend: Any
+    instrument: Any = None
 
     def __post_init__(self) -> None:
         self.function, self.name = self.cell, name_of(self.cell)
@@ -77,7 +80,8 @@ class ScanCall(FusedCall):
             shapes[i] = shapes[i][1:]
         kinds = type(self.xs), end - first, type(self.state)
         wanted = tuple([edge is not None for edge in self.edges])
-        return kinds, *shapes, *map(_dtype, arrays), wanted, self.backend
+        named = None if self.instrument is None else self.instrument.key
+        return kinds, *shapes, *map(_dtype, arrays), wanted, self.backend, named
 
     def outside(self, again: bool = False) -> Any:
         """All that the cell reads from outside."""
@@ -86,6 +90,8 @@ class ScanCall(FusedCall):
 
     def why_not(self) -> str:
         """A reason not to run it by kernels, or nothing."""
+        if self.instrument is not None and (reason := self.instrument.why_composed):
+            return reason
         if set(map(_backend, self.tensors)) != {self.backend}:
             return "its tensors are on several backends"
         if reason := why_not_plain(self.tree.tensors):
@@ -96,7 +102,7 @@ class ScanCall(FusedCall):
         """A plan for any number of steps."""
         steps = self.arrays[self._first : self._end]
         xs: Any = tuple(wrap(array[0], self.backend) for array in steps)
-        cell = self.cell
+        cell = self.cell if self.instrument is None else self.instrument.around(self.cell)
         if self.valid is not None:
             cell = _mask_cell(cell, self.xs)
         else:
@@ -164,7 +170,7 @@ class ScanCall(FusedCall):
         xs = rebuild(self.xs, steps if valid is None else steps[:-1])
         state = rebuild(self.state, tensors[end:])
         given = self.cell, params, xs, state, valid
-        return ScanCall(*given, self.reverse, self.composition, self.backend)
+        return ScanCall(*given, self.reverse, self.composition, self.backend, self.instrument)
 
     def compose(self) -> tuple[Any, ...]:
         """Outputs and final states, as a loop of ops."""

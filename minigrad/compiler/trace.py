@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
-from ..engine.graph import ALL_STEPS, Node, enable_grad, only_values, time_step
+from ..engine.graph import ALL_STEPS, Node, enable_grad, only_values, probing, time_step
 from ..engine.registry import use_backend
 from ..engine.sweep import run_sweep
 from ..engine.tensor import Tensor
@@ -246,6 +246,7 @@ def tracing() -> Iterator[None]:
     """
     raised: list[Untraceable] = []
     tokens = time_step.set(ALL_STEPS), refusals.set(raised), only_values.set(True)
+    asks = probing.set(None)
     try:
         yield
     except Untraceable:
@@ -263,6 +264,7 @@ def tracing() -> Iterator[None]:
         time_step.reset(tokens[0])
         refusals.reset(tokens[1])
         only_values.reset(tokens[2])
+        probing.reset(asks)
         raised.clear()  # they refer to this frame, and it to them
 
 

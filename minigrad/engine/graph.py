@@ -26,6 +26,9 @@ raw_backend: ContextVar[Any] = ContextVar("minigrad_raw_backend", default=None)
 # In cells and fused functions `x += y` is x = x + y for every x, as kernels edit nothing.
 only_values: ContextVar[bool] = ContextVar("minigrad_only_values", default=False)
 
+# What asks for the values that `mg.probe` names, and may replace them; see recording/probes.py.
+probing: ContextVar[Any] = ContextVar("minigrad_probing", default=None)
+
 
 class _Listener:
     """A function that is called on an occasion."""
@@ -97,7 +100,6 @@ class Occasion(list[_Listener]):
 
 on_call = Occasion("on_call")  # after each op call: op, node, inputs, output, backend, settings
 on_index = Occasion("on_index")  # before an op call that reads positions: an array of them
-on_probe = Occasion("on_probe")  # a value is named by `mg.probe`: name, tensor
 on_gradients = Occasion("on_gradients")  # after a node's backward step: node, gradients by node
 
 

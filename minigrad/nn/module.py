@@ -15,9 +15,10 @@ import numpy as np
 
 from ..engine.creation import as_dtype
 from ..engine.filled import zeros_like
-from ..engine.graph import no_grad
+from ..engine.graph import no_grad, probing
 from ..engine.registry import backend_at, current_backend
 from ..engine.tensor import Tensor
+from ..recording.probes import placed_by
 from ..utils.arguments import check_flag
 from ..utils.spelling import nearest
 from .holder import RESERVED, Holder
@@ -68,7 +69,10 @@ class Module(Holder):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What `forward` gives."""
-        return self.forward(*args, **kwargs)
+        if probing.get() is None:
+            return self.forward(*args, **kwargs)
+        with placed_by(self):
+            return self.forward(*args, **kwargs)
 
     # --- its parts -------------------------------------------------------------------------
 

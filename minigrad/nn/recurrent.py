@@ -32,7 +32,7 @@ from ..engine.filled import zeros
 from ..engine.tensor import Tensor
 from ..functional import dropout
 from ..ops import concatenate, expand_dims, squeeze, stack, swapaxes, unstack
-from ..recording import placed
+from ..recording.probes import placed
 from ..scan import ValidSteps, scan
 from ..utils.arguments import check_flag, check_positive, check_probability
 from .cell_module import CellModule

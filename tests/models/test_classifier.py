@@ -139,11 +139,11 @@ def test_activations_of_an_rnn_are_its_states():
 
 
 def test_activations_leave_no_observer_behind():
-    from minigrad.engine.graph import on_call, on_probe
+    from minigrad.engine.graph import on_call, probing
 
-    before = list(on_call), list(on_probe)
+    before = list(on_call), probing.get()
     model = made()
     with pytest.raises(IndexError):
         model.activations(np.array([[99]]))
     model.activations(TOKENS)
-    assert (list(on_call), list(on_probe)) == before
+    assert (list(on_call), probing.get()) == before

@@ -1,0 +1,129 @@
+"""Names for values inside a cell: `probe`, where a name belongs, and who asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from ..engine.graph import probing
+from ..engine.tensor import Tensor
+from ..utils.scope import Scope
+
+__all__ = ["probe"]
+
+# What names begin with at this point.
+place: ContextVar[str] = ContextVar("minigrad_place", default="")
+_paths: ContextVar[dict[int, str] | None] = ContextVar("minigrad_paths", default=None)
+_scans: ContextVar[tuple[Steps, ...]] = ContextVar("minigrad_scans", default=())
+
+
+def probe(name: str, x: Tensor) -> Tensor:
+    """x itself, under a name: `mg.record()` keeps its value, `mg.override(...)` replaces it.
+
+    A probe costs nothing unless something is recorded or replaced. Kernels are the same with and
+    without it.
+
+    >>> import minigrad as mg
+    >>> def cell(p, x, h):
+    ...     h = mg.probe("sum", h + x)
+    ...     return h, h
+    >>> with mg.record() as trace:
+    ...     _ = mg.scan(cell, None, mg.ones((3, 2)), mg.zeros(2))
+    >>> trace["sum"].tolist()
+    [[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]
+    """
+    asks = probing.get()
+    return x if asks is None else asks.visit(full_name(name, x), x)
+
+
+def full_name(name: str, x: Any) -> str:
+    """The name with its place; an error if what it names is no tensor."""
+    if not isinstance(name, str):
+        raise TypeError(f"probe: a name is a string; got {type(name).__name__} {name!r:.40}")
+    if not isinstance(x, Tensor):
+        raise TypeError(f"probe: {name!r} names a tensor; got {type(x).__name__} {x!r:.40}")
+    return place.get() + name
+
+
+def is_named(full: str, name: str) -> bool:
+    """Whether a name means a full name: it is the same, or its end."""
+    return full == name or full.endswith(f".{name}")
+
+
+def placed(name: str) -> Scope:
+    """Names within this context begin with the name of a place."""
+    return Scope(place, f"{place.get()}{name}.")
+
+
+@contextmanager
+def placed_by(module: Any) -> Iterator[None]:
+    """Names within this context begin with the path of a module in the outermost one.
+
+    The outermost is the first of the modules that are called, so its own path is empty.
+    """
+    paths = _paths.get()
+    path = None if paths is None else paths.get(id(module))
+    tokens: list[Any] = []
+    if path is None:
+        start = place.get()
+        inside = {id(part): f"{start}{path}." for path, part in module.named_modules() if path}
+        tokens = [_paths.set({**inside, id(module): start})]
+    else:
+        tokens = [place.set(path)]
+    try:
+        yield
+    finally:
+        for token in tokens:
+            token.var.reset(token)
+
+
+class Steps:
+    """A scan that runs op by op, as a context: at step `t` of T.
+
+    `valid` (T, N) is true where a step counts; None if all do.
+    """
+
+    def __init__(self, T: int, valid: Tensor | None) -> None:
+        self.T, self.valid = T, valid
+        self.t = 0
+
+    def __enter__(self) -> Steps:
+        self._token = _scans.set((*_scans.get(), self))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _scans.reset(self._token)
+
+
+At = list[tuple[Steps, int]]
+
+
+def here() -> At:
+    """The scans that this code is within, from the outermost, each with its step."""
+    return [(scan, scan.t) for scan in _scans.get()]
+
+
+class Probing:
+    """What holds for probes in a context: what replaces values, then what keeps them."""
+
+    def __init__(self, overrides: Sequence[Any] = (), recordings: Sequence[Any] = ()) -> None:
+        self.overrides, self.recordings = tuple(overrides), tuple(recordings)
+
+    def visit(self, full: str, x: Tensor) -> Tensor:
+        """A value that has a name: what stands in its place."""
+        for override in self.overrides:
+            x = override.instead(full, x)
+        at = here()
+        for recording in self.recordings:
+            x = recording.keep(full, x, at)
+        return x
+
+    def muted(self) -> Probing:
+        """The same for a run that repeats another one: nothing is kept."""
+        return Probing(self.overrides, [recording.muted() for recording in self.recordings])
+
+    def why_composed(self) -> str:
+        """Why no kernel may run here."""
+        return "its values are recorded" if self.recordings else "its values are replaced"

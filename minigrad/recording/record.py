@@ -1,0 +1,229 @@
+"""`record`: the values that `probe` names, and their gradients, at each step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import Token
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..engine.filled import zeros
+from ..engine.graph import grad_enabled, probing
+from ..engine.tensor import Tensor
+from .probes import At, Probing, Steps, is_named
+
+__all__ = ["record"]
+
+
+class record:
+    """Within this context the values that `mg.probe` names are kept, as arrays by their names.
+
+    A value that a cell names is an array (T, N, ...) in the order of the steps, with zeros in the
+    padding. Names within a layer begin with its place: `l0.forget`, `l1_reverse.forget`; within a
+    module that is called, with the layer's path in it: `encoder.l0.forget`. The end of a name is
+    enough if only one name ends so. A value that a loop names at each of its steps is stacked in
+    the same way. Scans run by kernels where they do without a recording. Other threads and tasks
+    are not recorded.
+
+    Parameters
+    ----------
+    gradients : whether `trace.gradient` keeps gradients, too: after `backward()` it has, by the
+        same names, that of the loss with respect to each value, of the shape of the value.
+
+    Raises
+    ------
+    KeyError : `trace[name]` for a name that is none, or the end of several.
+    ValueError : it stands for values of two scans, or is missing at some steps; a gradient that
+        `backward()` has not reached.
+
+    Examples
+    --------
+    >>> import minigrad as mg
+    >>> from minigrad.nn import LSTM
+    >>> layer = LSTM(3, 4)
+    >>> with mg.record(gradients=True) as trace:
+    ...     y, _ = layer(mg.ones((5, 2, 3)))
+    >>> list(trace)
+    ['l0.forget', 'l0.candidate', 'l0.input', 'l0.cell', 'l0.output', 'l0.hidden']
+    >>> trace["forget"].shape
+    (5, 2, 4)
+    >>> y.sum().backward()
+    >>> trace.gradient["forget"].shape
+    (5, 2, 4)
+    """
+
+    def __init__(self, *, gradients: bool = False) -> None:
+        if not isinstance(gradients, (bool, np.bool_)):
+            raise TypeError(f"record: gradients is True or False; got {gradients!r:.40}")
+        self._recording = Recording(bool(gradients))
+        self._tokens: list[Token[Any]] = []
+
+    def __enter__(self) -> Recording:
+        outer = probing.get() or Probing()
+        inner = Probing(outer.overrides, (*outer.recordings, self._recording))
+        self._tokens.append(probing.set(inner))
+        return self._recording
+
+    def __exit__(self, *error: object) -> None:
+        probing.reset(self._tokens.pop())
+
+    def __call__(self, function: Any) -> Any:
+        """An error: what a decorated function records could not be read."""
+        raise TypeError(
+            "record() is a context manager, and no decorator, which would have nothing to give the "
+            "values to: write `with mg.record() as trace:` around the call"
+        )
+
+
+class Kept(NamedTuple):
+    """A value that was named once."""
+
+    at: At  # the scans that it was named within
+    read: Callable[[], np.ndarray | None]
+    scan: bool = False  # whether it is that of all steps of a scan
+    valid: Tensor | None = None  # of such a scan
+
+
+class Named(Mapping[str, np.ndarray]):
+    """Arrays by names, of which the end is enough."""
+
+    _none = "nothing named {name!r} was recorded; there is {names}"
+
+    def __init__(self) -> None:
+        self._kept: dict[str, list[Kept]] = {}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        full = self.full(name)
+        kept = self._kept[full]
+        if not any(entry.at for entry in kept) and not any(entry.scan for entry in kept):
+            return _calls(full, kept)
+        return _stacked(full, kept)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kept)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __repr__(self) -> str:
+        return f"<recording of {', '.join(self._kept) or 'nothing'}>"
+
+    def full(self, name: str) -> str:
+        """The whole name of which `name` is the end. Raises KeyError if there are none or more."""
+        if name in self._kept:
+            return name
+        found = [full for full in self._kept if is_named(full, name)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise KeyError(f"{name!r} may be {' or '.join(found)}: say which")
+        names = ", ".join(self._kept) or "nothing"
+        raise KeyError(f"nothing named {name!r} was recorded; there is {names}")
+
+    def valid(self, name: str) -> np.ndarray | None:
+        """Which steps of a name's values count, (T, N); None if all do."""
+        kept = self._kept[self.full(name)][0]
+        valid = kept.at[0][0].valid if kept.at else kept.valid
+        return None if valid is None else valid.numpy()
+
+    def add(self, full: str, kept: Kept) -> None:
+        """Keep one more value of a name."""
+        self._kept.setdefault(full, []).append(kept)
+
+
+class Recording(Named):
+    """What `mg.record()` has kept: arrays by name; see there for the names and the errors."""
+
+    def __init__(self, gradients: bool, muted: bool = False) -> None:
+        super().__init__()
+        self._gradients = Named() if gradients else None
+        self._muted = muted
+
+    @property
+    def gradient(self) -> Named:
+        """The gradients of the loss with respect to the values, by the same names."""
+        if self._gradients is None:
+            raise ValueError("gradients are kept by `with mg.record(gradients=True) as trace:`")
+        return self._gradients
+
+    def muted(self) -> Recording:
+        """One that asks for the same and keeps nothing."""
+        return Recording(self._gradients is not None, muted=True)
+
+    def wants_gradient(self, dtype: Any) -> bool:
+        """Whether it keeps the gradients of such values, at this point."""
+        return self._gradients is not None and dtype.kind == "f" and grad_enabled.get()
+
+    def keep(self, full: str, x: Tensor, at: At) -> Tensor:
+        """Keep a value that was named; what stands in its place, so that its gradient is known."""
+        if self.wants_gradient(x.dtype):
+            added = zeros(x.shape, x.dtype, True, backend=x.backend)
+            self.keep_gradient(full, added, at)
+            x = x + added
+        if not self._muted:
+            copy = x.backend.copy(x._data)  # parameters are edited in place
+            self.add(full, Kept(at, Tensor(copy, x.backend).numpy))
+        return x
+
+    def keep_gradient(self, full: str, added: Tensor, at: At, **scan: Any) -> None:
+        """Keep the gradient of what was added to a value: zeros."""
+        if self._gradients is not None and not self._muted:
+            self._gradients.add(full, Kept(at, lambda: _gradient_of(full, added), **scan))
+
+    def keep_scan(self, full: str, values: Tensor, at: At, valid: Tensor | None) -> None:
+        """Keep the values of all steps of a scan."""
+        if not self._muted:
+            self.add(full, Kept(at, values.detach().numpy, True, valid))
+
+
+def _gradient_of(full: str, added: Tensor) -> np.ndarray:
+    if added.grad is None:
+        raise ValueError(
+            f"backward() has not reached {full!r}: call loss.backward() first, of a loss that "
+            "depends on it"
+        )
+    return added.grad.numpy()
+
+
+def _calls(full: str, kept: list[Kept]) -> np.ndarray:
+    """The value, or those of all calls of a loop."""
+    arrays = [entry.read() for entry in kept]
+    if len(arrays) == 1:
+        return arrays[0]  # type: ignore[return-value]
+    shapes = {array.shape for array in arrays if array is not None}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"{full!r} was recorded {len(kept)} times, with shapes "
+            f"{' and '.join(map(str, sorted(shapes)))}; record each in a block of its own"
+        )
+    return np.stack(arrays)  # type: ignore[arg-type]
+
+
+def _stacked(full: str, kept: list[Kept]) -> np.ndarray:
+    """One array of the values of all steps."""
+    if any(not entry.at for entry in kept):
+        if len(kept) == 1:
+            return kept[0].read()  # type: ignore[return-value]
+        if any(entry.scan for entry in kept):
+            raise ValueError(
+                f"{full!r} was recorded in several scans; record each in its own block"
+            )
+        raise ValueError(
+            f"{full!r} was recorded {len(kept)} times; record each in a block of its own"
+        )
+    scan: Steps = kept[0].at[0][0]
+    steps: dict[int, list[Kept]] = {}
+    for entry in kept:
+        (within, t), *rest = entry.at
+        if within is not scan:
+            raise ValueError(
+                f"{full!r} was recorded in several scans; record each in its own block"
+            )
+        steps.setdefault(t, []).append(entry._replace(at=rest))
+    if len(steps) < scan.T:
+        raise ValueError(f"{full!r} was named at {len(steps)} of {scan.T} steps, not at each")
+    values = np.stack([_stacked(full, steps[t]) for t in sorted(steps)])[: scan.T]
+    if scan.valid is not None and values.shape[:2] == scan.valid.shape:
+        values[~scan.valid.numpy()] = 0
+    return values
