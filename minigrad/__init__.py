@@ -61,7 +61,15 @@ else:  # type checkers take all that is imported above for public
     __all__ += dtypes.__all__
     # Gradients.
     __all__ += ["checkpoint", "custom_vjp", "enable_grad", "grad", "hessian", "hvp"]
-    __all__ += ["is_grad_enabled", "jacobian", "jvp", "no_grad", "per_example_grad", "vjp"]
+    __all__ += [
+        "is_grad_enabled",
+        "jacobian",
+        "jvp",
+        "no_grad",
+        "override",
+        "per_example_grad",
+        "vjp",
+    ]
     # Checks and pictures.
     __all__ += ["GradcheckError", "Report", "detect_anomaly", "draw", "gradcheck"]
     __all__ += ["gradcheck_numpy", "gradgradcheck", "probe", "record"]
