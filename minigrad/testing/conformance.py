@@ -31,7 +31,7 @@ def check_backend(name: Any, raise_exception: bool = True) -> ConformanceReport:
 
     Shapes of no and of several dimensions, empty ones, views, axes of all kinds, the dtypes of the
     results, repeated indices, hidden transfers, gradients of first and
-    second order.
+    second order. Of what a backend may offer, its functions of matrices are checked.
 
     Parameters
     ----------
@@ -56,6 +56,9 @@ def check_backend(name: Any, raise_exception: bool = True) -> ConformanceReport:
         for group in PROTOCOL.values():
             for method in group:
                 kit.line(method, partial(kit.protocol, method))
+        for method in kit.of_matrices:
+            if getattr(backend, method, None) is not None:
+                kit.line(method, partial(kit.matrices, method))
         checks = kit.operators, kit.hooks, kit.overflow, kit.no_transfer, kit.lstm_gradients
         for check in checks:
             kit.line((check.__doc__ or "").split(":")[0], check)
@@ -69,9 +72,11 @@ class Kit:
     """The checks of one backend, and what they found."""
 
     def __init__(self, backend: Any) -> None:
+        from .hook_cases import HOOK_EXAMPLES, HOOK_REFERENCE
         from .protocol_cases import EXAMPLES, REFERENCE
 
-        self.examples, self.reference = EXAMPLES, REFERENCE
+        self.examples, self.of_matrices = EXAMPLES, HOOK_EXAMPLES
+        self.reference = {**REFERENCE, **HOOK_REFERENCE}
         self.backend = backend
         self.lines: list[Line] = []
 
@@ -114,6 +119,31 @@ class Kit:
                 before, self.backend.to_host(after), equal_nan=before.dtype.kind == "f"
             ):
                 raise _Wrong("its input was changed")
+
+    def matrices(self, name: str) -> None:
+        """A function of matrices that the backend offers, and what it has to refuse."""
+        from .hook_cases import REFUSED
+
+        for call in self.of_matrices[name]:
+            with self.attempt(call):
+                if name == "svd":
+                    self.singular_values(call.args[0])
+                else:
+                    self.compare(name, call.args, call.kwargs)
+        for call in REFUSED.get(name, ()):
+            with self.attempt(call):
+                try:
+                    getattr(self.backend, name)(*map(self.given, call.args))
+                except np.linalg.LinAlgError:
+                    continue
+                raise _Wrong("raises no LinAlgError")
+
+    def singular_values(self, a: Any) -> None:
+        """The bases and values, multiplied together, and the values alone."""
+        u, s, v = self.backend.svd(self.given(a))
+        self.same(s, np.linalg.svd(_plain(a), compute_uv=False))
+        values = self.backend.reshape(s, (*s.shape[:-1], 1, s.shape[-1]))
+        self.same(self.backend.matmul(u * values, v), _plain(a))
 
     def given(self, value: Any) -> Any:
         """An argument as the backend gets it."""

@@ -289,3 +289,42 @@ def test_strict_views_know_their_base(strict):
     backend = mg.get_backend("strict")
     assert backend.reshape(strict, (3, 1)).base is strict
     assert strict.base is None
+
+
+# --- functions of matrices, which a backend may offer --------------------------------------------
+
+WRONG_MATRICES = {
+    "solve": (lambda solve: lambda a, b: solve(a, b) * 1.001, "gives"),
+    "cholesky": (lambda factor: lambda a: factor(a).swapaxes(-1, -2), "gives"),
+    "slogdet": (lambda slogdet: lambda a: slogdet(a)[::-1], "gives"),
+    "svd": (lambda svd: lambda a: (svd(a)[0], svd(a)[1] * 1.01, svd(a)[2]), "gives"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_MATRICES)
+def test_a_wrong_function_of_matrices_is_named(name):
+    change, text = WRONG_MATRICES[name]
+    report = check_backend(broken(name, change), raise_exception=False)
+    assert [line.name for line in report.lines if line.failures] == [name]
+    assert text in str(report)
+
+
+def test_what_has_no_solution_has_to_be_refused():
+    def silent(solve):
+        def call(a, b):
+            try:
+                return solve(a, b)
+            except np.linalg.LinAlgError:
+                return np.full_like(b, np.nan)
+
+        return call
+
+    report = check_backend(broken("solve", silent), raise_exception=False)
+    assert "solve" in str(report) and "raises no LinAlgError" in str(report)
+
+
+def test_a_backend_may_offer_no_functions_of_matrices():
+    backend = broken("exp", lambda f: f)
+    backend.solve = backend.cholesky = backend.slogdet = backend.svd = None
+    report = check_backend(backend)
+    assert not {"solve", "cholesky"} & {line.name for line in report.lines}
