@@ -26,6 +26,7 @@ from .cupy_kernels.codegen import Writer
 from .cupy_kernels.diagnosis import CupyUnavailable, builds, start, version_text
 from .cupy_kernels.loop import CupyLoop, Kernels
 from .cupy_kernels.row_sums import RowSums
+from .cupy_kernels.whole_division import WholeDivision
 
 
 class CupyBackend(ArrayModuleBackend):
@@ -69,6 +70,8 @@ class CupyBackend(ArrayModuleBackend):
             "false",
             "minigrad_outside",
         )
+        division = WholeDivision(cupy)
+        self.mod, self.floor_divide = division.mod, division.floor_divide
         self.sum_rows = self._scoped(RowSums(cupy, self._compile))
         for name in ("solve", "cholesky", "slogdet", "svd"):
             setattr(self, name, self._scoped(self._checked(getattr(self, name))))

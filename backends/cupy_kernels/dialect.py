@@ -46,6 +46,36 @@ template <typename T> __device__ T power(T x, T n) {  // of integers
     return y;
 }
 """,
+    "modulo": """\
+template <typename T> __device__ T modulo(T a, T b) {  // with the sign of b
+    const T rest = fmod(a, b);
+    if (rest == 0) return copysign(T(0), b);
+    return (rest < 0) != (b < 0) ? rest + b : rest;
+}
+""",
+    "floored": """\
+template <typename T> __device__ T floored(T a, T b) {  // a / b, rounded down
+    if (b == 0) return a / b;
+    const T rest = fmod(a, b);
+    const T exact = (a - rest) / b - (rest != 0 && (rest < 0) != (b < 0) ? 1 : 0);
+    const T down = floor(exact);  // but for rounding it is a whole number already
+    return exact == 0 ? copysign(T(0), a / b) : exact - down > T(0.5) ? down + 1 : down;
+}
+""",
+    "int_modulo": """\
+template <typename T> __device__ T int_modulo(T a, T b) {  // by 0 it is 0, as in NumPy
+    if (b == 0 || (T(-1) < 0 && b == T(-1))) return 0;
+    const T rest = a % b;
+    return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest;
+}
+""",
+    "int_floored": """\
+template <typename T> __device__ T int_floored(T a, T b) {  // by 0 it is 0, as in NumPy
+    if (b == 0) return 0;
+    if (T(-1) < 0 && b == T(-1)) return T(0 - (unsigned long long)a);  // of the least: itself
+    return a / b - (a % b != 0 && (a < 0) != (b < 0) ? 1 : 0);
+}
+""",
 }
 
 
@@ -137,6 +167,8 @@ CUDA = Dialect(
     templates={f"arc{name}": f"a{name}({{0}})" for name in _ARCS}
     | {
         "arctan2": "atan2({0}, {1})",
+        "mod": "modulo({0}, {1})",
+        "floor_divide": "floored({0}, {1})",
         "logical_and": "({0} && {1})",
         "logical_or": "({0} || {1})",
         "logical_not": "(!{0})",
@@ -144,7 +176,12 @@ CUDA = Dialect(
         "power": "pow({0}, {1})",
         "where": "({0} ? {1} : {2})",
     },
-    of_integers={"abs": "absolute({0})", "power": "power({0}, {1})"},
+    of_integers={
+        "abs": "absolute({0})",
+        "power": "power({0}, {1})",
+        "mod": "int_modulo({0}, {1})",
+        "floor_divide": "int_floored({0}, {1})",
+    },
     cast=cast,
     literal=literal,
     quotient="/",

@@ -18,7 +18,7 @@ from typing import Any
 from numba import typeof
 
 from ..shared.kernel_files import kernel_file, kernel_name
-from . import float_constants, gemm, intrinsics, math_functions, register_block
+from . import float_constants, gemm, intrinsics, math_functions, register_block, whole_division
 from .files import CompiledFiles
 from .math_functions import FLAGS
 
@@ -34,12 +34,13 @@ from minigrad.backends.numba_kernels.gemm import product, product_onto
 from minigrad.backends.numba_kernels.math_functions import exp, expm1, log, log1p, sigmoid, tanh
 from minigrad.backends.numba_kernels.math_functions import maximum, minimum
 from minigrad.backends.numba_kernels.intrinsics import row, widest_vectors
+from minigrad.backends.numba_kernels.whole_division import floored, modulo
 from numba import njit
 
 
 @njit(nogil=True, error_model={error_model!r}, fastmath={{{flags}}})
 '''
-_HELPERS = (gemm, register_block, math_functions, float_constants, intrinsics)
+_HELPERS = (gemm, register_block, math_functions, float_constants, intrinsics, whole_division)
 
 
 class Kernel:

@@ -26,7 +26,9 @@ def literal(x: Any, dtype: Any) -> str:
 
 
 _OF_NUMPY = {
-    **{name: f"np.{name}({{0}})" for name in ("log2", "log10")},
+    **{name: f"np.{name}({{0}})" for name in ("log2", "log10", "floor", "ceil", "trunc", "rint")},
+    "mod": "modulo({0}, {1})",
+    "floor_divide": "floored({0}, {1})",
     **{name: f"np.{name}({{0}})" for name in ("tan", "arcsin", "arccos", "arctan")},
     **{name: f"np.{name}({{0}})" for name in ("sinh", "cosh", "arcsinh", "arccosh", "arctanh")},
     **{name: f"np.{name}({{0}}, {{1}})" for name in ("arctan2", "hypot")},
@@ -45,6 +47,8 @@ NUMBA = Dialect(
         "where": "({1} if {0} else {2})",
     },
     of_integers={
+        "mod": "np.remainder({0}, {1})",
+        "floor_divide": "np.floor_divide({0}, {1})",
         "maximum": "({0} if {0} >= {1} else {1})",
         "minimum": "({0} if {0} <= {1} else {1})",
     },

@@ -18,6 +18,7 @@ FLOATING |= {"sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2"}
 FLOATING |= {"sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"}
 ELEMENTWISE = TRUTH | FLOATING | {"add", "subtract", "multiply", "negative", "power", "square"}
 ELEMENTWISE |= {"abs", "sign", "relu", "maximum", "minimum", "where"}
+ELEMENTWISE |= {"floor", "ceil", "trunc", "rint", "mod", "floor_divide"}
 REDUCTIONS = {"sum", "mean", "max", "min"}
 
 

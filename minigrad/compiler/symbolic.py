@@ -177,6 +177,8 @@ class SymbolicBackend:
             dtype = np.result_type(*kinds)
             if dtype.kind != "f" and name in FLOATING:
                 dtype = np.dtype("float64")
+            if dtype.kind == "b" and name in ("mod", "floor_divide"):
+                dtype = np.dtype("int8")
         return self.make(name, args, shape, dtype)
 
     def _with_numbers(self, name: str, args: tuple[Any, ...], arrays: list[Value]) -> Any:

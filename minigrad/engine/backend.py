@@ -30,10 +30,13 @@ PROTOCOL: dict[str, tuple[str, ...]] = {
         *("synchronize", "quiet"),
     ),
     "creation": ("zeros", "ones", "full", "empty", "arange"),
-    "arithmetic": ("add", "subtract", "multiply", "divide", "negative", "power", "square"),
+    "arithmetic": (
+        *("add", "subtract", "multiply", "divide", "negative", "power", "square"),
+        *("mod", "floor_divide"),
+    ),
     "elementwise": (
         *("exp", "log", "log2", "log10", "log1p", "expm1"),
-        *("sqrt", "abs", "sign", "hypot"),
+        *("sqrt", "abs", "sign", "hypot", "floor", "ceil", "trunc", "rint"),
         *("sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2"),
         *("sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"),
         *("sigmoid", "relu", "maximum", "minimum", "where", "clip"),

@@ -21,6 +21,7 @@ from .tensor import Tensor
 # What NumPy calls minigrad's functions, where the name isn't the same.
 _OTHER_NAMES = {
     **{"absolute": "abs", "fabs": "abs", "amax": "max", "amin": "min", "float_power": "power"},
+    **{"remainder": "mod", "around": "round", "rint": "round", "fix": "trunc"},
     **{"average": "mean", "ravel": "reshape", "cumulative_prod": "cumprod"},
     **{"vdot": "dot", "hstack": "concatenate", "vstack": "concatenate", "append": "concatenate"},
     **{"column_stack": "stack", "dstack": "stack", "block": "concatenate", "choose": "where"},
@@ -41,6 +42,8 @@ _OPERATORS: dict[Any, tuple[str, str]] = {
     np.multiply: ("__mul__", "__rmul__"),
     np.divide: ("__truediv__", "__rtruediv__"),
     np.power: ("__pow__", "__rpow__"),
+    np.remainder: ("__mod__", "__rmod__"),
+    np.floor_divide: ("__floordiv__", "__rfloordiv__"),
     np.matmul: ("__matmul__", "__rmatmul__"),
     np.less: ("__lt__", "__gt__"),
     np.less_equal: ("__le__", "__ge__"),

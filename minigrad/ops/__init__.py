@@ -14,6 +14,7 @@ from . import (
     order,
     products,
     reductions,
+    rounding,
     running,
     shape,
     trigonometry,
@@ -30,6 +31,7 @@ from .indexing import *
 from .order import *
 from .products import *
 from .reductions import *
+from .rounding import *
 from .running import *
 from .shape import *
 from .trigonometry import *
@@ -37,5 +39,5 @@ from .trigonometry import *
 if not TYPE_CHECKING:  # type checkers take all that is imported by * for public
     __all__ = [*arithmetic.__all__, *bits.__all__, *choices.__all__, *comparisons.__all__]
     __all__ += [*convert.__all__, *diagonals.__all__, *exponentials.__all__, *indexing.__all__]
-    __all__ += [*order.__all__, *products.__all__, *reductions.__all__, *running.__all__]
-    __all__ += [*shape.__all__, *trigonometry.__all__]
+    __all__ += [*order.__all__, *products.__all__, *reductions.__all__, *rounding.__all__]
+    __all__ += [*running.__all__, *shape.__all__, *trigonometry.__all__]

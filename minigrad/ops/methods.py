@@ -23,6 +23,7 @@ from . import (
     order,
     products,
     reductions,
+    rounding,
     running,
     shape,
     trigonometry,
@@ -35,6 +36,8 @@ _OPERATORS = {
     "mul": arithmetic.multiply,
     "truediv": arithmetic.divide,
     "pow": arithmetic.power,
+    "mod": rounding.mod,
+    "floordiv": rounding.floor_divide,
     "matmul": products.matmul,
     "and": bits.bitwise_and,
     "or": bits.bitwise_or,
@@ -65,6 +68,7 @@ for _family, _names in {
     reductions: "all any argmax argmin logsumexp max mean min sum",
     shape: "broadcast_to reshape",
     order: "argsort",
+    rounding: "ceil floor round trunc",
 }.items():
     for _name in _names.split():
         getattr(_family, _name).attach(Tensor, _name)

@@ -108,6 +108,11 @@ def _some(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 some = Kind(_some)  # truth values, the first two of them true along each axis
 
 
+# No multiple of 0.1 is within 0.02 of the fractions, nor one of the divisors.
+fractions = Kind(lambda rng, shape: rng.integers(-60, 60, shape) * 0.1 + rng.choice([0.03, 0.07]))
+whole_divisors = Kind(lambda rng, shape: rng.choice([-2.0, -1.0, 0.5, 1.0, 3.0], shape))
+
+
 def integers(stop: int) -> Kind:
     """Integers from 0 to `stop` - 1."""
     return Kind(lambda rng, shape: rng.integers(0, stop, shape))

@@ -19,6 +19,7 @@ from ..engine.backend import OPTIONAL, PROTOCOL
 from ..engine.registry import get_backend, use_backend
 from ..nested import map_leaves
 from .conformance_report import ConformanceError, ConformanceReport, Line
+from .protocol_arrays import Index, Strided
 
 __all__ = ["ConformanceError", "ConformanceReport", "check_backend"]
 
@@ -147,8 +148,6 @@ class Kit:
 
     def given(self, value: Any) -> Any:
         """An argument as the backend gets it."""
-        from .protocol_cases import Index, Strided
-
         backend = self.backend
         if isinstance(value, np.ndarray):
             return backend.from_host(value)
@@ -253,8 +252,6 @@ class Kit:
         self.same(array, np.ones(3))
 
     def check_contiguous(self) -> None:
-        from .protocol_cases import Strided
-
         array = self.backend.contiguous(self.given(Strided(np.ones((2, 3)))))
         if hasattr(array, "flags") and not array.flags.c_contiguous:
             raise _Wrong("leaves elements apart")
@@ -349,8 +346,6 @@ class _Wrong(Exception):
 
 def _plain(value: Any) -> Any:
     """`value` as NumPy gets it."""
-    from .protocol_cases import Index, Strided
-
     if isinstance(value, Strided):
         return value.array
     if isinstance(value, Index):

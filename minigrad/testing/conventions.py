@@ -86,6 +86,20 @@ CONVENTIONS: dict[str, list[Convention]] = {
         _point(_slope(lambda x: mg.logaddexp(2.0, x)), [2.0, inf, -inf], [0.25, 0.0, 0.0]),
     ],
     "reciprocal": [_point(mg.reciprocal, [0.0, 2.0, inf, nan], [-inf, -0.25, 0.0, nan])],
+    **{
+        name: [_point(getattr(mg, name), [0.5, 1.0, -0.0, inf, nan], [0.0, 0.0, 0.0, 0.0, nan])]
+        for name in ("floor", "ceil", "trunc", "round")
+    },
+    "mod": [
+        Convention(
+            mg.mod, ([6.0, -1.0, 3.0], [2.0, 4.0, inf]), ([1.0, 1.0, 1.0], [-3.0, 1.0, 0.0])
+        ),
+        Convention(mg.mod, ([nan, 1.0], [2.0, 0.0]), ([1.0, 1.0], [nan, -inf])),
+    ],
+    "floor_divide": [
+        Convention(mg.floor_divide, ([6.0, 1.0], [2.0, 0.0]), ([0.0, 0.0], [0.0, 0.0])),
+        Convention(mg.floor_divide, ([nan, 0.0], [2.0, 0.0]), ([nan, nan], [nan, nan])),
+    ],
     "expm1": [_point(mg.expm1, [-inf, 0.0, inf, nan], [0.0, 1.0, inf, nan])],
     "sin": [_point(mg.sin, [0.0, inf, nan], [1.0, nan, nan])],
     "cos": [_point(mg.cos, [0.0, inf, nan], [0.0, nan, nan])],

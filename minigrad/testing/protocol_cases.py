@@ -8,91 +8,34 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from .protocol_arrays import (
+    BOOL,
+    F32,
+    F64,
+    FLOATS,
+    I64,
+    INTEGERS,
+    PAIRS,
+    RNG,
+    SHAPES,
+    Call,
+    Index,
+    Strided,
+    above_one,
+    away_from_zero,
+    halves,
+    normal,
+    positive,
+    share,
+    specials,
+)
 from .references import scatter, sigmoid
 
-__all__ = ["EXAMPLES", "REFERENCE", "Call", "Index", "Strided"]
-
-
-@dataclass
-class Call:
-    """One call of a protocol name; NumPy arrays among the arguments go to the backend first."""
-
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        parts = [*map(_brief, self.args), *(f"{k}={v!r}" for k, v in self.kwargs.items())]
-        return f"({', '.join(parts)})"
-
-
-@dataclass
-class Strided:
-    """An array that the backend is to hold as a view which is not contiguous."""
-
-    array: np.ndarray
-
-
-@dataclass
-class Index:
-    """An index; the arrays in it go through the backend's `index_array`."""
-
-    value: Any
-
-
-def _brief(value: Any) -> str:
-    if isinstance(value, Strided):
-        return f"strided {_brief(value.array)}"
-    if isinstance(value, Index):
-        return f"index {value.value!r}".replace("\n", "")
-    if isinstance(value, np.ndarray):
-        return f"{value.dtype}{list(value.shape)}"
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_brief, value))}]"
-    return repr(value)
-
-
-# --- arrays ----------------------------------------------------------------------------------
-
-_rng = np.random.default_rng(0)
-F32, F64, I64, BOOL = (np.dtype(name) for name in ("float32", "float64", "int64", "bool"))
-FLOATS = (F32, F64)
-SHAPES: tuple[tuple[int, ...], ...] = ((), (0, 3), (4,), (2, 3))
-PAIRS: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
-    *(((), ()), ((2, 3), (2, 3)), ((2, 3), (3,)), ((2, 1), (1, 3)), ((4,), ())),
-    *(((0, 3), (3,)), ((2, 1, 3), (4, 1))),
-)
-
-
-def normal(shape: tuple[int, ...], dtype: Any = F32) -> np.ndarray:
-    """Numbers around 0; small integers and truth values for those dtypes."""
-    values = _rng.standard_normal(shape)
-    if np.dtype(dtype).kind == "b":
-        return np.asarray(values > 0)
-    return np.asarray(values * (1 if np.dtype(dtype).kind == "f" else 3)).astype(dtype)
-
-
-def positive(shape: tuple[int, ...], dtype: Any = F32) -> np.ndarray:
-    """Numbers from 0.5 to 3; for integers 1 to 3."""
-    return np.asarray(_rng.uniform(0.5, 3, shape) + (np.dtype(dtype).kind != "f")).astype(dtype)
-
-
-def share(shape: tuple[int, ...], dtype: Any = F32) -> np.ndarray:
-    """Numbers from -0.9 to 0.9."""
-    return np.asarray(_rng.uniform(-0.9, 0.9, shape)).astype(dtype)
-
-
-def above_one(shape: tuple[int, ...], dtype: Any = F32) -> np.ndarray:
-    """Numbers from 1.5 to 4."""
-    return np.asarray(positive(shape, dtype) + np.dtype(dtype).type(1))
-
-
-def _specials(dtype: Any) -> np.ndarray:
-    return np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.5], dtype)
+__all__ = ["EXAMPLES", "REFERENCE"]
 
 
 # --- calls -----------------------------------------------------------------------------------
@@ -109,7 +52,7 @@ def _unary(make: Maker = normal, dtypes: Iterable[Any] = (*FLOATS, I64)) -> Iter
 
 def _on_integers(count: int) -> Iterator[Call]:
     """Calls with so many arrays of integers, none negative, or with numbers."""
-    for dtype in (I64, np.dtype("int32"), np.dtype("uint8")):
+    for dtype in INTEGERS:
         for a, b in PAIRS:
             yield Call(tuple(np.asarray(np.abs(normal(shape, dtype))) for shape in (a, b)[:count]))
     if count == 2:
@@ -131,6 +74,18 @@ def _binary(
                 yield Call((make(shape, dtype), number))
                 yield Call((number, second(shape, dtype)))
     yield Call((make((2, 3), F32), second((3,), F64)))
+
+
+def _whole_divisions() -> Iterator[Call]:
+    """Zeros, infinities, quotients that are whole, large ones, and integers of both signs."""
+    for dtype in FLOATS:
+        b = np.array([2.0, -2.0, 0.1, np.inf, -np.inf, 0.0, np.nan], dtype)
+        for a in (0.0, -0.0, 1.0, -1.0, 6.0, 0.3, -0.3, 1e30, np.inf, np.nan):
+            yield Call((np.full(b.shape, a, dtype), b))
+    for number in (*INTEGERS, np.dtype("int8")):
+        b = np.array([1, 2, 3, -1, -2, -3, 0]).astype(number)
+        for a in (-7, -6, 0, 5, 6):
+            yield Call((np.full(b.shape, a).astype(number), b))
 
 
 def _reduced(
@@ -217,7 +172,7 @@ def _scatter() -> Iterator[Call]:
                 except IndexError:  # this index is for arrays of more axes
                     continue
                 yield Call((normal(part.shape, dtype), Index(index), shape))
-        many = _rng.integers(-40, 40, (7, 50))  # the size of a real embedding's gradient
+        many = RNG.integers(-40, 40, (7, 50))  # the size of a real embedding's gradient
         yield Call((normal((7, 50, 5), dtype), Index(many), (40, 5)))
         yield Call((normal((50,), dtype), Index(many[0]), (40,)))
         yield Call((Strided(normal((6, 4), dtype)), Index(np.array([1, 1, 0, 2, 1, 0])), (3, 4)))
@@ -303,6 +258,9 @@ EXAMPLES: dict[str, list[Call]] = {
         "abs": _unary(),
         "sign": _unary(),
         "hypot": _binary(),
+        **{name: _unary(halves, FLOATS) for name in ("floor", "ceil", "trunc", "rint")},
+        "mod": [*_binary(normal, away_from_zero), *_whole_divisions()],
+        "floor_divide": [*_binary(normal, away_from_zero), *_whole_divisions()],
         **{name: _unary() for name in ("sin", "cos", "tan", "arctan", "sinh", "cosh", "tanh")},
         "arcsin": _unary(share, FLOATS),
         "arccos": _unary(share, FLOATS),
@@ -333,8 +291,8 @@ EXAMPLES: dict[str, list[Call]] = {
             )
         },
         "invert": _on_integers(1),
-        "isfinite": (Call((_specials(dtype),)) for dtype in FLOATS),
-        "isnan": (Call((_specials(dtype),)) for dtype in FLOATS),
+        "isfinite": (Call((specials(dtype),)) for dtype in FLOATS),
+        "isnan": (Call((specials(dtype),)) for dtype in FLOATS),
         "any": _reduced(dtypes=[BOOL], empty=True),
         "all": _reduced(dtypes=[BOOL], empty=True),
         "sum": _reduced(dtypes=(*FLOATS, I64, BOOL), empty=True),
@@ -348,7 +306,7 @@ EXAMPLES: dict[str, list[Call]] = {
                 *(((3, 4), (axis,), {}) for axis in (0, 1)),
                 *(((2, 3, 5), (1,), {}), ((0, 3), (0,), {}), ((2, 0), (1,), {})),
             ),
-            *(Call((_specials(dtype), 0)) for dtype in FLOATS),  # NaN comes last
+            *(Call((specials(dtype), 0)) for dtype in FLOATS),  # NaN comes last
             *(
                 Call((np.array([[2, 1, 2, 1, 0, 2], [0] * 6], dtype), 1))
                 for dtype in (*FLOATS, I64)

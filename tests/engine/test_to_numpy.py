@@ -53,6 +53,8 @@ NAMED = {
     "np.vstack": (lambda w: np.vstack([w, w]), "mg.concatenate"),
     "np.argmax": (lambda w: np.argmax(w), "mg.argmax"),
     "np.clip": (lambda w: np.clip(w, 0, 1), "mg.clip"),
+    "np.rint": (lambda w: np.rint(w), "mg.round"),
+    "np.fmin": (lambda w: np.fmin(w, 0), "mg.minimum"),
 }
 
 UNNAMED = {
@@ -70,7 +72,7 @@ UNNAMED = {
     "assert_allclose": lambda w: np.testing.assert_allclose(w, C),
     "np.trace": lambda w: np.trace(w[None]),  # mg.trace is something else
     "np.linalg.det": lambda w: np.linalg.det(w[None, :1]),
-    "array // tensor": lambda w: C // w,
+    "np.cbrt": lambda w: np.cbrt(w),
     "random": lambda w: np.random.default_rng(0).normal(w),
 }
 

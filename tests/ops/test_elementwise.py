@@ -30,6 +30,8 @@ UNARY = {
     "exp2": ("exp2", (-9, 9)),
     "reciprocal": ("reciprocal", (0.1, 30)),
 }
+FLAT = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "round": "round"}
+WHOLE = ("mod", "floor_divide")
 BINARY = {"arctan2": "atan2", "hypot": "hypot", "logaddexp": "logaddexp"}
 EDGES = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 1e-4, -1e-4, 300.0, -300.0, inf, -inf, nan]
 
@@ -44,7 +46,7 @@ def same(found, right, dtype, ulps=4):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-@pytest.mark.parametrize("name", UNARY)
+@pytest.mark.parametrize("name", [*UNARY, *FLAT])
 def test_values_at_edges_are_numpys(name, dtype, backend):
     x = np.array(EDGES, dtype)
     with np.errstate(all="ignore"):
@@ -54,7 +56,7 @@ def test_values_at_edges_are_numpys(name, dtype, backend):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
-@pytest.mark.parametrize("name", BINARY)
+@pytest.mark.parametrize("name", [*BINARY, *WHOLE])
 def test_pairs_at_edges_are_numpys(name, dtype, backend):
     a, b = np.array(EDGES, dtype)[:, None], np.array(EDGES, dtype)
     with np.errstate(all="ignore"):
@@ -133,6 +135,107 @@ def test_functions_of_two_are_pytorchs(name, seed, torch, backend):
     by_both(getattr(mg, name), getattr(torch, BINARY[name]), torch, [a, b], backend)
 
 
+@pytest.mark.parametrize("name", FLAT)
+def test_flat_functions_are_pytorchs(name, torch, backend):
+    x = np.array([*np.arange(-12, 13) / 4, inf, -inf, 1e20])
+    ours, theirs = mg.tensor(x, backend=backend, requires_grad=True), torch.tensor(x)
+    theirs.requires_grad = True
+    y, z = getattr(mg, name)(ours), getattr(torch, name)(theirs)
+    np.testing.assert_array_equal(y.numpy(), z.detach().numpy())
+    with ours.backend.quiet():
+        slopes = mg.grad(y, ours, mg.ones_like(y))
+    z.sum().backward()
+    np.testing.assert_array_equal(slopes.numpy(), theirs.grad.numpy())
+
+
+@given(seed=st.integers(0, 999))
+def test_what_is_left_is_pytorchs(seed, torch, backend):
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(0, 9, (2, 1, 3)), rng.choice([-2.5, -0.3, 0.7, 3.0], (2, 1))
+    by_both(mg.mod, torch.remainder, torch, [a, b], backend)
+    by_both(lambda a, b: a % b * b, lambda a, b: a % b * b, torch, [a, b], backend)
+    quotients = mg.floor_divide(mg.tensor(a, backend=backend), mg.tensor(b, backend=backend))
+    np.testing.assert_array_equal(quotients.numpy(), np.floor_divide(a, b))
+
+
+@given(
+    dtypes=st.tuples(*[st.sampled_from(["int64", "int32", "int8", "uint8", "bool"])] * 2),
+    number=st.sampled_from([None, 3, -2, 1]),
+)
+def test_whole_divisions_of_integers_are_numpys(dtypes, number, backend):
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(-9, 9, 40).astype(dtype) for dtype in dtypes)
+    if number is not None:
+        b = abs(number) if a.dtype.kind == "u" else number
+    given_b = b if number is not None else mg.tensor(b, backend=backend)
+    x = mg.tensor(a, backend=backend)
+    with np.errstate(all="ignore"):
+        pairs = [(x % given_b, a % b), (x // given_b, a // b)]
+        if number is not None:
+            pairs += [(b % x, b % a), (b // x, b // a)]
+    for found, right in pairs:
+        assert found.dtype == right.dtype
+        np.testing.assert_array_equal(found.numpy(), right)
+
+
+def test_the_least_integer_has_a_quotient(backend):
+    least = np.iinfo("int64").min
+    with np.errstate(all="ignore"):
+        x = mg.tensor([least], dtype="int64", backend=backend)
+        assert (x // -1).tolist() == [least] and (x % -1).tolist() == [0]
+
+
+def test_arrays_and_numbers_before_the_operator(backend):
+    x = mg.tensor([2.0, -3.0], dtype="float64", backend=backend, requires_grad=True)
+    for y, right in ((7 % x, [1, -2]), (7 // x, [3, -3])):
+        assert y.tolist() == right
+    assert mg.grad((7 % x).sum(), x).tolist() == [-3, 3]
+    if x.backend.is_host and backend != "strict":
+        assert (np.array([7.0, 8.0]) % x).tolist() == [1, -1]
+        assert np.floor_divide(np.array([7.0, 8.0]), x).tolist() == [3, -3]
+
+
+def test_edited_by_whole_divisions(backend):
+    x = mg.tensor([7.0, -7.0], backend=backend)
+    x %= 4
+    assert x.tolist() == [3, 1]
+    x //= 2
+    assert x.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "bool"])
+@pytest.mark.parametrize("name", FLAT)
+def test_integers_are_whole_already(name, dtype, backend):
+    x = mg.tensor(np.array([0, 1, 5], dtype), backend=backend)
+    y = getattr(mg, name)(x)
+    assert y.dtype == dtype and y.tolist() == x.tolist()
+    assert getattr(x, name)().tolist() == x.tolist()
+
+
+@given(
+    dtype=st.sampled_from(["float16", "float32", "float64", "int64"]),
+    decimals=st.integers(-3, 4),
+    values=st.lists(st.integers(-9999, 9999), min_size=1, max_size=5),
+)
+def test_rounding_to_digits_is_numpys(dtype, decimals, values, backend):
+    x = np.array(values) * 5 if dtype == "int64" else (np.array(values) / 80).astype(dtype)
+    found = mg.round(mg.tensor(x, backend=backend), decimals).numpy()
+    with np.errstate(over="ignore"):
+        right = np.round(x, decimals)
+    assert found.dtype == dtype
+    np.testing.assert_array_equal(found, np.where(np.isfinite(right), right, x))
+
+
+def test_what_is_too_large_to_have_digits_is_round_already(backend):
+    x = mg.tensor(np.array([1e300, -inf, nan]), backend=backend)
+    np.testing.assert_array_equal(mg.round(x, 20).numpy(), x.numpy())
+
+
+def test_digits_are_counted_by_integers():
+    with pytest.raises(TypeError, match=r"decimals is an integer; got 1.5, as in mg.round\(x, 2\)"):
+        mg.round(mg.ones(2), 1.5)
+
+
 # --- no warning where the result is finite -------------------------------------------------------
 
 FINITE = {
@@ -166,6 +269,10 @@ def test_no_warning_where_the_result_is_finite(name, backend):
 ROWS = {
     **{name: getattr(mg, name) for name in UNARY},
     "logaddexp": lambda x: mg.logaddexp(x, 0.25 - x) + mg.logaddexp(2, x),
+    **{name: lambda x, name=name: getattr(mg, name)(1.3 * x) * x for name in FLAT},
+    "round to digits": lambda x: mg.round(x, 1) * x,
+    "mod": lambda x: x % 0.75 + 7 % x + mg.mod(x, 0.3 - x),
+    "floor_divide": lambda x: (x // 0.75 + 7 // x + mg.floor_divide(x, 0.3 - x)) * x,
     "isinf": lambda x: mg.where(mg.isinf(x), 3.0, x),
     "arctan2": lambda x: mg.arctan2(x, 0.25 - x) + mg.arctan2(2, x),
     "hypot": lambda x: mg.hypot(x, 0.25 - x) + mg.hypot(1, x),

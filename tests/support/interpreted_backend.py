@@ -32,6 +32,7 @@ SCOPE = {"np": np, "product": product, "sigmoid": sigmoid, "sqrt": np.sqrt, "tan
 SCOPE |= {"exp": np.exp, "expm1": np.expm1, "log": np.log, "log1p": np.log1p}
 SCOPE |= {"product_onto": product_onto, "row": row, "widest_vectors": lambda: None}
 SCOPE |= {"sin": np.sin, "cos": np.cos, "maximum": np.maximum, "minimum": np.minimum}
+SCOPE |= {"modulo": np.remainder, "floored": np.floor_divide}
 
 
 class InterpretedBackend(NumpyBackend):

@@ -57,6 +57,20 @@ def polar(a, name):
     return f"mg.{name}({x}, {a.within(y, 0.4, 20) if y[0] in 'vx' else '-1.5'})"
 
 
+@step("floor", "ceil", "trunc", "round")
+def rounded(a, name):
+    """Of an input: at a jump, the smallest difference of what was calculated would be one of 1."""
+    x = a.leaf(a.real().shape, role="wanted").name
+    return f"mg.{name}({x}{a.pick(['', ', 1', ', -1']) if name == 'round' else ''})"
+
+
+@step("mod", "floor_divide")
+def whole_division(a, name):
+    x, sign = a.leaf(a.real().shape, role="wanted").name, {"mod": "%", "floor_divide": "//"}[name]
+    y = a.pick(["0.7", "-2", "3"])
+    return f"{x} {sign} {y}" if a.below(2) else f"mg.{name}({x}, {y})"
+
+
 @step("isnan", "isfinite", "isinf")
 def unary_truth(a, name):
     return f"mg.{name}({a.real().name})"

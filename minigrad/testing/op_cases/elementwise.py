@@ -16,11 +16,13 @@ from ..cases import (
     distinct,
     each,
     elementwise,
+    fractions,
     holed,
     inside,
     mask,
     positive,
     real,
+    whole_divisors,
 )
 
 __all__ = ["ELEMENTWISE_CASES"]
@@ -100,6 +102,25 @@ ELEMENTWISE_CASES: dict[str, list[Case]] = {
     "sigmoid": elementwise(mg.sigmoid, ref.sigmoid, real),
     "softplus": elementwise(mg.softplus, lambda x: np.logaddexp(x, 0), real),
     "relu": elementwise(mg.relu, lambda x: np.maximum(x, 0), away(0)),
+    # --- whole numbers
+    **{
+        name: elementwise(getattr(mg, name), getattr(np, name), fractions, slope="zero")
+        for name in ("floor", "ceil", "trunc")
+    },
+    "round": elementwise(mg.round, np.round, fractions, slope="zero")
+    + elementwise(mg.round, np.round, fractions, slope="zero", decimals=1)
+    + elementwise(mg.round, np.round, fractions, slope="zero", decimals=-1),
+    "floor_divide": elementwise(
+        mg.floor_divide, np.floor_divide, fractions, whole_divisors, slope="zero"
+    ),
+    "mod": [
+        *elementwise(mg.mod, np.mod, fractions, whole_divisors, slope="first"),
+        *calls(
+            lambda a, b: a % b * b, lambda a, b: a % b * b, [(fractions(2, 3), whole_divisors(3))]
+        ),
+        *calls(lambda x: x % -0.7, lambda x: x % -0.7, [fractions(2, 3)], slope="first"),
+        *calls(lambda x: 7.3 % x, lambda x: 7.3 % x, [whole_divisors(2, 3)], slope="first"),
+    ],
     # --- choices
     "where": [
         *calls(
