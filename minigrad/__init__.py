@@ -72,7 +72,14 @@ else:  # type checkers take all that is imported above for public
     ]
     # Checks and pictures.
     __all__ += ["GradcheckError", "Report", "detect_anomaly", "draw", "gradcheck"]
-    __all__ += ["gradcheck_numpy", "gradgradcheck", "probe", "record"]
+    __all__ += [
+        "connectivity",
+        "gradcheck_numpy",
+        "gradgradcheck",
+        "gradient_flow",
+        "probe",
+        "record",
+    ]
     # Ops: to declare one, all that there are, and compositions of them.
     __all__ += ["DeclarationError", "OPS", "Op", "op"]
     __all__ += ops.__all__

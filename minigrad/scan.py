@@ -103,7 +103,7 @@ def scan(
 
     if probing.get() is None:
         return run(cell, xs, None)
-    return run_probed(run, cell, params, xs, state, valid)
+    return run_probed(run, cell, params, xs, state, valid=valid, reverse=reverse)
 
 
 @functools.cache
@@ -141,7 +141,7 @@ def _compose(
     outputs: list[Any] = [None] * T
     token = time_step.set(None)
     try:
-        with Steps(T, valid) as scan:
+        with Steps(T, valid, reverse) as scan:
             for t in reversed(range(T)) if reverse else range(T):
                 time_step.set(t)
                 scan.t = t

@@ -33,9 +33,12 @@ def run_probed(
     params: Any,
     xs: Any,
     state: Any,
-    valid: Tensor | None,
+    **scan: Any,
 ) -> tuple[Any, Any]:
-    """What `run(cell, xs, instrument)` gives, a scan, whose values are recorded or replaced."""
+    """What `run(cell, xs, instrument)` gives, a scan, whose values are recorded or replaced.
+
+    `scan` has `valid` and `reverse` of the scan, see `Steps`.
+    """
     asks: Probing | Visits = probing.get()
     if isinstance(asks, Visits):
         raise Irregular  # a scan within a cell: its values have no row per sequence
@@ -44,7 +47,7 @@ def run_probed(
         extended = instrument.extended(xs)
         with Scope(probing, None):
             ys, last = run(cell, extended, instrument)
-        return instrument.taken(ys, valid), last
+        return instrument.taken(ys, **scan), last
     except Irregular:
         return run(cell, xs, None)  # op by op; probes in it ask `asks`
 
@@ -167,14 +170,14 @@ class Instrument:
 
         return instrumented
 
-    def taken(self, ys: Sequence[Tensor], valid: Tensor | None) -> Any:
+    def taken(self, ys: Sequence[Tensor], **scan: Any) -> Any:
         """The cell's own outputs; what it named is kept."""
         for recording in self._asks.recordings:
             for full, values in zip(self.names, ys[self._outputs :], strict=True):
-                recording.keep_scan(full, values, self._at, valid)
+                recording.keep_scan(full, values, self._at, **scan)
         for full, added in zip(self.names, self._added, strict=True):
             for recording, zero in added:
-                recording.keep_gradient(full, zero, self._at, scan=True, valid=valid)
+                recording.keep_gradient(full, zero, self._at, **scan)
         return rebuild(self._y, ys[: self._outputs])
 
 

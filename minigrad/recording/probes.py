@@ -82,11 +82,12 @@ def placed_by(module: Any) -> Iterator[None]:
 class Steps:
     """A scan that runs op by op, as a context: at step `t` of T.
 
-    `valid` (T, N) is true where a step counts; None if all do.
+    `valid` (T, N) is true where a step counts; None if all do. `reverse` says that it begins at
+    the last step.
     """
 
-    def __init__(self, T: int, valid: Tensor | None) -> None:
-        self.T, self.valid = T, valid
+    def __init__(self, T: int, valid: Tensor | None, reverse: bool = False) -> None:
+        self.T, self.valid, self.reverse = T, valid, reverse
         self.t = 0
 
     def __enter__(self) -> Steps:

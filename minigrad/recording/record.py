@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextvars import Token
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import numpy as np
 from ..engine.filled import zeros
 from ..engine.graph import grad_enabled, probing
 from ..engine.tensor import Tensor
+from . import measures
 from .probes import At, Probing, Steps, is_named
 
 __all__ = ["record"]
@@ -82,7 +84,8 @@ class Kept(NamedTuple):
     at: At  # the scans that it was named within
     read: Callable[[], np.ndarray | None]
     scan: bool = False  # whether it is that of all steps of a scan
-    valid: Tensor | None = None  # of such a scan
+    valid: Tensor | None = None  # of such a scan: which steps count
+    reverse: bool = False  # of such a scan: whether it begins at the last step
 
 
 class Named(Mapping[str, np.ndarray]):
@@ -127,6 +130,11 @@ class Named(Mapping[str, np.ndarray]):
         valid = kept.at[0][0].valid if kept.at else kept.valid
         return None if valid is None else valid.numpy()
 
+    def is_reverse(self, name: str) -> bool:
+        """Whether the scan of a name's values began at the last step."""
+        kept = self._kept[self.full(name)][0]
+        return kept.at[0][0].reverse if kept.at else kept.reverse
+
     def add(self, full: str, kept: Kept) -> None:
         """Keep one more value of a name."""
         self._kept.setdefault(full, []).append(kept)
@@ -138,6 +146,7 @@ class Recording(Named):
     def __init__(self, gradients: bool, muted: bool = False) -> None:
         super().__init__()
         self._gradients = Named() if gradients else None
+        self.added: list[Tensor] = []  # zeros, added to values so that their gradients are known
         self._muted = muted
 
     @property
@@ -146,6 +155,116 @@ class Recording(Named):
         if self._gradients is None:
             raise ValueError("gradients are kept by `with mg.record(gradients=True) as trace:`")
         return self._gradients
+
+    # --- what the values say ---------------------------------------------------------------
+
+    def saturation(
+        self, *names: str, low: float = 0.1, high: float = 0.9
+    ) -> dict[str, measures.Saturation]:
+        """For each gate and unit the share of the steps below `low`, and of those above `high`.
+
+        Of the gates of the built-in cells, or of the values of these names: a pair of arrays (H,),
+        `shut` and `open`, by full names. Steps in the padding don't count.
+
+        >>> import minigrad as mg
+        >>> with mg.record() as trace, mg.override(forget=0.95):
+        ...     _ = mg.nn.LSTM(3, 2)(mg.ones((5, 1, 3)))
+        >>> trace.saturation("forget")["l0.forget"].open
+        array([1., 1.])
+        """
+        chosen = [self.full(name) for name in names]
+        if not names:
+            chosen = [full for full in self if full.rpartition(".")[2] in measures.GATES]
+        if not chosen:
+            raise KeyError(
+                f"no gate was recorded ({', '.join(measures.GATES)}); name the values that are "
+                f"gates, of {', '.join(self) or 'nothing'}"
+            )
+        return {
+            full: measures.saturation(self[full], self._counted(full), low, high) for full in chosen
+        }
+
+    def memory(self, name: str | None = None) -> dict[str, measures.Memory]:
+        """How long units keep what is in them: products of the gate that keeps.
+
+        That is the forget gate of a cell with a cell state, the update gate of a GRU, or the value
+        of the given name, from 0 to 1. By the gates' full names: `left` (T, N, H), what is left
+        at the end of what was there after step t, and `steps` (H,), after how many steps a share
+        1/e is left.
+
+        >>> import minigrad as mg
+        >>> with mg.record() as trace, mg.override(forget=0.5):
+        ...     _ = mg.nn.LSTM(3, 2)(mg.ones((4, 1, 3)))
+        >>> trace.memory()["l0.forget"].left[:, 0, 0]
+        array([0.125, 0.25 , 0.5  , 1.   ], dtype=float32)
+        """
+        chosen = [] if name is None else [self.full(name)]
+        if name is None:
+            ends = {full: full.rpartition(".") for full in self}
+            for full, (place, dot, last) in ends.items():
+                keeps = last == "forget" and f"{place}{dot}cell" in self
+                if keeps or last == "update":
+                    chosen.append(full)
+        if not chosen:
+            raise KeyError(
+                "which value keeps? There is no forget gate beside a cell state and no update "
+                f"gate; give a name, of {', '.join(self) or 'nothing'}"
+            )
+        return {
+            full: measures.memory(self[full], self._counted(full), self.is_reverse(full))
+            for full in chosen
+        }
+
+    def match(
+        self,
+        span: tuple[int, int],
+        threshold: float = 0.3,
+        name: str = "hidden",
+        sequence: int = 0,
+        top: int = 10,
+    ) -> list[measures.Match]:
+        """Other places where the units are active that are active throughout a span of steps.
+
+        A unit is active at a step if its value is at least `threshold`; at most, if that is
+        negative. Places are as long as the span and don't overlap. Those come first at which most
+        of the span's units are active, then those with the fewest other active units. After
+        LSTMVis (Strobelt et al. 2018).
+
+        Parameters
+        ----------
+        span : the first step, and the one after the last.
+        name : of the values (T, N, H).
+        sequence : of the N, the one that has the span.
+        top : how many places at most.
+
+        >>> import numpy as np
+        >>> import minigrad as mg
+        >>> def cell(p, x, h):
+        ...     h = mg.probe("hidden", x)
+        ...     return h, h
+        >>> x = np.zeros((8, 1, 2))
+        >>> x[[1, 2, 5, 6], 0, 0] = 1
+        >>> with mg.record() as trace:
+        ...     _ = mg.scan(cell, None, mg.tensor(x), mg.zeros((1, 2), dtype="float64"))
+        >>> trace.match(span=(1, 3), top=1)
+        [Match(sequence=0, start=5, stop=7, units=1, others=0)]
+        """
+        states = self[name]
+        if states.ndim != 3:
+            raise ValueError(f"match: {name!r} must be (T, N, H); it is {states.shape}")
+        T, N, _ = states.shape
+        if not 0 <= sequence < N:
+            raise ValueError(f"match: there are {N} sequences, from 0 on; got {sequence!r}")
+        start, stop = measures.check_span(span, T)
+        given = sequence, (start, stop), threshold, top
+        return measures.match(states, self._counted(name), *given)
+
+    def _counted(self, name: str) -> np.ndarray:
+        """Which steps of a name's values count, (T, N)."""
+        valid = self.valid(name)
+        return np.ones(self[name].shape[:2], bool) if valid is None else valid
+
+    # --- what probes tell it ---------------------------------------------------------------
 
     def muted(self) -> Recording:
         """One that asks for the same and keeps nothing."""
@@ -169,12 +288,14 @@ class Recording(Named):
     def keep_gradient(self, full: str, added: Tensor, at: At, **scan: Any) -> None:
         """Keep the gradient of what was added to a value: zeros."""
         if self._gradients is not None and not self._muted:
-            self._gradients.add(full, Kept(at, lambda: _gradient_of(full, added), **scan))
+            self.added.append(added)
+            read = functools.partial(_gradient_of, full, added)
+            self._gradients.add(full, Kept(at, read, bool(scan), **scan))
 
-    def keep_scan(self, full: str, values: Tensor, at: At, valid: Tensor | None) -> None:
+    def keep_scan(self, full: str, values: Tensor, at: At, **scan: Any) -> None:
         """Keep the values of all steps of a scan."""
         if not self._muted:
-            self.add(full, Kept(at, values.detach().numpy, True, valid))
+            self.add(full, Kept(at, values.detach().numpy, True, **scan))
 
 
 def _gradient_of(full: str, added: Tensor) -> np.ndarray:
