@@ -201,7 +201,7 @@ BACKENDS = {
 
 def is_found(backends):
     with pytest.raises(Difference) as caught:
-        each_program(lambda program: check(program, backends), 4000, shrink=False)
+        each_program(lambda program: check(program, backends), 20000, shrink=False)
     return str(caught.value)
 
 
