@@ -97,6 +97,8 @@ def _describe_call(op: Any, arrays: tuple[Any, ...], settings: dict[str, Any]) -
 # Ops whose axis may be a tuple of axes, or None; and whose axis is a new one of the result.
 _OVER_AXES = {"all", "any", "flip", "logsumexp", "max", "mean", "min", "sum"}
 _MAKE_AN_AXIS = {"stack"}
+# What compares two tensors element by element.
+_OF_TWO = {"max": "maximum", "min": "minimum", "any": "logical_or", "all": "logical_and"}
 
 
 def _wrong_axis(name: str, settings: dict[str, Any], shapes: list[tuple[int, ...]]) -> str | None:
@@ -105,7 +107,10 @@ def _wrong_axis(name: str, settings: dict[str, Any], shapes: list[tuple[int, ...
         return None
     shape = max(shapes, key=len)
     if hasattr(axis, "backend") and axis.ndim:
-        return f"the axis is a tensor of shape {axis.shape}; put all arrays into one list: [a, b]"
+        what = f"the axis is a tensor of shape {axis.shape}"
+        if name in _OF_TWO:
+            return f"{what}; of two tensors it is mg.{_OF_TWO[name]}(a, b)"
+        return f"{what}; put all arrays into one list: [a, b]"
     new = 1 if name in _MAKE_AN_AXIS else 0
     whose = f" for shape {shape}{' with a new axis' if new else ''}"
     return axis_fault(axis, len(shape) + new, whose, name in _OVER_AXES)

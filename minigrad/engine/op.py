@@ -230,6 +230,8 @@ class Op:
 
     def _install(self, call: Callable[..., Any]) -> None:
         call.__name__ = call.__qualname__ = self.name
+        if self.trusted and not self.settings:  # Python's error for a wrong call begins with it
+            call.__qualname__ = f"mg.{self.name}({', '.join(self.inputs)}): {self.name}"
         call.__doc__, call.__module__ = self.__doc__, self.__module__
         call.__wrapped__ = self  # type: ignore[attr-defined]  # its signature is the op's
         self.call = call
@@ -256,7 +258,8 @@ class Op:
         if not self._is_written:
             self._specialise()
         signature = inspect.signature(self.call, follow_wrapped=False)
-        given = [p for p in signature.parameters.values() if p.name != "others"]
+        refused = () if list(self.settings)[-1:] == ["shape"] else ("more", "others")
+        given = [p for p in signature.parameters.values() if p.name not in refused]
         return signature.replace(parameters=given)
 
     def _specialise(self) -> None:

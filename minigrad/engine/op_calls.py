@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import DeclarationError
 from ..other_names.advice import wrong_arguments
+from ..other_names.table import look_up
 from .creation import tensor
 from .explain import public_name
 from .graph import Node, raw_backend
@@ -25,15 +26,29 @@ KINDS = "fiub"  # of dtypes that tensors may have, as NumPy abbreviates them
 # --- arguments -----------------------------------------------------------------------------
 
 
-def refuse(op: Any, inputs: list[Any], settings: dict[str, Any], others: dict[str, Any]) -> None:
-    """Raise for keywords that an op doesn't have."""
+def refuse(
+    op: Any,
+    inputs: list[Any],
+    settings: dict[str, Any],
+    more: tuple[Any, ...],
+    others: dict[str, Any],
+) -> None:
+    """Raise for keywords that an op doesn't have, or for `more` arguments than it has."""
+    shown = f"mg.{op.name}" if op.trusted else op.name
+    known = [*op.inputs, *op.settings]
+    if more:
+        row = look_up(("torch.", "F."), [op.name]) if op.trusted else None
+        raise TypeError(
+            f"{shown} takes {', '.join(known)}; got {len(more)} more arguments"
+            + (f". {row[0].text(op.name)}" if row else "")
+        )
     given = dict(zip(op.inputs, inputs, strict=True))
     given |= {name: value for name, value in settings.items() if value is not op.settings[name]}
-    shown = f"mg.{op.name}" if op.trusted else op.name
-    text = wrong_arguments(shown, inspect.signature(op).parameters, given, others)
-    known = ", ".join([*op.inputs, *op.settings])
-    unknown = f"{shown} got an unexpected keyword argument {next(iter(others))!r}; it takes {known}"
-    raise TypeError(text or unknown)
+    raise TypeError(
+        wrong_arguments(shown, inspect.signature(op).parameters, given, others)
+        or f"{shown} got an unexpected keyword argument {next(iter(others))!r}; it takes "
+        + ", ".join(known)
+    )
 
 
 # --- operands ------------------------------------------------------------------------------

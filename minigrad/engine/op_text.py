@@ -22,8 +22,8 @@ REQUIRED = object()
 
 _CALL = """
 def {op}({signature}):
-    if others:                                                               | options
-        refuse(op, [{inputs}], dict({settings_alone}), others)
+    if others or more:                                                       | options
+        refuse(op, [{inputs}], dict({settings_alone}), more, others)
     if where is not None:                                                    | masked
         return masked({inputs}, where{settings})
     if more or shape.__class__ is list:                                      | sizes
@@ -201,8 +201,9 @@ def _facts(op: Any) -> dict[str, Any]:
     )
     output = "Output(node, i, part)"
     last = ["*more"] if sizes else ["where=None"] if op.masked else []
-    options = any(default is not REQUIRED for default in settings.values())
-    last += ["**others"] if options else []  # keywords that it doesn't have
+    # Arguments that it doesn't have; a shape may be given as more than one.
+    options = not sizes and any(default is not REQUIRED for default in settings.values())
+    last += ["*more", "**others"] if options else []
     return {
         "op": op.name,
         "sizes": sizes,

@@ -57,7 +57,11 @@ def _near(place: Place, name: str) -> str:
     """Which name was meant, of minigrad's or of those in the table."""
     ours = {known for known in place.names() if known[:1] != "_"}
     theirs = names_in(place.theirs) - ours
-    near = nearest(name, [*ours, *theirs], cutoff=0.75)
+    near = nearest(name, ours, cutoff=0.75)
+    other = nearest(name, theirs, cutoff=0.85)
+    if near is not None and other is not None:
+        near = nearest(name, [near, other])
+    near = near or other
     if near in ours:
         return f". Did you mean {place.shown}.{near}?"
     found = look_up(place.theirs, [near]) if near else None
@@ -74,7 +78,7 @@ def call_of(shown: str, name: str, module: Any) -> str:
     words = [p.name for p in given if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
     axis = next((p for p in given if p.name == "axis" and p.default is not p.empty), None)
     if axis is not None:
-        words.append(f"axis={axis.default}")
+        words.append(f"axis={axis.default or 0}")
     return f"{shown}.{name}({', '.join(words)})"
 
 
@@ -89,8 +93,9 @@ def wrong_arguments(
     `given` are its arguments that are right, `others` the keywords that are wrong.
     """
     called, near, notes, right = [], [], [], dict(given)
+    function = shown.rpartition(".")[2]
     for name, value in others.items():
-        row = ARGUMENTS.get(name, Argument())
+        row = ARGUMENTS.get(f"{function}.{name}") or ARGUMENTS.get(name, Argument())
         ours = next((own for own in row.ours if own in parameters and own not in right), None)
         if ours is None and not row.note:
             free = [own for own in parameters if own not in right]
@@ -103,15 +108,26 @@ def wrong_arguments(
             right[ours] = int(value) if row.as_number else value
         else:
             notes.append(f"{name}: {row.note}")
-    words = [
-        _text(name, right[name]) if p.default is p.empty else f"{name}={_text(name, right[name])}"
-        for name, p in parameters.items()
-        if name in right
-    ]
-    line = f"{shown}({', '.join(words)})"
-    said = f"minigrad calls {', '.join(called)}: {line}" if called else f"write {line}"
-    said = said[0].upper() + said[1:] if near else said
-    return f"{shown}: {' '.join([*near, '. '.join([said, *notes])])}"
+    line = _call(shown, parameters, right)
+    said = [f"minigrad calls {', '.join(called)}{': ' if line else ''}{line}"] if called else []
+    said = said or ([f"write {line}"] if line else [])
+    if near and said:
+        said[0] = said[0][0].upper() + said[0][1:]
+    return f"{shown}: {' '.join([*near, '. '.join([*said, *notes])])}"
+
+
+def _call(shown: str, parameters: Mapping[str, inspect.Parameter], right: dict[str, Any]) -> str:
+    """A call with these arguments as it would be written; nothing if it lacks one."""
+    words = []
+    for name, p in parameters.items():
+        if p.kind is p.VAR_POSITIONAL:
+            words += [_text("...", value) for value in right.get(name, ())]
+        elif name in right:
+            text = _text(name, right[name])
+            words.append(text if p.default is p.empty else f"{name}={text}")
+        elif p.default is p.empty and p.kind is not p.VAR_KEYWORD:
+            return ""
+    return f"{shown}({', '.join(words)})"
 
 
 def _text(name: str, value: Any) -> str:

@@ -26,7 +26,7 @@ _MOVED = "leave it out: tensors are on the current backend, mg.set_backend('nump
 _MOVED += " moves one"
 _COUNTED = "leave it out: a schedule counts its steps; load_state_dict() resumes it"
 
-ARGUMENTS = {
+ARGUMENTS: dict[str, Argument] = {
     "dim": Argument(("axis", "axes"), "write the axis by position, or leave it out"),
     "dims": Argument(("axis", "axes"), "write the axes by position"),
     "keepdim": Argument(("keepdims",), "the axis stays with mg.expand_dims(y, axis)"),
@@ -78,6 +78,9 @@ ARGUMENTS = {
     "obj": Argument(("state",)),
     "f": Argument(("path",)),
     "file": Argument(("path",)),
+    "to.device": Argument(("backend",)),
+    "to.dtype": Argument((), "write x.astype('float64')"),
+    "to.copy": Argument((), _LEFT_OUT),
     "device": Argument((), _MOVED),
     "dtype": Argument((), "convert afterwards: .astype('float64')"),
     "out": Argument((), "leave it out: each function makes a new tensor"),
@@ -126,6 +129,7 @@ ARGUMENTS = {
     "set_to_none": Argument((), "leave it out: gradients become None"),
     "enforce_sorted": Argument((), "leave it out: lengths may come in any order"),
     "batch_first": Argument((), "leave it out: the layer has that option"),
+    "bias": Argument((), "leave it out, or use elementwise_affine=False: no weight, no bias"),
     "only_inputs": Argument((), _LEFT_OUT),
     "is_grads_batched": Argument((), "call it once per cotangent"),
     "materialize_grads": Argument((), _LEFT_OUT),
@@ -138,4 +142,4 @@ ARGUMENTS = {
     "_stacklevel": Argument((), _LEFT_OUT),
     "antialias": Argument((), _LEFT_OUT),
 }
-"""By PyTorch's or NumPy's name."""
+"""By PyTorch's or NumPy's name, of one function alone if that stands before a dot."""

@@ -72,6 +72,8 @@ class _Front:
             for name, p in parameters.items()
             if name in given and given[name] is not p.default and given[name] is not _ABSENT
         }
+        if self.takes_more:
+            right[self.rest] = more
         shown, me = self.shown, []
         if self.positional[:1] == ("self",):
             me = [right.pop("self")]
@@ -82,12 +84,14 @@ class _Front:
         if text is not None:
             raise TypeError(text)
         try:  # for what Python says
+            right.pop(self.rest, None)
             if more:
                 self.function(*(given[name] for name in self.positional), *more, **others)
             self.function(*me, **right, **others)
         except TypeError as error:
             place, _, name = shown.rpartition(".")
-            row = look_up(["torch.", "x."] if place in ("mg", "x") else [f"{place}."], [name])
+            starts = ["torch.", "x.", "F."] if place in ("mg", "x") else [f"{place}."]
+            row = look_up(starts, [name])
             hint = f". {row[0].text(name)}" if row else ""
             raise TypeError(f"{shown}: {error}{hint}") from None
         raise AssertionError(f"{shown} was refused, and is right")
@@ -104,7 +108,7 @@ class Fronts:
         """The public functions of a module, wherever they are defined, and its constructors."""
         for name in module.__all__:
             value = vars(module).get(name)
-            if self._add(value, f"{shown}.{name}"):
+            if self._add(value, f"{shown}.{name}", always=True):
                 home = sys.modules[value.__module__]
                 for place in (module, home):
                     if vars(place).get(name) is value:
@@ -117,16 +121,21 @@ class Fronts:
     def of_class(self, cls: type, shown: str) -> None:
         """The methods of a class, whose objects are called `shown`."""
         for name, value in vars(cls).items():
-            if name[0] != "_" and name != "forward" and self._add(value, f"{shown}.{name}"):
+            always = shown != "x"  # the short methods of tensors are called very often
+            if name[0] != "_" and name != "forward" and self._add(value, f"{shown}.{name}", always):
                 self._places.append((cls, name, value))
 
-    def _add(self, value: Any, shown: str) -> bool:
+    def _add(self, value: Any, shown: str, always: bool = False) -> bool:
         """Whether it is a function that gets another in front."""
         if not isinstance(value, FunctionType) or value.__code__.co_filename.startswith("<"):
             return False
         code = value.__code__
         options = bool(value.__defaults__ or value.__kwdefaults__ or code.co_argcount > 1)
-        if not options or code.co_flags & inspect.CO_VARKEYWORDS or not code.co_name.isidentifier():
+        if (
+            not (options or always)
+            or code.co_flags & inspect.CO_VARKEYWORDS
+            or not code.co_name.isidentifier()
+        ):
             return False
         self._fronts.setdefault(value, _Front(value, shown))
         return True

@@ -141,7 +141,7 @@ def install(mg: ModuleType, classes: Mapping[str, Any]) -> None:
 
 # How names of the table begin that are asked of a module, or of an object of a class.
 _MODULES = {
-    "mg": ("torch.", "np."),
+    "mg": ("torch.", "F.", "np."),
     "mg.nn": ("nn.",),
     "mg.nn.init": ("nn.init.",),
     "mg.optim": ("optim.",),

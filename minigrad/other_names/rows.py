@@ -36,7 +36,7 @@ class Row(NamedTuple):
         if called and called[1] != asked.rpartition(".")[2]:
             said = f"minigrad calls it {called[1]}: {self.ours}"
         else:
-            said = f"in minigrad it is {self.ours}"
+            said = f"write {self.ours}"
         return f"{said}. {self.note}" if self.note else said
 
 

@@ -14,7 +14,7 @@ class Size(int):
     7
     >>> Size(6)(0)
     Traceback (most recent call last):
-    TypeError: x.size is a number: in minigrad it is x.shape[0]. ...
+    TypeError: x.size is a number: write x.shape[0]. ...
     """
 
     __slots__ = ()

@@ -19,8 +19,7 @@ def _by_name() -> dict[str, Row]:
     named = [(name, row) for rows in GROUPS.values() for row in rows for name in row.names]
     found: dict[str, Row] = {}
     for name, row in named:
-        if found.setdefault(name, row) is not row:
-            raise ValueError(f"two rows of other names have {name}")
+        found.setdefault(name, row)
     for name, row in named:
         if name.startswith("*."):
             for where in _ANYWHERE:

@@ -36,6 +36,11 @@ x.size -> x.shape[0]  # x.shape is what x.size() is in PyTorch, a tuple; x.size 
     elements
 x.dim x.ndimension -> x.ndim
 x.nelement -> x.size  # It is a number, not a method
+torch.Size -> x.shape  # A tuple
+torch.pi np.pi -> math.pi
+torch.e np.e -> math.e
+torch.inf np.inf -> math.inf
+torch.nan np.nan -> math.nan
 np.shape -> x.shape
 np.ndim -> x.ndim
 x.element_size x.itemsize -> x.dtype.itemsize
@@ -104,8 +109,8 @@ torch.broadcast_shapes -> np.broadcast_shapes((2, 3), (3,))
 x.repeat -> mg.tile(x, (2, 1))  # repeat is NumPy's, which repeats each element: PyTorch's
     repeat_interleave
 x.tile -> mg.tile(x, (2, 1))
-*.contiguous x.ascontiguousarray np.ascontiguousarray -> x  # Leave it out: tensors of any strides
-    do everywhere
+*.contiguous x.ascontiguousarray np.ascontiguousarray ->  # Leave it out: tensors of any strides do
+    everywhere, so write x
 *.clone x.copy np.copy -> x + 0  # Gradients flow through it. For the numbers alone: x.detach(),
     which no edit of x changes
 torch.detach -> x.detach()
@@ -217,8 +222,12 @@ torch.clamp x.clamp F.hardtanh nn.Hardtanh -> x.clip(0, 1)
 torch.clamp_min x.clamp_min -> x.clip(min=0)
 torch.clamp_max x.clamp_max -> x.clip(max=1)
 *.rsqrt -> x ** -0.5
-*.asin *.acos *.atan -> mg.arctan(x)  # NumPy's names: mg.arcsin, mg.arccos, mg.arctan
-*.asinh *.acosh *.atanh -> mg.arcsinh(x)  # NumPy's names: mg.arcsinh, mg.arccosh, mg.arctanh
+*.asin x.arcsin -> mg.arcsin(v)
+*.acos x.arccos -> mg.arccos(v)
+*.atan x.arctan -> mg.arctan(x)
+*.asinh x.arcsinh -> mg.arcsinh(x)
+*.acosh x.arccosh -> mg.arccosh(x + 1)
+*.atanh x.arctanh -> mg.arctanh(v)
 torch.atan2 x.atan2 -> mg.arctan2(x, y)
 torch.sgn x.sgn -> mg.sign(x)
 torch.addcmul x.addcmul -> x + 0.5 * y * y
@@ -308,8 +317,8 @@ F.cosine_similarity torch.cosine_similarity nn.CosineSimilarity -> mg.sum(x * y,
     (mg.norm(x, axis=1) * mg.norm(y, axis=1))
 F.bilinear nn.Bilinear -> mg.einsum('bi,oij,bj->bo', x, mg.ones((4, 3, 3)), y)
 *.matrix_power np.linalg.matrix_power -> a @ a @ a
-np.linalg.norm torch.linalg.norm torch.linalg.vector_norm torch.frobenius_norm ->
-    mg.linalg.norm(x, axis=1)
+np.linalg.norm torch.linalg.norm torch.linalg.vector_norm torch.frobenius_norm -> mg.linalg.norm(x,
+    axis=1)
 torch.inverse x.inverse x.inv -> mg.linalg.inv(a)
 torch.det x.det -> mg.linalg.det(a)
 torch.slogdet x.slogdet -> sign, logabsdet = mg.linalg.slogdet(a)
@@ -335,7 +344,7 @@ np.random.randn np.random.normal np.random.standard_normal torch.distributions.N
 torch.randperm np.random.permutation np.random.shuffle -> mg.permutation(5)
 torch.multinomial x.multinomial np.random.choice torch.distributions.Categorical ->
     mg.choice(3, size=2, p=[0.2, 0.3, 0.5])
-np.random.randint np.random.integers -> mg.randint(0, 10, size=(2, 3))
+np.random.randint np.random.integers torch.randint_like -> mg.randint(0, 10, size=(2, 3))
 np.random.binomial x.bernoulli torch.distributions.Bernoulli -> mg.bernoulli(0.5, size=(2, 3))
 torch.normal -> 0.0 + 0.1 * mg.randn(2, 3)
 torch.poisson torch.distributions.Poisson torch.distributions ->

@@ -218,8 +218,8 @@ torch.backends.cudnn torch.backends.cuda torch.backends.mkl torch.backends
 torch.set_num_threads torch.get_num_threads torch.set_num_interop_threads ->  # Set the environment
     variable OPENBLAS_NUM_THREADS, on the backend 'numba' MINIGRAD_THREADS
 x.cpu x.cuda -> x.to('numpy')  # On a GPU the backend is 'cupy'
-x.pin_memory x.share_memory_ x.is_pinned x.is_shared -> x  # Leave it out
-x.record_stream torch.cuda.Stream torch.cuda.Event torch.cuda.stream -> x  # Leave it out
+x.pin_memory x.share_memory_ x.is_pinned x.is_shared ->  # Leave it out: write x
+x.record_stream torch.cuda.Stream torch.cuda.Event torch.cuda.stream ->  # Leave it out
 torch.compile torch.jit.script torch.jit.trace torch.jit torch.jit.script_method torch.fx
     torch.jit.export torch.jit.save torch.jit.load -> mg.fuse  # Leave it out: the backends 'numba'
     and 'cupy' compile recurrent layers and fused functions. @mg.fuse does it for a function of

@@ -8,15 +8,15 @@ from wrong_uses import check, ones, table
 import minigrad as mg
 
 WRONG = {
-    "x.data.add_: in minigrad it is x.data -= 0.1 * y.data. x.data is the backend's own array": (
+    "x.data.add_: write x.data -= 0.1 * y.data. x.data is the backend's own array": (
         AttributeError,
         lambda: ones(2).data.add_(ones(2), alpha=-0.1),
     ),
-    "x.data.uniform_: in minigrad it is mg.nn.init.uniform_(x, -0.1, 0.1)": (
+    "x.data.uniform_: write mg.nn.init.uniform_(x, -0.1, 0.1)": (
         AttributeError,
         lambda: mg.nn.Linear(2, 1).weight.data.uniform_(-0.1, 0.1),
     ),
-    "x.data.zero_: in minigrad it is x.data[:] = 0.0": (
+    "x.data.zero_: write x.data[:] = 0.0": (
         AttributeError,
         lambda: mg.nn.Linear(2, 1).bias.data.zero_(),
     ),

@@ -1,5 +1,6 @@
 """Every row of the table: its line runs as it stands, and is there for names that are missing."""
 
+import math
 import re
 
 import numpy as np
@@ -18,7 +19,7 @@ def scope():
     model = mg.nn.Linear(3, 2)
     x = mg.rand(2, 3) + 0.5
     logits, labels = model(x), [0, 1]
-    found = {"mg": mg, "np": np, "model": model, "x": x, "y": mg.rand(2, 3) + 0.5}
+    found = {"mg": mg, "np": np, "math": math, "model": model, "x": x, "y": mg.rand(2, 3) + 0.5}
     found |= {"a": mg.rand(2, 2), "b": mg.rand(2, 2), "v": mg.rand(3), "i": mg.tensor([0, 1, 0])}
     found |= {"logits": logits, "labels": labels, "loss": mg.cross_entropy(logits, labels)}
     found |= {"m": x > 1, "array": np.ones(3)}
@@ -60,6 +61,11 @@ DIFFERENT = {
 def test_rows_are_for_names_that_minigrad_lacks():
     there = {name[6:] for name in ROWS if name.startswith("torch.") and name[6:] in mg.__all__}
     assert there <= DIFFERENT, there - DIFFERENT
+
+
+def test_no_two_rows_have_one_name():
+    names = [name for rows in GROUPS.values() for row in rows for name in row.names]
+    assert sorted(names) == sorted(set(names))
 
 
 def test_arguments_have_a_name_here_or_a_note():
