@@ -41,6 +41,7 @@ torch.pi np.pi -> math.pi
 torch.e np.e -> math.e
 torch.inf np.inf -> math.inf
 torch.nan np.nan -> math.nan
+np.isscalar -> x.ndim == 0
 np.shape -> x.shape
 np.ndim -> x.ndim
 x.element_size x.itemsize -> x.dtype.itemsize
@@ -76,8 +77,10 @@ x.short -> x.astype('int16')
 x.char -> x.astype('int8')
 x.byte -> x.astype('uint8')
 x.bool -> x.astype('bool')
-x.cfloat torch.complex64 torch.complex128 torch.cfloat torch.cdouble ->  # Tensors are of floats,
-    integers or truth values: keep real and imaginary parts apart
+x.cfloat np.angle torch.angle x.angle np.conjugate np.iscomplex np.iscomplexobj np.isreal
+    np.real_if_close torch.is_complex torch.isreal np.complex64 np.complex128 torch.complex64
+    torch.complex128 torch.cfloat torch.cdouble ->  # Tensors are of floats, integers or truth
+    values: keep real and imaginary parts apart
 x.type x.type_as x.to_dtype -> x.astype(y.dtype)  # The dtype itself is x.dtype
 torch.finfo -> np.finfo('float32')  # Dtypes are NumPy's
 torch.iinfo -> np.iinfo('int64')  # Dtypes are NumPy's
@@ -120,6 +123,7 @@ x.detach_ -> x.detach()
 *.rot90 np.rot90 -> mg.flip(a.T, axis=0)
 *.fliplr np.fliplr -> mg.flip(x, axis=1)
 *.flipud np.flipud -> mg.flip(x, axis=0)
+torch.atleast_3d np.atleast_3d -> mg.expand_dims(x, -1)
 torch.atleast_1d np.atleast_1d -> mg.expand_dims(x, 0)
 torch.atleast_2d np.atleast_2d -> mg.expand_dims(v, 0)
 x.narrow torch.narrow -> x[:, 0:2]
@@ -166,6 +170,8 @@ x.where -> mg.where(m, x, 0.0)  # The mask comes first
     np.argwhere(x.detach().numpy())  # What it gives depends on the values: mg.where(m, x, y) or
     x[m] often does
 *.kthvalue -> mg.sort(x, axis=1)[:, 0]
+np.partition -> mg.sort(x, axis=-1)  # Sorting does more
+np.argpartition -> mg.argsort(x, axis=-1)  # Sorting does more
 *.msort -> mg.sort(x, axis=0)
 x.sort -> mg.sort(x, axis=-1)  # It gives the sorted tensor alone; mg.topk and mg.argsort give
     positions
@@ -239,6 +245,19 @@ torch.cbrt np.cbrt -> mg.sign(x) * mg.abs(x) ** (1 / 3)
 torch.expit torch.special.expit scipy.special.expit -> mg.sigmoid(x)
 torch.special.logsumexp scipy.special.logsumexp np.logaddexp.reduce -> mg.logsumexp(x, axis=1)
 torch.special.softmax scipy.special.softmax -> mg.softmax(x, axis=1)
+np.logaddexp2 torch.logaddexp2 x.logaddexp2 -> mg.logaddexp(x * np.log(2), y * np.log(2)) /
+    np.log(2)
+np.sinc torch.sinc x.sinc torch.special.sinc -> mg.sin(np.pi * v) / (np.pi * v)  # At 0 it is 1:
+    mg.where(x == 0, 1.0, ...) on both sides of the division
+np.gradient torch.gradient -> (v[2:] - v[:-2]) / 2  # Inside; v[1] - v[0] and v[-1] - v[-2] at the
+    ends
+np.around np.rint -> mg.round(x)
+np.fix torch.fix x.fix -> mg.trunc(x)
+*.remainder np.remainder -> x % y  # Of the sign of y
+*.fmod np.fmod -> x - y * mg.trunc(x / y)  # Of the sign of x
+np.copysign torch.copysign x.copysign -> mg.abs(x) * mg.sign(y)  # Which is 0 where y is
+*.isposinf np.isposinf -> x == float('inf')
+*.isneginf np.isneginf -> x == -float('inf')
 torch.special.expm1 -> mg.expm1(x)
 torch.special.log1p -> mg.log1p(x)
 torch.special.xlogy torch.xlogy x.xlogy -> mg.where(x > 0, x, 1) * mg.log(mg.where(x > 0, x, 1))

@@ -1,10 +1,10 @@
 """Every row of the table: its line runs as it stands, and is there for names that are missing."""
 
-import math
 import re
 
 import numpy as np
 import pytest
+from table_lines import scope
 
 import minigrad as mg
 from minigrad.other_names.arguments import ARGUMENTS
@@ -13,21 +13,7 @@ from minigrad.other_names.table import GROUPS, ROWS
 LINES = sorted({row.ours for rows in GROUPS.values() for row in rows if row.ours})
 
 
-def scope():
-    """What the names in the lines mean; the files with rows say so, too."""
-    mg.manual_seed(0)
-    model = mg.nn.Linear(3, 2)
-    x = mg.rand(2, 3) + 0.5
-    logits, labels = model(x), [0, 1]
-    found = {"mg": mg, "np": np, "math": math, "model": model, "x": x, "y": mg.rand(2, 3) + 0.5}
-    found |= {"a": mg.rand(2, 2), "b": mg.rand(2, 2), "v": mg.rand(3), "i": mg.tensor([0, 1, 0])}
-    found |= {"logits": logits, "labels": labels, "loss": mg.cross_entropy(logits, labels)}
-    found |= {"m": x > 1, "array": np.ones(3)}
-    found["loss"].backward(retain_graph=True)
-    found["optimizer"] = mg.optim.SGD(model.parameters(), lr=0.1)
-    return found
-
-
+@pytest.mark.usefixtures("on_numpy")
 @pytest.mark.parametrize("line", LINES)
 def test_every_line_runs(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
