@@ -272,5 +272,5 @@ def test_a_sample_is_even_and_follows_its_seed():
 
 
 def test_an_unknown_name():
-    result = mutate("--op", "tahn", code=2)
-    assert "no line is called 'tahn'; did you mean tanh?" in result.stderr
+    result = mutate("--op", "sigmiod", code=2)
+    assert "no line is called 'sigmiod'; did you mean sigmoid?" in result.stderr
