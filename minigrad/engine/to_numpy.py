@@ -134,7 +134,7 @@ def _call(function: Callable[..., Any], name: str, plain: str, args: Any, settin
     try:
         return function(*_arrays(tuple(args)), **_arrays(dict(settings)))
     except GradientLost:
-        ours = _ours(plain)
+        ours = _ours(plain, "linalg." if name.startswith("np.linalg.") else "")
         instead = f"Use mg.{ours}" if ours else "There is no such function in minigrad: compose it"
         raise GradientLost(
             f"{name} of a tensor that requires a gradient: none would flow through NumPy. "
@@ -153,9 +153,11 @@ def _arrays(value: Any) -> Any:
     return value
 
 
-def _ours(name: str) -> str:
+def _ours(name: str, within: str) -> str:
     """The function of minigrad that does what NumPy's does, or nothing."""
     minigrad = sys.modules["minigrad"]  # which is above this file, and there when a user errs
+    if within and name in minigrad.linalg.__all__:
+        return within + name
     name = _OTHER_NAMES.get(name, name)
     home = getattr(getattr(minigrad, name, None), "__module__", "")
     known = ("minigrad.ops.", "minigrad.functional", "minigrad.losses", "minigrad.engine.filled")

@@ -44,7 +44,10 @@ NAMED = {
     "np.negative": (lambda w: np.negative(w), "mg.negative"),
     "np.absolute": (lambda w: np.abs(w), "mg.abs"),
     "np.maximum": (lambda w: np.maximum(w, 0), "mg.maximum"),
-    "np.linalg.norm": (lambda w: np.linalg.norm(w), "mg.norm"),
+    "np.linalg.norm": (lambda w: np.linalg.norm(w), "mg.linalg.norm"),
+    "np.linalg.det": (lambda w: np.linalg.det(w[None, :1]), "mg.linalg.det"),
+    "np.linalg.solve": (lambda w: np.linalg.solve(w[None, :1], w[:1]), "mg.linalg.solve"),
+    "np.linalg.matmul": (lambda w: np.linalg.matmul(w, w), "mg.matmul"),
     "np.concatenate": (lambda w: np.concatenate([C, w]), "mg.concatenate"),
     "np.where": (lambda w: np.where(w > 0, w, 0), "mg.where"),
     "np.einsum": (lambda w: np.einsum("i,i", C, w), "mg.einsum"),
@@ -71,7 +74,7 @@ UNNAMED = {
     "np.vectorize": lambda w: np.vectorize(lambda t: t)(w),
     "assert_allclose": lambda w: np.testing.assert_allclose(w, C),
     "np.trace": lambda w: np.trace(w[None]),  # mg.trace is something else
-    "np.linalg.det": lambda w: np.linalg.det(w[None, :1]),
+    "np.linalg.pinv": lambda w: np.linalg.pinv(w[None, :1]),
     "np.cbrt": lambda w: np.cbrt(w),
     "random": lambda w: np.random.default_rng(0).normal(w),
 }
