@@ -49,9 +49,9 @@ class CupyBackend(ArrayModuleBackend):
         self.kernels: WeakValueDictionary[str, Kernels] = WeakValueDictionary()
         self._alone: Any = None  # the references to an array that nothing else refers to
         self.launched = Counter[str]()  # by loops: their "kernels" and "products"
-        from cupyx.scipy.special import expit
+        from cupyx.scipy.special import erf, expit
 
-        self._expit = expit
+        self._erf, self._expit = erf, expit
         # Each number's bits times an odd number of its place: what moves or changes is noticed.
         self._mixed = cupy.ElementwiseKernel(
             "T bits",
@@ -147,6 +147,11 @@ class CupyBackend(ArrayModuleBackend):
                 return method(*arrays)
 
         return call
+
+    def erf(self, x: Any) -> Any:
+        if x.dtype == HALF:
+            return self._erf(x.astype(SINGLE)).astype(HALF)
+        return self._erf(x if x.dtype.kind == "f" else x.astype("float64"))
 
     # --- scans -----------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from .losses import (
 from .ops import (
     astype,
     clip,
+    erf,
     expm1,
     mean,
     reshape,
@@ -51,7 +52,7 @@ __all__ += ["huber_loss", "kl_div", "l1_loss", "mse_loss", "nll_loss", "smooth_l
 
 # To the left of this number, which all float dtypes have, activations that vanish there have.
 _LOWEST = -1e4
-# With this argument the tanh in gelu is 1 in all dtypes, and powers of it overflow in none.
+# With this argument the tanh or erf in gelu is 1 in all dtypes, and powers of it overflow in none.
 _SATURATED = 20.0
 
 # --- activations ---------------------------------------------------------------------------
@@ -95,16 +96,26 @@ def silu(x: Tensor) -> Tensor:
 
 
 @fuse
-def gelu(x: Tensor) -> Tensor:
-    """The Gaussian error linear unit in its tanh form (Hendrycks and Gimpel 2016).
+def gelu(x: Tensor, approximate: str = "tanh") -> Tensor:
+    """The Gaussian error linear unit: x times the probability of a normal number up to x.
 
-    It differs from the form with the error function by less than 5e-4.
+    `approximate` is "tanh", for the form by Hendrycks and Gimpel (2016), which differs by less than
+    5e-4, or "none", for the error function itself; PyTorch takes "none" if not asked. Raises
+    ValueError for anything else.
 
     >>> mg.gelu(mg.tensor([0.0, 100.0]))
     tensor([  0., 100.])
+    >>> round(mg.gelu(mg.tensor(1.0), approximate="none").item(), 4)
+    0.8413
     """
+    if approximate not in ("tanh", "none"):
+        raise ValueError(
+            f"gelu: approximate is 'tanh' or 'none' (the exact form); got {approximate!r}"
+        )
     x = _not_infinite(as_tensor(x))
     near = clip(x, -_SATURATED, _SATURATED)
+    if approximate == "none":
+        return 0.5 * x * (1 + erf(math.sqrt(0.5) * near))
     return 0.5 * x * (1 + tanh(math.sqrt(2 / math.pi) * near * (1 + 0.044715 * square(near))))
 
 

@@ -27,7 +27,7 @@ _HEADER = '''"""A step of a scan.
 Written by minigrad; to change it, change the cell. With helpers {helpers}.
 """
 
-from math import cos, sin, sqrt
+from math import cos, erf, sin, sqrt
 
 import numpy as np
 from minigrad.backends.numba_kernels.gemm import product, product_onto

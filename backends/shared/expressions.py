@@ -51,7 +51,7 @@ _TEMPLATES = {
 }
 _CALLS = {"exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "tanh", "sigmoid"}
 _CALLS |= {"maximum", "minimum", "relu", "sign", "abs", "square"}
-_CALLS |= {"hypot", "log2", "log10", "tan", "sinh", "cosh", "floor", "ceil", "trunc", "rint"}
+_CALLS |= {"erf", "hypot", "log2", "log10", "tan", "sinh", "cosh", "floor", "ceil", "trunc", "rint"}
 
 
 @dataclass(frozen=True)

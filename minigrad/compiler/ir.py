@@ -13,7 +13,7 @@ from .sizes import Dim
 TRUTH = {"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"}
 TRUTH |= {"logical_and", "logical_or", "logical_not", "isnan", "isfinite"}
 FLOATING = {"divide", "sqrt", "hypot", "sigmoid"}  # of integers, too
-FLOATING |= {"exp", "expm1", "log", "log2", "log10", "log1p"}
+FLOATING |= {"erf", "exp", "expm1", "log", "log2", "log10", "log1p"}
 FLOATING |= {"sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2"}
 FLOATING |= {"sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"}
 ELEMENTWISE = TRUTH | FLOATING | {"add", "subtract", "multiply", "negative", "power", "square"}

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..utils import summation
+from ..utils import error_function, summation
 from ..utils.summation import HALF, SINGLE
 
 __all__ = ["OPTIONAL", "PROTOCOL", "ArrayModuleBackend"]
@@ -36,6 +36,7 @@ PROTOCOL: dict[str, tuple[str, ...]] = {
     ),
     "elementwise": (
         *("exp", "log", "log2", "log10", "log1p", "expm1"),
+        "erf",
         *("sqrt", "abs", "sign", "hypot", "floor", "ceil", "trunc", "rint"),
         *("sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2"),
         *("sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"),
@@ -170,6 +171,10 @@ class ArrayModuleBackend:
         """1 / (1 + exp(-x)), accurate in both tails."""
         with self.quiet():  # exp(-x) may be infinite, and then this is 0
             return 1 / (1 + self.xp.exp(-x))
+
+    def erf(self, x: Any) -> Any:
+        """The error function; of integers in float64."""
+        return error_function.erf(self.xp, x)
 
     def relu(self, x: Any) -> Any:
         """x where it is positive, else 0."""

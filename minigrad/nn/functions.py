@@ -109,7 +109,7 @@ class ELU(FunctionModule, calls=functional.elu):
 
 
 class GELU(FunctionModule, calls=functional.gelu):
-    """`mg.gelu`: the Gaussian error linear unit.
+    """`mg.gelu`: the Gaussian error linear unit, by tanh or, with approximate="none", exactly.
 
     >>> mg.nn.GELU()(mg.tensor([0.0, 100.0]))
     tensor([  0., 100.])

@@ -9,12 +9,14 @@ import numpy as np
 
 from ..engine.op import op
 from ..engine.op_calls import as_tensor
-from .arithmetic import power
-from .choices import nan_below, where
+from .arithmetic import power, square
+from .choices import clip, nan_below, where
 from .comparisons import isinf, logical_and
 
-__all__ = ["exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "logaddexp", "sigmoid"]
+__all__ = ["erf", "exp", "exp2", "expm1", "log", "log10", "log1p", "log2", "logaddexp", "sigmoid"]
 __all__ += ["softplus"]
+
+_FLAT = 30.0  # from here on exp(-x²) is 0 in all dtypes
 
 
 @op
@@ -134,6 +136,26 @@ logaddexp.vjp(
     a=lambda g, y, a, b: g * _share(y, a, b),
     b=lambda g, y, a, b: g * _share(y, b, a),
 )
+
+
+@op
+def erf(xp, x):
+    """The error function, 2 / sqrt(π) times the integral of exp(-t²) from 0 to x.
+
+    (1 + erf(x / sqrt(2))) / 2 is the probability of a normal number up to x.
+
+    >>> mg.erf(mg.tensor([0.0, -100.0]))
+    tensor([ 0., -1.])
+    """
+    return xp.erf(x)
+
+
+def _bell(g: Any, x: Any) -> Any:
+    near = clip(x, -_FLAT, _FLAT)  # the square of a large number would overflow
+    return g * (2 / math.sqrt(math.pi) * exp(-square(near)))
+
+
+erf.vjp(x=_bell)
 
 
 @op

@@ -63,7 +63,7 @@ for _family, _names in {
     arithmetic: "abs hypot sqrt square",
     choices: "clip relu",
     comparisons: "isfinite isinf isnan",
-    exponentials: "exp log log10 log2 logaddexp sigmoid",
+    exponentials: "erf exp log log10 log2 logaddexp sigmoid",
     trigonometry: "arccos arccosh arcsin arcsinh arctan arctan2 arctanh cos cosh sin sinh tan tanh",
     reductions: "all any argmax argmin logsumexp max mean min sum",
     shape: "broadcast_to reshape",

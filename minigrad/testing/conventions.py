@@ -74,6 +74,10 @@ CONVENTIONS: dict[str, list[Convention]] = {
     ],
     "log1p": [_point(mg.log1p, [-1.0, 0.0, -2.0, nan, inf], [inf, 1.0, nan, nan, 0.0])],
     "exp": [_point(mg.exp, [-inf, 0.0, inf, nan, 1e4], [0.0, 1.0, inf, nan, inf])],
+    "erf": [
+        _point(mg.erf, [-inf, 0.0, 1e200, inf, nan], [0.0, 2 / math.sqrt(math.pi), 0.0, 0.0, nan]),
+        _point(_slope(mg.erf), [-inf, 0.0, 1e200, nan], [0.0, 0.0, 0.0, nan]),
+    ],
     "exp2": [_point(mg.exp2, [-inf, 0.0, 1.0, nan], [0.0, math.log(2), 2 * math.log(2), nan])],
     "log2": [_point(mg.log2, [0.0, -1.0, nan, inf], [inf, nan, nan, 0.0])],
     "log10": [_point(mg.log10, [0.0, -1.0, nan, inf], [inf, nan, nan, 0.0])],
@@ -152,6 +156,11 @@ CONVENTIONS: dict[str, list[Convention]] = {
     "gelu": [
         _point(mg.gelu, [-inf, -1e30, 0.0, 1e3, nan], [0.0, 0.0, 0.5, 1.0, nan]),
         _point(mg.gelu, [1e30, 1e200, inf], [1.0, 1.0, 1.0]),
+        _point(
+            lambda x: mg.gelu(x, approximate="none"),
+            [-inf, -1e30, 0.0, 1e3, 1e200, inf, nan],
+            [0.0, 0.0, 0.5, 1.0, 1.0, 1.0, nan],
+        ),
     ],
     "huber_loss": [
         _point(

@@ -33,7 +33,7 @@ from .protocol_arrays import (
     share,
     specials,
 )
-from .references import scatter, sigmoid
+from .references import erf, scatter, sigmoid
 
 __all__ = ["EXAMPLES", "REFERENCE"]
 
@@ -258,6 +258,7 @@ EXAMPLES: dict[str, list[Call]] = {
         "abs": _unary(),
         "sign": _unary(),
         "hypot": _binary(),
+        "erf": [*_unary(), *(Call((np.linspace(-7, 7, 999, dtype=t),)) for t in FLOATS)],
         **{name: _unary(halves, FLOATS) for name in ("floor", "ceil", "trunc", "rint")},
         "mod": [*_binary(normal, away_from_zero), *_whole_divisions()],
         "floor_divide": [*_binary(normal, away_from_zero), *_whole_divisions()],
@@ -361,6 +362,7 @@ EXAMPLES: dict[str, list[Call]] = {
 
 REFERENCE: dict[str, Callable[..., Any]] = {
     **{name: getattr(np, name) for name in EXAMPLES if hasattr(np, name)},
+    "erf": erf,
     "sigmoid": sigmoid,
     "relu": lambda x: np.maximum(x, 0),
     "astype": lambda x, dtype: x.astype(dtype),

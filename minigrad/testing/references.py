@@ -10,7 +10,7 @@ import numpy as np
 
 __all__ = [
     *("argsort", "binary_cross_entropy", "cross_entropy", "cross_entropy_soft", "cummax", "cummin"),
-    *("dot", "dropout", "elu", "gelu", "huber", "kl_div", "layer_norm", "logsumexp", "norm"),
+    *("dot", "dropout", "elu", "erf", "gelu", "huber", "kl_div", "layer_norm", "logsumexp", "norm"),
     *("reduced", "running_argmax", "scatter", "scatter_add", "sigmoid", "softmax", "sort", "topk"),
 ]
 
@@ -92,8 +92,16 @@ def softmax(x: Array, axis: int = -1) -> Array:
     return np.exp(x) / np.exp(x).sum(axis=axis, keepdims=True)
 
 
-def gelu(x: Array) -> Array:
-    """The tanh form."""
+def erf(x: Array) -> Array:
+    """Python's error function, number by number; of integers in float64."""
+    y = np.array([math.erf(number) for number in x.ravel().tolist()])
+    return y.reshape(x.shape).astype(x.dtype if x.dtype.kind == "f" else "float64")
+
+
+def gelu(x: Array, approximate: str = "tanh") -> Array:
+    """The tanh form, or x times the share of a normal distribution below it."""
+    if approximate == "none":
+        return x / 2 * (1 + erf(x / np.sqrt(2)))
     return x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x * x * x)))
 
 

@@ -65,7 +65,7 @@ PAIRS = {
     "ReLU": [({}, {})],
     "LeakyReLU": [({}, {}), ({"negative_slope": 0.3},) * 2],
     "ELU": [({}, {}), ({"alpha": 0.4},) * 2],
-    "GELU": [({"approximate": "tanh"}, {"approximate": "tanh"})],
+    "GELU": [({"approximate": "tanh"}, {}), ({}, {"approximate": "none"})],
     "SiLU": [({}, {})],
     "Sigmoid": [({}, {})],
     "Softplus": [({"threshold": 1e3}, {})],

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scans import fusing
 
 import minigrad as mg
-from minigrad.testing import strategies
+from minigrad.testing import references, strategies
 
 inf, nan = math.inf, math.nan
 
@@ -25,6 +25,7 @@ UNARY = {
     "arcsinh": ("asinh", (-30, 30)),
     "arccosh": ("acosh", (1.1, 30)),
     "arctanh": ("atanh", (-0.95, 0.95)),
+    "erf": ("erf", (-3, 3)),
     "log2": ("log2", (0.1, 30)),
     "log10": ("log10", (0.1, 30)),
     "exp2": ("exp2", (-9, 9)),
@@ -34,6 +35,11 @@ FLAT = {"floor": "floor", "ceil": "ceil", "trunc": "trunc", "round": "round"}
 WHOLE = ("mod", "floor_divide")
 BINARY = {"arctan2": "atan2", "hypot": "hypot", "logaddexp": "logaddexp"}
 EDGES = [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 1e-4, -1e-4, 300.0, -300.0, inf, -inf, nan]
+
+
+def numpys(name):
+    """NumPy's function, or what stands for one that it lacks."""
+    return getattr(np, name, None) or getattr(references, name)
 
 
 def same(found, right, dtype, ulps=4):
@@ -50,7 +56,7 @@ def same(found, right, dtype, ulps=4):
 def test_values_at_edges_are_numpys(name, dtype, backend):
     x = np.array(EDGES, dtype)
     with np.errstate(all="ignore"):
-        right = getattr(np, name)(x)
+        right = numpys(name)(x)
         found = getattr(mg, name)(mg.tensor(x, backend=backend)).numpy()
     same(found, right, dtype)
 
@@ -60,7 +66,7 @@ def test_values_at_edges_are_numpys(name, dtype, backend):
 def test_pairs_at_edges_are_numpys(name, dtype, backend):
     a, b = np.array(EDGES, dtype)[:, None], np.array(EDGES, dtype)
     with np.errstate(all="ignore"):
-        right = getattr(np, name)(a, b)
+        right = numpys(name)(a, b)
         found = getattr(mg, name)(*(mg.tensor(x, backend=backend) for x in (a, b))).numpy()
     same(found, right, dtype)
 
@@ -79,7 +85,7 @@ def test_integers_become_what_numpy_makes_of_them(name, dtype, backend):
     operands = (x,) * (2 if name in BINARY else 1)
     with np.errstate(all="ignore"):
         wide = [x.astype("float64") if name in ALWAYS_FLOAT64 else x for x in operands]
-        right = getattr(np, name)(*wide)
+        right = numpys(name)(*wide)
         found = getattr(mg, name)(*(mg.tensor(x, backend=backend) for x in operands)).numpy()
     assert found.dtype == right.dtype
     np.testing.assert_allclose(found, right, rtol=1e-3 if right.dtype == np.float16 else 1e-12)
@@ -236,6 +242,39 @@ def test_digits_are_counted_by_integers():
         mg.round(mg.ones(2), 1.5)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_error_function_is_as_exact_as_pythons(dtype, backend):
+    rng = np.random.default_rng(0)
+    x = [*rng.uniform(-7, 7, 3000), *10.0 ** rng.uniform(-40, 1, 999), *rng.normal(0, 0.1, 999)]
+    for edge in (0.84375, 1.25, 1 / 0.35, 6.0):
+        x += [*np.linspace(edge - 1e-3, edge + 1e-3, 101)]
+    x = np.array([*x, 0.0, -0.0, inf, -inf], dtype)
+    found = mg.erf(mg.tensor(x, backend=backend)).numpy()
+    right = np.array([math.erf(number) for number in x])
+    off = np.abs(found - right) / np.spacing(np.abs(right.astype(dtype)))
+    assert off.max() <= 2 and not np.signbit(found[[-4, -2]]).any() and np.signbit(found[-3])
+    for part in (x[:5], x[7], x[:4800].reshape(2, 3, -1)[:, ::-1, ::3], x[:0]):  # few, or views
+        found = mg.erf(mg.tensor(part, backend=backend)).numpy()
+        assert found.shape == part.shape and found.dtype == dtype
+        np.testing.assert_allclose(found, references.erf(part), rtol=3 * np.finfo(dtype).eps)
+
+
+def test_forms_of_gelu(torch, backend):
+    x = np.linspace(-9, 9, 99)
+    for form in ("tanh", "none"):
+        by_both(
+            lambda x, form=form: mg.gelu(x, approximate=form),
+            lambda x, form=form: torch.nn.functional.gelu(x, approximate=form),
+            torch,
+            [x],
+            backend,
+        )
+    with pytest.raises(ValueError, match=r"gelu: approximate is 'tanh' or 'none' .*; got 'exact'"):
+        mg.gelu(mg.ones(2), approximate="exact")
+    with pytest.raises(ValueError, match="got 'erf'"):
+        mg.nn.GELU("erf")(mg.ones(2))
+
+
 # --- no warning where the result is finite -------------------------------------------------------
 
 FINITE = {
@@ -245,6 +284,8 @@ FINITE = {
     "arcsinh": (mg.arcsinh, [0.0, -1e300, 1e300]),
     "arccosh": (mg.arccosh, [1.5, 1e300]),
     "hypot": (lambda x: mg.hypot(x, 1e300), [0.0, 1e300, -1e-300]),
+    "erf": (mg.erf, [0.0, 1e300, -inf]),
+    "exact gelu": (lambda x: mg.gelu(x, approximate="none"), [0.0, 1e300, -1e300, -inf]),
     "exp2": (mg.exp2, [-inf, 1000.0]),
     "logaddexp": (lambda x: mg.logaddexp(x, -1e308), [1e308, -1e308, 0.0]),
     "logaddexp of one": (lambda x: mg.logaddexp(x, -inf), [1e308, 0.0]),
@@ -273,6 +314,7 @@ ROWS = {
     "round to digits": lambda x: mg.round(x, 1) * x,
     "mod": lambda x: x % 0.75 + 7 % x + mg.mod(x, 0.3 - x),
     "floor_divide": lambda x: (x // 0.75 + 7 // x + mg.floor_divide(x, 0.3 - x)) * x,
+    "exact gelu": lambda x: mg.gelu(x, approximate="none"),
     "isinf": lambda x: mg.where(mg.isinf(x), 3.0, x),
     "arctan2": lambda x: mg.arctan2(x, 0.25 - x) + mg.arctan2(2, x),
     "hypot": lambda x: mg.hypot(x, 0.25 - x) + mg.hypot(1, x),

@@ -109,6 +109,8 @@ FAR = {
     **{name: getattr(mg, name) for name in ("abs", "relu", "sigmoid", "sign", "softplus", "tanh")},
     **{name: getattr(mg, name) for name in ("sin", "cos", "negative", "expm1", "exp")},
     **{name: getattr(mg, name) for name in ("arctan", "sinh", "cosh", "arcsinh", "exp2")},
+    "erf": mg.erf,
+    "exact gelu": lambda x: mg.gelu(x, approximate="none"),
     "logaddexp": lambda x: mg.logaddexp(x, 0.5),
     "arctan2": lambda x: mg.arctan2(x, 2.0),
     "hypot": lambda x: mg.hypot(x, 0.5),

@@ -22,6 +22,11 @@ VALUES = {
     "sigmoid": (mg.sigmoid, [0.0, 0.0, 0.5, 0.5, 1.0, 1.0]),
     "silu": (mg.silu, [-0.0, -0.0, -0.0, 0.0, 1e4, inf]),
     "gelu": (mg.gelu, [-0.0, -0.0, -0.0, 0.0, 1e4, inf]),
+    "exact gelu": (
+        lambda x: mg.gelu(x, approximate="none"),
+        [-0.0, -0.0, -0.0, 0.0, 1e4, inf],
+    ),
+    "erf": (mg.erf, [-1.0, -1.0, -0.0, 0.0, 1.0, 1.0]),
     "relu": (mg.relu, [0.0, 0.0, 0.0, 0.0, 1e4, inf]),
     "leaky_relu": (mg.leaky_relu, [-inf, -100.0, -0.0, 0.0, 1e4, inf]),
     "elu": (mg.elu, [-1.0, -1.0, 0.0, 0.0, 1e4, inf]),
@@ -40,7 +45,7 @@ def test_activations_at_both_ends(name, dtype, backend):
     assert found.dtype == dtype
     loose = 1e-3 if dtype == "float16" else 1e-6
     np.testing.assert_allclose(found.numpy(), [*right, nan], rtol=loose)
-    if name in ("silu", "gelu"):
+    if name in ("silu", "gelu", "exact gelu"):
         assert np.signbit(found.numpy()[:3]).all()
 
 

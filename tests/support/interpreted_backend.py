@@ -4,6 +4,8 @@ What the compiler makes of a cell can so be tested without waiting for Numba: th
 and where Numba is not installed, too.
 """
 
+import math
+
 import numpy as np
 
 from minigrad.backends.numba_kernels.codegen import Writer
@@ -32,6 +34,7 @@ SCOPE = {"np": np, "product": product, "sigmoid": sigmoid, "sqrt": np.sqrt, "tan
 SCOPE |= {"exp": np.exp, "expm1": np.expm1, "log": np.log, "log1p": np.log1p}
 SCOPE |= {"product_onto": product_onto, "row": row, "widest_vectors": lambda: None}
 SCOPE |= {"sin": np.sin, "cos": np.cos, "maximum": np.maximum, "minimum": np.minimum}
+SCOPE |= {"erf": lambda x: type(x)(math.erf(x))}
 SCOPE |= {"modulo": np.remainder, "floored": np.floor_divide}
 
 

@@ -35,12 +35,18 @@ def unary(a, name):
     return f"mg.{name}({a.within(x, *DOMAINS.get(name, (-20, 20)))})"
 
 
-@step("expm1", "log", "log1p", "sqrt", "sign", "silu", "gelu")
+@step("gelu")
+def gelu(a):
+    form = a.pick(["", ", approximate='none'"])
+    return f"mg.gelu({a.within(a.real().name, -20, 20)}{form})"
+
+
+@step("expm1", "log", "log1p", "sqrt", "sign", "silu")
 def unary_too(a, name):
     return unary(a, name)
 
 
-@step("exp2", "log2", "log10", "reciprocal")
+@step("erf", "exp2", "log2", "log10", "reciprocal")
 def of_powers(a, name):
     return unary(a, name)
 

@@ -69,6 +69,7 @@ ELEMENTWISE_CASES: dict[str, list[Case]] = {
     "exp": elementwise(mg.exp, np.exp, real),
     "expm1": elementwise(mg.expm1, np.expm1, real),
     "log": elementwise(mg.log, np.log, positive),
+    "erf": elementwise(mg.erf, ref.erf, real),
     "exp2": elementwise(mg.exp2, np.exp2, real),
     "log2": elementwise(mg.log2, np.log2, positive),
     "log10": elementwise(mg.log10, np.log10, positive),

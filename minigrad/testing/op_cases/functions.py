@@ -42,7 +42,8 @@ FUNCTION_CASES: dict[str, list[Case]] = {
         F.log_softmax, lambda x, axis: np.log(ref.softmax(x, axis)), [real(2, 3)], by_axis(0, -1)
     ),
     "silu": elementwise(F.silu, lambda x: x * ref.sigmoid(x), real),
-    "gelu": elementwise(F.gelu, ref.gelu, real),
+    "gelu": elementwise(F.gelu, ref.gelu, real)
+    + elementwise(F.gelu, ref.gelu, real, approximate="none"),
     "elu": elementwise(F.elu, ref.elu, away(0)) + elementwise(F.elu, ref.elu, away(0), alpha=0.5),
     "leaky_relu": elementwise(F.leaky_relu, lambda x: np.where(x > 0, x, 0.01 * x), away(0)),
     # --- layers
