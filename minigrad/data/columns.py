@@ -51,12 +51,13 @@ class Sequences:
 
 
 def as_column(
-    name: str, values: Any, is_sequences: bool | None = None, padding_value: Any = 0
+    asked_by: str, key: Any, values: Any, is_sequences: bool | None = None, padding_value: Any = 0
 ) -> Rows | Sequences:
-    """A column of what a user gave; without `is_sequences`, those in a list are sequences.
+    """A column, called `key`, of what a user gave; without `is_sequences`, lists are sequences.
 
     Raises TypeError or ValueError for what holds no numbers, or does not fit together.
     """
+    name = f"{asked_by}: column {key!r}"
     if isinstance(values, np.ndarray) and values.dtype == object:
         values = list(values)
     if isinstance(values, (Tensor, np.ndarray)):
@@ -87,7 +88,7 @@ def as_column(
         if array.shape != arrays[0].shape:
             raise ValueError(
                 f"{name} has examples of different shapes: number 0 has {arrays[0].shape}, number "
-                f"{i} {array.shape}. Sequences are padded if you name them, as in sequences=[0]"
+                f"{i} {array.shape}. Sequences are padded if you name them: sequences=[{key!r}]"
             )
     return Rows(name, np.stack(arrays))
 

@@ -53,8 +53,8 @@ class Settings:
         is_sequences = None if self.sequences is None else name in self.sequences
         if is_sequences is None and stacked:
             is_sequences = False
-        text = f"{self.asked_by}: column {name!r}"
-        return as_column(text, values, is_sequences, 0 if padded is None else padded)
+        padded = 0 if padded is None else padded
+        return as_column(self.asked_by, name, values, is_sequences, padded)
 
 
 def common_length(asked_by: str, columns: Mapping[Any, Any]) -> int:

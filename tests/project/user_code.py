@@ -53,3 +53,21 @@ loss = nn.CrossEntropyLoss(label_smoothing=0.1)
 loss(layers(x), [1]).backward()
 nn.ModuleList([3])  # type: ignore[list-item]
 layers.register_buffer(mg.ones(2), "mean")  # type: ignore[arg-type]
+
+loader = mg.data.DataLoader(([[1, 2], [3]], [0, 1]), batch_size=2, shuffle=True, seed=0)
+for tokens, lengths, _ in loader:
+    assert_type(mg.data.unpad_sequence(tokens, lengths), list[mg.Tensor])
+second_order = optim.LBFGS(model.parameters(), line_search_fn="strong_wolfe")
+
+
+def closure() -> mg.Tensor:
+    """What LBFGS evaluates."""
+    second_order.zero_grad()
+    value = model(x).sum()
+    value.backward()
+    return value
+
+
+second_order.step(closure)
+second_order.step(x)  # type: ignore[arg-type]
+mg.data.DataLoader([1, 2], num_workers=2)  # type: ignore[call-arg]
