@@ -12,7 +12,7 @@ from typing import Any
 
 from .class_losses import cross_entropy, nll_loss
 from .engine.creation import tensor
-from .engine.filled import as_shape
+from .engine.filled import arange, as_shape
 from .engine.op_calls import as_tensor
 from .engine.rng import generator
 from .engine.tensor import Tensor
@@ -29,7 +29,9 @@ from .losses import (
 from .ops import (
     astype,
     clip,
+    equal,
     erf,
+    expand_dims,
     expm1,
     mean,
     reshape,
@@ -38,6 +40,7 @@ from .ops import (
     tanh,
     where,
 )
+from .ops.axes import as_count
 from .ops.convert import in_float32
 from .ops.indexing import getitem
 from .ops.positions import check_positions, row_number
@@ -45,7 +48,7 @@ from .ops.softmaxes import log_softmax_along, softmax_along
 from .utils.arguments import check_probability
 
 __all__ = ["dropout", "elu", "embedding", "gelu", "layer_norm", "leaky_relu", "linear"]
-__all__ += ["log_softmax", "silu", "softmax"]
+__all__ += ["log_softmax", "one_hot", "silu", "softmax"]
 __all__ += ["binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy"]
 __all__ += ["huber_loss", "kl_div", "l1_loss", "mse_loss", "nll_loss", "smooth_l1_loss"]
 
@@ -181,6 +184,28 @@ def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> T
     if padding_idx is None:
         return rows
     return where(reshape(indices == padding_idx, (*indices.shape, 1)), rows.detach(), rows)
+
+
+def one_hot(labels: Any, num_classes: int | None = None, dtype: Any = "int64") -> Tensor:
+    """1 at the class of each label, 0 at the others: integers (...) to (..., C), of no gradient.
+
+    C is `num_classes`, or one more than the largest label if that is None or -1. Raises IndexError
+    for a label outside 0..C-1; if the labels are on a device, the error comes later, when results
+    are read.
+
+    >>> mg.one_hot([2, 0], 3)
+    tensor([[0, 0, 1],
+            [1, 0, 0]])
+    """
+    labels = as_tensor(labels)
+    if num_classes is None or num_classes == -1:
+        if not labels.size:
+            raise ValueError("one_hot: without labels, give the number of classes: num_classes=10")
+        num_classes = int(labels.max()) + 1
+    num_classes = as_count(num_classes, "num_classes")
+    labels, _ = check_positions(labels, labels, "one_hot", num_classes)
+    classes = arange(num_classes, backend=labels.backend)
+    return astype(equal(expand_dims(labels, -1), classes), dtype)
 
 
 def dropout(x: Tensor, p: float = 0.5, training: bool = True) -> Tensor:

@@ -33,6 +33,7 @@ PUBLIC = {
         argsort cummax cummin cumprod diag diagonal diff inner meshgrid nanmean nansum roll
         sort take_along_axis tensordot topk
         bernoulli choice permutation randint
+        one_hot
         bool bool_ float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64
         arccos arccosh arcsin arcsinh arctan arctan2 arctanh cosh hypot sinh tan
         exp2 isinf log10 log2 logaddexp reciprocal

@@ -215,6 +215,9 @@ class Reference:
     def embedding(self, indices, w, padding_idx=None):
         return w[np.asarray(indices)]
 
+    def one_hot(self, labels, num_classes):
+        return np.eye(num_classes, dtype=int)[np.asarray(labels)]
+
     def layer_norm(self, x, shape, w=1.0, b=0.0):
         return references.layer_norm(x, w, b, len(shape))
 

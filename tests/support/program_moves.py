@@ -217,6 +217,13 @@ def embedding(a):
     return f"mg.embedding({places.tolist()}, {v.name})"
 
 
+@step("one_hot")
+def one_hot(a):
+    v = a.real(1, filled=True, fits=lambda v: v.ndim < 3)
+    labels = np.random.default_rng(a.seed()).integers(0, 3, v.shape)
+    return f"mg.expand_dims({v.name}, -1) * mg.one_hot(np.array({labels.tolist()}), 3)"
+
+
 # --- layers and losses -----------------------------------------------------------------------
 
 

@@ -53,6 +53,16 @@ FUNCTION_CASES: dict[str, list[Case]] = {
     + calls(F.linear, lambda x, w, b: x @ w.T + b, [(real(2, 2, 3), real(2, 3), real(2))]),
     "embedding": calls(F.embedding, lambda i, w: w[i], [(integers(4)(2, 3), real(4, 2))])
     + calls(lambda w: F.embedding([1, 1, 0], w), lambda w: w[[1, 1, 0]], [real(4, 2)]),
+    "one_hot": calls(
+        F.one_hot,
+        lambda i, num_classes: np.eye(num_classes, dtype=int)[i],
+        [integers(4)(2, 3), integers(2)(), integers(4)(0, 2)],
+        each("num_classes", 4),
+        "none",
+    )
+    + calls(
+        lambda i, w: F.one_hot(i, 4, w.dtype) @ w, lambda i, w: w[i], [(integers(4)(3), real(4, 2))]
+    ),
     "dropout": calls(
         _seeded_dropout, lambda x, p: ref.dropout(x, p, 3), [real(3, 4)], each("p", 0.4)
     ),
