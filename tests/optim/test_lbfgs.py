@@ -92,6 +92,24 @@ def test_fifty_steps_are_those_of_pytorch(problem, options, search, backend):
     assert state["n_iter"] == other["n_iter"] and state["func_evals"] == other["func_evals"]
 
 
+@searches
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_fifty_steps_are_the_same_on_every_backend(problem, search, backend):
+    loss_of, start = PROBLEMS[problem]
+
+    def steps():
+        params = [leaf(x) for x in start]
+        optimizer = optim.LBFGS(params, lr=0.5, max_iter=3, line_search_fn=search)
+        closure = closure_for(optimizer, lambda: loss_of(mg.tensor, params))
+        for _ in range(STEPS):
+            optimizer.step(closure)
+            yield np.concatenate([p.numpy().ravel() for p in params])
+
+    with mg.use_backend("numpy"):
+        expected = list(steps())
+    np.testing.assert_allclose(list(steps()), expected, rtol=1e-12, atol=1e-12)
+
+
 def curves(rough):
     """Losses of one number that fall at 0, with their derivatives."""
 
