@@ -14,6 +14,7 @@ from . import (
     arithmetic,
     bits,
     choices,
+    closeness,
     comparisons,
     convert,
     diagonals,
@@ -62,6 +63,7 @@ comparisons.greater_equal.attach(Tensor, "__ge__")
 for _family, _names in {
     arithmetic: "abs hypot sqrt square",
     choices: "clip relu",
+    closeness: "isclose",
     comparisons: "isfinite isinf isnan",
     exponentials: "erf exp log log10 log2 logaddexp sigmoid",
     trigonometry: "arccos arccosh arcsin arcsinh arctan arctan2 arctanh cos cosh sin sinh tan tanh",
@@ -76,6 +78,7 @@ for _family, _names in {
 # Compositions are plain functions already.
 for _family, _names in {
     arithmetic: "reciprocal",
+    closeness: "allclose nan_to_num",
     exponentials: "exp2",
     reductions: "norm prod std var",
     running: "cummax cummin cumprod cumsum",

@@ -78,6 +78,7 @@ CONVENTIONS: dict[str, list[Convention]] = {
         _point(mg.erf, [-inf, 0.0, 1e200, inf, nan], [0.0, 2 / math.sqrt(math.pi), 0.0, 0.0, nan]),
         _point(_slope(mg.erf), [-inf, 0.0, 1e200, nan], [0.0, 0.0, 0.0, nan]),
     ],
+    "nan_to_num": [_point(mg.nan_to_num, [nan, inf, -inf, 2.0], [0.0, 0.0, 0.0, 1.0])],
     "exp2": [_point(mg.exp2, [-inf, 0.0, 1.0, nan], [0.0, math.log(2), 2 * math.log(2), nan])],
     "log2": [_point(mg.log2, [0.0, -1.0, nan, inf], [inf, nan, nan, 0.0])],
     "log10": [_point(mg.log10, [0.0, -1.0, nan, inf], [inf, nan, nan, 0.0])],

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .protocol_cases import FLOATS, Call, Strided
+from .protocol_arrays import FLOATS, Call, Strided
 
 __all__ = ["HOOK_EXAMPLES", "HOOK_REFERENCE", "REFUSED"]
 

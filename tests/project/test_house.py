@@ -37,7 +37,7 @@ PUBLIC = {
         bool bool_ float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64
         arccos arccosh arcsin arcsinh arctan arctan2 arctanh cosh hypot sinh tan
         exp2 isinf log10 log2 logaddexp reciprocal
-        ceil erf floor floor_divide mod round trunc
+        allclose ceil erf floor floor_divide isclose mod nan_to_num round trunc
     """,
     "minigrad.backend": """
         ArrayModuleBackend BackendError PROTOCOL available_backends current_backend

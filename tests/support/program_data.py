@@ -182,7 +182,6 @@ class Reference:
     min = staticmethod(functools.partial(np.min, initial=np.inf))
     relu = staticmethod(lambda x: np.where(x < 0, np.zeros_like(x), x))
     softplus = staticmethod(lambda x: np.logaddexp(x, np.zeros_like(x)))
-    gelu = staticmethod(lambda x: np.where(x == -np.inf, 0, references.gelu(x)))
     silu = staticmethod(lambda x: np.where(x == -np.inf, 0, x * references.sigmoid(x)))
     leaky_relu = staticmethod(lambda x, negative_slope: np.where(x > 0, x, negative_slope * x))
     astype = staticmethod(lambda x, dtype: np.asarray(x).astype(dtype))
@@ -205,6 +204,9 @@ class Reference:
 
     def softmax(self, x, axis):
         return np.exp(self.log_softmax(x, axis))
+
+    def gelu(self, x, approximate="tanh"):
+        return np.where(x == -np.inf, 0, references.gelu(x, approximate))
 
     def elu(self, x, alpha):
         return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))

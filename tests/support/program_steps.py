@@ -150,6 +150,19 @@ def truth(a, shape=None):
     return f"({a.of_shape(shape).name} > 0.25)"
 
 
+@step("nan_to_num")
+def nan_to_num(a):
+    return f"mg.nan_to_num({a.real().name}{a.pick(['', ', nan=0.5, posinf=1.0, neginf=-1.0'])})"
+
+
+@step("isclose", "allclose")
+def close(a, name):
+    """Of inputs, as a difference in the last digit may decide."""
+    v = a.leaf(a.real().shape, role="wanted")
+    text = f"mg.{name}({v.name}, {a.pick(['0.5', v.name, a.leaf(v.shape).name])}, rtol=0.3)"
+    return text if name == "isclose" else f"{v.name} * {text}"
+
+
 @step("where")
 def where(a):
     v = a.real()

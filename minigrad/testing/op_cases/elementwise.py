@@ -132,6 +132,8 @@ ELEMENTWISE_CASES: dict[str, list[Case]] = {
             lambda c, x: mg.where(c, x, 0), lambda c, x: np.where(c, x, 0), [(mask(4), real(4))]
         ),
     ],
+    "nan_to_num": elementwise(mg.nan_to_num, np.nan_to_num, real)
+    + elementwise(mg.nan_to_num, np.nan_to_num, real, nan=2.0, posinf=3.0, neginf=-4.0),
     "maximum": elementwise(mg.maximum, np.maximum, distinct(), distinct(0.15)),
     "minimum": elementwise(mg.minimum, np.minimum, distinct(), distinct(0.15)),
     "clip": [

@@ -34,6 +34,18 @@ TRUTH_CASES: dict[str, list[Case]] = {
     "isnan": elementwise(mg.isnan, np.isnan, real, slope="none"),
     "isinf": elementwise(mg.isinf, np.isinf, real, slope="none"),
     "isfinite": elementwise(mg.isfinite, np.isfinite, real, slope="none"),
+    "isclose": [
+        *elementwise(mg.isclose, np.isclose, grades, grades, slope="none"),
+        *elementwise(mg.isclose, np.isclose, real, real, slope="none", rtol=0.3, atol=0.2),
+        *elementwise(mg.isclose, np.isclose, grades, grades, slope="none", equal_nan=True),
+    ],
+    "allclose": elementwise(
+        lambda a, b: mg.tensor(mg.allclose(a, b, atol=2)),
+        lambda a, b: np.allclose(a, b, atol=2),
+        grades,
+        grades,
+        slope="none",
+    ),
     "any": reduction(mg.any, np.any, mask, slope="none")
     + masked(mg.any, np.any, mask, slope="none"),
     "all": reduction(mg.all, np.all, mask, slope="none")
