@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..utils.spelling import nearest
 from .arguments import ARGUMENTS, Argument
 from .table import look_up, names_in
@@ -50,7 +52,27 @@ def missing(place: Place, path: list[str], others: Mapping[str, Any]) -> str:
             return f"{asked}.{last}: {row[0].text(last)}"
     if found is not None:
         return f"{place.shown}.{found[1]}: {found[0].text(found[1])}"
-    return f"{place.shown} has no attribute {path[0]!r}{_near(place, path[0])}"
+    if path[0].endswith("_"):
+        for shown, module in others.items():
+            if (base := path[0].rstrip("_")) in getattr(module, "__all__", ()):
+                return f"{asked}: {edits_nothing(shown, base, module)}"
+    near = _near(place, path[0]) or _of_numpy(place, path[0])
+    return f"{place.shown} has no attribute {path[0]!r}{near}"
+
+
+def edits_nothing(shown: str, name: str, module: Any) -> str:
+    """What to say of a function's name with an underscore at its end."""
+    return f"no function edits its argument: x = {call_of(shown, name, module)}"
+
+
+def _of_numpy(place: Place, name: str) -> str:
+    """Whether NumPy has such a function."""
+    for home in ("np.", "np.linalg."):
+        if home in place.theirs:
+            function = getattr(np.linalg if "linalg" in home else np, name, None)
+            if callable(function) and not isinstance(function, type):
+                return f". NumPy has {home}{name}, of arrays: x.detach().numpy() is one"
+    return ""
 
 
 def _near(place: Place, name: str) -> str:

@@ -15,7 +15,7 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-from .advice import Place, call_of, missing
+from .advice import Place, call_of, edits_nothing, missing
 from .arrays import explain_data
 from .calls import Fronts
 from .frames import import_from, path_from
@@ -82,12 +82,19 @@ def explain_functions(cls: type, shown: str, module: ModuleType, home: str) -> N
         value = getattr(module, name)
         at_home = getattr(value, "__module__", "").startswith(home)
         is_free = not any(name in vars(kind) for kind in cls.__mro__)  # of rows, too
-        if at_home and not isinstance(value, type) and is_free:
-            setattr(cls, name, Absent(name, partial(_is_function, shown, name, module)))
+        if at_home and not isinstance(value, type):
+            if is_free:
+                setattr(cls, name, Absent(name, partial(_is_function, shown, name, module)))
+            if not any(f"{name}_" in vars(kind) for kind in cls.__mro__):
+                setattr(cls, f"{name}_", Absent(f"{name}_", partial(_edits, shown, name, module)))
 
 
 def _is_function(shown: str, name: str, module: ModuleType) -> str:
     return f"{shown}.{name}: minigrad has it as a function: {call_of('mg', name, module)}"
+
+
+def _edits(shown: str, name: str, module: ModuleType) -> str:
+    return f"{shown}.{name}_: {edits_nothing('mg', name, module)}"
 
 
 class _Finder:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from . import tensors, training
+from . import formulas, tensors, training
 from .rows import Row, rows_of
 
 GROUPS: dict[str, list[Row]] = {
-    title: list(rows_of(text)) for title, text in {**tensors.GROUPS, **training.GROUPS}.items()
+    title: list(rows_of(text))
+    for groups in (tensors.GROUPS, formulas.GROUPS, training.GROUPS)
+    for title, text in groups.items()
 }
 """The rows in the order of the page."""
 

@@ -7,6 +7,28 @@ logits another (2, 2), labels its classes, and loss a number.
 from __future__ import annotations
 
 MODULES = """
+nn.RNNBase -> mg.nn.Recurrent  # See "Your own cell" in the README
+nn.RNNCellBase -> mg.nn.RecurrentCell
+torch.lstm_cell -> mg.nn.LSTMCell(3, 4)
+torch.gru_cell -> mg.nn.GRUCell(3, 4)
+nn.ConstantPad1d nn.ConstantPad2d nn.ZeroPad1d nn.ZeroPad2d nn.ReflectionPad1d nn.ReflectionPad2d
+    nn.ReplicationPad1d nn.ReplicationPad2d -> mg.pad(x, ((0, 0), (1, 2)))  # In forward()
+nn.MaxPool3d nn.AvgPool3d nn.AdaptiveMaxPool1d nn.AdaptiveMaxPool2d nn.AdaptiveAvgPool3d nn.Fold
+    nn.ConvTranspose3d nn.PixelShuffle nn.PixelUnshuffle nn.UpsamplingBilinear2d nn.LazyConv2d
+    nn.UpsamplingNearest2d F.adaptive_avg_pool1d F.adaptive_avg_pool2d F.adaptive_max_pool1d
+    F.adaptive_max_pool2d F.avg_pool3d F.max_pool3d F.conv_transpose1d F.conv_transpose2d
+    F.pixel_shuffle F.upsample F.affine_grid ->  # There are no convolutions in minigrad, which is
+    about recurrent nets
+nn.InstanceNorm2d nn.InstanceNorm3d nn.LazyBatchNorm1d -> mg.nn.LayerNorm(3)  # Or
+    mg.nn.BatchNorm1d(3): there is no other norm
+nn.TripletMarginWithDistanceLoss F.triplet_margin_with_distance_loss -> mg.relu(mg.norm(x - y,
+    axis=1) - mg.norm(x, axis=1) + 1.0)
+model.register_state_dict_pre_hook model.register_state_dict_post_hook
+    model.register_load_state_dict_pre_hook model.register_load_state_dict_post_hook ->
+    model.state_dict()  # Change the dict itself
+model.set_submodule -> model.act = mg.nn.Tanh()  # Assign it
+nn.utils.remove_weight_norm nn.utils.remove_spectral_norm nn.utils.skip_init ->  # Write it in
+    forward(), which computes with whatever tensors it likes
 model.cuda model.cpu model.xpu -> model.to('numpy')  # On a GPU the backend is 'cupy'
 model.half -> model.astype('float16')
 model.bfloat16 -> model.astype('float16')  # There is no bfloat16
@@ -207,8 +229,8 @@ torch.cuda.device_count torch.cuda.current_device torch.cuda.get_device_name
 torch.cuda.synchronize torch.cuda.empty_cache torch.cuda.memory_allocated
     torch.cuda.max_memory_allocated torch.cuda.reset_peak_memory_stats torch.mps.empty_cache ->
     x.backend.xp  # Leave it out, or ask CuPy: it is x.backend.xp there
-torch.cuda.set_device torch.cuda.device torch.set_default_device -> mg.set_backend('numpy')  # On a
-    GPU 'cupy' or 'cupy:1'
+torch.get_default_device torch.cuda.set_device torch.cuda.device torch.set_default_device ->
+    mg.set_backend('numpy')  # On a GPU 'cupy' or 'cupy:1'
 torch.cuda torch.mps torch.xpu torch.accelerator -> mg.set_backend('numpy')  # On a GPU the backend
     is 'cupy'; mg.available_backends() lists them
 torch.backends.cudnn torch.backends.cuda torch.backends.mkl torch.backends
