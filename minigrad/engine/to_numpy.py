@@ -8,6 +8,7 @@ be lost. Operators between arrays and tensors are ops, and give tensors.
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -15,24 +16,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import GradientLost
+from ..other_names.table import look_up
 from .graph import grad_enabled
 from .tensor import Tensor
 
-# What NumPy calls minigrad's functions, where the name isn't the same.
-_OTHER_NAMES = {
-    **{"absolute": "abs", "fabs": "abs", "amax": "max", "amin": "min", "float_power": "power"},
-    **{"remainder": "mod", "around": "round", "rint": "round", "fix": "trunc"},
-    **{"average": "mean", "ravel": "reshape", "cumulative_prod": "cumprod"},
-    **{"vdot": "dot", "hstack": "concatenate", "vstack": "concatenate", "append": "concatenate"},
-    **{"column_stack": "stack", "dstack": "stack", "block": "concatenate", "choose": "where"},
-    **{"matrix_transpose": "swapaxes", "permute_dims": "transpose", "concat": "concatenate"},
-    **{"select": "where", "cumulative_sum": "cumsum", "array_split": "split", "fmax": "maximum"},
-    **{"hsplit": "split", "vsplit": "split", "fmin": "minimum", "rollaxis": "moveaxis"},
-    **{"logaddexp.reduce": "logsumexp", "vector_norm": "norm", "add.reduce": "sum"},
-    **{"multiply.reduce": "prod", "maximum.reduce": "max", "minimum.reduce": "min"},
-    **{"add.accumulate": "cumsum", "multiply.outer": "outer", "multiply.accumulate": "cumprod"},
-    **{"maximum.accumulate": "cummax", "minimum.accumulate": "cummin"},
-}
 _SHAPES = (np.shape, np.ndim, np.size)  # functions that read no numbers
 
 # The operators by their ufuncs: Python's names of the method of the left and of the right operand.
@@ -135,7 +122,7 @@ def _call(function: Callable[..., Any], name: str, plain: str, args: Any, settin
         return function(*_arrays(tuple(args)), **_arrays(dict(settings)))
     except GradientLost:
         ours = _ours(plain, "linalg." if name.startswith("np.linalg.") else "")
-        instead = f"Use mg.{ours}" if ours else "There is no such function in minigrad: compose it"
+        instead = f"Use {ours}" if ours else "There is no such function in minigrad: compose it"
         raise GradientLost(
             f"{name} of a tensor that requires a gradient: none would flow through NumPy. "
             f"{instead}, or take x.detach() for the numbers alone"
@@ -154,11 +141,14 @@ def _arrays(value: Any) -> Any:
 
 
 def _ours(name: str, within: str) -> str:
-    """The function of minigrad that does what NumPy's does, or nothing."""
+    """The function of minigrad that does what NumPy's does, or a line that does; or nothing."""
     minigrad = sys.modules["minigrad"]  # which is above this file, and there when a user errs
     if within and name in minigrad.linalg.__all__:
-        return within + name
-    name = _OTHER_NAMES.get(name, name)
+        return f"mg.{within}{name}"
     home = getattr(getattr(minigrad, name, None), "__module__", "")
     known = ("minigrad.ops.", "minigrad.functional", "minigrad.losses", "minigrad.engine.filled")
-    return name if home.startswith(known) else ""
+    if home.startswith(known):
+        return f"mg.{name}"
+    found = look_up([f"np.{within}"], [name])
+    through_numpy = found is None or re.search(r"\bnp\.|numpy", found[0].ours)
+    return "" if found is None or through_numpy else found[0].ours

@@ -110,6 +110,7 @@ x.data.numel x.data.dim -> x.size
 """
 
 PRODUCTS = """
+np.multiply.outer -> mg.outer(v, v)
 torch.mm x.mm torch.bmm x.bmm torch.mv x.mv torch.linalg.multi_dot torch.chain_matmul x.matmul
     torch.linalg.matmul np.linalg.multi_dot -> a @ b
 torch.addmm x.addmm torch.addmv torch.addbmm torch.baddbmm x.baddbmm -> a + a @ b
@@ -124,8 +125,8 @@ F.cosine_similarity torch.cosine_similarity nn.CosineSimilarity -> mg.sum(x * y,
     (mg.norm(x, axis=1) * mg.norm(y, axis=1))
 F.bilinear nn.Bilinear -> mg.einsum('bi,oij,bj->bo', x, mg.ones((4, 3, 3)), y)
 *.matrix_power np.linalg.matrix_power -> a @ a @ a
-np.linalg.norm torch.linalg.norm torch.linalg.vector_norm torch.frobenius_norm -> mg.linalg.norm(x,
-    axis=1)
+np.linalg.norm torch.linalg.norm torch.linalg.vector_norm np.linalg.vector_norm
+    torch.frobenius_norm -> mg.linalg.norm(x, axis=1)
 torch.inverse x.inverse x.inv -> mg.linalg.inv(a)
 torch.det x.det -> mg.linalg.det(a)
 torch.slogdet x.slogdet -> sign, logabsdet = mg.linalg.slogdet(a)

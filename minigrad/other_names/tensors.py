@@ -196,6 +196,14 @@ torch.isin np.isin np.in1d -> np.isin(i.numpy(), [1, 2])  # NumPy's does: it has
 """
 
 REDUCTIONS = """
+np.add.reduce -> mg.sum(x, axis=0)
+np.multiply.reduce -> mg.prod(x, axis=0)
+np.maximum.reduce -> mg.max(x, axis=0)
+np.minimum.reduce -> mg.min(x, axis=0)
+np.add.accumulate -> mg.cumsum(x, axis=0)
+np.multiply.accumulate -> mg.cumprod(x, axis=0)
+np.maximum.accumulate -> mg.cummax(x, axis=0)
+np.minimum.accumulate -> mg.cummin(x, axis=0)
 *.amax np.amax -> mg.max(x, axis=1)
 *.amin np.amin -> mg.min(x, axis=1)
 torch.aminmax x.aminmax -> mg.min(x), mg.max(x)

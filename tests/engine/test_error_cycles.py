@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+import minigrad.backends
 import minigrad.models
 from minigrad.engine import deferred
 
 FOLDERS = [Path(mg.__file__).parent, Path(minigrad.models.__file__).parent]
-FOLDERS.append(Path(mg.get_backend.__code__.co_filename).parents[1] / "backends")
+FOLDERS.append(Path(minigrad.backends.__file__).parent)
 
 
 @contextmanager
