@@ -17,20 +17,18 @@ from ..engine.creation import tensor
 from ..engine.explain import public_name
 from ..engine.graph import raw_backend
 from ..engine.op import op
-from ..engine.op_calls import as_tensor
 from ..engine.tensor import Tensor
 from ..errors import BackendError
 from ..utils.summation import HALF, SINGLE
 from .arithmetic import abs
 from .choices import where
-from .convert import cast
 from .indexing import getitem
 from .products import matmul
 from .reductions import max as largest
 from .reductions import sum as total
 from .shape import concatenate, expand_dims, reshape, swapaxes, tril
 
-__all__ = ["cholesky", "det", "slogdet", "solve", "svd"]
+__all__ = ["cholesky", "det", "inv", "slogdet", "solve", "svd"]
 
 
 # --- arguments ---------------------------------------------------------------------------------
@@ -148,20 +146,29 @@ def _solve_back(g: Any, a: Any, y: Any) -> list[Any]:
 solve.vjp_all(_solve_back)
 
 
-def inv(a: Any) -> Any:
+@op
+def inv(xp, a):
     """The inverse of each matrix: (..., n, n) to (..., n, n).
 
     To multiply an inverse by something, `solve` is faster and more accurate. Raises `LinAlgError`,
-    a ValueError, if a matrix is singular or isn't square.
+    a ValueError, if a matrix is singular or isn't square. On a device it waits until that is known.
 
     >>> mg.linalg.inv(mg.tensor([[2.0, 0.0], [0.0, 4.0]]))
     tensor([[0.5 , 0.  ],
             [0.  , 0.25]])
     """
-    a = as_tensor(a)
     check_square(a.shape)
-    a = a if a.dtype.kind == "f" else cast(a, dtype=np.dtype("float64"))
-    return solve(a, _identity(a))
+    i, n = xp.arange(a.shape[-1]), a.shape[-1]
+    eye = xp.equal(xp.reshape(i, (n, 1)), xp.reshape(i, (1, n)))
+    return solve.forward(xp, a, xp.astype(eye, a.dtype))
+
+
+def _inv_back(g: Any, y: Any) -> Any:
+    turned = swapaxes(y, -1, -2)
+    return -matmul(matmul(turned, g), turned)
+
+
+inv.vjp(a=_inv_back)
 
 
 def _identity(a: Any) -> Any:

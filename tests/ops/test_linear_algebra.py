@@ -157,6 +157,19 @@ def test_matrices_that_are_almost_singular(dtype, backend):
         assert np.allclose(a, b, rtol=1e-9, atol=1e-25)
 
 
+@given(st.integers(0, 999), st.integers(1, 15))
+def test_second_derivatives_on_the_way_to_a_singular_matrix(seed, digits):
+    """The cofactors of [[a, b], [c, d]] are [[d, -c], [-b, a]], however small its determinant."""
+    rng = np.random.default_rng(seed)
+    columns, rows = rng.uniform(1, 2, (2, 1)), rng.uniform(1, 2, (1, 2))
+    x = leaf(columns * rows + 0.1**digits * rng.standard_normal((2, 2)))
+    w = rng.standard_normal((2, 2))
+    (g,) = mg.grad(mg.linalg.det(x), [x], create_graph=True)
+    (h,) = mg.grad((g * mg.tensor(w)).sum(), [x])
+    for found, ((a, b), (c, d)) in ((g, x.tolist()), (h, w)):
+        assert np.allclose(found.numpy(), [[d, -c], [-b, a]], atol=1e-6 if found is h else 1e-12)
+
+
 def test_a_nan_stays_in_its_matrix(backend):
     array = np.stack([np.ones((2, 2)), np.full((2, 2), math.nan), np.eye(2)])
     x = leaf(array)

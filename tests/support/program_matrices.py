@@ -32,7 +32,7 @@ def solve(a):
     return f"mg.linalg.solve({matrices(a, v.shape[-2], v.shape[:-2])}, {v.name})"
 
 
-@step("linalg.inv", "cholesky", "det")
+@step("inv", "cholesky", "det")
 def of_matrices(a, name):
     return f"mg.linalg.{name.rpartition('.')[2]}({matrices(a, a.pick([2, 3, 1]), (2,))})"
 

@@ -42,6 +42,15 @@ def _together(a: Any) -> Any:
     return (u * s.reshape(*s.shape[:-1], 1, s.shape[-1])) @ v
 
 
+def _negative(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """Matrices of rank 1 whose entries are all negative."""
+    columns, rows = (
+        rng.uniform(1, 2, (*shape[:-1], 1)),
+        rng.uniform(1, 2, (*shape[:-2], 1, shape[-1])),
+    )
+    return -columns * rows
+
+
 def _bent(f: Any, lib: Any) -> Any:
     """A function of matrices with slopes that are never all 0."""
     return lambda a: f(a) + lib.sum(lib.square(a) * a, axis=(-2, -1))
@@ -75,7 +84,7 @@ LINEAR_ALGEBRA_CASES: dict[str, list[Case]] = {
             *((invertible(2, 2), real(2, 0)), (invertible(0, 0), real(0, 2))),
         ],
     ),
-    "linalg.inv": calls(
+    "inv": calls(
         mg.linalg.inv,
         np.linalg.inv,
         [invertible(3, 3), invertible(2, 2, 2), invertible(1, 1), invertible(0, 3, 3)],
@@ -105,6 +114,7 @@ LINEAR_ALGEBRA_CASES: dict[str, list[Case]] = {
             _of_ranks(2, 0, 1, 3)(4, 3, 3),
             _of_ranks(1, 0, 2)(3, 2, 2),
             _of_ranks(2, 4)(2, 4, 4),
+            Kind(_negative)(2, 2),
         ],
     )
     + calls(mg.linalg.det, np.linalg.det, [real(1, 1)], slope="first"),
