@@ -81,7 +81,7 @@ def match(
     active = states >= threshold if threshold >= 0 else states <= threshold
     active &= valid[..., None]
     whole = np.lib.stride_tricks.sliding_window_view(active, stop - start, axis=0)
-    together = whole.all(axis=-1)  # (T - length + 1, N, H): at all steps from t on
+    together = np.asarray(whole.all(axis=-1))  # (T - length + 1, N, H): at all steps from t on
     asked = together[start, sequence]  # (H,)
     units = together[..., asked].sum(axis=-1)
     others = together[..., ~asked].sum(axis=-1)
