@@ -32,6 +32,7 @@ def scan(
     state: Any,
     lengths: Any = None,
     reverse: bool = False,
+    mask: Any = None,
 ) -> tuple[Any, Any]:
     """Call `cell` once per time step, each time with the state that the last call returned.
 
@@ -47,6 +48,8 @@ def scan(
         Beyond them the state is carried through unchanged, ys is zero, and whatever `xs` holds
         (NaN, too) touches neither results nor gradients: the cell is shown zeros instead.
     reverse : run from the last step to the first; each sequence from *its* last valid step.
+    mask : in place of lengths, (T, N), true where a step counts: for padding on the left, or
+        steps in between that are missing. What holds beyond the lengths holds for all others.
 
     Returns
     -------
@@ -79,10 +82,10 @@ def scan(
     """
     T, N = _sizes(xs, state)
     shortest, valid = T, None
-    if lengths is not None:
+    if lengths is not None or mask is not None:
         steps = lengths
         if not isinstance(steps, ValidSteps):
-            steps = ValidSteps(lengths, T, N, parts_of(xs)[0].backend)
+            steps = ValidSteps(lengths, T, N, parts_of(xs)[0].backend, mask)
         shortest, valid = steps.shortest, steps.mask
 
     backend, name = parts_of(state)[0].backend, name_of(cell)
@@ -201,16 +204,24 @@ def _step(cell: Callable[..., Any], params: Any, x: Any, state: Any) -> tuple[An
 
 
 class ValidSteps:
-    """Which steps of padded sequences count, for all scans over a batch.
+    """Which steps of padded sequences count, for all scans over a batch: by lengths or a mask.
 
-    `shortest` is the least of the lengths, `mask` (T, N) is true where a step counts. Raises what
-    `scan` raises for wrong lengths.
+    `mask` (T, N) is true where a step counts; all steps before `shortest` do. Raises what `scan`
+    raises for wrong lengths and masks.
     """
 
-    def __init__(self, lengths: Any, T: int, N: int, backend: Any) -> None:
-        checked = checked_lengths("scan", "xs", lengths, T, N)
-        self.shortest = int(checked.min(initial=T))
-        self.mask = tensor(np.arange(T)[:, None] < checked, backend=backend)
+    def __init__(self, lengths: Any, T: int, N: int, backend: Any, mask: Any = None) -> None:
+        if lengths is not None and mask is not None:
+            raise ValueError("scan: lengths or a mask say which steps count; got both")
+        if mask is None:
+            checked = checked_lengths("scan", "xs", lengths, T, N)
+            self.shortest = int(checked.min(initial=T))
+            self.mask = tensor(np.arange(T)[:, None] < checked, backend=backend)
+        else:
+            valid = _checked_mask(mask, T, N)
+            counted = valid.all(axis=1)
+            self.shortest = T if counted.all() else int(np.argmin(counted))
+            self.mask = tensor(valid, backend=backend)
 
 
 def _choose(valid: Tensor, a: Tensor, b: Tensor) -> Tensor:
@@ -237,6 +248,22 @@ def checked_lengths(asked_by: str, steps_of: str, lengths: Any, T: int, N: int) 
             f"sequence {wrong[0]} has {array[wrong[0]]}"
         )
     return array
+
+
+def _checked_mask(mask: Any, T: int, N: int) -> np.ndarray:
+    """The mask as truth values on the host."""
+    array = tensor(mask, backend="numpy").numpy() if T * N else np.zeros((T, N), bool)
+    if array.dtype.kind not in "b" and not np.isin(array, (0, 1)).all():
+        raise TypeError(
+            f"scan: a mask is true (or 1) where a step counts, and false (or 0) elsewhere; got "
+            f"{array.dtype} with other numbers"
+        )
+    if array.shape != (T, N):
+        raise ValueError(
+            f"scan: the mask must be ({T}, {N}), a truth value per step and sequence; got "
+            f"{array.shape}"
+        )
+    return array.astype(bool)
 
 
 def _sizes(xs: Any, state: Any) -> tuple[int, int]:

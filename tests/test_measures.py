@@ -163,6 +163,16 @@ def test_gradient_flow_by_lag(backend, lengths, make, batch_first):
     assert all(parameter.grad is None for parameter in layer.parameters())
 
 
+def test_gradient_flow_with_a_mask(backend):
+    layer, x = made(LSTM), inputs()
+    mask = np.ones((T, N), bool)
+    mask[[0, 2, 5], 1] = False
+    flow = mg.gradient_flow(layer, x, mask=mask)["l0.hidden"]
+    alone = mg.gradient_flow(layer, x[mask[:, 1], 1:2])["l0.hidden"]
+    np.testing.assert_allclose(flow[:3, 1], alone[:, 0], rtol=0, atol=1e-12)
+    assert np.isnan(flow[3:, 1]).all()
+
+
 def test_gradient_flow_of_another_loss_and_of_gates(backend):
     layer, x = made(LSTM, bidirectional=True), inputs()
     flow = mg.gradient_flow(layer, x, "l0.forget", loss=lambda y: (y[2] * y[2]).sum())

@@ -22,19 +22,22 @@ class CellModule(Module):
 
     A subclass sets `cell`, and `gates` or `shapes`, and whatever else differs from these defaults:
 
-    cell : `cell(p, x, state) -> (y, state)`, a plain function; y is (N, H).
-    states : the names of its states, each (N, H). The cell takes and returns a tensor if there is
-        one state, and a tuple of tensors if there are more.
+    cell : `cell(p, x, state) -> (y, state)`, a plain function; y is as the first state.
+    states : the names of its states. The cell takes and returns a tensor if there is one state,
+        and a tuple of tensors if there are more.
+    state_sizes : for states (N, S) of other sizes than H.
     gates : how many blocks of H rows the weights have side by side, as in `minigrad.nn.cells`.
     gate_names : a letter for each of these blocks, if they have names.
     shapes : for other parameters: their shapes by the names that the cell reads.
     initial : for other initial values.
+    options : its own options with their defaults; `repr` shows those that differ.
     """
 
     cell: Any  # mypy would take a Callable for a method
     states: ClassVar[tuple[str, ...]] = ("h",)
     gates: ClassVar[int] = 1
     gate_names: ClassVar[str] = ""
+    options: ClassVar[dict[str, Any]] = {}
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -71,6 +74,10 @@ class CellModule(Module):
         """
         rows = self.gates * H
         return {"w_ih": (rows, I), "w_hh": (rows, H), "b_ih": (rows,), "b_hh": (rows,)}
+
+    def state_sizes(self, H: int) -> tuple[int, ...]:
+        """The size of each state; that of the first is the output's, too."""
+        return (H,) * len(self.states)
 
     def initial(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
         """Initial values of a parameter: uniform between ±1/√H, as in PyTorch."""
@@ -147,12 +154,13 @@ class CellModule(Module):
                 f"example x.astype({str(dtype)!r})"
             )
 
-    def _state(self, state: Any, shape: tuple[int, ...], x: Tensor) -> list[Tensor]:
-        """The parts of a given initial state, or zeros."""
+    def _state(self, state: Any, leading: tuple[int, ...], x: Tensor) -> list[Tensor]:
+        """The parts of a given initial state, or zeros: (*leading, S) each."""
         like = self._like(x)
+        shapes = [(*leading, size) for size in self.state_sizes(self.hidden_size)]
         if state is None:
             xp, dtype = like.backend, like.dtype
-            return [Tensor(xp.zeros(shape, dtype), xp) for _ in self.states]
+            return [Tensor(xp.zeros(shape, dtype), xp) for shape in shapes]
         parts = [state] if isinstance(state, Tensor) else state
         single = len(self.states) == 1
         if (
@@ -160,12 +168,13 @@ class CellModule(Module):
             or not isinstance(parts, (list, tuple))
             or len(parts) != len(self.states)
             or not all(isinstance(part, Tensor) for part in parts)
-            or any((part.shape, part.dtype) != (shape, like.dtype) for part in parts)
+            or [(part.shape, part.dtype) for part in parts] != [(s, like.dtype) for s in shapes]
         ):
             names = ", ".join(self.states)
             wanted = f"a tensor {names}" if single else f"a tuple ({names}) of tensors"
+            shown = " and ".join(map(str, dict.fromkeys(shapes)))
             raise ValueError(
-                f"{type(self).__name__}: the initial state must be {wanted} of shape {shape} and "
+                f"{type(self).__name__}: the initial state must be {wanted} of shape {shown} and "
                 f"dtype {like.dtype}; got {describe(state)}{_instead(state)}"
             )
         return list(parts)

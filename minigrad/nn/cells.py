@@ -28,7 +28,8 @@ from ..recording import probe
 
 packages_of_cells.add(__name__)
 
-__all__ = ["gru_cell", "lstm_cell", "rnn_relu_cell", "rnn_tanh_cell"]
+__all__ = ["gru_cell", "gru_reset_before_cell", "lstm_cell", "lstm_projected_cell"]
+__all__ += ["rnn_relu_cell", "rnn_tanh_cell"]
 
 
 def rnn_tanh_cell(p: Any, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,6 +114,19 @@ def lstm_cell(
     return h, (h, c)
 
 
+def lstm_projected_cell(
+    p: Any, x: Tensor, state: tuple[Tensor, Tensor]
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """`lstm_cell` whose hidden state is a projection of it (Sak, Senior and Beaufays 2014).
+
+    h (N, P) is smaller than c (N, H): h = W_hr (o * tanh(c)), named "projected". `p` holds w_hr
+    (P, H), too, and w_hh is (4H, P).
+    """
+    h, (_, c) = lstm_cell(p, x, state)
+    h = probe("projected", linear(h, p.w_hr))
+    return h, (h, c)
+
+
 def gru_cell(p: Any, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
     """Gated recurrent unit (Cho et al. 2014): the new state lies between the old and a candidate n.
 
@@ -136,5 +150,23 @@ def gru_cell(p: Any, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
     r = probe("reset", sigmoid(x_r + h_r))
     z = probe("update", sigmoid(x_z + h_z))
     n = probe("candidate", tanh(x_n + r * h_n))
+    h = probe("hidden", (1 - z) * n + z * h)
+    return h, h
+
+
+def gru_reset_before_cell(p: Any, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
+    """`gru_cell` with the reset gate before the product, as in Cho et al. 2014 and Keras.
+
+    n = tanh(W_in x + b_in + W_hn (r * h)): a unit that is reset is out of all sums. It is
+    another model than `gru_cell`, and the weights of one mean nothing to the other.
+
+    `p` holds w_ih (3H, I) and b_ih (3H,) or None, in the order r, z, n; w_hh (2H, H) for r and z,
+    and w_hn (H, H); x is (N, I), h is (N, H).
+    """
+    x_r, x_z, x_n = split(linear(x, p.w_ih, p.b_ih), 3, axis=-1)
+    h_r, h_z = split(linear(h, p.w_hh), 2, axis=-1)
+    r = probe("reset", sigmoid(x_r + h_r))
+    z = probe("update", sigmoid(x_z + h_z))
+    n = probe("candidate", tanh(x_n + linear(r * h, p.w_hn)))
     h = probe("hidden", (1 - z) * n + z * h)
     return h, h

@@ -1,4 +1,4 @@
-"""Recurrent layers and single cells, with PyTorch's names, shapes and conventions.
+"""The bases of recurrent layers and single cells, with PyTorch's names, shapes and conventions.
 
 A layer is the declaration of a cell: the function, the shapes of its parameters, the names of
 its states. The base classes do the rest, for a new cell as for those here:
@@ -36,12 +36,11 @@ from ..recording.probes import placed
 from ..scan import ValidSteps, scan
 from ..utils.arguments import check_flag, check_positive, check_probability
 from .cell_module import CellModule
-from .cells import gru_cell, lstm_cell, rnn_relu_cell, rnn_tanh_cell
 
 if TYPE_CHECKING:
     from ..compiler import Program
 
-__all__ = ["GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "RNNCell", "Recurrent", "RecurrentCell"]
+__all__ = ["Recurrent", "RecurrentCell"]
 
 
 class Recurrent(CellModule):
@@ -62,7 +61,7 @@ class Recurrent(CellModule):
 
     Calling it
     ----------
-    `y, state = layer(x, state=None, lengths=None)`
+    `y, state = layer(x, state=None, lengths=None, mask=None)`
 
     x : (T, N, I), or (T, I) for a single sequence, for which all else has no N either.
     state : before the first step, (L*D, N, H), the directions of a layer side by side; zeros if
@@ -70,6 +69,9 @@ class Recurrent(CellModule):
     lengths : for padded batches, N integers: the valid steps of each sequence. Outputs beyond
         are zeros, final states are those after the last valid step, the backward direction begins
         there, and the padding's content, NaN included, has no effect.
+    mask : in place of lengths, (T, N), true where a step counts, in the layout of x: for padding
+        on the left, or steps that are missing. At the others outputs are zeros, and the state
+        stays.
 
     y is (T, N, D*H), of the last layer; the state after the last step is as the one before.
 
@@ -118,14 +120,16 @@ class Recurrent(CellModule):
 
     def _copies(self) -> Iterator[tuple[str, int]]:
         for layer in range(self.num_layers):
-            I = len(self._directions()) * self.hidden_size if layer else self.input_size
+            below = len(self._directions()) * self.state_sizes(self.hidden_size)[0]
+            I = below if layer else self.input_size
             for direction, _ in self._directions():
                 yield f"_l{layer}{direction}", I
 
     def where(self, name: int | str, index: tuple[int, ...]) -> str:
         """What an entry of a parameter, or of input 0, is in words; `gradcheck` asks for it.
 
-        >>> LSTM(3, 4).where("weight_hh_l0", (5, 0)), LSTM(3, 4).where(0, (6, 1, 0))
+        >>> layer = mg.nn.LSTM(3, 4)
+        >>> layer.where("weight_hh_l0", (5, 0)), layer.where(0, (6, 1, 0))
         ('layer 0, forward direction, gate f', 'time step 6')
         """
         if name == 0 and len(index) == 3:
@@ -136,7 +140,9 @@ class Recurrent(CellModule):
         layer, _, reverse = suffix.removeprefix("_l").partition("_")
         return f"layer {layer}, {'backward' if reverse else 'forward'} direction"
 
-    def forward(self, x: Tensor, state: Any = None, lengths: Any = None) -> tuple[Tensor, Any]:
+    def forward(
+        self, x: Tensor, state: Any = None, lengths: Any = None, mask: Any = None
+    ) -> tuple[Tensor, Any]:
         """y and the final state; see the class.
 
         >>> layer = GRU(3, 4)
@@ -154,25 +160,35 @@ class Recurrent(CellModule):
             x = expand_dims(x, 1)
         elif self.batch_first:
             x = swapaxes(x, 0, 1)
-        one = (x.shape[1], self.hidden_size)
+        T, N = x.shape[:2]
+        valid = None
+        if lengths is not None or mask is not None:  # once for all scans
+            valid = ValidSteps(lengths, T, N, x.backend, self._laid_out(mask, single))
         if state is None:
-            before: list[Any] = [self._state(None, one, x) for _ in range(runs)]
+            before: list[Any] = [self._state(None, (N,), x) for _ in range(runs)]
         else:
-            parts = self._state(state, (runs, *one[single:]), x)
+            parts = self._state(state, (runs,) if single else (runs, N), x)
             parts = [expand_dims(part, 1) for part in parts] if single else parts
             before = list(zip(*map(unstack, parts), strict=True))
 
-        y, parts = self._run(x, before, lengths)
+        y, parts = self._run(x, before, valid)
         if single:
             return squeeze(y, 1), self._packed([squeeze(part, 1) for part in parts])
         return swapaxes(y, 0, 1) if self.batch_first else y, self._packed(parts)
 
-    def _run(self, x: Tensor, before: list[Any], lengths: Any) -> tuple[Tensor, list[Tensor]]:
-        """All layers and directions over x (T, N, I), each from the parts of its state (N, H)."""
+    def _laid_out(self, mask: Any, single: bool) -> Any:
+        """A mask that is laid out as x is, as (T, N)."""
+        if mask is None:
+            return None
+        array = mask.numpy() if isinstance(mask, Tensor) else np.asarray(mask)
+        if single:
+            return array[..., None]
+        return array.swapaxes(0, 1) if self.batch_first and array.ndim == 2 else array
+
+    def _run(self, x: Tensor, before: list[Any], valid: Any) -> tuple[Tensor, list[Tensor]]:
+        """All layers and directions over x (T, N, I), each from the parts of its state (N, S)."""
         states = iter(before)
         after = []
-        if lengths is not None:  # once for all of them
-            lengths = ValidSteps(lengths, x.shape[0], x.shape[1], x.backend)
         for layer in range(self.num_layers):
             if layer:
                 x = dropout(x, self.dropout, self.training)
@@ -181,11 +197,37 @@ class Recurrent(CellModule):
                 p = self._weights(f"_l{layer}{direction}")
                 state = self._packed(next(states))
                 with placed(f"l{layer}{direction}"):
-                    y, state = scan(self.cell, p, self.inputs(x), state, lengths, reverse)
+                    y, state = scan(self.cell, p, self.inputs(x), state, valid, reverse)
                 outputs.append(y)
                 after.append([state] if len(self.states) == 1 else state)
             x = concatenate(outputs, axis=-1) if len(outputs) > 1 else outputs[0]
         return x, [stack(part) for part in zip(*after, strict=True)]
+
+    def step(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """One step of a stream: y (N, D*H) and the new state, for x (N, I) and the last state.
+
+        The same numbers as the layer gives for the whole sequence; for a single sequence x is
+        (I,). Raises ValueError for a layer that is bidirectional, as it would have to know the
+        end, or one with dropout in training, whose masks are drawn for whole sequences.
+
+        >>> import minigrad as mg
+        >>> gru = mg.nn.GRU(3, 4, num_layers=2)
+        >>> x, h = mg.ones((5, 2, 3)), None
+        >>> for t in range(5):
+        ...     y, h = gru.step(x[t], h)
+        >>> bool(mg.allclose(y, gru(x)[0][-1]))
+        True
+        """
+        name = type(self).__name__
+        if self.bidirectional:
+            raise ValueError(f"{name}: a bidirectional layer has to see the end; it has no steps")
+        if self.dropout and self.training:
+            raise ValueError(f"{name}: dropout is drawn for whole sequences; call eval() first")
+        self._check_input(x, {1: "(I,)", 2: "(N, I)"})
+        single = x.ndim == 1
+        time = 1 if self.batch_first and not single else 0
+        y, state = self(expand_dims(x, time), state)
+        return squeeze(y, time), state
 
     def inputs(self, x: Tensor) -> Any:
         """What the cell is given step by step for x (T, N, I): x itself.
@@ -210,7 +252,7 @@ class Recurrent(CellModule):
 
         Raises `minigrad.compiler.Untraceable` for a cell that can't be compiled; see `mg.trace`.
 
-        >>> print(RNN(3, 4).trace())
+        >>> print(mg.nn.RNN(3, 4).trace())
         forward:
         ...
           -> d w_hh: ...
@@ -220,7 +262,7 @@ class Recurrent(CellModule):
 
         like = next(self.parameters())
         x = zeros((1, 2, self.input_size), like.dtype, backend=like.backend)
-        parts = self._state(None, (2, self.hidden_size), x)
+        parts = self._state(None, (2,), x)
         inputs = self.inputs(x)
         several = isinstance(inputs, tuple)
         step = tuple(part[0] for part in inputs) if several else inputs[0]
@@ -230,7 +272,7 @@ class Recurrent(CellModule):
         """Its sizes, and the options that differ from their defaults."""
         defaults = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0}
         defaults["bidirectional"] = False
-        return _shown(self, defaults)
+        return _shown(self, {**defaults, **self.options})
 
 
 class RecurrentCell(CellModule):
@@ -266,132 +308,16 @@ class RecurrentCell(CellModule):
         (2, 4)
         """
         self._check_input(x, {1: "(I,)", 2: "(N, I)"})
-        parts = self._state(state, (*x.shape[:-1], self.hidden_size), x)
+        parts = self._state(state, x.shape[:-1], x)
         _, state = self.cell(self._weights(""), x, self._packed(parts))
         return state
 
     def extra_repr(self) -> str:
         """Its sizes, and whether it has no bias."""
-        return _shown(self, {"bias": True})
+        return _shown(self, {"bias": True, **self.options})
 
 
 def _shown(module: CellModule, defaults: dict[str, Any]) -> str:
     options = ((name, getattr(module, name)) for name in defaults)
-    changed = [f"{name}={value}" for name, value in options if value != defaults[name]]
+    changed = [f"{name}={value!r}" for name, value in options if value != defaults[name]]
     return ", ".join([str(module.input_size), str(module.hidden_size), *changed])
-
-
-# --- the three standard layers ----------------------------------------------------------
-
-
-class _RNN(CellModule):
-    def __init__(self, *sizes: Any, nonlinearity: str = "tanh", **options: Any) -> None:
-        cells = {"tanh": rnn_tanh_cell, "relu": rnn_relu_cell}
-        if nonlinearity not in cells:
-            raise ValueError(
-                f"{type(self).__name__}: nonlinearity is 'tanh' or 'relu'; got {nonlinearity!r}"
-            )
-        self.cell = cells[nonlinearity]
-        super().__init__(*sizes, **options)
-
-
-class _LSTM(CellModule):
-    cell = lstm_cell
-    states = ("h", "c")
-    gates, gate_names = 4, "ifgo"
-
-    def __init__(self, *sizes: Any, forget_bias: float = 0.0, **options: Any) -> None:
-        self.forget_bias = forget_bias
-        super().__init__(*sizes, **options)
-        if forget_bias and not self.bias:
-            raise ValueError(
-                f"{type(self).__name__}: forget_bias={forget_bias} needs a bias; got bias=False"
-            )
-
-    def initial(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        values = super().initial(name, shape)
-        if name == "b_ih":  # and not in b_hh as well: the two add up
-            values[self.hidden_size : 2 * self.hidden_size] += self.forget_bias
-        return values
-
-
-class _GRU(CellModule):
-    cell = gru_cell
-    gates, gate_names = 3, "rzn"
-
-    def __init__(self, *sizes: Any, reset_after: bool = True, **options: Any) -> None:
-        if not reset_after:
-            raise ValueError(
-                f"{type(self).__name__}: this is the GRU that resets after the matrix product, as "
-                "in PyTorch and cuDNN. The one that resets before is another model, whose weights "
-                "can't be converted; write its cell and declare it as a Recurrent layer"
-            )
-        super().__init__(*sizes, **options)
-
-
-class RNN(_RNN, Recurrent):
-    """Elman's network: h = tanh(W_ih x + b_ih + W_hh h + b_hh), or with relu in place of tanh.
-
-    Takes what `Recurrent` takes, and nonlinearity="tanh" or "relu" by keyword.
-
-    >>> import minigrad as mg
-    >>> y, h = RNN(3, 4, nonlinearity="relu")(mg.ones((5, 2, 3)))
-    >>> y.shape, h.shape
-    ((5, 2, 4), (1, 2, 4))
-    """
-
-
-class LSTM(_LSTM, Recurrent):
-    """Long short-term memory, step by step in `minigrad.nn.cells.lstm_cell`.
-
-    Takes what `Recurrent` takes, and forget_bias=0.0 by keyword: added to the initial bias of
-    the forget gates. With PyTorch's initial weights (0.0) an LSTM forgets nearly as fast as an
-    RNN; 1.0 lets it remember from the start. PyTorch has two biases that add up, `bias_ih` and
-    `bias_hh`; it goes into `bias_ih`.
-
-    >>> import minigrad as mg
-    >>> lstm = LSTM(3, 4, num_layers=2, batch_first=True, forget_bias=1.0)
-    >>> y, (h, c) = lstm(mg.ones((2, 5, 3)))
-    >>> y.shape, h.shape, c.shape
-    ((2, 5, 4), (2, 2, 4), (2, 2, 4))
-    """
-
-
-class GRU(_GRU, Recurrent):
-    """Gated recurrent unit with the reset after the matrix product: `cells.gru_cell`.
-
-    Takes what `Recurrent` takes. `reset_after=False`, a model of its own, is refused.
-
-    >>> import minigrad as mg
-    >>> y, h = GRU(3, 4, bidirectional=True)(mg.ones((5, 3)))
-    >>> y.shape, h.shape
-    ((5, 8), (2, 4))
-    """
-
-
-class RNNCell(_RNN, RecurrentCell):
-    """One step of `RNN`: RNNCell(input_size, hidden_size, bias=True, nonlinearity="tanh").
-
-    >>> import minigrad as mg
-    >>> RNNCell(3, 4)(mg.ones((2, 3))).shape
-    (2, 4)
-    """
-
-
-class LSTMCell(_LSTM, RecurrentCell):
-    """One step of `LSTM`: LSTMCell(input_size, hidden_size, bias=True, forget_bias=0.0).
-
-    >>> import minigrad as mg
-    >>> cell = LSTMCell(3, 4)
-    >>> h, c = cell(mg.ones((2, 3)))
-    >>> h, c = cell(mg.ones((2, 3)), (h, c))
-    """
-
-
-class GRUCell(_GRU, RecurrentCell):
-    """One step of `GRU`: GRUCell(input_size, hidden_size, bias=True).
-
-    >>> import minigrad as mg
-    >>> GRUCell(3, 4)(mg.ones(3)).shape
-    (4,)
-    """

@@ -33,7 +33,7 @@ def gradient_flow(
     x : (T, N, I), or as the layer takes it.
     names : of the values in its cells; by default the states, all named hidden and cell.
     loss : a function of y that gives a number. By default the sum of y at the last step (of
-        each sequence, with `lengths`), so that lag 0 is the step that it reads.
+        each sequence, in a padded batch), so that lag 0 is the step that it reads.
 
     Returns
     -------
@@ -53,45 +53,43 @@ def gradient_flow(
     """
     with enable_grad(), record(gradients=True) as trace:
         y = parts_of(layer(x, **options))[0]
+        full = [trace.full(name) for name in names]
+        full = full or [name for name in trace if name.rpartition(".")[2] in ("hidden", "cell")]
+        if not full:
+            raise KeyError(
+                "gradient_flow: no state is named hidden or cell; give names, of "
+                f"{', '.join(trace) or 'nothing'}"
+            )
         if loss is not None:
             value = loss(y)
         else:
             if getattr(layer, "batch_first", False) and y.ndim == 3:
                 y = swapaxes(y, 0, 1)
-            value = sum(_last(y, options.get("lengths")))
+            value = sum(_last(y, trace.valid(full[0])))
     if not isinstance(value, Tensor) or value.size != 1:
         raise TypeError(
             f"gradient_flow: the loss must be a tensor of one number; got {value!r:.60}"
-        )
-    full = [trace.full(name) for name in names]
-    full = full or [name for name in trace if name.rpartition(".")[2] in ("hidden", "cell")]
-    if not full:
-        raise KeyError(
-            "gradient_flow: no state is named hidden or cell; give names, of "
-            f"{', '.join(trace) or 'nothing'}"
         )
     backward(value, inputs=trace.added)  # no parameter's `.grad` changes
     return {name: _by_lag(trace, name) for name in full}
 
 
-def _last(y: Tensor, lengths: Any) -> Tensor:
-    """y at the last step of each sequence."""
-    if lengths is None:
+def _last(y: Tensor, valid: np.ndarray | None) -> Tensor:
+    """y at the last step of each sequence that has one."""
+    if valid is None:
         return y[-1]
-    ends = tensor(lengths, backend="numpy").numpy() - 1
-    there = np.flatnonzero(ends >= 0)
-    return y[ends[there], there]
+    last = valid.shape[0] - 1 - np.argmax(valid[::-1], axis=0)
+    there = np.flatnonzero(valid.any(axis=0))
+    return y[last[there], there]
 
 
 def _by_lag(trace: Any, name: str) -> np.ndarray:
     norms = np.linalg.norm(trace.gradient[name], axis=-1)  # (T, N)
-    T, N = norms.shape
     valid = trace.valid(name)
-    ends = np.full(N, T) if valid is None else valid.sum(axis=0)
-    found = np.full((T, N), np.nan)
-    for n, end in enumerate(ends):
-        steps = norms[:end, n]
-        found[:end, n] = steps if trace.is_reverse(name) else steps[::-1]
+    found = np.full(norms.shape, np.nan)
+    for n in range(norms.shape[1]):
+        steps = norms[:, n] if valid is None else norms[valid[:, n], n]
+        found[: len(steps), n] = steps if trace.is_reverse(name) else steps[::-1]
     return found
 
 

@@ -21,6 +21,7 @@ __all__ = ["LAYERS", "RECURRENT", "as_case", "layer"]
 
 T, N, I, H = 3, 3, 2, 2
 LENGTHS = [3, 1, 2]  # so that sequences end at several steps
+MASK = [[1, 0, 1], [0, 1, 1], [1, 1, 0]]  # (T, N), with a hole, and padding at both ends
 
 Inputs = tuple[Any, ...]  # arrays, tuples of them, and what is no array
 
@@ -30,9 +31,13 @@ def _over_time(runs: int = 1, states: int = 1, lengths: Any = None) -> Callable[
 
     def draw(rng: np.random.Generator) -> Inputs:
         state = tuple(rng.standard_normal((runs, N, H)) for _ in range(states))
-        return rng.standard_normal((T, N, I)), state if states > 1 else state[0], lengths
+        return _x(rng), state if states > 1 else state[0], lengths
 
     return draw
+
+
+def _x(rng: np.random.Generator) -> np.ndarray:
+    return rng.standard_normal((T, N, I))
 
 
 def _one_step(states: int = 1) -> Callable[..., Inputs]:
@@ -94,6 +99,9 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], Callable[..., Inputs]]] = {
     "LSTM both ways": (lambda: LSTM(I, H, bidirectional=True), _over_time(2, 2, LENGTHS)),
     "GRU of 2 layers both ways": (lambda: GRU(I, H, 2, bidirectional=True), _over_time(4)),
     "GRU batch first": (lambda: GRU(I, H, batch_first=True), _batch_first),
+    "GRU reset before": (lambda: GRU(I, H, reset_after=False), _over_time(lengths=LENGTHS)),
+    "LSTM projected": (lambda: LSTM(I, H, proj_size=1), lambda rng: (_x(rng), None, LENGTHS)),
+    "LSTM masked": (lambda: LSTM(I, H), lambda rng: (_x(rng), None, None, MASK)),
     "MGU": (lambda: MGU(I, H), _over_time(lengths=LENGTHS)),
     "IndRNN": (lambda: IndRNN(I, H), _over_time(lengths=LENGTHS)),
     "PeepholeLSTM": (lambda: PeepholeLSTM(I, H), _over_time(states=2, lengths=LENGTHS)),

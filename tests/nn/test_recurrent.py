@@ -358,17 +358,6 @@ WRONG = {
         TypeError,
         "RNN: bias is True or False; got 'relu'",
     ),
-    "reset before": (
-        lambda: GRU(3, 4, reset_after=False),
-        ValueError,
-        "GRU: this is the GRU that resets after the matrix product.*another model.*can't be "
-        "converted",
-    ),
-    "reset before in a cell": (
-        lambda: GRUCell(3, 4, reset_after=False),
-        ValueError,
-        "GRUCell: this is the GRU that resets after",
-    ),
     "forget bias without bias": (
         lambda: LSTM(3, 4, bias=False, forget_bias=1.0),
         ValueError,
