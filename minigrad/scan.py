@@ -9,9 +9,6 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from .engine.creation import tensor
 from .engine.filled import zeros
 from .engine.graph import only_values, probing, time_step
 from .engine.tensor import Tensor
@@ -21,6 +18,7 @@ from .nested import describe, layout_of, name_of, parts_of, rebuild
 from .ops import astype, reshape, stack, sum, unstack, where
 from .recording.instrument import run_probed
 from .recording.probes import Steps
+from .valid_steps import ValidSteps
 
 __all__ = ["scan"]
 
@@ -203,27 +201,6 @@ def _step(cell: Callable[..., Any], params: Any, x: Any, state: Any) -> tuple[An
 # --- padding -------------------------------------------------------------------------------
 
 
-class ValidSteps:
-    """Which steps of padded sequences count, for all scans over a batch: by lengths or a mask.
-
-    `mask` (T, N) is true where a step counts; all steps before `shortest` do. Raises what `scan`
-    raises for wrong lengths and masks.
-    """
-
-    def __init__(self, lengths: Any, T: int, N: int, backend: Any, mask: Any = None) -> None:
-        if lengths is not None and mask is not None:
-            raise ValueError("scan: lengths or a mask say which steps count; got both")
-        if mask is None:
-            checked = checked_lengths("scan", "xs", lengths, T, N)
-            self.shortest = int(checked.min(initial=T))
-            self.mask = tensor(np.arange(T)[:, None] < checked, backend=backend)
-        else:
-            valid = _checked_mask(mask, T, N)
-            counted = valid.all(axis=1)
-            self.shortest = T if counted.all() else int(np.argmin(counted))
-            self.mask = tensor(valid, backend=backend)
-
-
 def _choose(valid: Tensor, a: Tensor, b: Tensor) -> Tensor:
     """a where valid, else b; `valid` has the leading axes of a."""
     return where(reshape(valid, valid.shape + (1,) * (a.ndim - valid.ndim)), a, b)
@@ -231,39 +208,6 @@ def _choose(valid: Tensor, a: Tensor, b: Tensor) -> Tensor:
 
 def _zero(like: Tensor) -> Tensor:
     return zeros((), like.dtype, backend=like.backend)  # a Python 0 would make integers of bools
-
-
-def checked_lengths(asked_by: str, steps_of: str, lengths: Any, T: int, N: int) -> np.ndarray:
-    """The lengths as integers on the host: those in a tensor on a device are waited for."""
-    array = tensor(lengths, backend="numpy").numpy() if N else np.zeros(0, int)
-    if array.dtype.kind not in "iu" or array.shape != (N,):
-        raise (TypeError if array.dtype.kind not in "iu" else ValueError)(
-            f"{asked_by}: lengths must be {N} integers, the number of valid steps of each sequence"
-            f"; got {array.dtype} of shape {array.shape}"
-        )
-    wrong = np.flatnonzero((array < 0) | (array > T))
-    if wrong.size:
-        raise ValueError(
-            f"{asked_by}: lengths must be from 0 to {T}, the number of steps in {steps_of}; "
-            f"sequence {wrong[0]} has {array[wrong[0]]}"
-        )
-    return array
-
-
-def _checked_mask(mask: Any, T: int, N: int) -> np.ndarray:
-    """The mask as truth values on the host."""
-    array = tensor(mask, backend="numpy").numpy() if T * N else np.zeros((T, N), bool)
-    if array.dtype.kind not in "b" and not np.isin(array, (0, 1)).all():
-        raise TypeError(
-            f"scan: a mask is true (or 1) where a step counts, and false (or 0) elsewhere; got "
-            f"{array.dtype} with other numbers"
-        )
-    if array.shape != (T, N):
-        raise ValueError(
-            f"scan: the mask must be ({T}, {N}), a truth value per step and sequence; got "
-            f"{array.shape}"
-        )
-    return array.astype(bool)
 
 
 def _sizes(xs: Any, state: Any) -> tuple[int, int]:

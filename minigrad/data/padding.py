@@ -10,8 +10,8 @@ import numpy as np
 from ..engine.creation import get_default_dtype, tensor
 from ..engine.tensor import Tensor
 from ..ops import pad, stack
-from ..scan import checked_lengths
 from ..utils.arguments import check_flag, check_number
+from ..valid_steps import checked_lengths
 
 __all__ = ["pad_sequence", "unpad_sequence"]
 

@@ -121,6 +121,14 @@ def lstm_projected_cell(
 
     h (N, P) is smaller than c (N, H): h = W_hr (o * tanh(c)), named "projected". `p` holds w_hr
     (P, H), too, and w_hh is (4H, P).
+
+    >>> from types import SimpleNamespace
+    >>> import minigrad as mg
+    >>> p = SimpleNamespace(w_ih=mg.zeros((4, 3)), w_hh=mg.zeros((4, 2)), b_ih=None, b_hh=None)
+    >>> p.w_hr = mg.zeros((2, 1))
+    >>> y, (h, c) = lstm_projected_cell(p, mg.ones((1, 3)), (mg.zeros((1, 2)), mg.ones((1, 1))))
+    >>> h.shape, c.item()
+    ((1, 2), 0.5)
     """
     h, (_, c) = lstm_cell(p, x, state)
     h = probe("projected", linear(h, p.w_hr))
@@ -162,6 +170,14 @@ def gru_reset_before_cell(p: Any, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]
 
     `p` holds w_ih (3H, I) and b_ih (3H,) or None, in the order r, z, n; w_hh (2H, H) for r and z,
     and w_hn (H, H); x is (N, I), h is (N, H).
+
+    >>> from types import SimpleNamespace
+    >>> import minigrad as mg
+    >>> shapes = mg.nn.GRU(3, 1, reset_after=False).shapes(3, 1)
+    >>> p = SimpleNamespace(**{name: mg.zeros(shape) for name, shape in shapes.items()})
+    >>> y, h = gru_reset_before_cell(p, mg.ones((1, 3)), mg.ones((1, 1)))
+    >>> h.item()
+    0.5
     """
     x_r, x_z, x_n = split(linear(x, p.w_ih, p.b_ih), 3, axis=-1)
     h_r, h_z = split(linear(h, p.w_hh), 2, axis=-1)

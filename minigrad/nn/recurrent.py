@@ -33,8 +33,9 @@ from ..engine.tensor import Tensor
 from ..functional import dropout
 from ..ops import concatenate, expand_dims, squeeze, stack, swapaxes, unstack
 from ..recording.probes import placed
-from ..scan import ValidSteps, scan
+from ..scan import scan
 from ..utils.arguments import check_flag, check_positive, check_probability
+from ..valid_steps import ValidSteps
 from .cell_module import CellModule
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class Recurrent(CellModule):
     ) -> tuple[Tensor, Any]:
         """y and the final state; see the class.
 
-        >>> layer = GRU(3, 4)
+        >>> layer = mg.nn.GRU(3, 4)
         >>> y, h = layer.forward(mg.ones((5, 2, 3)), lengths=[5, 1])
         >>> bool((y[1:, 1] == 0).all() and (h[0, 1] == y[0, 1]).all())
         True
@@ -215,7 +216,7 @@ class Recurrent(CellModule):
         >>> x, h = mg.ones((5, 2, 3)), None
         >>> for t in range(5):
         ...     y, h = gru.step(x[t], h)
-        >>> bool(mg.allclose(y, gru(x)[0][-1]))
+        >>> bool((y == gru(x)[0][-1]).all())
         True
         """
         name = type(self).__name__
@@ -302,7 +303,7 @@ class RecurrentCell(CellModule):
     def forward(self, x: Tensor, state: Any = None) -> Any:
         """The state after one step.
 
-        >>> cell = GRUCell(3, 4)
+        >>> cell = mg.nn.GRUCell(3, 4)
         >>> h = cell.forward(mg.ones((2, 3)))
         >>> cell.forward(mg.ones((2, 3)), h).shape
         (2, 4)

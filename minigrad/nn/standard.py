@@ -77,7 +77,7 @@ class _RNN(_Standard):
 
 
 class _LSTM(_Standard):
-    cell = lstm_cell
+    cell: Any = lstm_cell
     states = ("h", "c")
     gates, gate_names = 4, "ifgo"
     options: ClassVar = {"proj_size": 0, "forget_bias": 0.0, "memory": None, "orthogonal": False}
@@ -126,7 +126,7 @@ class _LSTM(_Standard):
 
 
 class _GRU(_Standard):
-    cell = gru_cell
+    cell: Any = gru_cell
     gates, gate_names = 3, "rzn"
     options: ClassVar = {"reset_after": True, "memory": None, "orthogonal": False}
 
