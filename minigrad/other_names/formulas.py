@@ -51,7 +51,7 @@ np.copysign torch.copysign x.copysign -> mg.abs(x) * mg.sign(y)  # Which is 0 wh
 *.isneginf np.isneginf -> x == -float('inf')
 torch.special.expm1 -> mg.expm1(x)
 torch.special.log1p -> mg.log1p(x)
-torch.special.xlogy torch.xlogy x.xlogy -> mg.where(x > 0, x, 1) * mg.log(mg.where(x > 0, x, 1))
+torch.special.xlogy torch.xlogy x.xlogy -> x * mg.log(mg.where(x == 0, 1.0, y))
 torch.deg2rad x.deg2rad np.deg2rad np.radians -> x * (np.pi / 180)
 torch.rad2deg x.rad2deg np.rad2deg np.degrees -> x * (180 / np.pi)
 torch.eq x.eq -> x == y
@@ -148,7 +148,7 @@ torch.random.manual_seed torch.seed torch.initial_seed torch.cuda.manual_seed
     torch.cuda.manual_seed_all np.random.seed torch.mps.manual_seed -> mg.manual_seed(0)  # All
     randomness is controlled by it, on every backend
 torch.Generator torch.default_generator np.random.default_rng np.random.RandomState
-    torch.get_rng_state torch.set_rng_state torch.random.fork_rng torch.cuda.get_rng_state ->
+    torch.get_rng_state torch.set_rng_state torch.random.fork_rng torch.cuda.get_rng_state ~>
     mg.manual_seed(0)  # minigrad has one stream of random numbers
 np.random.rand np.random.random np.random.uniform torch.distributions.Uniform -> mg.rand(2, 3)
 np.random.randn np.random.normal np.random.standard_normal torch.distributions.Normal ->

@@ -43,6 +43,7 @@ def _table() -> Iterator[str]:
         for row in rows:
             names = ", ".join(f"`{_shown(name)}`" for name in row.names)
             ours = f"`{row.ours}`" if row.ours else ""
+            ours = f"nearest: {ours}" if row.is_near else ours
             yield f"| {names} | {ours} | {_escaped(row.note)} |".replace("  ", " ")
 
 

@@ -6,7 +6,8 @@ They are written as text, one row after the other; a line that is indented goes 
 
 The names stand first. They begin with where they are found: `torch.`, `F.`, `nn.`, `optim.`, `np.`
 and so on, or with an object that has them: `x.` a tensor, `model.`, `optimizer.`. `*.` means a
-function and a method of tensors. A row without a line has a note that says what to do.
+function and a method of tensors. A row without a line has a note that says what to do. `~>` for the
+arrow means that minigrad has no such thing, and the line is what comes nearest.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class Row(NamedTuple):
     names: list[str]
     ours: str
     note: str
+    is_near: bool
 
     def text(self, asked: str) -> str:
         """What an error says if this name was asked for.
@@ -33,7 +35,9 @@ class Row(NamedTuple):
         if not self.ours:
             return self.note
         called = _CALL.match(self.ours)
-        if called and called[1] != asked.rpartition(".")[2]:
+        if self.is_near:
+            said = f"minigrad has none; the nearest is {self.ours}"
+        elif called and called[1] != asked.rpartition(".")[2]:
             said = f"minigrad calls it {called[1]}: {self.ours}"
         else:
             said = f"write {self.ours}"
@@ -48,8 +52,6 @@ _CALL = re.compile(rf"(?:\w+ = )?(?:mg|x|model|optimizer|loss)(?:\.\w+)*\.(\w+)\
 def rows_of(text: str) -> Iterator[Row]:
     """The rows of a text."""
     for line in re.sub(r"\n +", " ", text.strip()).splitlines():
-        names, arrow, rest = line.partition(" ->")
+        names, arrow, rest = re.split(r" ([-~]>)", line, maxsplit=1)
         ours, _, note = rest.partition("# ")
-        if not arrow or not (ours.strip() or note):
-            raise ValueError(f"not a row of other names: {line!r}")
-        yield Row(names.split(), ours.strip(), note.strip())
+        yield Row(names.split(), ours.strip(), note.strip(), arrow == "~>")

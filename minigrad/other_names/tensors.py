@@ -22,7 +22,7 @@ torch.randn_like -> mg.randn(x.shape)
 np.identity -> mg.eye(3)
 np.full_like -> mg.full_like(x, 7)
 torch.complex torch.polar ->  # Tensors are of real numbers: keep two of them
-torch.tril_indices torch.triu_indices np.tril_indices np.triu_indices -> mg.tril(a)  # Or take the
+torch.tril_indices torch.triu_indices np.tril_indices np.triu_indices ~> mg.tril(a)  # Or take the
     positions from NumPy: np.tril_indices(3)
 x.new_tensor -> mg.tensor([1.0, 2.0], dtype=x.dtype, backend=x.backend)
 x.new_zeros x.new_empty x.new -> mg.zeros((2, 3), dtype=x.dtype, backend=x.backend)
@@ -64,8 +64,8 @@ DTYPES = """
 torch.float np.float32 -> mg.float32  # Or its name: dtype='float32'
 torch.double np.float64 -> mg.float64  # Or its name: dtype='float64'
 torch.half np.float16 -> mg.float16  # Or its name: dtype='float16'
-torch.bfloat16 -> mg.float16  # There is no bfloat16
-x.bfloat16 -> x.astype('float16')  # There is no bfloat16
+torch.bfloat16 ~> mg.float16  # There is no bfloat16
+x.bfloat16 ~> x.astype('float16')  # There is no bfloat16
 torch.long np.int64 -> mg.int64  # Or its name: dtype='int64'
 torch.int np.int32 -> mg.int32  # Or its name: dtype='int32'
 torch.short np.int16 -> mg.int16  # Or its name: dtype='int16'
@@ -132,7 +132,7 @@ x.detach_ -> x.detach()
 *.fliplr np.fliplr -> mg.flip(x, axis=1)
 *.flipud np.flipud -> mg.flip(x, axis=0)
 torch.atleast_3d np.atleast_3d -> mg.expand_dims(x, -1)
-torch.atleast_1d np.atleast_1d -> mg.expand_dims(x, 0)
+torch.atleast_1d np.atleast_1d -> mg.expand_dims(loss, 0)  # For a number
 torch.atleast_2d np.atleast_2d -> mg.expand_dims(v, 0)
 x.narrow torch.narrow -> x[:, 0:2]
 x.flat -> x.flatten()
@@ -144,8 +144,9 @@ torch.cat torch.concat torch.hstack np.hstack np.concat torch.column_stack np.ap
 torch.vstack torch.row_stack np.vstack np.r_ -> mg.concatenate([a, b], axis=0)
 torch.dstack np.dstack -> mg.stack([a, b], axis=-1)
 np.column_stack np.c_ -> mg.stack([v, v], axis=1)
-torch.block_diag torch.block np.block -> mg.concatenate([mg.concatenate([a, b], axis=1),
-    mg.concatenate([b, a], axis=1)])
+torch.block_diag -> mg.concatenate([mg.pad(a, ((0, 0), (0, 2))), mg.pad(b, ((0, 0), (2, 0)))])
+torch.block np.block -> mg.concatenate([mg.concatenate([a, b], axis=1), mg.concatenate([b, a],
+    axis=1)])
 *.chunk np.array_split -> mg.split(a, 2, axis=0)  # A number is the number of parts, which must be
     equal
 *.split -> mg.split(x, x.shape[1] // 1, axis=1)  # As in NumPy: a number is the number of parts,
@@ -163,9 +164,9 @@ torch.combinations ->  # Take the positions from itertools.combinations(range(n)
 
 PICKING = """
 x.index_put np.place np.putmask x.put_ x.slice_scatter torch.slice_scatter x.select_scatter
-    torch.select_scatter *.diagonal_scatter x.masked_scatter_ -> mg.where(m, y, x)  # Or x[i] =
+    torch.select_scatter *.diagonal_scatter x.masked_scatter_ ~> mg.where(m, y, x)  # Or x[i] =
     values, for a leaf
-*.scatter_reduce x.scatter_reduce_ *.index_reduce x.index_reduce_ -> mg.scatter_add(x, i, 1.0)  #
+*.scatter_reduce x.scatter_reduce_ *.index_reduce x.index_reduce_ ~> mg.scatter_add(x, i, 1.0)  #
     For sums; others: take the rows of each position and reduce them
 *.gather -> mg.take_along_axis(x, mg.argmax(x, axis=1, keepdims=True), axis=1)
 *.take_along_dim -> mg.take_along_axis(x, mg.argmax(x, axis=1, keepdims=True), axis=1)
@@ -178,13 +179,13 @@ x.where -> mg.where(m, x, 0.0)  # The mask comes first
 *.scatter_add x.scatter_add_ *.index_add x.index_add_ x.index_put_ np.add.at -> mg.scatter_add(x,
     i, 1.0)  # It is x with values added at x[i]: see mg.scatter_add
 *.scatter x.scatter_ *.index_copy x.index_copy_ *.index_fill x.index_fill_ np.put np.put_along_axis
-    -> mg.where(m, 0.0, x)  # Or x[i] = values, for a leaf
+    ~> mg.where(m, 0.0, x)  # Or x[i] = values, for a leaf
 *.nonzero *.argwhere np.nonzero np.argwhere np.flatnonzero np.where ->
     np.argwhere(x.detach().numpy())  # What it gives depends on the values: mg.where(m, x, y) or
     x[m] often does
 *.kthvalue -> mg.sort(x, axis=1)[:, 0]
-np.partition -> mg.sort(x, axis=-1)  # Sorting does more
-np.argpartition -> mg.argsort(x, axis=-1)  # Sorting does more
+np.partition ~> mg.sort(x, axis=-1)  # Sorting does more
+np.argpartition ~> mg.argsort(x, axis=-1)  # Sorting does more
 *.msort -> mg.sort(x, axis=0)
 x.sort -> mg.sort(x, axis=-1)  # It gives the sorted tensor alone; mg.topk and mg.argsort give
     positions
@@ -232,8 +233,10 @@ F.normalize -> x / mg.norm(x, axis=1, keepdims=True)
 *.nanstd np.nanstd np.nanvar -> mg.std(x, where=mg.isfinite(x))
 np.nanmax -> mg.max(x, where=mg.isfinite(x))
 np.nanmin -> mg.min(x, where=mg.isfinite(x))
-torch.corrcoef torch.cov np.corrcoef np.cov -> (x - x.mean(axis=1, keepdims=True)) @ (x -
-    x.mean(axis=1, keepdims=True)).T / (x.shape[1] - 1)
+torch.cov np.cov -> (x - x.mean(axis=1, keepdims=True)) @ (x - x.mean(axis=1, keepdims=True)).T /
+    (x.shape[1] - 1)
+torch.corrcoef np.corrcoef -> (x - x.mean(axis=1, keepdims=True)) @ (x - x.mean(axis=1,
+    keepdims=True)).T / (x.shape[1] * mg.outer(x.std(axis=1), x.std(axis=1)))
 """
 
 GROUPS = {
