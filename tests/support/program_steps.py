@@ -160,7 +160,7 @@ def close(a, name):
     """Of inputs, as a difference in the last digit may decide."""
     v = a.leaf(a.real().shape, role="wanted")
     text = f"mg.{name}({v.name}, {a.pick(['0.5', v.name, a.leaf(v.shape).name])}, rtol=0.3)"
-    return text if name == "isclose" else f"{v.name} * {text}"
+    return text if name == "isclose" else f"{v.name} + {text}"
 
 
 @step("where")
