@@ -8,10 +8,12 @@ UNARY += ["mg.abs({})", "mg.exp(mg.tanh({}))", "-{}", "mg.softplus({})", "mg.sqr
 UNARY += ["mg.log(1.5 + mg.tanh({}))", "mg.sign({})", "mg.clip({}, -0.5, None)", "1 - {} * 3"]
 UNARY += ["mg.clip({}, -0.5, 0.6)", "2.0 * {} ** 2", "{} / 2 + 0.5", "{0} + mg.ones_like({0})"]
 UNARY += ["{0} - {0}.mean(axis=1).reshape(-1, 1)", "mg.softmax({})"]
+UNARY += ["mg.arctan({})", "mg.erf({})", "mg.arcsinh({})", "mg.hypot({}, 1.5)"]
 BINARY = ["mg.where({0} > 0, {1}, 0)", "mg.where({0} > {1}, {0}, {1})", "mg.maximum({0}, {1})"]
 BINARY += ["mg.where({0} <= 0.1, 1.0, 0.0) * {1}", "{0} * {1}", "{0} - {1}", "{0} + {1}"]
 REDUCTIONS = [f"mg.{name}({{}}, axis=-1, keepdims=True)" for name in ("sum", "mean", "max", "min")]
 WITH_ROW = ["{0} + {1}", "{1} - {0}", "{0} * mg.tanh({1}) / mg.sqrt(1 + {1} * {1})"]
+WITH_ROW += ["mg.logaddexp({0}, {1})", "mg.arctan2({0}, 1.5 + mg.tanh({1}))"]
 
 # Of cells alone: what changes the place of numbers, and not the numbers.
 SAME = ["{0}[:, 0:]", "mg.split({0}, 1, axis=-1)[0]", "mg.concatenate([{0}], axis=1)"]
