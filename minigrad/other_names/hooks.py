@@ -71,9 +71,18 @@ def explain_class(cls: type, shown: str, theirs: Iterable[str]) -> None:
     `shown` is what user's code calls an object of it, such as `x`.
     """
     place = Place(shown, tuple(theirs), lambda: vars(cls))
+    cls.__dir__ = _names_that_are_there  # type: ignore[assignment]
     for name in names_in(place.theirs):
         if not hasattr(cls, name):
             setattr(cls, name, Absent(name, partial(missing, place, [name], {})))
+
+
+def _names_that_are_there(self: Any) -> list[str]:
+    """What `dir` lists, and editors offer."""
+    kinds = type(self).__mro__
+    absent = {name for kind in kinds for name, it in vars(kind).items() if isinstance(it, Absent)}
+    own = getattr(self, "__dict__", {})
+    return [name for name in object.__dir__(self) if name not in absent or name in own]
 
 
 def explain_functions(cls: type, shown: str, module: ModuleType, home: str) -> None:

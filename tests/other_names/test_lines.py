@@ -117,7 +117,9 @@ def test_names_that_are_missing_stay_missing():
     assert not hasattr(x, "unsqueeze") and getattr(mg, "cat", None) is None
     assert not hasattr(nn.Linear(1, 1), "cuda") and not hasattr(nn, "Conv2d")
     layer = nn.Linear(1, 1)
+    assert "unsqueeze" not in dir(x) and "reshape" in dir(x) and "cuda" not in dir(layer)
     layer.cuda = lambda: "its own"
+    assert "cuda" in dir(layer)
     assert layer.cuda() == "its own"
 
 
