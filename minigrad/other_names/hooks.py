@@ -20,6 +20,7 @@ from .arrays import explain_data
 from .calls import Fronts
 from .frames import import_from, path_from
 from .table import names_in
+from .unpacking import explain_unpacking
 
 _modules: dict[str, tuple[Place, ModuleType]] = {}  # by what user's code calls them
 
@@ -151,6 +152,7 @@ def install(mg: ModuleType, classes: Mapping[str, Any]) -> None:
     for home in _FUNCTIONS:
         explain_functions(classes["x"][0], "x", mg, home)
     explain_data(classes["x"][0])
+    explain_unpacking(classes["x"][0])
     fronts.install()
     explain_imports()
 
