@@ -43,7 +43,7 @@ def explain_module(module: ModuleType, shown: str, theirs: Iterable[str]) -> Non
                 return before(name)
             except AttributeError:
                 pass
-        path = path_from(sys._getframe(1), name)
+        path = [name] if name[0] == "_" else path_from(sys._getframe(1), name)
         raise AttributeError(missing(place, path, _others()), name=name, obj=None)
 
     module.__getattr__ = __getattr__  # type: ignore[method-assign]
@@ -86,17 +86,16 @@ def _names_that_are_there(self: Any) -> list[str]:
     return [name for name in object.__dir__(self) if name not in absent or name in own]
 
 
-def explain_functions(cls: type, shown: str, module: ModuleType, home: str) -> None:
-    """Make a class explain the functions of `module` from a file `home` that aren't its methods."""
+def explain_functions(cls: type, shown: str, module: ModuleType) -> None:
+    """Make a class explain the functions of tensors in `module` that aren't its methods."""
+    there = {name for kind in cls.__mro__ for name in vars(kind)}  # and rows
     for name in module.__all__:
-        value = getattr(module, name)
-        at_home = getattr(value, "__module__", "").startswith(home)
-        is_free = not any(name in vars(kind) for kind in cls.__mro__)  # of rows, too
-        if at_home and not isinstance(value, type):
-            if is_free:
-                setattr(cls, name, Absent(name, partial(_is_function, shown, name, module)))
-            if not any(f"{name}_" in vars(kind) for kind in cls.__mro__):
-                setattr(cls, f"{name}_", Absent(f"{name}_", partial(_edits, shown, name, module)))
+        value = vars(module).get(name)
+        home = getattr(value, "__module__", None) or ""
+        if home.startswith(_FUNCTIONS) and not isinstance(value, type):
+            for asked, text in ((name, _is_function), (f"{name}_", _edits)):
+                if asked not in there:
+                    setattr(cls, asked, Absent(asked, partial(text, shown, name, module)))
 
 
 def _is_function(shown: str, name: str, module: ModuleType) -> str:
@@ -149,8 +148,7 @@ def install(mg: ModuleType, classes: Mapping[str, Any]) -> None:
         explain_class(kinds[0], shown, _CLASSES.get(shown, ()))
         for kind in kinds:
             fronts.of_class(kind, shown)
-    for home in _FUNCTIONS:
-        explain_functions(classes["x"][0], "x", mg, home)
+    explain_functions(classes["x"][0], "x", mg)
     explain_data(classes["x"][0])
     explain_unpacking(classes["x"][0])
     fronts.install()

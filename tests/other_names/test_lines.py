@@ -123,6 +123,12 @@ def test_names_that_are_missing_stay_missing():
     assert layer.cuda() == "its own"
 
 
+def test_an_import_loads_no_compiler():
+    line = "import minigrad, sys; print('minigrad.compiler.trace' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", line], capture_output=True, text=True)
+    assert done.stdout == "False\n"
+
+
 def test_signatures_and_identity_stay():
     assert str(inspect.signature(mg.std)).startswith("(x: 'Any', axis: 'Any' = None")
     assert str(inspect.signature(mg.sum)) == "(x, axis=None, keepdims=False, where=None)"
