@@ -10,7 +10,7 @@ from ..tasks.review_training import Settings
 from ..tasks.reviews import Review, load_reviews, split_reviews
 from ..training.run_folder import Run
 from ..training.text import tokenize
-from .explain import legend, show
+from .explain import agreement_of, legend, show
 from .train import summary, train_into
 
 # From M. Phi, "Illustrated Guide to LSTM's and GRU's", 2018.
@@ -50,6 +50,7 @@ def demo() -> None:
     show(console, explain(run.model, run.vocabulary, CEREAL), rows=10)
     console.print()
     legend(console, gates=True)
+    click.echo(agreement_of(run.metrics))
     click.echo(f"\nThe model is in {folder}. It reads words more than grammar; try")
     click.echo(f'minigrad explain {shlex.quote(str(folder))} "It isn\'t bad at all."')
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _GATES = {
-    "kept": "what the gates let in of the word and let stay until the end",
-    "share": "of all that the state holds at the end, what the word put there",
+    "kept": "what the gates let in of the word and let stay, in the units that decide",
+    "gates": "the word's part in the answer by what it put there, and what was left at the end",
 }
 _NO_GATES = {
     "slope": "how steeply the answer depends on the word (an RNN has no gates)",
@@ -29,7 +29,7 @@ _ANSWER = {
     "left out": "the word's part in the answer by trying: what is lost without it",
 }
 _UNITS = (
-    "The last two are log-odds: what is positive speaks for a positive review, and\n"
+    "The last {} are log-odds: what is positive speaks for a positive review, and\n"
     "+0.7 doubles the odds, as from 1:1 (probability 0.50) to 2:1 (probability 0.67).\n"
     "Words in brackets are not in the vocabulary."
 )
@@ -49,13 +49,14 @@ def explain(folder: Path, text: str) -> None:
     """
     from rich.console import Console
 
-    model, vocabulary, _ = load_run(folder)
+    model, vocabulary, metrics = load_run(folder)
     with quiet():
         explanation = explain_words(model, vocabulary, text)
     console = Console(highlight=False)
     show(console, explanation)
     console.print()
     legend(console, gates=explanation.memory is not None)
+    click.echo(agreement_of(metrics))
 
 
 def show(console: "Console", explanation: Explanation, rows: int | None = None) -> None:
@@ -66,8 +67,8 @@ def show(console: "Console", explanation: Explanation, rows: int | None = None) 
     console.print(verdict(explanation.log_odds))
     if console.is_terminal:
         if memory is not None:
-            console.print("  it holds:  ", _side_by_side(words, _shades(memory.share)))
-        console.print("  it goes by:", _side_by_side(words, _colours(explanation.occlusion)))
+            console.print("  by the gates:", _side_by_side(words, _colours(memory.part)))
+        console.print("  by trying:   ", _side_by_side(words, _colours(explanation.occlusion)))
 
     pairs = zip(words, explanation.known, strict=True)
     columns: dict[str, list[Any]] = {
@@ -77,7 +78,7 @@ def show(console: "Console", explanation: Explanation, rows: int | None = None) 
         columns["slope"] = [f"{norm:.2f}" for norm in explanation.gradient_norm]
     else:
         columns["kept"] = [f"{part:.0%}" for part in memory.kept]
-        columns["share"] = [f"{part:.0%}" for part in memory.share]
+        columns["gates"] = _signed(memory.part)
     columns["grad*x"] = _signed(explanation.gradient_times_input)
     columns["left out"] = _signed(explanation.occlusion)
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="")
@@ -95,7 +96,26 @@ def legend(console: "Console", gates: bool) -> None:
     """What the columns of the tables mean, for models with gates or without."""
     for name, meaning in ((_GATES if gates else _NO_GATES) | _ANSWER).items():
         console.print(f"{name:9} {meaning}")
-    console.print(_UNITS)
+    console.print(_UNITS.format("three" if gates else "two"))
+
+
+def agreement_of(metrics: dict[str, Any]) -> str:
+    """How alike the columns rank words, from the figures of a run."""
+    found = metrics.get("agreement")
+    if not found:
+        return (
+            "How alike the columns rank words was not measured when this model was trained; train "
+            "it again to see it."
+        )
+    names = {"gradient": "grad*x", "occlusion": "left out", "position": "place in the text"}
+    listed = []
+    for pair, correlation in found["correlations"].items():
+        one, other = (names.get(way, way) for way in pair.split(", "))
+        listed.append(f"{one} and {other} {correlation:+.2f}")
+    return (
+        f"How alike the columns rank the words of {found['reviews']} held-out reviews (Spearman's "
+        f"rank correlation):\n{', '.join(listed)}."
+    )
 
 
 def _side_by_side(words: list[str], styles: list[str]) -> "Text":
@@ -119,9 +139,3 @@ def _colours(parts: np.ndarray) -> list[str]:
         else f"{'bold ' if abs(part) > 0.5 * largest else ''}{'green' if part > 0 else 'red'}"
         for part in parts
     ]
-
-
-def _shades(shares: np.ndarray) -> list[str]:
-    """Styles for shares: bold for those of twice the mean, dim for those below it."""
-    mean = 1 / len(shares)
-    return ["bold" if share >= 2 * mean else "" if share >= mean else "dim" for share in shares]

@@ -7,12 +7,16 @@ from typing import Any
 import click
 
 from ..registry import CELLS
+from ..reports.explain import agreement
 from ..tasks.review_training import Settings, train_reviews
 from ..tasks.reviews import Splits, load_reviews, split_reviews
 from ..training.run_folder import Run, SavedRunError, prepare, save_run
+from ..training.text import tokenize
+from ..training.train import quiet
 from .arguments import NewFolder, Rate
 from .stopping import Stoppable
 
+_EXPLAINED = 200  # reviews on which explanations are compared, in a second or two
 EXAMPLE = "A funny and moving film, beautifully acted."  # of the README, too
 _HIDDEN, _EPOCHS, _SEED = click.IntRange(1, 4096), click.IntRange(1, 10_000), click.IntRange(min=0)
 
@@ -98,6 +102,8 @@ def train_into(folder: Path, settings: Settings, splits: Splits) -> Run:
                 kept = f"; the older model in {folder} is as it was" if older else ""
                 click.echo(f"no epoch was finished, so nothing is saved{kept}", err=True)
                 raise
+        else:
+            run.metrics["agreement"] = _agreement(run, splits)
         signals.ignore()
         try:
             save_run(folder, run)
@@ -118,6 +124,14 @@ def train_into(folder: Path, settings: Settings, splits: Splits) -> Run:
         finally:
             del stopped  # which refers to this frame now
     return run
+
+
+def _agreement(run: Run, splits: Splits) -> dict[str, Any]:
+    """How alike explanations rank words, over some of the held-out reviews."""
+    texts = [run.vocabulary.encode(tokenize(review.text)) for review in splits.test[:_EXPLAINED]]
+    run.model.eval()
+    with quiet():
+        return {"reviews": len(texts), "correlations": agreement(run.model, texts)}
 
 
 def summary(run: Run) -> str:

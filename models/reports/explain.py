@@ -13,14 +13,15 @@ import minigrad as mg
 from ..training.classifier import SequenceClassifier
 from ..training.text import Vocabulary, tokenize
 
-__all__ = ["Explanation", "Memory", "explain", "occlusion", "log_odds", "memory", "sensitivity"]
+__all__ = ["Explanation", "Memory", "agreement", "explain", "log_odds", "memory", "occlusion"]
+__all__ += ["sensitivity"]
 
 
 class Memory(NamedTuple):
-    """The share of each word in the last state, computed from the gates; see `memory`."""
+    """Each word's part in the answer, computed from the gates; see `memory`."""
 
     kept: np.ndarray  # (T,), from 0 to 1
-    share: np.ndarray  # (T,), sums to 1
+    part: np.ndarray  # (T,), log-odds
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Explanation:
 
     words : as the model reads them.
     known : whether a word is in the vocabulary; if not, the model reads `<unk>`.
-    memory : the share of each word in the last state, see `memory`; None for an RNN.
+    memory : each word's part by the gates, see `memory`; None for an RNN.
     gradient_norm, gradient_times_input : see `sensitivity`.
     occlusion : see `occlusion`.
     log_odds : log(p / (1 - p)), p being the probability of class 1.
@@ -71,31 +72,71 @@ def log_odds(model: SequenceClassifier, tokens: np.ndarray, lengths: Sequence[in
 
 
 def memory(model: SequenceClassifier, numbers: np.ndarray) -> Memory | None:
-    """The share of each of the words (T,) in the last state; None for an RNN, which has no gates.
+    """What the gates made of each of the words (T,); None for an RNN, which has none.
 
     A gate lets in a part of the candidate of a word, and at each later step a gate keeps a part of
     that. In an LSTM these are the input and the forget gate of the cell state,
-    in a GRU the update gate z is both: 1 - z comes in, z stays.
+    in a GRU the update gate z is both: 1 - z comes in, z stays. What the words have put into a
+    unit sums up to its last state exactly, and what the output layer makes of the last state to
+    the log-odds (Murdoch and Szlam 2017).
 
-    kept : the part that came in times all the parts that stayed, as a mean over the H units.
-    share : the same with the candidate as a factor. Summed over the words, it is the last state
-        (the LSTM's cell state) exactly; of the sums of absolute values over the units, this
-        is each word's share.
+    kept : the part that came in times all the parts that stayed, as a mean over the units, each of
+        which counts by its part in the answer.
+    part : what the word put into the units, as far as it was there at the end, times what the
+        output layer makes of them: log-odds, which sum up to the answer without its bias.
 
-    Neither shows how a word changed the gates and candidates of later words, through the hidden
+    It doesn't show how a word changed the gates and candidates of later words, through the hidden
     state, which may have moved the answer, too.
     """
     if model.cell == "rnn":
         return None
-    at = model.activations(numbers[:, None])  # each (T, 1, H)
+    at = {name: values[:, 0] for name, values in model.activations(numbers[:, None]).items()}
     if model.cell == "lstm":
         enters, stays = at["input"], at["forget"]
+        c, o = at["cell"][-1], at["output"][-1]  # h = o * tanh(c), as a multiple of c:
+        shown = o * np.divide(np.tanh(c), c, out=np.ones_like(c), where=c != 0)
     else:
         enters, stays = 1 - at["update"], at["update"]
-    kept = enters  # of the last word; what came before has to stay through all later steps
+        shown = np.ones_like(enters[0])
+    kept = enters.copy()  # of the last word; what came before has to stay through all later steps
     kept[:-1] *= np.cumprod(stays[:0:-1], axis=0)[::-1]
-    written = np.abs(kept * at["candidate"]).sum(axis=(1, 2))
-    return Memory(kept.mean(axis=(1, 2)), written / written.sum())
+    head = model.head.weight.numpy()  # (2, H)
+    parts = kept * at["candidate"] * (shown * (head[1] - head[0]))  # (T, H), log-odds
+    counts = np.abs(parts.sum(axis=0))
+    return Memory(kept @ (counts / max(counts.sum(), 1e-30)), parts.sum(axis=1))
+
+
+def agreement(model: SequenceClassifier, sequences: Sequence[np.ndarray]) -> dict[str, float]:
+    """How alike the explanations rank the words of texts, as Spearman's rank correlations.
+
+    The means over all texts of at least three words, each as an array (T,) of numbers, between
+    pairs of `gates` (see `memory`; not for an RNN), `gradient` (gradient times input) and
+    `occlusion`; and between the sizes of `gates` and `position`, the place in the text: near 1
+    they would say no more than what came last.
+    """
+    pairs: dict[str, list[float]] = {}
+    for numbers in sequences:
+        if len(numbers) < 3:
+            continue
+        ways = {"gradient": sensitivity(model, numbers)[1], "occlusion": occlusion(model, numbers)}
+        held = memory(model, numbers)
+        if held is not None:
+            ways = {"gates": held.part, **ways}
+            place = np.arange(len(numbers))
+            pairs.setdefault("gates, position", []).append(_spearman(np.abs(held.part), place))
+        for i, one in enumerate(ways):
+            for other in [*ways][i + 1 :]:
+                found = _spearman(ways[one], ways[other])
+                pairs.setdefault(f"{one}, {other}", []).append(found)
+    return {pair: float(np.mean(found)) for pair, found in sorted(pairs.items())}
+
+
+def _spearman(a: np.ndarray, b: np.ndarray) -> float:
+    """The correlation of ranks; 0 where all of one are equal."""
+    ranks = [np.argsort(np.argsort(values, kind="stable")) for values in (a, b)]
+    if min(np.ptp(a), np.ptp(b)) == 0:
+        return 0.0
+    return float(np.corrcoef(*ranks)[0, 1])
 
 
 def sensitivity(model: SequenceClassifier, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

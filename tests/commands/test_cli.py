@@ -326,7 +326,7 @@ def test_explain_in_a_pipe(trained):
     printed = minigrad("explain", trained[0], "The plot is awful, kafkaesque.").output
     lines = printed.splitlines()
     assert re.fullmatch(r"negative, with probability 0\.\d\d\d", lines[0])
-    state = ["slope"] if trained[0].name == "rnn" else ["kept", "share"]
+    state = ["slope"] if trained[0].name == "rnn" else ["kept", "gates"]
     assert lines[1].split() == ["word", *state, "grad*x", "left", "out"]
     assert [line.split()[0] for line in lines[2:7]] == [
         "the",
@@ -346,6 +346,15 @@ def test_explain_in_a_pipe(trained):
     assert " words that the answer" not in printed  # all are there
 
 
+def test_explain_says_how_alike_its_columns_are(trained):
+    folder, printed = trained[0], minigrad("explain", trained[0], "The plot is awful").output
+    found = load_run(folder).metrics["agreement"]["correlations"]
+    assert f"grad*x and left out {found['gradient, occlusion']:+.2f}" in printed
+    said = f"gates and place in the text {found.get('gates, position', 9):+.2f}"
+    assert (said in printed) == (folder.name != "rnn")
+    assert EXPLAIN.agreement_of({}).endswith("train it again to see it.")
+
+
 def test_explain_says_how_many_words_it_leaves_out(trained, capsys):
     model, vocabulary, _ = load_run(trained[0])
     explanation = explain(model, vocabulary, "the plot of the film is awful and the actor is great")
@@ -360,8 +369,8 @@ def test_explain_says_how_many_words_it_leaves_out(trained, capsys):
 def test_explain_in_a_terminal(trained):
     printed = minigrad("explain", trained[0], "The plot is awful", FORCE_COLOR="1").output
     assert "\x1b[1;31mawful" in printed  # bold and red
-    assert ("it holds:" in printed) == (trained[0].name != "rnn")
-    assert "it goes by:" in printed
+    assert ("by the gates:" in printed) == (trained[0].name != "rnn")
+    assert "by trying:" in printed
 
 
 @pytest.mark.parametrize("command", ["predict", "explain"])

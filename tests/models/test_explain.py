@@ -5,7 +5,14 @@ import pytest
 from tiny_reviews import BAD, GOOD, tiny_splits
 
 import minigrad as mg
-from minigrad.models.reports.explain import explain, log_odds, memory, occlusion, sensitivity
+from minigrad.models.reports.explain import (
+    agreement,
+    explain,
+    log_odds,
+    memory,
+    occlusion,
+    sensitivity,
+)
 from minigrad.models.tasks.review_training import Settings, train_reviews
 from minigrad.models.training.classifier import SequenceClassifier
 from minigrad.models.training.text import Vocabulary
@@ -86,16 +93,21 @@ def test_memory_by_walking_through_the_gates(cell, backend):
         part = enters[t]
         for later in range(t + 1, len(NUMBERS)):
             part = part * stays[later]
-        kept.append(part.mean())
+        kept.append(part)
         written.append(part * at["candidate"][t])
-    found = memory(model, NUMBERS)
-    np.testing.assert_allclose(found.kept, kept, rtol=1e-9)
-    size = np.abs(written).sum(axis=1)
-    np.testing.assert_allclose(found.share, size / size.sum(), rtol=1e-9)
-    # And what the words have written is the last state, to the letter.
+    # What the words have written is the last state, to the letter.
     _, state = model.recurrent(model.embedding(NUMBERS))
-    last = state[1] if cell == "lstm" else state
-    np.testing.assert_allclose(np.sum(written, axis=0), last.numpy()[0], rtol=1e-9)
+    last = (state[1] if cell == "lstm" else state).numpy()[0]
+    np.testing.assert_allclose(np.sum(written, axis=0), last, rtol=1e-9)
+    # And what the output layer makes of it is the answer.
+    h = (state[0] if cell == "lstm" else state).numpy()[0]
+    weights, bias = model.head.weight.numpy(), model.head.bias.numpy()
+    by_unit = h * (weights[1] - weights[0])
+    found = memory(model, NUMBERS)
+    np.testing.assert_allclose(found.part, (written / last * by_unit).sum(axis=1), rtol=1e-9)
+    assert found.part.sum() == pytest.approx(odds(model, NUMBERS) - (bias[1] - bias[0]), rel=1e-9)
+    shares = np.abs(by_unit) / np.abs(by_unit).sum()
+    np.testing.assert_allclose(found.kept, kept @ shares, rtol=1e-9)
 
 
 def test_memory_of_open_and_shut_gates():
@@ -107,10 +119,49 @@ def test_memory_of_open_and_shut_gates():
         {"weight_ih_l0": np.zeros((24, 4)), "weight_hh_l0": np.zeros((24, 6))}
         | {"bias_ih_l0": bias, "bias_hh_l0": np.ones(24)}
     )
-    np.testing.assert_allclose(memory(model, NUMBERS).kept, 1)
-    np.testing.assert_allclose(memory(model, NUMBERS).share, 1 / 6)
+    found = memory(model, NUMBERS)
+    np.testing.assert_allclose(found.kept, 1)
+    np.testing.assert_allclose(found.part, found.part.sum() / 6)
     model.recurrent.bias_ih_l0.data = np.where(bias == 99, np.r_[bias[:6], -bias[6:]], bias)
     np.testing.assert_allclose(memory(model, NUMBERS).kept, [0, 0, 0, 0, 0, 1], atol=1e-12)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_agreement_is_the_mean_of_rank_correlations(cell):
+    model = made(cell)
+    rng = np.random.default_rng(0)
+    texts = [1 + rng.permutation(9)[:n] for n in (5, 2, 8, 9)]  # without ties
+    found = agreement(model, texts)
+    long = [text for text in texts if len(text) > 2]
+
+    def mean(one, other):
+        found = []
+        for text in long:
+            n, (a, b) = (
+                len(text),
+                [
+                    [sorted(values).index(value) for value in values]
+                    for values in (one(text), other(text))
+                ],
+            )
+            squares = sum((i - j) ** 2 for i, j in zip(a, b, strict=True))
+            found.append(1 - 6 * squares / (n * (n * n - 1)))
+        return np.mean(found)
+
+    def gradient(text):
+        return sensitivity(model, text)[1]
+
+    right = {"gradient, occlusion": mean(gradient, lambda text: occlusion(model, text))}
+    if cell != "rnn":
+        right["gates, gradient"] = mean(lambda text: memory(model, text).part, gradient)
+        right["gates, occlusion"] = mean(
+            lambda text: memory(model, text).part, lambda text: occlusion(model, text)
+        )
+        right["gates, position"] = mean(
+            lambda text: np.abs(memory(model, text).part), lambda text: np.arange(len(text))
+        )
+    assert found == pytest.approx(right, abs=1e-9)
+    assert agreement(model, []) == {}
 
 
 def test_an_rnn_has_no_gates():
@@ -152,4 +203,5 @@ def test_a_trained_model_goes_by_the_words_that_tell(cell):
             assert words[np.abs(parts).argmax()] == telling
             assert np.sign(parts[3]) == sign
         if cell == "lstm":
-            assert words[found.memory.share.argmax()] == telling
+            assert words[np.abs(found.memory.part).argmax()] == telling
+            assert np.sign(found.memory.part[3]) == sign
