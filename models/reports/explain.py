@@ -136,7 +136,7 @@ def _spearman(a: np.ndarray, b: np.ndarray) -> float:
     ranks = [np.argsort(np.argsort(values, kind="stable")) for values in (a, b)]
     if min(np.ptp(a), np.ptp(b)) == 0:
         return 0.0
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
 
 
 def sensitivity(model: SequenceClassifier, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
