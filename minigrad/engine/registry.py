@@ -17,6 +17,7 @@ from ..utils.arguments import Variable
 from ..utils.install import install_line
 from ..utils.scope import Scope
 from ..utils.spelling import nearest
+from .explain import frame_outside
 
 __all__ = [
     "available_backends",
@@ -210,11 +211,14 @@ def _say_that_it_is_late() -> None:
     if chooser == "set_backend" or (asked or "numpy") == now.name:
         return
     what = f"changed to {asked!r}" if asked else "removed"
-    warnings.warn(
+    asked_for_it = frame_outside("minigrad")
+    warnings.warn_explicit(
         f"MINIGRAD_BACKEND was {what} after it had been read: new tensors are still made on "
         f"{now.name!r}. Call mg.set_backend({asked or 'numpy'!r}), or set the variable before the "
         "first tensor is made",
-        stacklevel=4,
+        UserWarning,
+        asked_for_it.f_code.co_filename,
+        asked_for_it.f_lineno,
     )
 
 

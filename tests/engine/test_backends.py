@@ -126,6 +126,7 @@ def test_a_change_of_the_variable_that_comes_too_late_is_said_once(before, after
         "with warnings.catch_warnings(record=True) as caught:\n"
         "    warnings.simplefilter('always')\n"
         "    for _ in range(3): assert mg.zeros(1).backend is first\n"
+        "assert all((w.filename, w.lineno) == ('<string>', 8) for w in caught)\n"
         "print(*[w.message for w in caught], sep='\\n', end='')\n"
         "from minigrad.engine.registry import chosen_by\n"
         f"assert chosen_by() == {'MINIGRAD_BACKEND' if before else 'default'!r}\n"
