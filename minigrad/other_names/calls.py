@@ -104,8 +104,8 @@ class Fronts:
         self._fronts: dict[FunctionType, _Front] = {}
         self._places: list[tuple[Any, str, Any]] = []
 
-    def of_module(self, module: ModuleType, shown: str) -> None:
-        """The public functions of a module, wherever they are defined, and its constructors."""
+    def of_module(self, module: ModuleType, shown: str, constructors: bool) -> None:
+        """The public functions of a module, wherever they are defined, or its constructors, too."""
         for name in module.__all__:
             value = vars(module).get(name)
             if self._add(value, f"{shown}.{name}", always=True):
@@ -113,10 +113,10 @@ class Fronts:
                 for place in (module, home):
                     if vars(place).get(name) is value:
                         self._places.append((place, name, value))
-            elif isinstance(value, type) and self._add(
-                vars(value).get("__init__"), f"{shown}.{name}"
-            ):
-                self._places.append((value, "__init__", vars(value)["__init__"]))
+            elif constructors and isinstance(value, type):
+                make = vars(value).get("__init__")
+                if self._add(make, f"{shown}.{name}"):
+                    self._places.append((value, "__init__", make))
 
     def of_class(self, cls: type, shown: str) -> None:
         """The methods of a class, whose objects are called `shown`."""

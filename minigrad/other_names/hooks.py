@@ -143,7 +143,8 @@ def install(mg: ModuleType, classes: Mapping[str, Any]) -> None:
         if (module := sys.modules.get(shown.replace("mg", "minigrad", 1))) is not None:
             explain_module(module, shown, theirs)
             if hasattr(module, "__all__") and shown != "mg.functional":
-                fronts.of_module(module, shown)
+                # Tensors and backends are made too often for it.
+                fronts.of_module(module, shown, constructors=shown != "mg")
     for shown, kinds in classes.items():
         explain_class(kinds[0], shown, _CLASSES.get(shown, ()))
         for kind in kinds:
