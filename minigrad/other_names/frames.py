@@ -12,21 +12,26 @@ _ATTRIBUTE = ("LOAD_ATTR", "LOAD_METHOD", "STORE_ATTR")
 _BETWEEN = ("CACHE", "EXTENDED_ARG", "NOP", "PUSH_NULL")
 
 
+def steps_of(frame: FrameType) -> tuple[list[dis.Instruction], int]:
+    """The instructions of a frame's code, and the number of the one that it is at."""
+    steps = [step for step in dis.get_instructions(frame.f_code) if step.opname not in _BETWEEN]
+    # Python 3.12 may point into the caches that follow an instruction.
+    return steps, max(
+        (i for i, step in enumerate(steps) if step.offset <= frame.f_lasti), default=0
+    )
+
+
 def path_from(frame: FrameType | None, name: str) -> list[str]:
     """An attribute that a frame asks for, and the attributes that it will ask of that."""
     path = [name]
     if frame is None:
         return path
-    now = False
-    for step in dis.get_instructions(frame.f_code):
-        if step.offset == frame.f_lasti:
-            now = step.opname in _ATTRIBUTE and step.argval == name
-            if not now:
+    steps, now = steps_of(frame)
+    if steps[now].opname in _ATTRIBUTE and steps[now].argval == name:
+        for step in steps[now + 1 :]:
+            if step.opname not in _ATTRIBUTE:
                 break
-        elif now and step.opname in _ATTRIBUTE:
             path.append(step.argval)
-        elif now and step.opname not in _BETWEEN:
-            break
     return path
 
 
@@ -34,15 +39,15 @@ def import_from(frame: FrameType | None) -> tuple[str, list[str]]:
     """The module that a frame imports, and the names from it; frames of importlib are left out."""
     while frame is not None and "importlib" in frame.f_code.co_filename:
         frame = frame.f_back
-    module = ""
     names: list[str] = []
     if frame is None:
-        return module, names
-    for step in dis.get_instructions(frame.f_code):
-        if step.offset == frame.f_lasti and step.opname == "IMPORT_NAME":
-            module = step.argval
-        elif module and step.opname == "IMPORT_FROM":
+        return "", names
+    steps, now = steps_of(frame)
+    if steps[now].opname != "IMPORT_NAME":
+        return "", names
+    for step in steps[now + 1 :]:
+        if step.opname == "IMPORT_FROM":
             names.append(step.argval)
-        elif module and not step.opname.startswith("STORE") and step.opname not in _BETWEEN:
+        elif not step.opname.startswith("STORE"):
             break
-    return module, names
+    return steps[now].argval, names

@@ -106,6 +106,9 @@ def _edits(shown: str, name: str, module: ModuleType) -> str:
     return f"{shown}.{name}_: {edits_nothing('mg', name, module)}"
 
 
+_OWN = ("minigrad.backends", "minigrad.models")
+
+
 class _Finder:
     """Is asked last for a module of minigrad, which isn't there then."""
 
@@ -115,6 +118,8 @@ class _Finder:
         if not full.startswith("minigrad."):
             return None
         module, names = import_from(sys._getframe(1))
+        if not module or full in _OWN:  # it isn't imported, only looked for; or not installed
+            return None
         asked = module if f"{module}.".startswith(f"{full}.") else full
         shown, rest = "mg", asked.split(".")[1:]
         while rest and f"{shown}.{rest[0]}" in _modules:

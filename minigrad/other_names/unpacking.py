@@ -6,11 +6,11 @@ for each place in it.
 
 from __future__ import annotations
 
-import dis
 import sys
 from types import FrameType
 from typing import Any
 
+from .frames import steps_of
 from .table import ROWS
 
 # Functions of which PyTorch's give values and positions.
@@ -40,8 +40,7 @@ def explain_unpacking(cls: Any) -> None:
 
 def _unpacked(frame: FrameType) -> str | None:
     """The function that a frame has called if it unpacks two values of it; else None."""
-    steps = [step for step in dis.get_instructions(frame.f_code) if step.opname != "CACHE"]
-    now = next((i for i, step in enumerate(steps) if step.offset == frame.f_lasti), 0)
+    steps, now = steps_of(frame)
     if steps[now].opname != "UNPACK_SEQUENCE" or steps[now].argval != 2:
         return None
     call = steps[now - 1]
