@@ -101,7 +101,7 @@ nn.PoissonNLLLoss F.poisson_nll_loss -> (mg.exp(x) - y * x).mean()
 nn.HingeEmbeddingLoss F.hinge_embedding_loss -> mg.where(m, x, mg.relu(1.0 - x)).mean()  # m is
     where the target is 1
 nn.SoftMarginLoss F.soft_margin_loss -> mg.softplus(-y * x).mean()
-nn.MarginRankingLoss F.margin_ranking_loss -> mg.relu(0.5 - (x - y)).mean()  # Where x is to be the
+nn.MarginRankingLoss F.margin_ranking_loss -> mg.relu(0.5 - (x - y)).mean()  # Where x should be the
     larger one
 nn.MultiMarginLoss F.multi_margin_loss nn.MultiLabelMarginLoss ~> mg.cross_entropy(logits, labels)
 nn.TripletMarginLoss F.triplet_margin_loss -> mg.relu(mg.norm(x - y, axis=1) - mg.norm(x - 2 * y,
