@@ -13,6 +13,8 @@ from . import ops
 from . import optim as optim
 from .backend import *
 from .checkpoint import *
+from .ctc import ctc_beam_search as ctc_beam_search
+from .ctc import ctc_greedy as ctc_greedy
 from .custom_vjp import *
 from .derivatives import *
 from .drawing.draw import draw as draw
@@ -61,29 +63,17 @@ else:  # type checkers take all that is imported above for public
     __all__ += dtypes.__all__
     # Gradients.
     __all__ += ["checkpoint", "custom_vjp", "enable_grad", "grad", "hessian", "hvp"]
-    __all__ += [
-        "is_grad_enabled",
-        "jacobian",
-        "jvp",
-        "no_grad",
-        "override",
-        "per_example_grad",
-        "vjp",
-    ]
+    __all__ += ["is_grad_enabled", "jacobian", "jvp", "no_grad", "per_example_grad", "vjp"]
     # Checks and pictures.
     __all__ += ["GradcheckError", "Report", "detect_anomaly", "draw", "gradcheck"]
-    __all__ += [
-        "connectivity",
-        "gradcheck_numpy",
-        "gradgradcheck",
-        "gradient_flow",
-        "probe",
-        "record",
-    ]
+    __all__ += ["gradcheck_numpy", "gradgradcheck"]
+    # Inside a cell.
+    __all__ += ["connectivity", "gradient_flow", "override", "probe", "record"]
     # Ops: to declare one, all that there are, and compositions of them.
     __all__ += ["DeclarationError", "OPS", "Op", "op"]
     __all__ += ops.__all__
     __all__ += functional.__all__
+    __all__ += ["ctc_beam_search", "ctc_greedy"]
     # Cells over time, and kernels.
     __all__ += ["dispatch_counts", "fuse", "reset_dispatch_counts", "scan", "trace"]
     # Backends.

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .class_losses import cross_entropy, nll_loss
+from .ctc import ctc_loss
 from .engine.creation import tensor
 from .engine.filled import arange, as_shape
 from .engine.op_calls import as_tensor
@@ -50,6 +51,7 @@ from .utils.arguments import check_probability
 __all__ = ["dropout", "elu", "embedding", "gelu", "layer_norm", "leaky_relu", "linear"]
 __all__ += ["log_softmax", "one_hot", "silu", "softmax"]
 __all__ += ["binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy"]
+__all__ += ["ctc_loss"]
 __all__ += ["huber_loss", "kl_div", "l1_loss", "mse_loss", "nll_loss", "smooth_l1_loss"]
 
 

@@ -20,8 +20,8 @@ from .module import Module
 from .parameter import Buffer
 from .parts import Part
 
-__all__ = ["BCELoss", "BCEWithLogitsLoss", "CrossEntropyLoss", "HuberLoss", "KLDivLoss", "L1Loss"]
-__all__ += ["MSELoss", "NLLLoss", "SmoothL1Loss"]
+__all__ = ["BCELoss", "BCEWithLogitsLoss", "CTCLoss", "CrossEntropyLoss", "HuberLoss"]
+__all__ += ["KLDivLoss", "L1Loss", "MSELoss", "NLLLoss", "SmoothL1Loss"]
 __all__ += ["ELU", "GELU", "LeakyReLU", "LogSoftmax", "ReLU", "SiLU", "Sigmoid", "Softmax"]
 __all__ += ["Softplus", "Tanh"]
 
@@ -174,6 +174,15 @@ class CrossEntropyLoss(FunctionModule, calls=functional.cross_entropy):
     >>> loss = mg.nn.CrossEntropyLoss(weight=[1.0, 3.0], ignore_index=-1)
     >>> round(loss(mg.zeros((3, 2)), [0, 1, -1]).item(), 4)
     0.6931
+    """
+
+
+class CTCLoss(FunctionModule, calls=functional.ctc_loss):
+    """`mg.ctc_loss` of log-probabilities (T, N, C), labels, and the lengths of both.
+
+    >>> loss = mg.nn.CTCLoss(zero_infinity=True)
+    >>> loss(mg.nn.LogSoftmax(axis=-1)(mg.zeros((2, 1, 3))), [[1]], None, None).shape
+    ()
     """
 
 

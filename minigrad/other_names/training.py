@@ -110,7 +110,7 @@ nn.CosineEmbeddingLoss F.cosine_embedding_loss -> (1 - mg.sum(x * y, axis=1) / (
     * mg.norm(y, axis=1))).mean()  # For the target 1
 nn.MultiLabelSoftMarginLoss F.multilabel_soft_margin_loss -> mg.binary_cross_entropy_with_logits(x,
     x > 0)
-nn.CTCLoss F.ctc_loss nn.AdaptiveLogSoftmaxWithLoss ->  # minigrad has none: write it in ops
+nn.AdaptiveLogSoftmaxWithLoss ->  # minigrad has none: write it in ops
 """
 
 SEQUENCES = """

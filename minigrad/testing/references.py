@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -9,8 +10,21 @@ from typing import Any
 import numpy as np
 
 __all__ = [
-    *("argsort", "binary_cross_entropy", "cross_entropy", "cross_entropy_soft", "cummax", "cummin"),
-    *("dot", "dropout", "elu", "erf", "gelu", "huber", "kl_div", "layer_norm", "logsumexp", "norm"),
+    *("argsort", "binary_cross_entropy", "cross_entropy", "cross_entropy_soft", "ctc_loss"),
+    *(
+        "cummax",
+        "cummin",
+        "dot",
+        "dropout",
+        "elu",
+        "erf",
+        "gelu",
+        "huber",
+        "kl_div",
+        "layer_norm",
+        "logsumexp",
+        "norm",
+    ),
     *("reduced", "running_argmax", "scatter", "scatter_add", "sigmoid", "softmax", "sort", "topk"),
 ]
 
@@ -211,3 +225,15 @@ def cross_entropy_soft(
     smooth = np.moveaxis(target, axis, -1) * (1 - label_smoothing)
     smooth = smooth + label_smoothing / logits.shape[axis]
     return reduced(-(smooth * log_p * (1.0 if weight is None else weight)).sum(-1), reduction)
+
+
+def ctc_loss(log_probs: Array, targets: Any, blank: int = 0) -> Array:
+    """By all ways to say a class at each step, summed up where they say the labels."""
+    T, N, C = log_probs.shape
+    found = np.zeros(N)
+    for n, labels in enumerate(targets):
+        for way in itertools.product(range(C), repeat=T):
+            said = [a for a, _ in itertools.groupby(way) if a != blank]
+            if said == list(labels):
+                found[n] += np.exp(sum(log_probs[t, n, a] for t, a in enumerate(way)))
+    return -np.log(found)

@@ -90,6 +90,7 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], Callable[..., Inputs]]] = {
     **{kind.__name__: (kind, _losses([1, 3, 0])) for kind in (nn.CrossEntropyLoss, nn.NLLLoss)},
     **{kind.__name__: (kind, _losses(_probabilities)) for kind in LOSSES},
     "BCELoss": (nn.BCELoss, _losses(_probabilities, 0.1, 0.9)),
+    "CTCLoss": (nn.CTCLoss, lambda rng: (_x(rng), [[1], [], [1, 1]], None, None)),
     "RNN": (lambda: RNN(I, H), _over_time(lengths=LENGTHS)),
     "RNN relu": (lambda: RNN(I, H, nonlinearity="relu"), _over_time(lengths=LENGTHS)),
     "LSTM": (lambda: LSTM(I, H), _over_time(states=2, lengths=LENGTHS)),

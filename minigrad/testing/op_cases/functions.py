@@ -169,4 +169,14 @@ FUNCTION_CASES: dict[str, list[Case]] = {
         [_LOGITS],
         [{"target": [0, 2, 1, -100]}, {"target": [1, 1, 0, 2], "reduction": "none"}],
     ),
+    "ctc_loss": calls(
+        lambda x, targets, **settings: F.ctc_loss(
+            F.log_softmax(x, -1), targets, None, None, reduction="none", **settings
+        ),
+        lambda x, targets, **settings: ref.ctc_loss(
+            np.log(ref.softmax(x, -1)), targets, **settings
+        ),
+        [real(4, 2, 3)],
+        [{"targets": [[1, 1], [2]]}, {"targets": [[], [0, 1, 0]], "blank": 2}],
+    ),
 }
