@@ -148,8 +148,8 @@ def _integers(name: str, value: Any) -> np.ndarray:
 def _labels(targets: Any, lengths: Any, N: int, single: bool) -> list[np.ndarray]:
     """The labels of each sequence."""
     if isinstance(targets, (list, tuple)) and lengths is None:
-        rows = [targets] if single and not any(map(np.ndim, targets)) else targets
-        found = [_integers("targets", row).reshape(-1) for row in rows]
+        given = [targets] if single and not any(map(np.ndim, targets)) else targets
+        found = [_integers("targets", row).reshape(-1) for row in given]
     else:
         array = _integers("targets", targets)
         if lengths is None:
@@ -224,7 +224,7 @@ def ctc_beam_search(
 
 def _search(steps: np.ndarray, blank: int, width: int) -> list[tuple[list[int], float]]:
     # Per prefix the log-probabilities of the ways that end in a blank, and of those in its label.
-    beam = {(): (0.0, -math.inf)}
+    beam: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, -math.inf)}
     for step in steps.tolist():
         new: dict[tuple[int, ...], list[float]] = defaultdict(lambda: [-math.inf, -math.inf])
         for prefix, (in_blank, in_label) in beam.items():
@@ -239,7 +239,7 @@ def _search(steps: np.ndarray, blank: int, width: int) -> list[tuple[list[int], 
                     longer[1] = np.logaddexp(longer[1], in_blank + p)
                 else:
                     longer[1] = np.logaddexp(longer[1], either + p)
-        ranked = sorted(new.items(), key=lambda item: -np.logaddexp(*item[1]))
+        ranked = sorted(new.items(), key=lambda item: -np.logaddexp(item[1][0], item[1][1]))
         beam = {prefix: (ways[0], ways[1]) for prefix, ways in ranked[:width]}
     return [([*prefix], float(np.logaddexp(*ways))) for prefix, ways in beam.items()]
 
