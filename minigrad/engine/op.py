@@ -214,7 +214,7 @@ class Op:
         """The node of the op that would have given what was kept."""
         assert self.keeps is not None and node.saved is not None
         _, op, settings = self.keeps
-        if not hasattr(op, "backward"):
+        if not op._is_written:  # not yet, or not since it was declared again
             op._specialise()
         array, all_settings = node.saved[slot], tuple({**op.settings, **settings}.values())
         return Node(op, node.edges, (array,), array.shape, array.dtype, node.backend, all_settings)

@@ -407,3 +407,21 @@ def test_an_op_in_a_class_is_no_method():
     """As a built-in function; a method is made by `attach`."""
     cell = type("Cell", (), {"activation": mg.op(cube)})()
     assert cell.activation(mg.tensor(2.0)).item() == 8
+
+
+def test_second_derivatives_of_what_is_kept_follow_a_new_declaration(on_numpy):
+    """cross_entropy keeps the output of log_softmax_along, and may be the only one to call it."""
+    from minigrad.ops.softmaxes import log_softmax_along
+
+    def second():
+        x = mg.tensor([0.5, -1.0, 2.0], dtype="float64", requires_grad=True)
+        g = mg.grad(mg.cross_entropy(x, 1), x, create_graph=True)
+        return mg.grad((g * mg.arange(3)).sum(), x).tolist()
+
+    right, derivatives = second(), dict(log_softmax_along.derivatives)
+    try:
+        log_softmax_along.vjp(x=lambda g, y, axis: 0 * g)
+        assert second() != right
+    finally:
+        log_softmax_along.vjp(**derivatives)
+    assert second() == right
