@@ -73,7 +73,7 @@ def test_every_public_function_has_a_line():
     assert public() - set(OP_CASES) == set()
 
 
-COMPOSITIONS = ("minigrad.functional", "minigrad.losses", "minigrad.class_losses")
+COMPOSITIONS = ("minigrad.functional", "minigrad.losses", "minigrad.class_losses", "minigrad.ctc")
 
 
 def test_a_composition_that_is_no_helper_is_public():

@@ -49,6 +49,7 @@ AS_THEY_ARE = {
     },
     "minigrad.ops.exponentials": {"_FLAT": "changes no result: a slope is 0 from there on"},
     "minigrad.utils.error_function": {"_AT_ONE": "a coefficient of a formula"},
+    "minigrad.ctc": {"_LOW": "stands for the logarithm of 0"},
     "minigrad.losses": {"_LEAST": "what the logarithm of 0 counts as, as in PyTorch"},
     "minigrad.optim.lbfgs": {"SMALLEST": "as in PyTorch, whose steps test_lbfgs compares"},
     "minigrad.optim.line_search": {
