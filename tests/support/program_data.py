@@ -245,6 +245,12 @@ class Reference:
     def nll_loss(self, logarithms, target, weight=None, **options):
         return references.cross_entropy(logarithms, weight, target=target, **options)
 
+    def ctc_loss(self, x, targets, *lengths, reduction):
+        losses = references.ctc_loss(x, targets)
+        if reduction == "mean":
+            losses = losses / [max(len(row), 1) for row in targets]
+        return references.reduced(losses, reduction)
+
     def scan(self, cell, p, xs, h, reverse=False):
         ys = [None] * len(xs)
         for t in reversed(range(len(xs))) if reverse else range(len(xs)):

@@ -294,6 +294,19 @@ def cross_entropy(a, name):
     return f"mg.cross_entropy({v.name}, {target.tolist()}, {options})"
 
 
+@step("ctc_loss")
+def ctc_loss(a):
+    if a.special:  # the reference sums up probabilities
+        raise Unfit
+    v = a.real(
+        2, filled=True, fits=lambda v: v.ndim == 2 and v.shape[0] < 5 and v.shape[1] in (2, 3)
+    )
+    T, C = v.shape
+    target = a.pick([[1], [C - 1], [], *([[1, 1], [C - 1, 1]] if T > 2 else [])])
+    said = f"mg.expand_dims(mg.log_softmax({v.name}, 1), 1)"
+    return f"mg.ctc_loss({said}, {[target]}, None, None, reduction={a.pick(REDUCED)})"
+
+
 # --- parts of a program ------------------------------------------------------------------------
 
 
