@@ -23,6 +23,7 @@ from .engine.graph import (
     raw_backend,
 )
 from .engine.op_calls import fit_gradient, fit_gradients, raise_no_derivative
+from .engine.op_checks import check_one_each, check_parameters
 from .engine.op_text import parameters
 from .engine.sweep import note_taken
 from .engine.tensor import Tensor
@@ -166,18 +167,7 @@ class CustomFunction(HandmadeOp):
                 f"custom_vjp {self.name}: it takes any number of inputs, so one function gives all "
                 "their gradients; declare it by vjp_all"
             )
-        for name in derivatives:
-            if name not in self.inputs:
-                raise DeclarationError(
-                    f"custom_vjp {self.name}: a derivative is declared for {name!r}, but its "
-                    f"inputs are {', '.join(self.inputs)}"
-                )
-        missing = [name for name in self.inputs if name not in derivatives]
-        if missing:
-            raise DeclarationError(
-                f"custom_vjp {self.name}: no derivative is declared for {', '.join(missing)}; "
-                f"declare {missing[0]}=None if no gradient flows there"
-            )
+        check_one_each(f"custom_vjp {self.name}", self.inputs, derivatives)
         for fn in derivatives.values():
             if fn is not None:
                 self._check(fn)
@@ -193,18 +183,7 @@ class CustomFunction(HandmadeOp):
     def _check(self, fn: Any) -> None:
         """Raise unless `fn` is a function whose parameters are all among what it can have."""
         known = {"g", "y", *self.inputs, *self.settings, *filter(None, [self._keeps])}
-        code = getattr(fn, "__code__", None)
-        if code is None or code.co_flags & 0x0C or code.co_kwonlyargcount:
-            raise DeclarationError(
-                f"custom_vjp {self.name}: a derivative must be a function of named parameters, as "
-                f"in lambda g, {self.inputs[0]}: ...; got {fn!r}"
-            )
-        for name in parameters(fn):
-            if name not in known:
-                raise DeclarationError(
-                    f"custom_vjp {self.name}: a derivative asks for {name!r}; it can have "
-                    f"{', '.join(sorted(known))}"
-                )
+        check_parameters(f"custom_vjp {self.name}", fn, known, self.inputs[0])
 
     # --- a call ------------------------------------------------------------------------------
 

@@ -431,7 +431,7 @@ DECLARATIONS = [
     (lambda: mg.custom_vjp(taken), "'g' has a meaning of its own"),
     (lambda: fresh(keeps="x"), "'x' is the name of a parameter"),
     (lambda: fresh().vjp(x=lambda g: g), "no derivative is declared for w; declare w=None"),
-    (lambda: fresh().vjp(z=lambda g: g), "declared for 'z', but its inputs are x, w"),
+    (lambda: fresh().vjp(z=lambda g: g), "declared for 'z', but its array inputs are x, w"),
     (lambda: fresh(lambda g, z: [g, z]), "asks for 'z'; it can have g, w, x, y"),
     (lambda: fresh(3), "must be a function of named parameters"),
     (lambda: squares.vjp(xs=lambda g: g), "one function gives all their gradients"),

@@ -42,21 +42,26 @@ def check_vjp(op: Any, derivatives: dict[str, Callable[..., Any] | None]) -> Non
             f"op {op.name}: its derivatives come from one function, declared by vjp_all"
             + (", as it takes any number of arrays" if op.variadic else "")
         )
-    for name in derivatives:
-        if name not in op.inputs:
-            raise DeclarationError(
-                f"op {op.name}: a derivative is declared for {name!r}, but its array "
-                f"inputs are {', '.join(op.inputs)}"
-            )
-    missing = [name for name in op.inputs if name not in derivatives]
-    if missing:
-        raise DeclarationError(
-            f"op {op.name}: no derivative is declared for {', '.join(missing)}; "
-            f"declare {missing[0]}=None if no gradient flows there"
-        )
+    check_one_each(f"op {op.name}", op.inputs, derivatives)
     for fn in derivatives.values():
         if fn is not None:
-            _check_parameters(op, fn, {"y", "like", *op.inputs, *op.kept})
+            _check_derivative(op, fn, {"y", "like", *op.inputs, *op.kept})
+
+
+def check_one_each(what: str, inputs: Collection[str], derivatives: Collection[str]) -> None:
+    """Raise unless the derivatives are those of the inputs, by name; `what` declares them."""
+    for name in derivatives:
+        if name not in inputs:
+            raise DeclarationError(
+                f"{what}: a derivative is declared for {name!r}, but its array inputs are "
+                f"{', '.join(inputs)}"
+            )
+    missing = [name for name in inputs if name not in derivatives]
+    if missing:
+        raise DeclarationError(
+            f"{what}: no derivative is declared for {', '.join(missing)}; "
+            f"declare {missing[0]}=None if no gradient flows there"
+        )
 
 
 def check_vjp_all(op: Any, derivative: Callable[..., Any] | None) -> None:
@@ -65,28 +70,32 @@ def check_vjp_all(op: Any, derivative: Callable[..., Any] | None) -> None:
         raise DeclarationError(f"op {op.name}: vjp has declared its derivatives already")
     if derivative is None:
         return
-    _check_parameters(op, derivative, {"shapes" if op.variadic else "y", *op.inputs})
+    _check_derivative(op, derivative, {"shapes" if op.variadic else "y", *op.inputs})
     if op.variadic and {"shapes", *op.inputs} <= {*parameters(derivative)}:
         raise DeclarationError(
             f"op {op.name}: a derivative asks for the arrays or for their shapes, not both"
         )
 
 
-def _check_parameters(op: Any, fn: Any, offered: set[str]) -> None:
-    """Raise unless `fn` is a function whose parameters are all among what it can have."""
-    known = {"g", *offered, *op.settings} - ({"y"} if op.multi_output else set())
+def check_parameters(what: str, fn: Any, known: Collection[str], first: str) -> None:
+    """Raise unless `fn` is a function whose parameters are all known; `first`: one, to show."""
     code = getattr(fn, "__code__", None)
     if code is None or code.co_flags & 0x0C or code.co_kwonlyargcount:
         raise DeclarationError(
-            f"op {op.name}: a derivative must be a function of named parameters, as in "
-            f"lambda g, {op.inputs[0]}: ...; got {fn!r}"
+            f"{what}: a derivative must be a function of named parameters, as in "
+            f"lambda g, {first}: ...; got {fn!r}"
         )
     for name in parameters(fn):
         if name not in known:
             raise DeclarationError(
-                f"op {op.name}: a derivative asks for {name!r}; it can have "
-                f"{', '.join(sorted(known))}"
+                f"{what}: a derivative asks for {name!r}; it can have {', '.join(sorted(known))}"
             )
+
+
+def _check_derivative(op: Any, fn: Any, offered: set[str]) -> None:
+    """Raise unless `fn` is a function of what a derivative of the op can have."""
+    known = {"g", *offered, *op.settings} - ({"y"} if op.multi_output else set())
+    check_parameters(f"op {op.name}", fn, known, op.inputs[0])
 
 
 def _check_keeps(op: Any, name: str, source: Any, settings: dict[str, Any]) -> None:
