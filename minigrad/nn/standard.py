@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from ..engine.filled import zeros
 from ..engine.rng import generator
 from ..utils.arguments import check_flag, check_positive, is_number
+from ..utils.spelling import nearest
 from .cell_module import CellModule
 from .cells import (
     gru_cell,
@@ -38,6 +40,13 @@ class _Standard(CellModule):
                 f"got {memory!r}"
             )
         self.memory = memory
+        known = {*inspect.signature(super().__init__).parameters, *self.options}
+        for option in options:
+            if option not in known and (near := nearest(option, known)):
+                raise TypeError(
+                    f"{name}() got an unexpected keyword argument {option!r}. Did you mean {near}? "
+                    f"It has {', '.join(sorted(known))}"
+                )
         super().__init__(*sizes, **options)
         if memory is not None and not self.bias:
             raise ValueError(f"{name}: memory={memory} needs a bias; got bias=False")

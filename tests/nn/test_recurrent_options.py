@@ -221,6 +221,14 @@ WRONG = {
         lambda: LSTM(I, H, forget_bias=1.0, memory=9),
     ),
     "RNN: memory is for cells with gates, LSTM and GRU": (ValueError, lambda: RNN(I, H, memory=9)),
+    "unexpected keyword argument 'proj'. Did you mean proj_size[?] It has batch_first, bias": (
+        TypeError,
+        lambda: LSTM(I, H, proj=2),
+    ),
+    "unexpected keyword argument 'forget'. Did you mean forget_bias[?] It has bias, forget_": (
+        TypeError,
+        lambda: LSTMCell(I, H, forget=2),
+    ),
     "GRU: reset_after is True or False; got 'no'": (TypeError, lambda: GRU(I, H, reset_after="no")),
     "RNN: orthogonal is True or False; got 1.5": (TypeError, lambda: RNN(I, H, orthogonal=1.5)),
     "GRU: a bidirectional layer has to see the end; it has no steps": (
