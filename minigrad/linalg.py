@@ -14,7 +14,7 @@ import numpy as np
 from numpy.linalg import LinAlgError
 
 from .engine.op_calls import as_tensor
-from .ops import abs, astype, diagonal, max, min, reshape, sign, square, sum, where
+from .ops import abs, astype, diagonal, max, min, moveaxis, reshape, sign, square, sum, where
 from .ops import linear_algebra as factors
 from .ops.arithmetic import root
 from .ops.axes import axis_tuple, count, keepdims_shape
@@ -75,7 +75,8 @@ def norm(
     ord : which norm. Of vectors: any number p for (sum of |x| ** p) ** (1 / p), `math.inf` for the
         largest |x|, `-math.inf` for the smallest, 0 for how many aren't 0, None for 2. Of
         matrices: None or "fro" for the root of the sum of squares, 1 and -1 for the largest and
-        the smallest sum of |x| over a column, `math.inf` and `-math.inf` over a row.
+        the smallest sum of |x| over a column, `math.inf` and `-math.inf` over a row; 2, -2 and
+        "nuc" for the largest, the smallest and the sum of the singular values.
     axis : one axis of vectors, or two of matrices: that of rows, then of columns. Without it
         x is a vector or a matrix, or, if `ord` is None, all its elements are one vector.
     keepdims : whether these axes stay, of size 1.
@@ -90,7 +91,6 @@ def norm(
     Raises
     ------
     ValueError : an `ord` that there isn't, or more axes than a matrix has.
-    NotImplementedError : for matrices 2, -2 and "nuc", which are made of singular values.
 
     Examples
     --------
@@ -123,14 +123,13 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
     if ord == "fro":
         return _vector_norm(x, 2, axes, keepdims)
     if ord in ("nuc", 2, -2):
-        raise NotImplementedError(
-            f"norm: ord={ord!r} of a matrix is made of its singular values, which minigrad doesn't "
-            "differentiate. Take ord='fro'; for one vector of all elements leave ord out"
-        )
+        s = factors.svd(moveaxis(x, axes, (-2, -1)))[1]  # the largest first
+        y = sum(s, axis=-1) if ord == "nuc" else s[..., 0 if ord == 2 else -1]
+        return reshape(y, keepdims_shape(x.shape, axes)) if keepdims else y
     if ord not in (1, -1, math.inf, -math.inf):
         raise ValueError(
-            f"norm: for matrices ord is 'fro', 1, -1, math.inf or -math.inf; got {ord!r}. One "
-            "vector of all elements is x.reshape(-1)"
+            "norm: for matrices ord is 'fro', 'nuc', 1, 2, -1, -2, math.inf or -math.inf; got "
+            f"{ord!r}. One vector of all elements is x.reshape(-1)"
         )
     rows, columns = axes
     along, over = (rows, columns) if ord in (1, -1) else (columns, rows)

@@ -79,7 +79,7 @@ OPTIONAL: dict[str, str] = {
     "solve": "solve(a, b): x with a @ x = b, leading axes equal; NumPy's LinAlgError if singular",
     "cholesky": "cholesky(a): the lower factor; NumPy's LinAlgError if not positive definite",
     "slogdet": "slogdet(a): the signs and the logarithms of determinants, 0 and -inf if singular",
-    "svd": "svd(a): u, s and v with a = u @ diag(s) @ v, of square matrices",
+    "svd": "svd(a): u, s and v with a = u @ diag(s) @ v, no larger than they must be",
     # compiling
     "compile_loop": "compile_loop(loop, dtype): a kernel for a `minigrad.compiler.schedule.Loop`",
     "kernels": "its kernels that are in use, by their text",

@@ -290,7 +290,37 @@ def svd(xp, a):
     return [_as(xp, part, dtype) for part in _hook(xp, "svd")(a)]
 
 
-svd.vjp_all(None)
+def _of_svd(g: Any, a: Any) -> Any:
+    """The gradient of matrices from those of u, s and v (Townsend 2016), which are thin.
+
+    Where two singular values are equal their bases aren't determined: what depends on them has
+    no derivative there, which is NaN. The same holds for bases of singular values that are 0.
+    """
+    of_u, of_s, of_v = g
+    u, s, v = svd(a)
+    rows = expand_dims(s, -2)  # (..., 1, k)
+    eye = _constant(np.eye(s.shape[-1], dtype=s.dtype), s)
+    apart = rows * rows - swapaxes(rows * rows, -1, -2) + eye  # s_j^2 - s_i^2 beside the diagonal
+    middle = expand_dims(of_s, -2) * eye
+    found: list[Any] = []
+    for basis, slope, is_left in (
+        (u, of_u, True),
+        (swapaxes(v, -1, -2), swapaxes(of_v, -1, -2), False),
+    ):
+        turn = matmul(swapaxes(basis, -1, -2), slope)
+        turn = (turn - swapaxes(turn, -1, -2)) / apart
+        middle = middle + (turn * rows if is_left else swapaxes(rows, -1, -2) * turn)
+        if basis.shape[-2] > basis.shape[-1]:  # what lies outside of the basis
+            beside = slope - matmul(basis, matmul(swapaxes(basis, -1, -2), slope))
+            beside = beside / rows
+            found.append(matmul(beside, v) if is_left else matmul(u, swapaxes(beside, -1, -2)))
+    whole = matmul(matmul(u, middle), v)
+    for part in found:
+        whole = whole + part
+    return [whole]
+
+
+svd.vjp_all(_of_svd)
 
 
 def _cofactors(a: Any, y: Any) -> Any:

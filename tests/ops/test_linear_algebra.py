@@ -264,10 +264,11 @@ WRONG = {
 
 WRONG_NORMS = {
     "norm: ord=2 is of a vector or a matrix; got shape (2, 2, 2)": ((2, 2, 2), {"ord": 2}),
-    "norm: ord=2 of a matrix is made of its singular values": ((2, 2), {"ord": 2}),
-    "norm: ord='nuc' of a matrix": ((2, 3, 2), {"ord": "nuc", "axis": (0, 1)}),
-    "norm: for matrices ord is 'fro', 1, -1, math.inf or -math.inf; got 3": ((2, 2), {"ord": 3}),
-    "norm: for matrices ord is 'fro', 1, -1, math.inf or -math.inf; got 'f'": (
+    "norm: for matrices ord is 'fro', 'nuc', 1, 2, -1, -2, math.inf or -math.inf; got 3": (
+        (2, 2),
+        {"ord": 3},
+    ),
+    "norm: for matrices ord is 'fro', 'nuc', 1, 2, -1, -2, math.inf or -math.inf; got 'f'": (
         (2, 2),
         {"ord": "f"},
     ),

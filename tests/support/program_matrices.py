@@ -50,8 +50,12 @@ def trace(a):
 
 @step("linalg.norm")
 def norm(a):
-    v = a.real(filled=True)
     keepdims = a.pick(["", ", keepdims=True"])
+    if a.chance(3):  # of singular values that are far apart
+        n, ord = a.pick([2, 3]), a.pick(["2", "-2", "'nuc'"])
+        x = f"{matrices(a, n)} + 9.0 * mg.eye({n}) * mg.arange({n})"
+        return f"mg.linalg.norm({x}, {ord}, axis=(-2, -1){keepdims})"
+    v = a.real(filled=True)
     if v.ndim < 2 or a.below(2):
         ord = a.pick(["None", "3", "2", "2.5"]) if v.ndim else "None"
         axis = a.pick([-1, 0]) if v.ndim else None

@@ -37,6 +37,9 @@ def _symmetric(a: np.ndarray) -> np.ndarray:
     return (a + np.swapaxes(a, -1, -2)) / 2
 
 
+_CORNER = np.array([[1.0, 1, 0], [1, 1, 0], [0, 0, 0]])
+
+
 def _together(a: Any) -> Any:
     u, s, v = svd(a)
     return (u * s.reshape(*s.shape[:-1], 1, s.shape[-1])) @ v
@@ -118,7 +121,19 @@ LINEAR_ALGEBRA_CASES: dict[str, list[Case]] = {
         ],
     )
     + calls(mg.linalg.det, np.linalg.det, [real(1, 1)], slope="first"),
-    "svd": calls(_together, lambda a: a, [real(3, 3), real(2, 2, 2), real(0, 2, 2)], slope="none"),
+    "svd": [
+        *calls(
+            _together,
+            lambda a: a,
+            [real(3, 3), real(4, 2), real(2, 2, 3), real(0, 2, 2)],
+            slope="first",
+        ),
+        *calls(
+            lambda a: [part**2 for part in svd(a)],  # whatever the signs of the bases are
+            lambda a: [part**2 for part in np.linalg.svd(a, full_matrices=False)],
+            [real(3, 3), real(3, 2), real(2, 3)],
+        ),
+    ],
     "linalg.trace": calls(
         mg.linalg.trace,
         lambda x, offset=0: np.trace(x, offset, -2, -1),
@@ -149,6 +164,13 @@ LINEAR_ALGEBRA_CASES: dict[str, list[Case]] = {
         ),
         *calls(mg.linalg.norm, np.linalg.norm, [holed(4), real(0)], [{"ord": 0}], slope="zero"),
         *calls(mg.linalg.norm, np.linalg.norm, [distinct(0.1)(2, 3)], [{"ord": "fro"}]),
+        *calls(
+            mg.linalg.norm,
+            np.linalg.norm,
+            [real(3, 2)],
+            [{"ord": 2}, {"ord": -2}, {"ord": "nuc", "keepdims": True}],
+        ),
+        *calls(mg.linalg.norm, np.linalg.norm, [real(3, 2, 2)], [{"ord": "nuc", "axis": (2, 0)}]),
         *calls(
             mg.linalg.norm, np.linalg.norm, [real(2, 3, 2)], by_axis((0, -1), (2, 1), keepdims=True)
         ),
