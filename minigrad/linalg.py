@@ -14,12 +14,25 @@ import numpy as np
 from numpy.linalg import LinAlgError
 
 from .engine.op_calls import as_tensor
-from .ops import abs, astype, diagonal, max, min, moveaxis, reshape, sign, square, sum, where
-from .ops import linear_algebra as factors
+from .ops import (
+    abs,
+    astype,
+    determinants,
+    diagonal,
+    max,
+    min,
+    moveaxis,
+    reshape,
+    sign,
+    square,
+    sum,
+    where,
+)
 from .ops.arithmetic import root
 from .ops.axes import axis_tuple, count, keepdims_shape
 from .ops.convert import in_float32
-from .ops.linear_algebra import cholesky, det, inv, solve
+from .ops.determinants import det
+from .ops.linear_algebra import cholesky, inv, solve
 
 __all__ = ["LinAlgError", "cholesky", "det", "inv", "norm", "slogdet", "solve", "trace"]
 
@@ -46,7 +59,7 @@ def slogdet(a: Any) -> SlogdetResult:
     >>> sign, logabsdet
     (tensor(-1.), tensor(0.))
     """
-    return SlogdetResult(*factors.slogdet(as_tensor(a)))
+    return SlogdetResult(*determinants.slogdet(as_tensor(a)))
 
 
 def trace(x: Any, *, offset: int = 0) -> Any:
@@ -123,7 +136,7 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
     if ord == "fro":
         return _vector_norm(x, 2, axes, keepdims)
     if ord in ("nuc", 2, -2):
-        s = factors.svd(moveaxis(x, axes, (-2, -1)))[1]  # the largest first
+        s = determinants.svd(moveaxis(x, axes, (-2, -1)))[1]  # the largest first
         y = sum(s, axis=-1) if ord == "nuc" else s[..., 0 if ord == 2 else -1]
         return reshape(y, keepdims_shape(x.shape, axes)) if keepdims else y
     if ord not in (1, -1, math.inf, -math.inf):

@@ -25,6 +25,11 @@ def rebuild(template: Any, parts: Any) -> Any:
     return type(template)(*parts) if hasattr(template, "_fields") else tuple(parts)
 
 
+def without_tensors(value: Any) -> Any:
+    """A structure of tensors with None in their places."""
+    return rebuild(value, [None] * len(value)) if isinstance(value, (tuple, list)) else None
+
+
 def layout_of(value: Any) -> list[Any]:
     """Shape and dtype of each part of a structure."""
     return [(x.shape, x.dtype) if isinstance(x, Tensor) else type(x) for x in parts_of(value)]

@@ -11,7 +11,7 @@ from ..engine.graph import HandmadeOp, Node
 from ..engine.tensor import Tensor
 from ..engine.wrapping import wrap
 from ..errors import Untraceable
-from ..nested import layout_of, name_of, parts_of, rebuild
+from ..nested import layout_of, name_of, parts_of, rebuild, without_tensors
 from ..ops import reshape, where
 from .fused_call import FusedCall, backward
 from .parameter_tree import ParameterTree, of_kind, read_outside, why_not_plain
@@ -181,12 +181,7 @@ class ScanCall(FusedCall):
         """Let the inputs go; of xs and state their structure stays."""
         self.tensors, self.arrays, self.edges, self.params = [], [], (), None
         self.tree.release()
-        self.xs, self.state = _without_tensors(self.xs), _without_tensors(self.state)
-
-
-def _without_tensors(value: Any) -> Any:
-    """A structure of tensors with None in their places."""
-    return rebuild(value, [None] * len(value)) if isinstance(value, (tuple, list)) else None
+        self.xs, self.state = without_tensors(self.xs), without_tensors(self.state)
 
 
 def _mask_cell(cell: Any, xs: Any) -> Any:

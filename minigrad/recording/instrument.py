@@ -15,7 +15,7 @@ from ..engine.graph import no_grad, only_values, probing
 from ..engine.rng import generator, generator_again, generator_at
 from ..engine.tensor import Tensor
 from ..engine.wrapping import alias
-from ..nested import parts_of, rebuild
+from ..nested import parts_of, rebuild, without_tensors
 from ..utils.scope import Scope
 from .override import is_function, replacement
 from .probes import Probing, here, place
@@ -85,7 +85,7 @@ class Instrument:
         if not self.T:
             raise Irregular
         self._asks, self._at, self._place = asks, here(), place.get()
-        self._xs, self._inputs = _without_tensors(xs), len(inputs)
+        self._xs, self._inputs = without_tensors(xs), len(inputs)
         first = rebuild(xs, [alias(x.detach()[0]) for x in inputs])
         before = rebuild(state, [alias(part.detach()) for part in parts_of(state)])
         visits = Visits(lambda i, full, x: x)
@@ -97,7 +97,7 @@ class Instrument:
             raise Irregular from error  # the scan itself says what is wrong
         if not isinstance(result, tuple) or len(result) != 2:
             raise Irregular  # and an error soon
-        self._y = _without_tensors(result[0])
+        self._y = without_tensors(result[0])
         self._outputs = len(parts_of(result[0]))
         self.names, self._like = visits.names, [value.detach() for value in visits.values]
         if len({*self.names}) < len(self.names):
@@ -183,8 +183,3 @@ class Instrument:
 
 def _kind(given: Any) -> Any:
     return None if given is None else is_function(given)
-
-
-def _without_tensors(value: Any) -> Any:
-    """A structure of tensors with None in their places."""
-    return rebuild(value, [None] * len(value)) if isinstance(value, (tuple, list)) else None

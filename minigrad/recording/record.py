@@ -82,7 +82,7 @@ class Kept(NamedTuple):
     """A value that was named once."""
 
     at: At  # the scans that it was named within
-    read: Callable[[], np.ndarray | None]
+    read: Callable[[], np.ndarray]
     scan: bool = False  # whether it is that of all steps of a scan
     valid: Tensor | None = None  # of such a scan: which steps count
     reverse: bool = False  # of such a scan: whether it begins at the last step
@@ -311,21 +311,21 @@ def _calls(full: str, kept: list[Kept]) -> np.ndarray:
     """The value, or those of all calls of a loop."""
     arrays = [entry.read() for entry in kept]
     if len(arrays) == 1:
-        return arrays[0]  # type: ignore[return-value]
-    shapes = {array.shape for array in arrays if array is not None}
+        return arrays[0]
+    shapes = {array.shape for array in arrays}
     if len(shapes) > 1:
         raise ValueError(
             f"{full!r} was recorded {len(kept)} times, with shapes "
             f"{' and '.join(map(str, sorted(shapes)))}; record each in a block of its own"
         )
-    return np.stack(arrays)  # type: ignore[arg-type]
+    return np.stack(arrays)
 
 
 def _stacked(full: str, kept: list[Kept]) -> np.ndarray:
     """One array of the values of all steps."""
     if any(not entry.at for entry in kept):
         if len(kept) == 1:
-            return kept[0].read()  # type: ignore[return-value]
+            return kept[0].read()
         if any(entry.scan for entry in kept):
             raise ValueError(
                 f"{full!r} was recorded in several scans; record each in its own block"

@@ -9,7 +9,7 @@ import numpy as np
 
 import minigrad as mg
 
-from ...ops.linear_algebra import svd
+from ...ops.determinants import svd
 from ..cases import Case, Kind, away, by_axis, calls, distinct, holed, real
 
 __all__ = ["LINEAR_ALGEBRA_CASES"]

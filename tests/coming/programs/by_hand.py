@@ -1,4 +1,4 @@
-"""A GRU of one's own: each gate a pair of matrices; it learns to add up what is marked."""
+"""A GRU written by hand: each gate a pair of matrices; it learns to add up what is marked."""
 
 import random
 
