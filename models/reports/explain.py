@@ -10,7 +10,7 @@ import numpy as np
 
 import minigrad as mg
 
-from ..training.classifier import SequenceClassifier
+from ..networks.classifier import SequenceClassifier
 from ..training.text import Vocabulary, tokenize
 
 __all__ = ["Explanation", "Memory", "agreement", "explain", "log_odds", "memory", "occlusion"]

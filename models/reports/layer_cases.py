@@ -14,7 +14,7 @@ from minigrad.nested import parts_of
 from minigrad.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from minigrad.testing.cases import Case, Values, real
 
-from ..training.classifier import SequenceClassifier
+from ..networks.classifier import SequenceClassifier
 from ..zoo import MGU, IndRNN, LayerNormLSTM, PeepholeLSTM, ZoneoutLSTM
 
 __all__ = ["LAYERS", "RECURRENT", "as_case", "layer"]

@@ -11,7 +11,7 @@ import numpy as np
 
 import minigrad as mg
 
-from ..training.classifier import SequenceClassifier
+from ..networks.classifier import SequenceClassifier
 from ..training.run_folder import Run
 from ..training.text import Vocabulary, tokenize
 from ..training.train import Callback, Epoch, Examples, best_of, evaluate, fit

@@ -1,1 +1,1 @@
-"""Training: the classifier, the loop, and the folder that a run is saved to."""
+"""Training: the loop, and the folder that a run is saved to."""

@@ -25,7 +25,7 @@ import minigrad as mg
 from minigrad.saving import as_bytes, safetensors_or_error
 from minigrad.utils.files import is_draft, locked_folder, remove_drafts, replace_file
 
-from .classifier import SequenceClassifier
+from ..networks.classifier import SequenceClassifier
 from .text import Vocabulary
 
 __all__ = ["Run", "SavedRunError", "load_run", "prepare", "save_run"]

@@ -13,9 +13,9 @@ import numpy as np
 from minigrad.data.order import batch_rows
 from minigrad.data.padding import pad_arrays
 
-__all__ = ["PAD", "UNKNOWN", "Batch", "Vocabulary", "batches", "pad", "tokenize"]
+from ..networks.symbols import PAD, UNKNOWN
 
-PAD, UNKNOWN = 0, 1  # the numbers of what fills up a batch, and of all words not in the vocabulary
+__all__ = ["Batch", "Vocabulary", "batches", "pad", "tokenize"]
 
 # Words with their inner apostrophes (isn't, director's) and digits (1930s); of the marks, the two
 # that tell something in both sets: of the reviews with a "?" 26 % (movies) and 18 % (products) are

@@ -10,7 +10,7 @@ import pytest
 
 import minigrad as mg
 from minigrad import doctor
-from minigrad.models.training.classifier import SequenceClassifier
+from minigrad.models.networks.classifier import SequenceClassifier
 
 try:
     BACKEND = mg.get_backend("cupy")

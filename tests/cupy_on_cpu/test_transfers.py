@@ -5,7 +5,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.models import GRU, LSTM
-from minigrad.models.training.classifier import SequenceClassifier
+from minigrad.models.networks.classifier import SequenceClassifier
 from minigrad.models.training.train import Callback, Examples, RunningMetrics, fit
 
 from .counters import ABSENT, PRESENT, counted

@@ -5,6 +5,7 @@ import pytest
 from tiny_reviews import BAD, GOOD, tiny_splits
 
 import minigrad as mg
+from minigrad.models.networks.classifier import SequenceClassifier
 from minigrad.models.reports.explain import (
     agreement,
     explain,
@@ -14,7 +15,6 @@ from minigrad.models.reports.explain import (
     sensitivity,
 )
 from minigrad.models.tasks.review_training import Settings, train_reviews
-from minigrad.models.training.classifier import SequenceClassifier
 from minigrad.models.training.text import Vocabulary
 
 NUMBERS = np.array([4, 7, 1, 4, 9, 2])

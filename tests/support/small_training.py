@@ -3,7 +3,7 @@
 import numpy as np
 
 import minigrad as mg
-from minigrad.models.training.classifier import SequenceClassifier
+from minigrad.models.networks.classifier import SequenceClassifier
 from minigrad.models.training.train import Examples
 
 SETTINGS = {"epochs": 3, "batch_size": 4, "lr": 1e-2, "max_norm": 1.0}

@@ -13,7 +13,7 @@ from minigrad.nested import parts_of
 from minigrad.nn import Embedding, Linear, Module, init
 
 from ..registry import CELLS
-from .text import PAD, UNKNOWN
+from .symbols import PAD, UNKNOWN
 
 __all__ = ["SequenceClassifier"]
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.models.networks.classifier import SequenceClassifier
+from minigrad.models.networks.symbols import PAD, UNKNOWN
 from minigrad.models.registry import CELLS
-from minigrad.models.training.classifier import SequenceClassifier
-from minigrad.models.training.text import PAD, UNKNOWN
 
 TOKENS = np.array([[4, 6, 3], [5, 2, 8], [7, 9, 0], [3, 0, 0], [2, 0, 0]])  # (T, N)
 LENGTHS = np.array([5, 3, 2])
