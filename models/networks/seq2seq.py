@@ -273,7 +273,7 @@ class Seq2Seq(Module):
         At most `max_length`; fewer where `EOS` comes before.
         """
         logits, state = self._begin(source, lengths)
-        found = [[] for _ in logits]
+        found: list[list[int]] = [[] for _ in logits]
         running = np.ones(len(logits), bool)
         steps = sample(self.step, logits, state, max_length, temperature=0.0, excluded=(PAD, BOS))
         for symbols in steps:
@@ -281,7 +281,7 @@ class Seq2Seq(Module):
             if not running.any():
                 break
             for n in np.flatnonzero(running):
-                found[n].append(symbols[n])
+                found[n].append(int(symbols[n]))
         return [np.array(symbols, dtype=np.int64) for symbols in found]
 
     def beam(
