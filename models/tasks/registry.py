@@ -10,7 +10,11 @@ __all__ = ["TASKS", "find_task"]
 
 # Where the class of each task is: `module:Class` in this folder. A file is imported when its task
 # is asked for, so that `minigrad --help` stays quick.
-TASKS: dict[str, str] = {}
+TASKS: dict[str, str] = {
+    "first": "first:First",
+    "adding": "adding:Adding",
+    "copy": "copying:Copying",
+}
 
 
 def find_task(name: str) -> type[Task]:
