@@ -1,0 +1,1 @@
+"""Sound: speech made by espeak-ng, WAV files, and the features that networks hear."""
