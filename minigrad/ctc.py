@@ -111,7 +111,7 @@ def _losses(
     T, N, _ = x.shape
     xp = x.backend
     ends = np.array([len(row) for row in labels])
-    width = 2 * int(ends.max(initial=0)) + 1
+    width = 2 * int(ends.max(initial=1)) + 1
     path = np.full((N, width), blank)  # a blank before, between and after the labels
     for n, row in enumerate(labels):
         path[n, 1 : 2 * len(row) : 2] = row
@@ -123,9 +123,9 @@ def _losses(
 
     def step(p: Any, x: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
         """alpha (N, W): the log-probability of all ways that end at each place of the path."""
-        low, jump = p
-        one = concatenate([low[:, :1], alpha], axis=1)[:, :width]
-        two = concatenate([low, alpha], axis=1)[:, :width]
+        low, jump = p  # no width from outside, so that one kernel serves any number of labels
+        one = concatenate([low[:, :1], alpha[:, :-1]], axis=1)
+        two = concatenate([low, alpha[:, :-2]], axis=1)
         alpha = logaddexp(logaddexp(alpha, one), two + jump) + x
         return alpha, alpha
 

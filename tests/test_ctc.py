@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from interpreted_backend import InterpretedBackend
+from scans import fusing
 
 import minigrad as mg
 from minigrad.testing import references as ref
@@ -153,6 +155,21 @@ def test_decoding_with_lengths():
     assert mg.ctc_greedy(x, [4, 1]) == [[1, 1], [1]]
     best = [rows[0][0] for rows in mg.ctc_beam_search(x, [4, 1])]
     assert best == [[1, 1], [1]]
+
+
+def test_one_kernel_serves_any_number_of_labels():
+    """Texts may differ where sizes are equal by chance; no number of labels has its own."""
+    backend, x = InterpretedBackend(), drawn(9, 3, 4)
+
+    def texts(*labels):
+        backend.texts.clear()
+        with mg.use_backend(backend), fusing("require"):
+            mg.ctc_loss(mg.tensor(x, requires_grad=True), labels, None, None).backward()
+        return list(backend.texts)
+
+    first = texts([1, 2], [3], [])
+    assert len(first) == 2
+    assert texts([1, 2, 1, 3, 1], [3], [1]) == texts([3, 1, 2, 1], [], []) == first
 
 
 def test_a_net_learns_labels_without_times():
