@@ -12,7 +12,10 @@ from functools import cache
 
 import numpy as np
 
-__all__ = ["hertz", "log_mel", "mel", "mel_filters", "normalize", "stack_frames"]
+__all__ = [
+    *("hertz", "log_mel", "mel", "mel_filters", "normalize", "stack_frames"),
+    "stretch_bands",
+]
 
 _PRE_EMPHASIS = 0.97
 _FLOOR = 1e-10  # of the energy in a band: silence has a logarithm, too
@@ -123,3 +126,24 @@ def stack_frames(features: np.ndarray, count: int) -> np.ndarray:
     T, F = features.shape
     filled = np.pad(features, ((0, -T % count), (0, 0)), mode="edge")
     return filled.reshape(-1, count * F)
+
+
+def stretch_bands(features: np.ndarray, factor: float, stacked: int = 1) -> np.ndarray:
+    """Features (T, stacked * F) as of a vocal tract of another length: band b has what b * factor had.
+
+    Bands between two are interpolated, those past the last have the last one's energy. Jaitly and
+    Hinton, "Vocal tract length perturbation (VTLP) improves speech recognition", ICML workshop 2013,
+    stretch the spectrum; here it is the mel scale.
+
+    >>> import numpy as np
+    >>> stretch_bands(np.array([[0.0, 10.0, 20.0, 30.0]]), 0.9)
+    array([[ 0.,  9., 18., 27.]])
+    """
+    frames = features.reshape(-1, features.shape[1] // stacked)  # (T * stacked, F)
+    last = frames.shape[1] - 1
+    places = np.minimum(np.arange(last + 1) * factor, last)
+    below = np.minimum(places.astype(int), max(last - 1, 0))
+    share = (places - below).astype(features.dtype)
+    above = np.minimum(below + 1, last)
+    stretched = frames[:, below] * (1 - share) + frames[:, above] * share
+    return stretched.reshape(features.shape)

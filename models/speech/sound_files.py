@@ -43,7 +43,7 @@ def read_wav(path: str | Path, rate: int) -> np.ndarray:
     except FileNotFoundError:
         raise SpeechError(f"there is no file {path}") from None
     except (OSError, EOFError, wave.Error) as error:
-        reason = getattr(error, "strerror", None) or error or "it ends too early"
+        reason = getattr(error, "strerror", None) or str(error) or "it ends too early"
         raise SpeechError(
             f"{path} can't be read as a WAV file of integers (PCM): {reason}"
         ) from error

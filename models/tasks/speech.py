@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,9 +12,10 @@ import minigrad as mg
 from minigrad.nn import Module
 
 from ..networks.transcriber import Transcriber
+from ..speech.features import stretch_bands
 from ..training.edit_distance import edit_distance
 from ..training.task import Metric, Settings, setting
-from .spoken_digits import INPUTS, Utterance, hear, load_utterances
+from .spoken_digits import INPUTS, STACKED, Utterance, hear, load_utterances
 from .transcription import Example, Transcription
 
 __all__ = ["Speech", "SpeechSettings"]
@@ -24,9 +25,12 @@ _BLANK = 0  # the digit d is the class d + 1
 
 @dataclass(frozen=True)
 class SpeechSettings(Settings):
-    """Those of every task, and dropout."""
+    """Those of every task, and how a training differs from what it learns from."""
 
     dropout: float = setting(0.3, "The share of the layer's outputs to drop.", least=0, most=0.9)
+    stretch: float = setting(
+        0.15, "How far the frequencies of a training example are stretched.", least=0, most=0.5
+    )
     hidden: int = 64
     epochs: int = 12
     batch_size: int = 32
@@ -61,6 +65,16 @@ class Speech(Transcription):
             num_layers=options.layers,
             dropout=options.dropout,
         )
+
+    def batches(self, rng: np.random.Generator) -> Iterator[list[Example]]:
+        """Examples of about the same length, in random order, each as by another vocal tract."""
+        most = self.settings.stretch
+        for batch in super().batches(rng):
+            factors = np.exp(rng.uniform(-most, most, len(batch)))
+            yield [
+                example._replace(steps=stretch_bands(example.steps, factor, STACKED))
+                for example, factor in zip(batch, factors, strict=True)
+            ]
 
     def figures(self, said: Sequence[list[int]], examples: Sequence[Example]) -> dict[str, float]:
         """The share of strings that are right, and the errors per digit."""
