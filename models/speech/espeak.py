@@ -35,14 +35,13 @@ class SpeechError(Exception):
     """Speech that can't be made, or a file that can't be heard; the text says what to do."""
 
 
-def synthesize(
-    text: str, voice: str = "en-us", *, speed: int = 175, pitch: int = 50
-) -> np.ndarray:
+def synthesize(text: str, voice: str = "en-us", *, speed: int = 175, pitch: int = 50) -> np.ndarray:
     """The sound of a text: samples (S,), float32 from -1 to 1, `RATE` of them per second.
 
     What stands between [[ and ]] is espeak-ng's names of phonemes in place of text, as in
     "[[h@l'oU]]"; an apostrophe stresses the vowel that follows. The library adds some noise of its
-    own: two calls give slightly different samples.
+    own: later calls give slightly different samples; another process with the same calls gives the
+    same ones.
 
     Parameters
     ----------
@@ -132,7 +131,7 @@ def _library() -> ctypes.CDLL:
         import espeakng_loader as loader
     except ImportError as error:
         raise SpeechError(
-            "speech is made by espeak-ng, which is not installed. It comes with the extra `speech`; "
+            "speech is made by espeak-ng, which is not installed. The extra `speech` brings it; "
             + install_line("speech")
         ) from error
     try:

@@ -82,7 +82,7 @@ def log_mel(
     >>> import numpy as np
     >>> tone = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000)  # a second of 1,000 hertz
     >>> energies = log_mel(tone, 16000)
-    >>> energies.shape, int(energies[50].argmax())                 # the band around 1,000 mel
+    >>> energies.shape, int(energies[50].argmax())  # the band around 1,000 mel
     ((98, 26), 8)
     """
     samples = np.asarray(samples, np.float64)
@@ -129,11 +129,11 @@ def stack_frames(features: np.ndarray, count: int) -> np.ndarray:
 
 
 def stretch_bands(features: np.ndarray, factor: float, stacked: int = 1) -> np.ndarray:
-    """Features (T, stacked * F) as of a vocal tract of another length: band b has what b * factor had.
+    """Features (T, stacked * F) as of a vocal tract of another length.
 
-    Bands between two are interpolated, those past the last have the last one's energy. Jaitly and
-    Hinton, "Vocal tract length perturbation (VTLP) improves speech recognition", ICML workshop 2013,
-    stretch the spectrum; here it is the mel scale.
+    Band b of F has what b * factor had. What lies between bands is interpolated; what lies past the
+    last has its energy. Jaitly and Hinton, "Vocal tract length perturbation (VTLP) improves speech
+    recognition", ICML workshop 2013, stretch the spectrum; here it is the mel scale.
 
     >>> import numpy as np
     >>> stretch_bands(np.array([[0.0, 10.0, 20.0, 30.0]]), 0.9)

@@ -99,7 +99,7 @@ class Speech(Transcription):
         return "\n".join(lines)
 
     def listen(self, model: Module, features: np.ndarray) -> tuple[str, str]:
-        """The digits in features (T, `INPUTS`), and per step of 30 ms a digit, or a dot for none."""
+        """The digits in features (T, `INPUTS`), and per step of 30 ms a digit or a dot."""
         with mg.no_grad():
             log_probs, _ = self.read(model, [features])
         best = log_probs.numpy()[:, 0].argmax(axis=1)

@@ -138,7 +138,7 @@ def _key() -> str:
 
 
 def _packed(parts: dict[str, list[Utterance]]) -> bytes:
-    """An archive of arrays: per part all steps in one array of half precision, and what they say."""
+    """An archive of arrays: per part all steps as one, in half precision, and what they say."""
     arrays = {}
     for part, spoken in parts.items():
         arrays[f"{part}.steps"] = np.concatenate([u.features for u in spoken]).astype(np.float16)

@@ -54,7 +54,8 @@ def test_speed_pitch_and_voice_are_heard():
 
     deep, high = (pitch(espeak.synthesize("aaah oooh", pitch=p)) for p in (10, 90))
     assert high > 1.3 * deep
-    one, again, other = (heard(espeak.synthesize("nine", v)) for v in ("en-us", "en-us", "en-us+f4"))
+    voices = "en-us", "en-us", "en-us+f4"
+    one, again, other = (heard(espeak.synthesize("nine", voice)) for voice in voices)
     assert distance(one, other) > 3 * distance(one, again)
 
 
