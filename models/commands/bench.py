@@ -1,4 +1,4 @@
-"""`minigrad bench cell TARGET`."""
+"""`minigrad bench`, and `minigrad bench cell TARGET`."""
 
 import contextlib
 import inspect
@@ -16,6 +16,7 @@ from minigrad.engine.registry import chosen_by
 from minigrad.nn import Recurrent
 
 from .arguments import NewFile, named, write
+from .bench_memory import memory
 from .gradcheck import EXIT
 
 if TYPE_CHECKING:
@@ -24,12 +25,16 @@ if TYPE_CHECKING:
 
 @click.group()
 def bench() -> None:
-    """Measure code of yours.
+    """Measure cells.
 
     \b
-    Example:
+    Examples:
       minigrad bench cell minigrad.models.zoo:MGU
+      minigrad bench memory first
     """
+
+
+bench.add_command(memory)
 
 
 @bench.command()
