@@ -1,0 +1,220 @@
+"""Inputs of a module at any size of the axes that may vary, drawn like given examples."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import minigrad as mg
+from minigrad import Tensor
+from minigrad.nn import Module, Recurrent
+
+from .recorder import evaluating, flat
+from .sizes import Sizes, draw_sizes
+
+__all__ = ["Examples"]
+
+
+class Trial(NamedTuple):
+    """A run of a module, to compare with: its arguments, its inputs by name, and its results."""
+
+    sizes: str
+    arguments: dict[str, Any]
+    inputs: dict[str, Any]
+    results: list[Any]
+
+
+class Examples:
+    """What a module is run on.
+
+    Attributes
+    ----------
+    names : of the inputs, in their order; the parts of a tuple have a name each.
+    runs : the sizes of the varying axes in each run that is recorded; `sizes` explains by them.
+    places : for each varying axis an input and the place where that has it.
+    """
+
+    def __init__(
+        self, module: Module, inputs: Any, axes: Mapping[str, Sequence[str | None]] | None
+    ) -> None:
+        self._arguments = _by_name(module, inputs)
+        self.names, self._parts = [], []
+        for name, value in self._arguments.items():
+            parts = [part for part in flat(value) if _is_array(part)]
+            self.names += _part_names(module, name, value, len(parts))
+            self._parts += [_checked(name, part) for part in parts]
+        if not self._parts:
+            raise ValueError("to_onnx: the module is given no input")
+        if axes is None:
+            axes = _usual_axes(module, self._arguments, self.names)
+        self._axes = self._check_axes(axes)
+        self._rng = np.random.default_rng(0)
+        least: dict[str, int] = {}
+        self.places: dict[str, tuple[str, int]] = {}
+        for name, part, named in zip(self.names, self._parts, self._axes, strict=True):
+            for place, (axis, n) in enumerate(zip(named, part.shape, strict=True)):
+                if axis is not None:
+                    least[axis] = max(least.get(axis, 1), n)
+                    self.places.setdefault(axis, (name, place))
+        self.least = least
+        self.runs = draw_sizes(least, self._rng) if least else [{}] * 3
+        self.sizes = Sizes(self.runs)
+
+    def at(self, sizes: Mapping[str, int]) -> dict[str, Any]:
+        """Arguments of the module at these sizes, by name."""
+        drawn = iter(
+            [
+                self._draw(part, axes, sizes)
+                for part, axes in zip(self._parts, self._axes, strict=True)
+            ]
+        )
+        return self.rebuilt(self._arguments, drawn)
+
+    def rebuilt(self, arguments: dict[str, Any], parts: Iterator[Any]) -> dict[str, Any]:
+        """Arguments with other tensors and arrays in the places of those in them."""
+        return {name: _rebuilt(value, parts) for name, value in arguments.items()}
+
+    def trials(self, module: Module, seed: int = 0) -> Iterator[Trial]:
+        """What a module gives at other sizes than those recorded, in evaluation mode.
+
+        First all varying axes are longer than in the example. Then each of them has size 1, unless
+        the module can't do with that, as with lengths of more steps.
+        """
+        rng = np.random.default_rng(seed)
+        longer = {axis: n + int(rng.integers(1, 5)) for axis, n in self.least.items()}
+        for sizes in (longer, *({**longer, axis: 1} for axis in longer)):
+            arguments = self.at(sizes)
+            try:
+                with evaluating(module), mg.no_grad():
+                    results = flat(module(**arguments))
+            except Exception:
+                if sizes is longer:
+                    raise
+                continue
+            label = ", ".join(f"{axis} {n}" for axis, n in sizes.items())
+            yield Trial(label, arguments, self.by_name(arguments), results)
+
+    def by_name(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The tensors and arrays in arguments, by the names of the inputs."""
+        parts = [part for part in flat(arguments) if _is_array(part)]
+        return dict(zip(self.names, parts, strict=True))
+
+    def _draw(self, part: Any, axes: Sequence[str | None], sizes: Mapping[str, int]) -> Any:
+        """An input like an example: integers from its range, entries from its entries."""
+        array = part.numpy() if isinstance(part, Tensor) else part
+        shape = tuple(n if a is None else sizes[a] for a, n in zip(axes, array.shape, strict=True))
+        if array.dtype.kind == "b":
+            drawn = self._rng.random(shape) < 0.5
+        elif array.dtype.kind in "iu":
+            low = min(1, int(array.min(initial=1)))
+            high = max(low, int(array.max(initial=low)))
+            drawn = self._rng.integers(low, high, shape, endpoint=True)
+        else:
+            spread = float(array.std()) if array.size else 1.0
+            mean = float(array.mean()) if array.size else 0.0
+            drawn = self._rng.normal(mean, spread if np.isfinite(spread) and spread else 1.0, shape)
+        drawn = np.asarray(drawn).astype(array.dtype)
+        return mg.tensor(drawn, backend=part.backend) if isinstance(part, Tensor) else drawn
+
+    def _check_axes(self, axes: Mapping[str, Sequence[str | None]]) -> list[list[str | None]]:
+        """The names of the axes of each input."""
+        unknown = [name for name in axes if name not in self.names]
+        if unknown:
+            raise ValueError(
+                f"to_onnx: axes are given for {unknown[0]!r}, and the inputs are "
+                f"{', '.join(self.names)}"
+            )
+        checked = []
+        for name, part in zip(self.names, self._parts, strict=True):
+            named = axes.get(name, [None] * part.ndim)
+            fits = not isinstance(named, str) and len(named) == part.ndim
+            if not fits or not all(a is None or (isinstance(a, str) and a) for a in named):
+                raise ValueError(
+                    f"to_onnx: {name} has {part.ndim} axes, {tuple(part.shape)}; axes[{name!r}] is "
+                    f"a name or None for each of them; got {named!r:.80}"
+                )
+            checked.append(list(named))
+        return checked
+
+
+def _by_name(module: Module, inputs: Any) -> dict[str, Any]:
+    """The arguments of a module by the names of its parameters."""
+    signature = inspect.signature(module.forward)
+    try:
+        if isinstance(inputs, Mapping):
+            bound = signature.bind(**inputs)
+        else:
+            positional = inputs if isinstance(inputs, (tuple, list)) else (inputs,)
+            bound = signature.bind(*positional)
+    except TypeError as error:
+        raise ValueError(
+            f"to_onnx: {type(module).__name__} takes {signature}; the inputs don't fit: {error}. "
+            "Give a tensor, a tuple of arguments, or a dict of them by name"
+        ) from None
+    arguments: dict[str, Any] = {}
+    for name, value in bound.arguments.items():
+        kind = signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            arguments |= value
+        elif kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY):
+            raise ValueError(
+                f"to_onnx: {type(module).__name__}.forward takes {name} by position only; inputs "
+                "have names in ONNX, so write a forward with names"
+            )
+        else:
+            arguments[name] = value
+    # None stands for what isn't given, as a default does.
+    return {name: _normal(value) for name, value in arguments.items() if value is not None}
+
+
+def _part_names(module: Module, name: str, value: Any, count: int) -> list[str]:
+    """The names of the tensors in an argument."""
+    if name == "state" and isinstance(module, Recurrent) and count == len(module.states):
+        return [f"{state}_0" for state in module.states]
+    if isinstance(value, (Tensor, np.ndarray)) or count == 1:
+        return [name]
+    return [f"{name}_{i}" for i in range(count)]
+
+
+def _rebuilt(value: Any, drawn: Any) -> Any:
+    """An argument with other tensors and arrays in the places of those in it."""
+    if _is_array(value):
+        return next(drawn)
+    if isinstance(value, (tuple, list)):
+        return type(value)(_rebuilt(part, drawn) for part in value)
+    return value
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, (Tensor, np.ndarray))
+
+
+def _normal(value: Any) -> Any:
+    """An argument, with lists of numbers as arrays."""
+    if isinstance(value, (tuple, list)) and value and not any(map(_is_array, flat(value))):
+        array = np.asarray(value)
+        return array if array.dtype.kind in "iufb" else value
+    return value
+
+
+def _checked(name: str, part: Any) -> Any:
+    if part.dtype.kind not in "iufb":
+        raise ValueError(f"to_onnx: {name} is an array of {part.dtype}; inputs are numbers")
+    return part
+
+
+def _usual_axes(
+    module: Module, arguments: dict[str, Any], names: Sequence[str]
+) -> Mapping[str, Sequence[str | None]]:
+    """The axes that vary if none are named: time and batch of a recurrent layer."""
+    if not isinstance(module, Recurrent) or not _is_array(arguments.get("x")):
+        return {}
+    if arguments["x"].ndim == 2:
+        return {"x": ("time", None)}
+    both = ("batch", "time") if module.batch_first else ("time", "batch")
+    axes: dict[str, Sequence[str | None]] = {"x": (*both, None), "lengths": ("batch",)}
+    axes |= {f"{state}_0": (None, "batch", None) for state in module.states}
+    return {name: named for name, named in axes.items() if name in names}

@@ -1,0 +1,163 @@
+"""How recurrent layers and layer norm are written: a node for each layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minigrad.nn import LayerNorm, Recurrent, cells
+
+from .export_elementwise import Resolved
+from .export_shapes import reshaped
+from .gates import KINDS, Kind, reordered
+from .sizes import Size
+from .writer import Writer
+
+__all__ = ["write_layer"]
+
+# The cells that have a node, its kind and its attributes.
+_NODES: dict[Any, tuple[str, dict[str, Any]]] = {
+    cells.rnn_tanh_cell: ("RNN", {}),
+    cells.rnn_relu_cell: ("RNN", {"activations": ["Relu"]}),
+    cells.lstm_cell: ("LSTM", {}),
+    cells.gru_cell: ("GRU", {"linear_before_reset": 1}),
+    cells.gru_reset_before_cell: ("GRU", {"linear_before_reset": 0}),
+}
+
+
+def write_layer(w: Writer, call: Resolved) -> list[str]:
+    """The outputs of a layer's nodes."""
+    if isinstance(call.layer, LayerNorm):
+        return [_norm(w, call, call.layer)]
+    assert isinstance(call.layer, Recurrent)
+    return _recurrent(w, call, call.layer)
+
+
+def _norm(w: Writer, call: Resolved, layer: LayerNorm) -> str:
+    x = w.operand(call.inputs[0], call.dtype)
+    shape = layer.normalized_shape
+    if layer.weight is None or layer.bias is None:
+        scale, shift = (w.constant(np.full(shape, n), call.dtype) for n in (1, 0))
+    else:
+        scale, shift = (
+            w.parameter(f"{call.path}.{name}".lstrip("."), p.numpy())
+            for name, p in (("weight", layer.weight), ("bias", layer.bias))
+        )
+    return w.node(
+        "LayerNormalization", x, scale, shift, axis=-len(shape), epsilon=layer.eps, name=call.path
+    )
+
+
+def _recurrent(w: Writer, call: Resolved, layer: Recurrent) -> list[str]:
+    """y and the parts of the state, laid out as the layer has them."""
+    kind, attributes = _node(call, layer)
+    known = KINDS[kind]
+    D = 2 if layer.bidirectional else 1
+    x, state = call.inputs[0], call.inputs[1:]
+    single = len(x.shape) == 2  # type: ignore[union-attr]
+    name, shape = w.operand(x), list(x.shape)  # type: ignore[union-attr]
+    if single:
+        name = w.node("Unsqueeze", name, w.constant([1], np.int64))
+        shape.insert(1, 1)
+    elif layer.batch_first:
+        name = w.node("Transpose", name, perm=[1, 0, 2])
+        shape[:2] = shape[1::-1]
+    lengths = ""
+    if (given := call.settings["lengths"]) is not None:
+        lengths = w.operand(given, np.int32)
+    before = [_initial(w, part, layer, D, single) for part in state]
+    after: list[list[str]] = []
+    for number in range(layer.num_layers):
+        weights = _weights(w, call.path, layer, number, known)
+        outputs = w.nodes_of(
+            kind,
+            [name, *weights, lengths, *(parts[number] for parts in before)],
+            1 + len(known.states),
+            name=".".join(filter(None, [call.path or kind.lower(), f"l{number}"])),
+            hidden_size=layer.hidden_size,
+            direction="bidirectional" if D == 2 else "forward",
+            **{key: v * D if isinstance(v, list) else v for key, v in attributes.items()},
+        )
+        name = _side_by_side(w, outputs[0], D, shape, layer.hidden_size)
+        finals = outputs[1:]
+        if lengths and before:  # what has no step keeps its state, where runtimes may give zeros
+            finals = [
+                _kept(w, lengths, parts[number], final)
+                for parts, final in zip(before, finals, strict=True)
+            ]
+        after.append(finals)
+    if single:
+        name = w.node("Squeeze", name, w.constant([1], np.int64))
+    elif layer.batch_first:
+        name = w.node("Transpose", name, perm=[1, 0, 2])
+    states = []
+    for parts in zip(*after, strict=True):
+        final = w.node("Concat", *parts, axis=0) if len(parts) > 1 else parts[0]
+        states.append(w.node("Squeeze", final, w.constant([1], np.int64)) if single else final)
+    return [name, *states]
+
+
+def _node(call: Resolved, layer: Recurrent) -> tuple[str, dict[str, Any]]:
+    """The kind of node for a layer's cell, and its attributes."""
+    cell = layer.cell
+    if cell is cells.lstm_projected_cell:
+        raise call.refuse(
+            "ONNX's LSTM has no projection of h (proj_size); train one with proj_size=0, and a "
+            "Linear behind it"
+        )
+    if cell not in _NODES:
+        raise call.refuse(
+            f"ONNX has nodes for RNN, LSTM and GRU, and none for {getattr(cell, '__name__', cell)}"
+        )
+    return _NODES[cell]
+
+
+def _weights(w: Writer, path: str, layer: Recurrent, number: int, kind: Kind) -> list[str]:
+    """The names of W, R and B of a layer; B is empty without bias."""
+    weights: dict[str, list[np.ndarray]] = {"W": [], "R": [], "B": []}
+    for suffix in ("", "_reverse") if layer.bidirectional else ("",):
+        held = {
+            name: p.numpy()
+            for name in ("weight_ih", "weight_hh", "weight_hn", "bias_ih", "bias_hh")
+            if (p := getattr(layer, f"{name}_l{number}{suffix}", None)) is not None
+        }
+        recurrent = [held[name] for name in ("weight_hh", "weight_hn") if name in held]
+        weights["W"].append(reordered(held["weight_ih"], kind.to_onnx))
+        weights["R"].append(reordered(np.concatenate(recurrent), kind.to_onnx))
+        if layer.bias:
+            other = held.get("bias_hh", np.zeros_like(held["bias_ih"]))
+            both = [reordered(b, kind.to_onnx) for b in (held["bias_ih"], other)]
+            weights["B"].append(np.concatenate(both))
+    return [
+        w.parameter(".".join(filter(None, [path, f"{name}_l{number}"])), np.stack(parts))
+        if parts
+        else ""
+        for name, parts in weights.items()
+    ]
+
+
+def _initial(w: Writer, part: Any, layer: Recurrent, D: int, single: bool) -> list[str]:
+    """A part of the initial state (L*D, N, H), as one (D, N, H) per layer."""
+    name = w.operand(part)
+    if single:
+        name = w.node("Unsqueeze", name, w.constant([1], np.int64))
+    if layer.num_layers == 1:
+        return [name]
+    sizes = w.constant([D] * layer.num_layers, np.int64)
+    return w.nodes_of("Split", [name, sizes], layer.num_layers, axis=0)
+
+
+def _side_by_side(w: Writer, y: str, D: int, shape: list[int | Size], H: int) -> str:
+    """ONNX's output (T, D, N, H) as (T, N, D*H)."""
+    if D == 1:
+        return w.node("Squeeze", y, w.constant([1], np.int64))
+    y = w.node("Transpose", y, perm=[0, 2, 1, 3])
+    return reshaped(w, y, [*shape[:2], D, H], [*shape[:2], D * H])
+
+
+def _kept(w: Writer, lengths: str, before: str, after: str) -> str:
+    """The final state (D, N, H), which is the initial one for a sequence without steps."""
+    some = w.node("Greater", lengths, w.constant(0, np.int32))
+    rows = w.node("Unsqueeze", some, w.constant([1], np.int64))
+    return w.node("Where", rows, after, before)

@@ -1,0 +1,152 @@
+"""What a module computes: its calls of ops and of layers, recorded in a run."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import minigrad as mg
+from minigrad import Tensor
+from minigrad.engine.graph import on_call
+from minigrad.nested import parts_of
+from minigrad.nn import LayerNorm, Module, Recurrent
+
+from ..refusals import ConversionError
+
+__all__ = ["Call", "Recording", "array_of", "evaluating", "flat", "record"]
+
+_one_at_a_time = threading.RLock()  # modules are changed while they are recorded
+
+
+class Call(NamedTuple):
+    """A call of an op, or of a layer that ONNX has as one node."""
+
+    name: str  # the op's, or the class of the layer
+    inputs: tuple[Any, ...]  # arrays and numbers
+    settings: dict[str, Any]
+    outputs: list[Any]
+    layer: Module | None = None
+    path: str = ""  # the layer's name in the module
+
+
+class Recording(NamedTuple):
+    """A run of a module."""
+
+    calls: list[Call]
+    inputs: list[Any]  # arrays
+    result: Any
+
+
+def record(module: Module, arguments: dict[str, Any]) -> Recording:
+    """Run a module in evaluation mode, and note what it calls.
+
+    Layers that are one node in ONNX are one call; what is within them is passed over.
+    """
+    calls: list[Call] = []
+
+    def note(op: Any, node: Any, inputs: Any, output: Any, backend: Any, settings: Any) -> None:
+        outputs = list(output) if getattr(op, "multi_output", False) else [output]
+        named = dict(zip(getattr(op, "settings", ()), settings, strict=False))
+        calls.append(Call(op.name, tuple(inputs), named, outputs))
+
+    heard = on_call.within(note, composed="it is recorded op by op")
+    with evaluating(module), _layers_as_calls(module, calls), mg.no_grad(), heard:
+        result = module(**arguments)
+    given = [array_of(part) for part in flat(arguments) if isinstance(part, (Tensor, np.ndarray))]
+    return Recording(calls, given, result)
+
+
+def flat(value: Any) -> list[Any]:
+    """What is in containers within each other; nothing for None."""
+    if isinstance(value, dict):
+        return flat(list(value.values()))
+    if isinstance(value, (list, tuple)):
+        return [part for item in value for part in flat(item)]
+    return [] if value is None else [value]
+
+
+def array_of(value: Any) -> Any:
+    """The array in a tensor; an array as it is."""
+    return value._data if isinstance(value, Tensor) else value
+
+
+@contextmanager
+def evaluating(module: Module) -> Iterator[None]:
+    """All modules in evaluation mode; afterwards each is as it was."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+@contextmanager
+def _layers_as_calls(module: Module, calls: list[Call]) -> Iterator[None]:
+    """Within, layers of ONNX note their calls themselves."""
+    with _one_at_a_time:
+        changed = []
+        try:
+            for path, part in module.named_modules():
+                note = next((fn for kind, fn in _NOTES if isinstance(part, kind)), None)
+                if note is not None and "forward" not in vars(part):
+                    vars(part)["forward"] = _noted(part, path, note, calls)
+                    changed.append(part)
+            yield
+        finally:
+            for part in changed:
+                del vars(part)["forward"]
+
+
+def _noted(layer: Any, path: str, note: Any, calls: list[Call]) -> Any:
+    """A layer's forward, which notes its calls."""
+    original = layer.forward
+    signature = inspect.signature(original)
+
+    def forward(*args: Any, **options: Any) -> Any:
+        given = signature.bind(*args, **options)
+        given.apply_defaults()
+        with on_call.unheard():
+            result = original(*args, **options)
+        inputs, settings = note(layer, path, given.arguments)
+        outputs = [part._data for part in flat(result)]
+        name = type(layer).__name__
+        calls.append(Call(name, inputs, settings, outputs, layer, path))
+        return result
+
+    return forward
+
+
+def _recurrent_call(
+    layer: Recurrent, path: str, given: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """The inputs of a recurrent layer: x, and the parts of the initial state if there is one."""
+    if given["mask"] is not None:
+        raise ConversionError(
+            path,
+            type(layer).__name__,
+            "it is called with a mask, and ONNX's recurrent nodes know lengths only "
+            "(sequence_lens); put padding behind the sequences, and give lengths",
+        )
+    state: Sequence[Any] = () if given["state"] is None else parts_of(given["state"])
+    lengths = given["lengths"]
+    if lengths is not None:
+        lengths = array_of(lengths) if isinstance(lengths, Tensor) else np.asarray(lengths)
+    return tuple(map(array_of, (given["x"], *state))), {"lengths": lengths}
+
+
+def _norm_call(layer: LayerNorm, path: str, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    return (array_of(given["x"]),), {}
+
+
+# How a layer notes its inputs and settings.
+_NOTES: tuple[tuple[type[Module], Any], ...] = (
+    (Recurrent, _recurrent_call),
+    (LayerNorm, _norm_call),
+)
