@@ -131,7 +131,7 @@ def certify_from_onnx(
     results = flat(module(**mine)), flat(again(**leaves[1]))
     rng = np.random.default_rng(seed)
     cotangents = [
-        mg.tensor(rng.normal(size=y.shape), backend=y.backend) if y.dtype.kind == "f" else None
+        mg.tensor(rng.normal(size=y.shape), backend=y.backend) if y.requires_grad else None
         for y in results[0]
     ]
     return compare(
@@ -167,8 +167,9 @@ def _run(
     wanted = {n: x for n, x in given.items() if isinstance(x, Tensor) and x.requires_grad}
     wanted |= {n: p for n, p in module.named_parameters() if p.requires_grad}
     pairs = [(y, g) for y, g in zip(results, cotangents, strict=True) if g is not None]
-    found = mg.grad(
-        [y for y, _ in pairs], list(wanted.values()), [g for _, g in pairs], allow_unused=True
+    ys, gs = zip(*pairs, strict=True) if pairs else ((), ())
+    found = (
+        mg.grad(ys, list(wanted.values()), gs, allow_unused=True) if pairs else [None] * len(wanted)
     )
     gradients = {
         name: np.zeros(x.shape) if g is None else g.numpy()

@@ -216,5 +216,6 @@ def _usual_axes(
         return {"x": ("time", None)}
     both = ("batch", "time") if module.batch_first else ("time", "batch")
     axes: dict[str, Sequence[str | None]] = {"x": (*both, None), "lengths": ("batch",)}
+    axes["mask"] = both
     axes |= {f"{state}_0": (None, "batch", None) for state in module.states}
     return {name: named for name, named in axes.items() if name in names}

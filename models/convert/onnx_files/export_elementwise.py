@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -16,7 +15,7 @@ from .sizes import Size
 from .values import Number
 from .writer import Operand, Writer
 
-__all__ = ["ROWS", "Outcome", "Resolved", "row"]
+__all__ = ["REFUSED", "ROWS", "Outcome", "Resolved", "row"]
 
 
 class Outcome(NamedTuple):
@@ -336,18 +335,10 @@ def _softmax(w: Writer, call: Resolved) -> str:
 
 # --- what has no place in a model ----------------------------------------------------------------
 
-
-def _refuse(why: str, w: Writer, call: Resolved) -> str:
-    raise call.refuse(why)
-
-
 _LOSS = "it is a part of a loss; export the module that gives the scores, without its loss"
-for _name in ("label_losses", "label_loss", "label_sum", "label_slopes"):
-    row(_name)(functools.partial(_refuse, _LOSS))
-row("unstack")(
-    functools.partial(
-        _refuse,
-        "it makes a list of all entries along an axis, for a loop in Python, whose number of steps "
-        "would be that of the example. Use a recurrent layer, or index with x[i]",
-    )
-)
+
+# Ops that are refused whatever their inputs are, with the reason.
+REFUSED = dict.fromkeys(("label_losses", "label_loss", "label_sum", "label_slopes"), _LOSS) | {
+    "unstack": "it makes a list of all entries along an axis, for a loop in Python, whose number "
+    "of steps would be that of the example. Use a recurrent layer, or index with x[i]"
+}

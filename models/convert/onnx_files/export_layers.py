@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.nn import LayerNorm, Recurrent, cells
+from minigrad.nn import Embedding, LayerNorm, Recurrent, cells
 
 from .export_elementwise import Resolved
-from .export_shapes import reshaped
+from .export_shapes import positions, reshaped
 from .gates import KINDS, Kind, reordered
 from .sizes import Size
 from .writer import Writer
@@ -30,6 +30,8 @@ def write_layer(w: Writer, call: Resolved) -> list[str]:
     """The outputs of a layer's nodes."""
     if isinstance(call.layer, LayerNorm):
         return [_norm(w, call, call.layer)]
+    if isinstance(call.layer, Embedding):
+        return [_table(w, call, call.layer)]
     assert isinstance(call.layer, Recurrent)
     return _recurrent(w, call, call.layer)
 
@@ -37,16 +39,22 @@ def write_layer(w: Writer, call: Resolved) -> list[str]:
 def _norm(w: Writer, call: Resolved, layer: LayerNorm) -> str:
     x = w.operand(call.inputs[0], call.dtype)
     shape = layer.normalized_shape
-    if layer.weight is None or layer.bias is None:
-        scale, shift = (w.constant(np.full(shape, n), call.dtype) for n in (1, 0))
-    else:
-        scale, shift = (
-            w.parameter(f"{call.path}.{name}".lstrip("."), p.numpy())
-            for name, p in (("weight", layer.weight), ("bias", layer.bias))
-        )
+    scale, shift = (
+        [w.operand(part, call.dtype) for part in call.inputs[1:]]
+        if call.inputs[1:]
+        else [w.constant(np.full(shape, n), call.dtype) for n in (1, 0)]
+    )
     return w.node(
         "LayerNormalization", x, scale, shift, axis=-len(shape), epsilon=layer.eps, name=call.path
     )
+
+
+def _table(w: Writer, call: Resolved, layer: Embedding) -> str:
+    weight, indices = call.inputs
+    name = w.node("Gather", w.operand(weight), positions(w, indices), axis=0, name=call.path)
+    if layer.padding_idx is not None:
+        w.padding[w.nodes[-1].name] = layer.padding_idx
+    return name
 
 
 def _recurrent(w: Writer, call: Resolved, layer: Recurrent) -> list[str]:

@@ -12,7 +12,7 @@ from .sizes import Size
 from .values import Known, Made
 from .writer import Writer
 
-__all__: list[str] = []  # they are in ROWS
+__all__ = ["positions", "reshaped"]  # the others are in ROWS
 
 _END = np.iinfo(np.int64).max  # of a slice that goes on to the end
 
@@ -128,11 +128,6 @@ def _getitem(w: Writer, call: Resolved) -> str:
     x, shape = _input(w, call)
     index = call.settings["index"]
     parts = list(index) if isinstance(index, tuple) else [index]
-    if any(_is_array(p) and p.dtype.kind == "b" for p in parts):
-        raise call.refuse(
-            "an index of truth values gives as many elements as are true; take mg.where, or sums "
-            "and means with where=mask"
-        )
     parts = _whole(parts, len(shape))
     slices, places, dropped = [], [], []
     axis = 0
@@ -180,7 +175,7 @@ def _with_new_axes(w: Writer, x: str, parts: list[Any]) -> str:
     return w.node("Unsqueeze", x, w.constant(new, np.int64)) if new else x
 
 
-def _positions(w: Writer, part: Known | Made) -> str:
+def positions(w: Writer, part: Any) -> str:
     """An array of positions, of a dtype that ONNX takes there."""
     return w.operand(part, None if part.dtype in (np.int32, np.int64) else np.int64)
 
@@ -192,7 +187,7 @@ def _gather(w: Writer, call: Resolved, x: str, parts: list[Any], ndim: int) -> s
     places = [i for i, part in enumerate(parts) if not isinstance(part, slice)]
     if len(places) == 1:
         axis = places[0]
-        return w.node("Gather", x, _positions(w, parts[axis]), axis=axis)
+        return w.node("Gather", x, positions(w, parts[axis]), axis=axis)
     # Several are read in step: their axes first, and the arrays broadcast to one shape.
     order = [*places, *(i for i in range(ndim) if i not in places)]
     if order != list(range(ndim)):

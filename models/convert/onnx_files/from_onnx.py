@@ -16,7 +16,7 @@ from . import import_shapes
 from .gates import KINDS
 from .import_ops import OPS, Reader
 from .import_recurrent import RecurrentNode
-from .read_file import array_of_tensor, attributes_of, read_model
+from .read_file import array_of_tensor, attributes_of, padding_of, read_model
 
 __all__ = ["OnnxModule", "from_onnx"]
 
@@ -53,7 +53,7 @@ def from_onnx(source: str | os.PathLike[str] | bytes | Any) -> OnnxModule:
     True
     """
     model, name = read_model(source)
-    return OnnxModule(model.graph, name)
+    return OnnxModule(model.graph, padding_of(model, name))
 
 
 class _Step(NamedTuple):
@@ -87,7 +87,7 @@ class OnnxModule(Module):
     {'weight': (2, 3), 'bias': (2,)}
     """
 
-    def __init__(self, graph: Any, name: str) -> None:
+    def __init__(self, graph: Any, padding: dict[str, int]) -> None:
         arrays = {t.name: array_of_tensor(t, t.name) for t in graph.initializer}
         self.input_names = [x.name for x in graph.input if x.name not in arrays]
         self.output_names = [y.name for y in graph.output]
@@ -99,6 +99,8 @@ class OnnxModule(Module):
         for i, node in enumerate(graph.node):
             part = node.name or f"node {i}"
             attributes = attributes_of(node, part)
+            if node.op_type == "Gather" and node.name in padding:
+                attributes["padding"] = padding[node.name]
             if node.op_type == "Constant" and node.domain in ("", "ai.onnx"):
                 step = self._step(node, part, attributes)
                 assert step.reader is not None

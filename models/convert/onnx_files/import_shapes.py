@@ -129,8 +129,10 @@ def _trilu(x: Tensor, k: Any = None, *, upper: int) -> Tensor:
 # --- positions -----------------------------------------------------------------------------------
 
 
-@reads("Gather", axis=0)
-def _gather(x: Tensor, indices: Tensor, axis: int) -> Tensor:
+@reads("Gather", axis=0, padding=None)
+def _gather(x: Tensor, indices: Tensor, axis: int, padding: int | None) -> Tensor:
+    if padding is not None and axis == 0 and x.ndim == 2:
+        return mg.embedding(indices, x, padding)
     return mg.take(x, indices, axis=axis)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import stat
@@ -10,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..refusals import ConversionError
-from .library import NEWEST_OPSET, OLDEST_OPSET, onnx_or_error
+from .library import NEWEST_OPSET, OLDEST_OPSET, PADDING, onnx_or_error
 
-__all__ = ["array_of_tensor", "attributes_of", "read_model"]
+__all__ = ["array_of_tensor", "attributes_of", "padding_of", "read_model"]
 
 LARGEST = 2**31 - 1  # bytes; protobuf has no larger messages
 
@@ -96,6 +97,20 @@ def _check_opset(model: Any, name: str) -> None:
             f"it is of opset {opset}; read are {OLDEST_OPSET} to {NEWEST_OPSET}. "
             "onnx.version_converter.convert_version(model, 18) may convert it",
         )
+
+
+def padding_of(model: Any, name: str) -> dict[str, int]:
+    """The rows without gradient that `to_onnx` notes, by the names of their nodes."""
+    for entry in model.metadata_props:
+        if entry.key == PADDING:
+            try:
+                found = json.loads(entry.value)
+            except (ValueError, RecursionError):
+                found = None
+            if not isinstance(found, dict) or not all(type(n) is int for n in found.values()):
+                raise ConversionError("", name, f"its property {PADDING} is no JSON of integers")
+            return found
+    return {}
 
 
 def array_of_tensor(tensor: Any, part: str) -> np.ndarray:

@@ -14,7 +14,7 @@ import minigrad as mg
 from minigrad import Tensor
 from minigrad.engine.graph import on_call
 from minigrad.nested import parts_of
-from minigrad.nn import LayerNorm, Module, Recurrent
+from minigrad.nn import Embedding, LayerNorm, Module, Recurrent
 
 from ..refusals import ConversionError
 
@@ -78,13 +78,16 @@ def array_of(value: Any) -> Any:
 @contextmanager
 def evaluating(module: Module) -> Iterator[None]:
     """All modules in evaluation mode; afterwards each is as it was."""
-    modes = [(part, part.training) for part in module.modules()]
+    modes = [(part, vars(part).get("training")) for part in module.modules()]
     module.eval()
     try:
         yield
     finally:
         for part, training in modes:
-            part.training = training
+            if training is None:  # as its class has it
+                del part.training
+            else:
+                part.training = training
 
 
 @contextmanager
@@ -112,9 +115,9 @@ def _noted(layer: Any, path: str, note: Any, calls: list[Call]) -> Any:
     def forward(*args: Any, **options: Any) -> Any:
         given = signature.bind(*args, **options)
         given.apply_defaults()
+        inputs, settings = note(layer, path, given.arguments)
         with on_call.unheard():
             result = original(*args, **options)
-        inputs, settings = note(layer, path, given.arguments)
         outputs = [part._data for part in flat(result)]
         name = type(layer).__name__
         calls.append(Call(name, inputs, settings, outputs, layer, path))
@@ -142,11 +145,19 @@ def _recurrent_call(
 
 
 def _norm_call(layer: LayerNorm, path: str, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    return (array_of(given["x"]),), {}
+    weights = [] if layer.weight is None or layer.bias is None else [layer.weight, layer.bias]
+    return tuple(map(array_of, (given["x"], *weights))), {}
+
+
+def _table_call(layer: Embedding, path: str, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    indices = given["indices"]
+    indices = array_of(indices) if isinstance(indices, Tensor) else np.asarray(indices)
+    return (layer.weight._data, indices), {}
 
 
 # How a layer notes its inputs and settings.
 _NOTES: tuple[tuple[type[Module], Any], ...] = (
     (Recurrent, _recurrent_call),
     (LayerNorm, _norm_call),
+    (Embedding, _table_call),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,10 +18,10 @@ from ..certificate import difference
 from ..refusals import ConversionError
 from . import export_shapes
 from .examples import Examples
-from .export_elementwise import ROWS, Outcome, Resolved
+from .export_elementwise import REFUSED, ROWS, Outcome, Resolved
 from .export_layers import write_layer
 from .from_onnx import from_onnx
-from .library import IR_VERSION, OPSET, onnx_or_error
+from .library import IR_VERSION, OPSET, PADDING, onnx_or_error
 from .recorder import Call, Recording, flat, record
 from .sizes import Size
 from .values import Number, Values
@@ -145,6 +146,8 @@ class _Graph:
             ir_version=IR_VERSION,
             producer_name="minigrad",
         )
+        if self.w.padding:
+            onnx.helper.set_model_props(model, {PADDING: json.dumps(self.w.padding)})
         return model
 
     # --- inputs and outputs ------------------------------------------------------------------
@@ -204,6 +207,10 @@ class _Graph:
     def _write(self, calls: Sequence[Call]) -> None:
         """Write a call, as it is in each run."""
         first = calls[0]
+        if first.layer is None and first.name not in ROWS:
+            names = ", ".join(sorted(ROWS))
+            why = f"the table of ONNX's nodes has no row for it. Ops with one: {names}"
+            raise ConversionError("", f"the op {first.name}", REFUSED.get(first.name, why))
         what = f"an input of {first.name}"
         inputs = [
             self._operand(parts, what)
@@ -229,13 +236,6 @@ class _Graph:
     def _row(self, call: Resolved) -> list[str]:
         if call.layer is not None:
             return write_layer(self.w, call)
-        if call.name not in ROWS:
-            raise ConversionError(
-                "",
-                f"the op {call.name}",
-                "the table of ONNX's nodes has no row for it. Ops with one: "
-                + ", ".join(sorted(ROWS)),
-            )
         made = ROWS[call.name](self.w, call)
         return [made] if isinstance(made, str) else made
 
@@ -260,6 +260,13 @@ class _Graph:
         if isinstance(first, (tuple, list)) and len({len(part) for part in parts}) == 1:
             return tuple(self._setting(items, what) for items in zip(*parts, strict=True))
         if hasattr(first, "shape") and hasattr(first, "dtype"):
+            if first.dtype.kind == "b":
+                raise ConversionError(
+                    "",
+                    "an index of truth values",
+                    "it gives as many elements as are true; take mg.where, or sums and means with "
+                    "where=mask",
+                )
             return self._operand(parts, what)
         if isinstance(first, (int, float, np.number)) and not isinstance(first, bool):
             found = self.values.number([getattr(p, "item", lambda p=p: p)() for p in parts], what)

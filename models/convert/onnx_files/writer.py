@@ -33,6 +33,7 @@ class Writer:
         self.onnx = onnx_or_error()
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
+        self.padding: dict[str, int] = {}  # by the name of a Gather, its row that isn't trained
         self._axes = axes
         self._taken: set[str] = set()
         self._counts: dict[str, int] = {}

@@ -1,0 +1,249 @@
+"""Recurrent layers and models with them as ONNX: run by onnxruntime, read again, trained on."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minigrad as mg
+from minigrad.models.convert import (
+    ConversionError,
+    Outputs,
+    certify_from_onnx,
+    certify_to_onnx,
+    from_onnx,
+    to_onnx,
+)
+from minigrad.models.networks.classifier import SequenceClassifier
+from minigrad.models.zoo import MGU
+from minigrad.utils.install import install_line
+
+onnx = pytest.importorskip("onnx", reason=f"no onnx; {install_line('onnx')}")
+
+KINDS = {
+    "tanh": (mg.nn.RNN, {}),
+    "relu": (mg.nn.RNN, {"nonlinearity": "relu"}),
+    "lstm": (mg.nn.LSTM, {"forget_bias": 1.0}),
+    "lstm without bias": (mg.nn.LSTM, {"bias": False}),
+    "gru": (mg.nn.GRU, {}),
+    "gru, reset before": (mg.nn.GRU, {"reset_after": False}),
+    "gru, reset before, without bias": (mg.nn.GRU, {"reset_after": False, "bias": False}),
+}
+T, N, I, H = 5, 3, 2, 4
+
+
+@st.composite
+def layers(draw):
+    """A layer, examples of its inputs, and a name for each output."""
+    kind, options = KINDS[draw(st.sampled_from(sorted(KINDS)))]
+    options = options | {
+        "num_layers": draw(st.sampled_from([1, 2])),
+        "bidirectional": draw(st.booleans()),
+        "batch_first": draw(st.booleans()),
+    }
+    if options["num_layers"] == 2:
+        options["dropout"] = draw(st.sampled_from([0.0, 0.5]))
+    mg.manual_seed(draw(st.integers(0, 2**16)))
+    layer = kind(I, H, **options)
+    single = draw(st.booleans())
+    leading = (T,) if single else (N, T) if layer.batch_first else (T, N)
+    inputs = {"x": mg.randn(*leading, I)}
+    if not single and draw(st.booleans()):
+        inputs["lengths"] = [5, 2, 0]
+    if draw(st.booleans()):
+        runs = layer.num_layers * (2 if layer.bidirectional else 1)
+        shape = (runs, H) if single else (runs, N, H)
+        state = tuple(mg.randn(*shape) for _ in layer.states)
+        inputs["state"] = state if len(state) > 1 else state[0]
+    return layer, inputs
+
+
+@given(layers())
+def test_a_layer_gives_the_same_in_onnxruntime(drawn):
+    layer, inputs = drawn
+    certificate = certify_to_onnx(layer, inputs)
+    assert certificate, str(certificate)
+
+
+@given(layers())
+def test_a_layer_has_the_same_gradients_when_it_is_read_again(drawn):
+    layer, inputs = drawn
+    certificate = certify_from_onnx(layer, inputs)
+    assert certificate, str(certificate)
+    parts = [row for row in certificate.differences if row.name.startswith("gradient of w")]
+    assert len(parts) == sum(name.startswith("w") for name, _ in layer.named_parameters())
+
+
+@given(layers(), st.randoms(use_true_random=False))
+def test_a_mutant_of_the_graph_is_noticed(drawn, random):
+    """The certificate fails for a graph with another number in one of its weights."""
+    layer, inputs = drawn
+    model = to_onnx(layer, inputs, check=False)
+    tensor = random.choice([p for p in model.graph.initializer if "W_l" in p.name])
+    array = onnx.numpy_helper.to_array(tensor).copy()
+    array += 0.1
+    tensor.CopyFrom(onnx.numpy_helper.from_array(array, tensor.name))
+    assert certify_to_onnx(layer, inputs, model=model).verdict == "FAIL"
+
+
+def test_a_layer_is_one_node_with_named_axes_and_states():
+    layer = mg.nn.LSTM(I, H, num_layers=2, bidirectional=True)
+    state = (mg.zeros((4, N, H)), mg.zeros((4, N, H)))
+    model = to_onnx(layer, {"x": mg.ones((T, N, I)), "lengths": [5, 2, 1], "state": state})
+    kinds = [node.op_type for node in model.graph.node]
+    assert kinds.count("LSTM") == 2
+    shapes = {
+        value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in (*model.graph.input, *model.graph.output)
+    }
+    assert shapes == {
+        "x": ["time", "batch", I],
+        "lengths": ["batch"],
+        "h_0": [4, "batch", H],
+        "c_0": [4, "batch", H],
+        "y": ["time", "batch", 2 * H],
+        "h_n": [4, "batch", H],
+        "c_n": [4, "batch", H],
+    }
+    assert model.opset_import[0].version == 18 and model.ir_version == 8
+    assert [p.name for p in model.graph.initializer][:3] == ["W_l0", "R_l0", "B_l0"]
+
+
+class Pooled(mg.nn.Module):
+    """Layer norm, a recurrent layer, and a mean, a maximum and a last output over valid steps."""
+
+    def __init__(self, kind):
+        self.words = mg.nn.Embedding(11, 6, padding_idx=0)
+        self.norm = mg.nn.LayerNorm(6)
+        self.recurrent = kind(6, 5, bidirectional=True, batch_first=True)
+        self.drop = mg.nn.Dropout(0.5)
+        self.score = mg.nn.Linear(10, 1, bias=False)
+        self.head = mg.nn.Sequential(mg.nn.Linear(40, 8), mg.gelu, mg.nn.Linear(8, 3))
+        self.mean = mg.nn.Buffer(np.linspace(-1, 1, 10, dtype="float32"))
+
+    def forward(self, tokens, lengths):
+        x = self.norm(self.words(tokens))
+        y, _ = self.recurrent(x, lengths=lengths)  # (N, T, 10)
+        y = self.drop(y) - self.mean
+        n, t = tokens.shape
+        valid = mg.arange(t) < mg.reshape(lengths, (n, 1))  # (N, T)
+        mean = mg.mean(y, axis=1, where=mg.expand_dims(valid, 2))
+        most = mg.max(y, axis=1, where=mg.expand_dims(valid, 2))
+        last = y[mg.arange(n), lengths - 1]
+        scores = mg.where(valid, self.score(y)[..., 0], -1e9)
+        context = (mg.expand_dims(mg.softmax(scores, axis=1), 1) @ y)[:, 0]
+        return mg.softmax(self.head(mg.concatenate([mean, most, last, context], axis=1)))
+
+
+MODELS = {
+    "classifier": (lambda: SequenceClassifier("lstm", 11, 6, 5), ("time", "batch"), (5, 3)),
+    "pooled": (lambda: Pooled(mg.nn.GRU), ("batch", "time"), (3, 5)),
+}
+
+
+def model_and_inputs(name):
+    mg.manual_seed(1)
+    make, named, shape = MODELS[name]
+    inputs = {"tokens": mg.randint(0, 11, shape), "lengths": mg.tensor([5, 2, 1])}
+    return make(), inputs, {"tokens": named, "lengths": ("batch",)}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_whole_model_gives_the_same_in_onnxruntime(name):
+    model, inputs, axes = model_and_inputs(name)
+    certificate = certify_to_onnx(model, inputs, axes=axes)
+    assert certificate, str(certificate)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_whole_model_has_the_same_gradients_when_it_is_read_again(name):
+    model, inputs, axes = model_and_inputs(name)
+    certificate = certify_from_onnx(model, inputs, axes=axes)
+    assert certificate, str(certificate)
+
+
+def test_a_model_that_is_read_again_trains_on_and_loads_back(backend, tmp_path):
+    model, inputs, axes = model_and_inputs("classifier")
+    path = tmp_path / "model.onnx"
+    to_onnx(model, inputs, path, axes=axes)
+    again = from_onnx(path).to(backend)
+    optimizer = mg.optim.Adam(again.parameters(), lr=0.05)
+    labels = mg.tensor([0, 1, 1])
+    losses = []
+    for _ in range(12):
+        loss = mg.cross_entropy(again(**inputs), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0]
+    assert {*again.state_dict()} == {*model.state_dict()}
+    model.load_state_dict(again.state_dict())
+    np.testing.assert_allclose(
+        model.eval()(**inputs).detach().numpy(), again(**inputs).detach().numpy(), atol=1e-5
+    )
+
+
+def test_weights_that_are_tied_stay_one_parameter():
+    class Tied(mg.nn.Module):
+        def __init__(self):
+            self.words = mg.nn.Embedding(7, 4)
+            self.head = mg.nn.Linear(4, 7, bias=False)
+            self.head.weight = self.words.weight
+
+        def forward(self, tokens):
+            return self.head(self.words(tokens))
+
+    tokens = mg.tensor([[1, 2, 6]])
+    certificate = certify_from_onnx(Tied(), tokens, axes={"tokens": ("n", "t")})
+    assert certificate, str(certificate)
+    assert [row.name for row in certificate.differences][1:] == ["gradient of words.weight"]
+
+
+def test_a_module_that_is_exported_stays_as_it_was():
+    layer = mg.nn.LSTM(I, H, num_layers=2, dropout=0.5)
+    model = mg.nn.Sequential(Outputs(layer, "last"), mg.nn.Dropout(0.5), mg.nn.Linear(H, 2))
+    model[1].eval()
+    before = {name: vars(part).copy() for name, part in model.named_modules()}
+    to_onnx(model, mg.ones((T, N, I)), axes={"x": ("time", "batch", None)})
+    for name, part in model.named_modules():
+        assert vars(part).keys() == before[name].keys()
+        assert part.training == (name != "1")
+
+
+REFUSED = {
+    "proj_size": (mg.nn.LSTM(I, H, proj_size=2), {}, "ONNX's LSTM has no projection"),
+    "another cell": (MGU(I, H), {}, "none for mgu_cell"),
+    "a mask": (mg.nn.GRU(I, H), {"mask": np.ones((T, N), bool)}, "is called with a mask"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_layer_without_a_counterpart_is_refused_with_the_reason(name):
+    layer, more, reason = REFUSED[name]
+    with pytest.raises(ConversionError) as error:
+        to_onnx(layer, {"x": mg.ones((T, N, I)), **more})
+    assert reason in str(error.value)
+    inside = mg.nn.Sequential(
+        Outputs(layer), mg.nn.Linear(layer(mg.ones((T, N, I)))[0].shape[-1], 1)
+    )
+    if not more:
+        with pytest.raises(ConversionError) as error:
+            to_onnx(inside, mg.ones((T, N, I)), axes={"x": ("time", "batch", None)})
+        assert error.value.part == "0.layer"
+
+
+def test_wrong_arguments_say_what_to_give():
+    layer = mg.nn.GRU(I, H)
+    x = mg.ones((T, N, I))
+    for given_, options, reason in (
+        ({"y": x}, {}, "the inputs don't fit"),
+        (x, {"axes": {"z": ("a",)}}, "axes are given for 'z', and the inputs are x"),
+        (x, {"axes": {"x": ("a", "b")}}, "a name or None for each"),
+        (x, {"outputs": ["a"]}, "returns 2 tensors"),
+        (x, {"outputs": ["a", "x"]}, "is the name of an input"),
+        ({}, {}, "the inputs don't fit"),
+    ):
+        with pytest.raises(ValueError, match="to_onnx") as error:
+            to_onnx(layer, given_, **options)
+        assert reason in str(error.value)
