@@ -106,6 +106,7 @@ class Examples:
         """An input like an example: integers from its range, entries from its entries."""
         array = part.numpy() if isinstance(part, Tensor) else part
         shape = tuple(n if a is None else sizes[a] for a, n in zip(axes, array.shape, strict=True))
+        drawn: np.ndarray
         if array.dtype.kind == "b":
             drawn = self._rng.random(shape) < 0.5
         elif array.dtype.kind in "iu":

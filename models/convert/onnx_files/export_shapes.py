@@ -129,7 +129,9 @@ def _getitem(w: Writer, call: Resolved) -> str:
     index = call.settings["index"]
     parts = list(index) if isinstance(index, tuple) else [index]
     parts = _whole(parts, len(shape))
-    slices, places, dropped = [], [], []
+    slices: list[tuple[int, Any, Any, int]] = []
+    places: list[int] = []
+    dropped: list[tuple[int, Any]] = []
     axis = 0
     for part in parts:
         if part is None:
@@ -138,7 +140,9 @@ def _getitem(w: Writer, call: Resolved) -> str:
             if (piece := _piece(axis, part)) is not None:
                 slices.append(piece)
         else:
-            (places if _is_array(part) else dropped).append((axis, part))
+            if _is_array(part):
+                places.append(axis)
+            dropped.append((axis, part))
         axis += 1
     if slices:
         x = _sliced(w, x, slices)

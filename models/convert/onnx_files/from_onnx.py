@@ -194,10 +194,11 @@ class OnnxModule(Module):
                 for i, name in enumerate((*step.inputs, *[""] * 7))
             ]
             like = inputs[0] if isinstance(inputs[0], Tensor) else self._like()
-            x, lengths, *initial = (
+            lengths, *initial = (
                 None if part is None else _tensor(part, like)
-                for part in (inputs[0], *inputs[4 : 5 + len(step.recurrent.kind.states)])
+                for part in inputs[4 : 5 + len(step.recurrent.kind.states)]
             )
+            x = _tensor(inputs[0], like)
             found: Any = step.recurrent.run(self, x, lengths, initial)
         else:
             found = _call(step, [values[name] if name else None for name in step.inputs])

@@ -55,6 +55,7 @@ class RecurrentNode:
                 part, node.op_type, "it has peepholes (P), and LSTM here has none"
             )
         W, R, B = (self._array(node, i, arrays) for i in (1, 2, 3))
+        assert W is not None and R is not None
         self._check(node, W, R, B)
         found = _LAYER.fullmatch(node.input[1])
         prefix, number = found.groups() if found else (_clean(part), "0")
@@ -92,7 +93,7 @@ class RecurrentNode:
     def _array(self, node: Any, i: int, arrays: Any) -> np.ndarray | None:
         """A weight, which has to be in the file as numbers."""
         name = node.input[i] if len(node.input) > i else ""
-        if not name:
+        if not name and i == 3:
             return None
         array = arrays.get(name)
         if array is None or array.dtype.kind != "f":

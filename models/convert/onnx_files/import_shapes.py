@@ -166,7 +166,10 @@ def _range(start: Any, limit: Any, delta: Any, stash_type: int) -> np.ndarray:
 
 @reads(
     "Constant",
-    **dict.fromkeys(("value", "value_float", "value_floats", "value_int")),
+    value=None,
+    value_float=None,
+    value_floats=None,
+    value_int=None,
     value_ints=None,
 )
 def _constant(

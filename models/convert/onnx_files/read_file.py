@@ -17,7 +17,7 @@ __all__ = ["array_of_tensor", "attributes_of", "padding_of", "read_model"]
 
 LARGEST = 2**31 - 1  # bytes; protobuf has no larger messages
 
-_DTYPES = ("float16", "float32", "float64", "int8", "int16", "int32", "int64")
+_DTYPES: tuple[str, ...] = ("float16", "float32", "float64", "int8", "int16", "int32", "int64")
 _DTYPES += ("uint8", "uint16", "uint32", "uint64", "bool")
 
 
