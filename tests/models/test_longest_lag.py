@@ -8,7 +8,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.models.reports import longest_lag
-from minigrad.models.reports.longest_lag import Contender, longest_lags, memory_tasks
+from minigrad.models.reports.longest_lag import Contender, longest_lags
 
 
 @pytest.fixture
