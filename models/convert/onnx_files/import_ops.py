@@ -12,7 +12,7 @@ import minigrad as mg
 from minigrad import Tensor
 
 from ..refusals import ConversionError
-from .library import onnx_or_error
+from .read_file import dtype_of
 
 __all__ = ["OPS", "Reader", "ints", "reads"]
 
@@ -173,10 +173,7 @@ def _gelu(x: Tensor, approximate: str) -> Tensor:
 
 @reads("Cast", to=None, saturate=1, round_mode="up")
 def _cast(x: Tensor, to: int, saturate: int, round_mode: str) -> Tensor:
-    dtype = onnx_or_error().helper.tensor_dtype_to_np_dtype(to)
-    if dtype.kind not in "fiub":
-        raise ConversionError("", "Cast", f"tensors here are of NumPy's dtypes; got {dtype}")
-    return x.astype(dtype)
+    return x.astype(dtype_of(to, "", "Cast"))
 
 
 @reads("CastLike", saturate=1, round_mode="up")

@@ -13,7 +13,7 @@ import numpy as np
 from ..refusals import ConversionError
 from .library import NEWEST_OPSET, OLDEST_OPSET, PADDING, onnx_or_error
 
-__all__ = ["array_of_tensor", "attributes_of", "padding_of", "read_model"]
+__all__ = ["array_of_tensor", "attributes_of", "dtype_of", "padding_of", "read_model"]
 
 LARGEST = 2**31 - 1  # bytes; protobuf has no larger messages
 
@@ -50,9 +50,9 @@ def read_model(source: Any) -> tuple[Any, str]:
 
 def _content(path: str | os.PathLike[str]) -> tuple[bytes, str]:
     """The bytes of a file, of a size that is looked at first."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"from_onnx takes a path, bytes or an onnx.ModelProto; got {path!r:.40}")
     name = os.fspath(path)
-    if not isinstance(name, str):
-        raise TypeError(f"from_onnx takes a path, bytes or an onnx.ModelProto; got {name!r:.40}")
     found = os.stat(name)
     if not stat.S_ISREG(found.st_mode):
         raise ConversionError("", name, "it is no file")
@@ -113,16 +113,24 @@ def padding_of(model: Any, name: str) -> dict[str, int]:
     return {}
 
 
+def dtype_of(number: int, part: str, what: str) -> np.dtype:
+    """The dtype that has this number in ONNX, if tensors here can have it."""
+    onnx = onnx_or_error()
+    try:
+        dtype: np.dtype = onnx.helper.tensor_dtype_to_np_dtype(number)
+    except (KeyError, ValueError):
+        dtype = np.dtype("O")
+    if dtype.name not in _DTYPES:
+        known = onnx.TensorProto.DataType.items()
+        name = next((name for name, value in known if value == number), f"number {number}")
+        raise ConversionError(part, what, f"its numbers are of dtype {name}, and here of NumPy's")
+    return dtype
+
+
 def array_of_tensor(tensor: Any, part: str) -> np.ndarray:
     """The numbers of a TensorProto, as many as its shape says."""
     onnx = onnx_or_error()
-    try:
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
-    except Exception:
-        dtype = None
-    if dtype is None or dtype.name not in _DTYPES:
-        kind = onnx.TensorProto.DataType.Name(tensor.data_type)
-        raise ConversionError(part, f"a tensor of {kind}", "tensors here have NumPy's dtypes")
+    dtype_of(tensor.data_type, part, "a tensor")
     if any(n < 0 for n in tensor.dims) or math.prod(tensor.dims) > LARGEST:
         raise ConversionError(part, "a tensor", f"its shape is {tuple(tensor.dims)}")
     try:
