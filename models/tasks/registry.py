@@ -14,6 +14,8 @@ TASKS: dict[str, str] = {
     "first": "first:First",
     "adding": "adding:Adding",
     "copy": "copying:Copying",
+    "phonemes": "phonemes:Phonemes",
+    "speech": "speech:Speech",
 }
 
 
