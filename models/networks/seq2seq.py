@@ -212,12 +212,11 @@ class Seq2Seq(Module):
         like = self.head.weight
         x = vectors_of(self.source_embedding, source, like)
         x = mg.dropout(x, self.dropout, self.training)
-        mask = valid_steps(x, lengths)
-        memory, state = self.encoder(x, mask=mask)
+        memory, state = self.encoder(x, lengths=lengths)
         state = map_leaves(self._joined, state)
         encoded = None
         if self.attention is not None:
-            encoded = Encoded(memory, self.attention.keys(memory), mask)
+            encoded = Encoded(memory, self.attention.keys(memory), valid_steps(x, lengths))
         N = memory.shape[1]
         read = mg.zeros((1, N, self.hidden_size), dtype=like.dtype, backend=like.backend)
         return DecoderState(state, read, encoded)

@@ -30,7 +30,7 @@ class Explanation:
 
     words : as the model reads them.
     known : whether a word is in the vocabulary; if not, the model reads `<unk>`.
-    memory : each word's part by the gates, see `memory`; None for an RNN.
+    memory : each word's part by the gates, see `memory`; None where there are no such gates.
     gradient_norm, gradient_times_input : see `sensitivity`.
     occlusion : see `occlusion`.
     log_odds : log(p / (1 - p)), p being the probability of class 1.
@@ -74,6 +74,8 @@ def log_odds(model: SequenceClassifier, tokens: np.ndarray, lengths: Sequence[in
 def memory(model: SequenceClassifier, numbers: np.ndarray) -> Memory | None:
     """What the gates made of each of the words (T,); None for an RNN, which has none.
 
+    None, too, for a model that doesn't read its answer from the last state of a single layer.
+
     A gate lets in a part of the candidate of a word, and at each later step a gate keeps a part of
     that. In an LSTM these are the input and the forget gate of the cell state,
     in a GRU the update gate z is both: 1 - z comes in, z stays. What the words have put into a
@@ -88,7 +90,7 @@ def memory(model: SequenceClassifier, numbers: np.ndarray) -> Memory | None:
     It doesn't show how a word changed the gates and candidates of later words, through the hidden
     state, which may have moved the answer, too.
     """
-    if model.cell == "rnn":
+    if model.cell == "rnn" or not model.reads_last_state:
         return None
     at = {name: values[:, 0] for name, values in model.activations(numbers[:, None]).items()}
     if model.cell == "lstm":

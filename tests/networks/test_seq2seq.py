@@ -171,7 +171,7 @@ def test_a_softmax_over_nothing_is_zero_with_its_slopes(backend):
     assert not first.numpy().any() and not mg.grad(first.sum(), x).numpy().any()
 
 
-def test_weights_are_on_view(backend):
+def test_weights_are_on_view(on_numpy):
     model = made("lstm")
     shares = model.weights(*BATCH)
     assert [w.shape for w in shares] == [(3, 3), (2, 2), (1, 1)]
