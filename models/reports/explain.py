@@ -148,6 +148,7 @@ def sensitivity(model: SequenceClassifier, numbers: np.ndarray) -> tuple[np.ndar
     product with the vector, each (T,). The latter is what the log-odds would lose without the
     vector if they were linear.
     """
+    assert model.embedding is not None  # the model reads words
     with mg.no_grad():
         vectors = model.embedding(numbers[:, None])  # (T, 1, E)
     vectors.requires_grad = True
