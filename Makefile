@@ -25,7 +25,7 @@ test: $(VENV)/.dev ## run the tests and the examples in docstrings and README
 test-deep: $(VENV)/.dev ## the same with many more random cases (long)
 	MINIGRAD_PROFILE=deep $(BIN)/python -m pytest -n 2
 
-test-oracle: $(VENV)/.oracle ## the same as test, compared with PyTorch and onnxruntime as well (a large download)
+test-oracle: $(VENV)/.oracle ## the same as test, compared with the oracles as well (a large download)
 	MINIGRAD_PROFILE=fast $(BIN)/python -m pytest -n 2
 
 mutate: $(VENV)/.dev ## break every derivative and see whether the tests' checks notice (minutes)
@@ -52,7 +52,7 @@ format: $(VENV)/.dev ## format the code and mend what ruff can mend
 include tests/cupy_on_cpu/rules.mk
 
 install: $(VENV)/.dev ## only set up what the tests need
-install-oracle: $(VENV)/.oracle ## the same, with PyTorch and onnxruntime
+install-oracle: $(VENV)/.oracle ## the same, with the oracles
 
 clean: ## remove the environments and everything that was built
 	rm -rf $(VENV) $(ON_CPU) $(CUDA) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache

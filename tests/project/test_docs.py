@@ -10,6 +10,7 @@ import pytest
 from places import ROOT
 
 import minigrad as mg
+import minigrad.models.convert
 import minigrad.models.zoo
 import minigrad.nn.cells
 import minigrad.testing.strategies
@@ -79,7 +80,7 @@ DOCUMENTS += sorted(
 
 
 PUBLIC = (mg, mg.backend, mg.data, mg.errors, mg.functional, mg.nn, mg.nn.init, mg.optim)
-PUBLIC += (minigrad.models, minigrad.models.zoo, minigrad.nn.cells)
+PUBLIC += (minigrad.models, minigrad.models.convert, minigrad.models.zoo, minigrad.nn.cells)
 PUBLIC += (minigrad.testing, minigrad.testing.strategies)
 
 
@@ -140,7 +141,10 @@ def has_example(kind, name):
 
 def test_every_method_of_a_public_class_has_an_example():
     """Of other modules: a class says itself how it is called, and `Module` what all have."""
-    for module in (mg, mg.data, mg.nn, mg.optim, minigrad.models, minigrad.testing):
+    for module in (
+        *(mg, mg.data, mg.nn, mg.optim, minigrad.models, minigrad.models.convert),
+        minigrad.testing,
+    ):
         for kind in {value for value in vars(module).values() if isinstance(value, type)}:
             # `attach`, `vjp` and `vjp_all` of ops are below; backends are described by PROTOCOL.
             if kind in (mg.Tensor, mg.Op, mg.ArrayModuleBackend) or not ours({"": kind}):

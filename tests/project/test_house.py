@@ -58,6 +58,10 @@ PUBLIC = {
     "minigrad.models.cells": """
         gru_cell lstm_cell rnn_relu_cell rnn_tanh_cell
     """,
+    "minigrad.models.convert": """
+        Certificate ConversionError Difference KerasWeights Outputs check from_keras from_pytorch
+        keras_weights load_module pytorch_state save_module to_keras to_pytorch
+    """,
     "minigrad.models.zoo": """
         IndRNN LayerNormLSTM MGU PeepholeLSTM ZoneoutLSTM indrnn_cell layer_norm_lstm_cell
         mgu_cell peephole_lstm_cell zoneout_lstm_cell

@@ -1,0 +1,59 @@
+"""Runs of PyTorch's modules, beside ours."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from minigrad.nn import Module
+
+from .certificate import Run
+from .runs import callable_parts, inputs_of, named_outputs
+
+__all__ = ["run_pytorch"]
+
+
+def run_pytorch(
+    ours: Module,
+    theirs: Any,
+    inputs: Mapping[str, np.ndarray],
+    cotangents: Mapping[str, np.ndarray],
+    training: bool = False,
+) -> tuple[str, Run]:
+    """PyTorch's release, and what a copy of its module in float64 gives.
+
+    `ours` is the module that it is compared with, whose names and kinds of outputs it shares;
+    inputs and cotangents are as `minigrad.models.convert.runs.run` takes and gives them.
+    """
+    import torch
+
+    theirs = copy.deepcopy(theirs).cpu().double().train(training).requires_grad_()
+    given = {
+        name: torch.tensor(array, requires_grad=array.dtype.kind == "f")
+        for name, array in inputs.items()
+    }
+    outputs: dict[str, Any] = {}
+    for part, called in callable_parts(ours):
+        x, state = inputs_of(part, given)
+        packed = [state[0] if len(state) == 1 else tuple(state)] if state else []
+        outputs |= named_outputs(part, called, theirs.get_submodule(part)(x, *packed))
+    wanted = {name: x for name, x in given.items() if x.requires_grad}
+    wanted |= dict(theirs.named_parameters())
+    reached = [name for name in cotangents if outputs[name].requires_grad]
+    found = torch.autograd.grad(
+        [outputs[name] for name in reached],
+        list(wanted.values()),
+        [torch.tensor(cotangents[name]) for name in reached],
+        allow_unused=True,
+    )
+    gradients = {
+        name: np.zeros(tuple(x.shape)) if g is None else g.numpy()
+        for (name, x), g in zip(wanted.items(), found, strict=True)
+    }
+    if training:
+        outputs |= dict(theirs.named_buffers())
+    release = f"PyTorch {torch.__version__.partition('+')[0]}"
+    return release, Run({name: y.detach().numpy() for name, y in outputs.items()}, gradients)
