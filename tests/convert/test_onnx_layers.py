@@ -14,6 +14,7 @@ from minigrad.models.convert import (
     from_onnx,
     to_onnx,
 )
+from minigrad.models.convert.onnx_files.library import runtime_or_none
 from minigrad.models.networks.classifier import SequenceClassifier
 from minigrad.models.zoo import MGU
 from minigrad.utils.install import install_line
@@ -182,6 +183,64 @@ def test_a_model_that_is_read_again_trains_on_and_loads_back(backend, tmp_path):
     np.testing.assert_allclose(
         model.eval()(**inputs).detach().numpy(), again(**inputs).detach().numpy(), atol=1e-5
     )
+
+
+class Stepping(mg.nn.Module):
+    """One step of a language model, with its state."""
+
+    def __init__(self):
+        self.words = mg.nn.Embedding(9, 4)
+        self.recurrent = mg.nn.LSTM(4, 5, num_layers=2)
+        self.head = mg.nn.Linear(5, 9)
+
+    def forward(self, symbols, state=None):
+        y, state = self.recurrent.step(self.words(symbols), state)
+        return self.head(y), state
+
+
+def cases():
+    """Modules of other kinds, with examples of their inputs and their axes."""
+    mg.manual_seed(2)
+    x, rows = mg.randn(4, 6), {"x": ("n", None)}
+    norm = mg.nn.BatchNorm1d(6)
+    norm(3 * mg.randn(20, 6) + 1)
+    yield norm, x, rows
+    yield norm, mg.randn(3, 6, 5), {"x": ("n", None, "t")}
+    for kind in (
+        "Softmax",
+        "LogSoftmax",
+        "GELU",
+        "ELU",
+        "LeakyReLU",
+        "SiLU",
+        "Softplus",
+        "Sigmoid",
+    ):
+        yield getattr(mg.nn, kind)(), x, rows
+    yield mg.nn.GELU(approximate="none"), x, rows
+    yield mg.nn.LayerNorm(6, elementwise_affine=False), x, rows
+    yield mg.nn.LayerNorm((3, 6), eps=1e-3), mg.randn(5, 3, 6), {"x": ("n", None, None)}
+    yield mg.nn.Identity(), x, rows
+    yield mg.nn.Flatten(0, 1), mg.randn(3, 4, 5), {"x": ("n", "t", None)}
+    yield mg.nn.Linear(6, 3), x, None  # one size only
+    yield mg.nn.Linear(6, 3).astype("float16"), x.astype("float16"), rows
+    yield mg.nn.GRU(3, 4).double(), mg.randn(5, 2, 3).astype("float64"), None
+    yield mg.nn.RNNCell(6, 3), {"x": x, "state": mg.randn(4, 3)}, rows | {"state": ("n", None)}
+    yield mg.nn.GRUCell(6, 3), x, rows
+    state = (mg.randn(2, 3, 5), mg.randn(2, 3, 5))
+    axes = {f"state_{i}": (None, "n", None) for i in range(2)} | {"symbols": ("n",)}
+    yield Stepping(), (mg.tensor([1, 2, 8]), state), axes
+
+
+@pytest.mark.parametrize("number", range(len([*cases()])))
+def test_other_modules_give_the_same(number):
+    module, inputs, axes = [*cases()][number]
+    certificate = certify_to_onnx(module, inputs, axes=axes)
+    assert certificate, str(certificate)
+    in_runtime = runtime_or_none() and certificate.tolerance > 1e-10  # it has no GRU in float64
+    assert bool(certificate.notes) != bool(in_runtime)
+    again = certify_from_onnx(module, inputs, axes=axes)
+    assert again.verdict == "PASS" or not [*module.parameters()], str(again)
 
 
 def test_weights_that_are_tied_stay_one_parameter():

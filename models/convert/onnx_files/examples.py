@@ -12,10 +12,12 @@ import minigrad as mg
 from minigrad import Tensor
 from minigrad.nn import Module, Recurrent
 
-from .recorder import evaluating, flat
+from .recorder import Recording, evaluating, flat, record
 from .sizes import Sizes, draw_sizes
 
-__all__ = ["Examples"]
+__all__ = ["Examples", "Trial"]
+
+_USUAL = inspect.Parameter.POSITIONAL_OR_KEYWORD
 
 
 class Trial(NamedTuple):
@@ -40,7 +42,8 @@ class Examples:
     def __init__(
         self, module: Module, inputs: Any, axes: Mapping[str, Sequence[str | None]] | None
     ) -> None:
-        self._arguments = _by_name(module, inputs)
+        self._module = module
+        self._arguments, self._by_position = _by_name(module, inputs)
         self.names, self._parts = [], []
         for name, value in self._arguments.items():
             parts = [part for part in flat(value) if _is_array(part)]
@@ -73,12 +76,24 @@ class Examples:
         )
         return self.rebuilt(self._arguments, drawn)
 
+    def call(self, arguments: dict[str, Any]) -> Any:
+        """What the module gives for arguments."""
+        first = [arguments[name] for name in self._by_position]
+        others = {n: value for n, value in arguments.items() if n not in self._by_position}
+        return self._module(*first, **others)
+
+    def record(self, sizes: Mapping[str, int]) -> Recording:
+        """A run of the module at these sizes, recorded."""
+        arguments = self.at(sizes)
+        inputs = list(self.by_name(arguments).values())
+        return record(self._module, lambda: self.call(arguments), inputs)
+
     def rebuilt(self, arguments: dict[str, Any], parts: Iterator[Any]) -> dict[str, Any]:
         """Arguments with other tensors and arrays in the places of those in them."""
         return {name: _rebuilt(value, parts) for name, value in arguments.items()}
 
-    def trials(self, module: Module, seed: int = 0) -> Iterator[Trial]:
-        """What a module gives at other sizes than those recorded, in evaluation mode.
+    def trials(self, seed: int = 0) -> Iterator[Trial]:
+        """What the module gives at other sizes than those recorded, in evaluation mode.
 
         First all varying axes are longer than in the example. Then each of them has size 1, unless
         the module can't do with that, as with lengths of more steps.
@@ -88,8 +103,8 @@ class Examples:
         for sizes in (longer, *({**longer, axis: 1} for axis in longer)):
             arguments = self.at(sizes)
             try:
-                with evaluating(module), mg.no_grad():
-                    results = flat(module(**arguments))
+                with evaluating(self._module), mg.no_grad():
+                    results = flat(self.call(arguments))
             except Exception:
                 if sizes is longer:
                     raise
@@ -141,8 +156,8 @@ class Examples:
         return checked
 
 
-def _by_name(module: Module, inputs: Any) -> dict[str, Any]:
-    """The arguments of a module by the names of its parameters."""
+def _by_name(module: Module, inputs: Any) -> tuple[dict[str, Any], list[str]]:
+    """The arguments of a module by the names of its parameters; which are given by position."""
     signature = inspect.signature(module.forward)
     try:
         if isinstance(inputs, Mapping):
@@ -156,19 +171,23 @@ def _by_name(module: Module, inputs: Any) -> dict[str, Any]:
             "Give a tensor, a tuple of arguments, or a dict of them by name"
         ) from None
     arguments: dict[str, Any] = {}
+    by_position = []
+    # What stands before *args can't be given by name.
+    kinds = [signature.parameters[name].kind for name in bound.arguments]
+    several = inspect.Parameter.VAR_POSITIONAL in kinds
     for name, value in bound.arguments.items():
         kind = signature.parameters[name].kind
         if kind is inspect.Parameter.VAR_KEYWORD:
             arguments |= value
-        elif kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY):
-            raise ValueError(
-                f"to_onnx: {type(module).__name__}.forward takes {name} by position only; inputs "
-                "have names in ONNX, so write a forward with names"
-            )
+        elif kind is inspect.Parameter.VAR_POSITIONAL:
+            names = ["x"] if len(value) == 1 else [f"x_{i}" for i in range(len(value))]
+            arguments |= zip(names, value, strict=True)
+            by_position += names
         else:
             arguments[name] = value
-    # None stands for what isn't given, as a default does.
-    return {name: _normal(value) for name, value in arguments.items() if value is not None}
+            if kind is inspect.Parameter.POSITIONAL_ONLY or (several and kind is _USUAL):
+                by_position.append(name)
+    return {name: _normal(value) for name, value in arguments.items()}, by_position
 
 
 def _part_names(module: Module, name: str, value: Any, count: int) -> list[str]:

@@ -141,6 +141,11 @@ def array_of_tensor(tensor: Any, part: str) -> np.ndarray:
     return np.array(array)  # its own memory, in this machine's order of bytes
 
 
+def _decimal(x: float) -> float:
+    """The number that an attribute of 32 bits was written from: 1e-05, and not 9.9999997e-06."""
+    return float(str(np.float32(x)))
+
+
 def attributes_of(node: Any, part: str) -> dict[str, Any]:
     """The attributes of a node: numbers, strings, lists of them, and arrays."""
     onnx = onnx_or_error()
@@ -155,6 +160,8 @@ def attributes_of(node: Any, part: str) -> dict[str, Any]:
             value = array_of_tensor(attribute.t, part)
         elif isinstance(value, bytes):
             value = value.decode("utf-8", "replace")
+        elif isinstance(value, float):
+            value = _decimal(value)
         elif isinstance(value, list):
             value = [v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in value]
         found[attribute.name] = value

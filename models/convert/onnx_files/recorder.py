@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -42,8 +42,8 @@ class Recording(NamedTuple):
     result: Any
 
 
-def record(module: Module, arguments: dict[str, Any]) -> Recording:
-    """Run a module in evaluation mode, and note what it calls.
+def record(module: Module, run: Callable[[], Any], inputs: Sequence[Any]) -> Recording:
+    """Let `run` call a module in evaluation mode, with these inputs, and note what it calls.
 
     Layers that are one node in ONNX are one call; what is within them is passed over.
     """
@@ -56,9 +56,8 @@ def record(module: Module, arguments: dict[str, Any]) -> Recording:
 
     heard = on_call.within(note, composed="it is recorded op by op")
     with evaluating(module), _layers_as_calls(module, calls), mg.no_grad(), heard:
-        result = module(**arguments)
-    given = [array_of(part) for part in flat(arguments) if isinstance(part, (Tensor, np.ndarray))]
-    return Recording(calls, given, result)
+        result = run()
+    return Recording(calls, list(map(array_of, inputs)), result)
 
 
 def flat(value: Any) -> list[Any]:

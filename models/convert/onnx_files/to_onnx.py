@@ -22,7 +22,7 @@ from .export_elementwise import REFUSED, ROWS, Outcome, Resolved
 from .export_layers import write_layer
 from .from_onnx import from_onnx
 from .library import IR_VERSION, OPSET, PADDING, onnx_or_error
-from .recorder import Call, Recording, flat, record
+from .recorder import Call, Recording, flat
 from .sizes import Size
 from .values import Number, Values
 from .writer import Writer, element_type
@@ -81,7 +81,7 @@ def to_onnx(
     """
     onnx = onnx_or_error()
     examples = Examples(module, inputs, axes)
-    runs = [record(module, examples.at(sizes)) for sizes in examples.runs]
+    runs = [examples.record(sizes) for sizes in examples.runs]
     graph = _Graph(module, examples, runs)
     model = graph.write(outputs)
     try:
@@ -283,7 +283,7 @@ def _compare(module: Module, examples: Examples, model: Any) -> None:
     like = next(module.parameters(), None)
     if like is not None:
         again.to(like.backend.name)
-    for trial in examples.trials(module):
+    for trial in examples.trials():
         with no_grad():
             found = flat(again(**trial.inputs))
         for name, y, there in zip(again.output_names, trial.results, found, strict=True):
