@@ -15,7 +15,7 @@ from minigrad.utils.install import install_line
 
 from ..certificate import Certificate, Run, compare
 from .examples import Examples
-from .from_onnx import OnnxModule, from_onnx
+from .from_onnx import from_onnx
 from .library import onnx_or_error, runtime_or_none
 from .recorder import flat
 from .to_onnx import to_onnx
@@ -138,12 +138,14 @@ def certify_from_onnx(
         mg.tensor(rng.normal(size=y.shape), backend=y.backend) if y.requires_grad else None
         for y in results[0]
     ]
+    there = {name for name, _ in again.named_parameters()}
+    unread = [name for name, _ in module.named_parameters() if name not in there]
     return compare(
         type(module).__name__,
         "its ONNX model, read again",
-        _run(module, leaves[0], results[0], again.output_names, cotangents),
+        _run(module, leaves[0], results[0], again.output_names, cotangents, unread),
         _run(again, leaves[1], results[1], again.output_names, cotangents),
-        notes=tuple(_lost(module, again)),
+        notes=(f"not read, and not in the ONNX model: {', '.join(unread)}",) if unread else (),
     )
 
 
@@ -165,9 +167,14 @@ def _leaf(x: Any) -> Any:
 
 
 def _run(
-    module: Module, given: dict[str, Any], results: list[Tensor], names: list[str], cotangents: Any
+    module: Module,
+    given: dict[str, Any],
+    results: list[Tensor],
+    names: list[str],
+    cotangents: Any,
+    unread: Sequence[str] = (),
 ) -> Run:
-    """Outputs, and gradients of what has one."""
+    """Outputs, and gradients of inputs and parameters; of those unread, if they have one."""
     wanted = {n: x for n, x in given.items() if isinstance(x, Tensor) and x.requires_grad}
     wanted |= {n: p for n, p in module.named_parameters() if p.requires_grad}
     pairs = [(y, g) for y, g in zip(results, cotangents, strict=True) if g is not None]
@@ -178,15 +185,6 @@ def _run(
     gradients = {
         name: np.zeros(x.shape) if g is None else g.numpy()
         for (name, x), g in zip(wanted.items(), found, strict=True)
+        if g is not None or name not in unread
     }
     return Run({n: y.numpy() for n, y in zip(names, results, strict=True)}, gradients)
-
-
-def _lost(module: Module, again: OnnxModule) -> list[str]:
-    """Parameters that the graph doesn't read."""
-    there = dict(again.named_parameters())
-    return [
-        f"{name} isn't read by the module on this input, and so not in the ONNX model"
-        for name, _ in module.named_parameters()
-        if name not in there
-    ]

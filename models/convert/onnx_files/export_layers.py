@@ -12,6 +12,7 @@ from .export_elementwise import Resolved
 from .export_shapes import positions, reshaped
 from .gates import KINDS, Kind, reordered
 from .sizes import Size
+from .values import Made
 from .writer import Writer
 
 __all__ = ["write_layer"]
@@ -71,9 +72,10 @@ def _recurrent(w: Writer, call: Resolved, layer: Recurrent) -> list[str]:
     elif layer.batch_first:
         name = w.node("Transpose", name, perm=[1, 0, 2])
         shape[:2] = shape[1::-1]
-    lengths = ""
-    if (given := call.settings["lengths"]) is not None:
-        lengths = w.operand(given, np.int32)
+    given = call.settings["lengths"]
+    if (mask := call.settings["mask"]) is not None:
+        given = _lengths_of(mask, call, layer)
+    lengths = "" if given is None else w.operand(given, np.int32)
     before = [_initial(w, part, layer, D, single) for part in state]
     after: list[list[str]] = []
     for number in range(layer.num_layers):
@@ -104,6 +106,19 @@ def _recurrent(w: Writer, call: Resolved, layer: Recurrent) -> list[str]:
         final = w.node("Concat", *parts, axis=0) if len(parts) > 1 else parts[0]
         states.append(w.node("Squeeze", final, w.constant([1], np.int64)) if single else final)
     return [name, *states]
+
+
+def _lengths_of(mask: Any, call: Resolved, layer: Recurrent) -> Any:
+    """The lengths that a mask follows from; None if all of it is true."""
+    if isinstance(mask, Made) and mask.kind == "mask":
+        if bool(mask.value) == layer.batch_first:
+            return mask.source
+    elif isinstance(mask, Made) and mask.kind in ("fill", "constant") and np.all(mask.value):
+        return None
+    raise call.refuse(
+        "it is called with a mask, and ONNX's recurrent nodes know lengths only (sequence_lens); "
+        "put padding behind the sequences, and give lengths"
+    )
 
 
 def _node(call: Resolved, layer: Recurrent) -> tuple[str, dict[str, Any]]:

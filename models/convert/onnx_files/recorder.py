@@ -16,8 +16,6 @@ from minigrad.engine.graph import on_call
 from minigrad.nested import parts_of
 from minigrad.nn import Embedding, LayerNorm, Module, Recurrent
 
-from ..refusals import ConversionError
-
 __all__ = ["Call", "Recording", "array_of", "evaluating", "flat", "record"]
 
 _one_at_a_time = threading.RLock()  # modules are changed while they are recorded
@@ -114,7 +112,7 @@ def _noted(layer: Any, path: str, note: Any, calls: list[Call]) -> Any:
     def forward(*args: Any, **options: Any) -> Any:
         given = signature.bind(*args, **options)
         given.apply_defaults()
-        inputs, settings = note(layer, path, given.arguments)
+        inputs, settings = note(layer, given.arguments)
         with on_call.unheard():
             result = original(*args, **options)
         outputs = [part._data for part in flat(result)]
@@ -125,33 +123,29 @@ def _noted(layer: Any, path: str, note: Any, calls: list[Call]) -> Any:
     return forward
 
 
-def _recurrent_call(
-    layer: Recurrent, path: str, given: dict[str, Any]
-) -> tuple[Any, dict[str, Any]]:
+def _recurrent_call(layer: Recurrent, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     """The inputs of a recurrent layer: x, and the parts of the initial state if there is one."""
-    if given["mask"] is not None:
-        raise ConversionError(
-            path,
-            type(layer).__name__,
-            "it is called with a mask, and ONNX's recurrent nodes know lengths only "
-            "(sequence_lens); put padding behind the sequences, and give lengths",
-        )
     state: Sequence[Any] = () if given["state"] is None else parts_of(given["state"])
-    lengths = given["lengths"]
-    if lengths is not None:
-        lengths = array_of(lengths) if isinstance(lengths, Tensor) else np.asarray(lengths)
-    return tuple(map(array_of, (given["x"], *state))), {"lengths": lengths}
+    steps = {name: _as_array(given[name]) for name in ("lengths", "mask")}
+    return tuple(map(array_of, (given["x"], *state))), steps
 
 
-def _norm_call(layer: LayerNorm, path: str, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+def _as_array(given: Any) -> Any:
+    """An array of what may be a list; None stays."""
+    return given if given is None else array_of(given if _is_array(given) else np.asarray(given))
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, (Tensor, np.ndarray))
+
+
+def _norm_call(layer: LayerNorm, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
     weights = [] if layer.weight is None or layer.bias is None else [layer.weight, layer.bias]
     return tuple(map(array_of, (given["x"], *weights))), {}
 
 
-def _table_call(layer: Embedding, path: str, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-    indices = given["indices"]
-    indices = array_of(indices) if isinstance(indices, Tensor) else np.asarray(indices)
-    return (layer.weight._data, indices), {}
+def _table_call(layer: Embedding, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    return (layer.weight._data, _as_array(given["indices"])), {}
 
 
 # How a layer notes its inputs and settings.

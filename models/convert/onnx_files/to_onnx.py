@@ -260,7 +260,7 @@ class _Graph:
         if isinstance(first, (tuple, list)) and len({len(part) for part in parts}) == 1:
             return tuple(self._setting(items, what) for items in zip(*parts, strict=True))
         if hasattr(first, "shape") and hasattr(first, "dtype"):
-            if first.dtype.kind == "b":
+            if first.dtype.kind == "b" and what == "index of getitem":
                 raise ConversionError(
                     "",
                     "an index of truth values",
