@@ -15,7 +15,12 @@ from minigrad.models.convert import (
     to_onnx,
 )
 from minigrad.models.convert.onnx_files.library import runtime_or_none
+from minigrad.models.networks.attention import Attention
 from minigrad.models.networks.classifier import SequenceClassifier
+from minigrad.models.networks.language_model import LanguageModel
+from minigrad.models.networks.pooling import POOLINGS
+from minigrad.models.networks.tagger import SequenceTagger
+from minigrad.models.networks.transcriber import Transcriber
 from minigrad.models.zoo import MGU
 from minigrad.utils.install import install_line
 
@@ -136,17 +141,67 @@ class Pooled(mg.nn.Module):
         return mg.softmax(self.head(mg.concatenate([mean, most, last, context], axis=1)))
 
 
+def tokens(*shape):
+    return mg.randint(1, 11, shape)
+
+
+def lstm_state(layers=1):
+    return tuple(mg.randn(layers, 3, 5) for _ in range(2))
+
+
+SYMBOLS = {"x": ("time", "batch"), "lengths": ("batch",)}
+FEATURES = {"x": ("time", "batch", None), "lengths": ("batch",)}
+STATE = {f"state_{i}": (None, "batch", None) for i in range(2)}
+LENGTHS = [5, 2, 1]
+# By name: how it is made, examples of its inputs, and their axes.
 MODELS = {
-    "classifier": (lambda: SequenceClassifier("lstm", 11, 6, 5), ("time", "batch"), (5, 3)),
-    "pooled": (lambda: Pooled(mg.nn.GRU), ("batch", "time"), (3, 5)),
+    f"classifier, {pooling}": (
+        lambda pooling=pooling: SequenceClassifier(
+            "lstm", 11, 6, 5, pooling=pooling, bidirectional=pooling != "last"
+        ),
+        lambda: {"x": tokens(5, 3), "lengths": LENGTHS},
+        SYMBOLS,
+    )
+    for pooling in POOLINGS
+} | {
+    "pooled": (
+        lambda: Pooled(mg.nn.GRU),
+        lambda: {"tokens": tokens(3, 5), "lengths": mg.tensor(LENGTHS)},
+        {"tokens": ("batch", "time"), "lengths": ("batch",)},
+    ),
+    "classifier of features": (
+        lambda: SequenceClassifier("gru", None, 4, 5, pooling="mean", num_layers=2),
+        lambda: {"x": mg.randn(5, 3, 4), "lengths": LENGTHS},
+        FEATURES,
+    ),
+    "tagger": (
+        lambda: SequenceTagger("gru", 11, 4, 5, 3),
+        lambda: {"x": tokens(5, 3), "lengths": LENGTHS},
+        SYMBOLS,
+    ),
+    "language model": (
+        lambda: LanguageModel("lstm", 11, 5, 5, tied=True),
+        lambda: {"symbols": tokens(5, 3), "state": lstm_state()},
+        {"symbols": ("time", "batch")} | STATE,
+    ),
+    "transcriber": (
+        lambda: Transcriber(4, 5, 7, steps=2),
+        lambda: {"x": mg.randn(5, 3, 4), "lengths": LENGTHS},
+        FEATURES,
+    ),
+    "attention": (
+        lambda: Attention("additive", 4, 4),
+        lambda: (mg.randn(2, 3, 4), mg.randn(5, 3, 4), mg.randn(5, 3, 4), mg.randn(5, 3) > 0),
+        {"query": ("u", "n", None), "memory": ("s", "n", None), "keys": ("s", "n", None)}
+        | {"mask": ("s", "n")},
+    ),
 }
 
 
 def model_and_inputs(name):
     mg.manual_seed(1)
-    make, named, shape = MODELS[name]
-    inputs = {"tokens": mg.randint(0, 11, shape), "lengths": mg.tensor([5, 2, 1])}
-    return make(), inputs, {"tokens": named, "lengths": ("batch",)}
+    make, inputs, axes = MODELS[name]
+    return make(), inputs(), axes
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -164,7 +219,7 @@ def test_a_whole_model_has_the_same_gradients_when_it_is_read_again(name):
 
 
 def test_a_model_that_is_read_again_trains_on_and_loads_back(backend, tmp_path):
-    model, inputs, axes = model_and_inputs("classifier")
+    model, inputs, axes = model_and_inputs("classifier, last")
     path = tmp_path / "model.onnx"
     to_onnx(model, inputs, path, axes=axes)
     again = from_onnx(path).to(backend)

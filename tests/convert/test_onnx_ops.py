@@ -130,6 +130,7 @@ CASES = {
     ),
     "stack": lambda x, at, w: mg.stack([x, 2 * x], axis=1),
     "split": lambda x, at, w: mg.split(x, 2, axis=1)[1] * mg.split(x, [1], axis=-1)[0],
+    "unstack": lambda x, at, w: mg.unstack(x, axis=1)[2] * sum(w),
     "flip": lambda x, at, w: mg.flip(x) + mg.flip(x, axis=1),
     "tril": lambda x, at, w: mg.tril(x, k=1),
     "triu": lambda x, at, w: mg.triu(x),
@@ -196,7 +197,7 @@ REFUSED = {
     "half": (lambda x, at, w: x[: x.shape[0] // 2], "number"),
     "none": (lambda x, at, w: None, "returns 0 tensors"),
     "number": (lambda x, at, w: 3.0, "returns a float"),
-    "unstack": (lambda x, at, w: mg.unstack(x, axis=1)[0], "for a loop in Python"),
+    "unstack": (lambda x, at, w: mg.unstack(x)[0], "for a loop in Python"),
 }
 
 

@@ -338,7 +338,4 @@ def _softmax(w: Writer, call: Resolved) -> str:
 _LOSS = "it is a part of a loss; export the module that gives the scores, without its loss"
 
 # Ops that are refused whatever their inputs are, with the reason.
-REFUSED = dict.fromkeys(("label_losses", "label_loss", "label_sum", "label_slopes"), _LOSS) | {
-    "unstack": "it makes a list of all entries along an axis, for a loop in Python, whose number "
-    "of steps would be that of the example. Use a recurrent layer, or index with x[i]"
-}
+REFUSED = dict.fromkeys(("label_losses", "label_loss", "label_sum", "label_slopes"), _LOSS)

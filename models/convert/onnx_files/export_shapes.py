@@ -84,6 +84,15 @@ def _split(w: Writer, call: Resolved) -> list[str]:
     return w.nodes_of("Split", [x, w.ints(sizes)], len(sizes), axis=axis)
 
 
+@row("unstack")
+def _unstack(w: Writer, call: Resolved) -> list[str]:
+    x, shape = _input(w, call)
+    axis, count = call.settings["axis"] % len(shape), len(call.outputs)
+    parts = w.nodes_of("Split", [x, w.constant([1] * count, np.int64)], count, axis=axis)
+    place = w.constant([axis], np.int64)
+    return [w.node("Squeeze", part, place) for part in parts]
+
+
 @row("flip")
 def _flip(w: Writer, call: Resolved) -> str:
     x, shape = _input(w, call)

@@ -211,6 +211,13 @@ class _Graph:
             names = ", ".join(sorted(ROWS))
             why = f"the table of ONNX's nodes has no row for it. Ops with one: {names}"
             raise ConversionError("", f"the op {first.name}", REFUSED.get(first.name, why))
+        if len({len(call.outputs) for call in calls}) > 1:
+            raise ConversionError(
+                "",
+                f"the op {first.name}",
+                "it makes as many parts as an axis that varies is long, for a loop in Python. Use "
+                "a layer, or ops of whole arrays; or give the axis no name, which fixes its size",
+            )
         what = f"an input of {first.name}"
         inputs = [
             self._operand(parts, what)
