@@ -5,7 +5,7 @@ import math
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -109,20 +109,37 @@ def _refuse_no_path(kind: click.Path, value: Any, param: Any, ctx: Any) -> None:
     kind.fail(f"{value!r} is no path: it has a character that paths can't have", param, ctx)
 
 
-class Rate(click.FloatRange):
-    """A learning rate: a positive number, and neither inf nor nan."""
-
-    def __init__(self) -> None:
-        super().__init__(min=0, min_open=True)
+class Finite(click.FloatRange):
+    """A number in a range, and neither inf nor nan."""
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """The number."""
-        rate = super().convert(value, param, ctx)
-        if not math.isfinite(rate):
-            self.fail(
-                f"a learning rate is a positive number such as 0.004; got {value}", param, ctx
-            )
-        return rate
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number", param, ctx)
+        return number
+
+
+class Names(click.ParamType):
+    """Some of several names, each once, with commas between them: a tuple."""
+
+    name = "names"
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._one = click.Choice([*names])
+
+    def get_metavar(self, param: Any, ctx: Any = None) -> str:
+        """As `--help` shows it."""
+        return f"[{'|'.join(self._one.choices)}][,...]"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, ...]:
+        """The names."""
+        if isinstance(value, tuple):
+            return value
+        found = [self._one.convert(part.strip(), param, ctx) for part in str(value).split(",")]
+        if len(set(found)) < len(found):
+            self.fail(f"{value} has a name twice", param, ctx)
+        return tuple(found)
 
 
 def _with_words(ctx: Any, param: Any, text: str) -> str:

@@ -6,12 +6,13 @@ import click
 
 from ..reports.explain import explain, log_odds
 from ..tasks.packages import data_folder
-from ..tasks.review_training import Settings
-from ..tasks.reviews import Review, load_reviews, split_reviews
+from ..tasks.review_task import Reviews
+from ..tasks.reviews import Review
+from ..training.results import summary
 from ..training.run_folder import Run
 from ..training.text import tokenize
 from .explain import agreement_of, legend, show
-from .train import summary, train_into
+from .training import train_into
 
 # From M. Phi, "Illustrated Guide to LSTM's and GRU's", 2018.
 CEREAL = (
@@ -34,20 +35,20 @@ def demo() -> None:
     """
     from rich.console import Console
 
-    splits = split_reviews(load_reviews("movie"))
     folder = data_folder() / "demo"
-    run = train_into(folder, Settings(), splits)
+    task = Reviews()
+    run = train_into(folder, task, anew=True)
     console = Console(highlight=False)
-    click.echo(f"\n{summary(run)}")
-    for title, review in telling_reviews(run, splits.test):
+    click.echo(f"\n{summary(task.metric, run.metrics)}")
+    for title, review in telling_reviews(run, task.splits.test):
         people = "positive" if review.label else "negative"
         click.echo(f'\n{title} (people: {people}):\n"{review.text}"')
-        show(console, explain(run.model, run.vocabulary, review.text), rows=6)
+        show(console, explain(run.model, run.task.vocabulary, review.text), rows=6)
     click.echo(
         "\nNot about a film at all, but the review by which M. Phi explains what an LSTM keeps:\n"
         f'"{CEREAL}"'
     )
-    show(console, explain(run.model, run.vocabulary, CEREAL), rows=10)
+    show(console, explain(run.model, run.task.vocabulary, CEREAL), rows=10)
     console.print()
     legend(console, gates=True)
     click.echo(agreement_of(run.metrics))
@@ -59,7 +60,7 @@ def telling_reviews(run: Run, reviews: list[Review]) -> list[tuple[str, Review]]
     """Short reviews: the surest positive and negative answers, and the surest mistake if any."""
     odds = {}
     for review in reviews:
-        numbers = run.vocabulary.encode(tokenize(review.text))
+        numbers = run.task.vocabulary.encode(tokenize(review.text))
         if len(numbers) <= 15:
             odds[review] = log_odds(run.model, numbers[:, None], [len(numbers)])[0]
     told = [

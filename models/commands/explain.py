@@ -8,8 +8,9 @@ import numpy as np
 
 from ..reports.explain import Explanation
 from ..reports.explain import explain as explain_words
-from ..training.run_folder import load_run
-from ..training.train import quiet
+from ..tasks.registry import load_run
+from ..tasks.review_task import Reviews
+from ..training.loop import quiet
 from .arguments import folder_and_text
 from .predict import verdict
 
@@ -49,14 +50,14 @@ def explain(folder: Path, text: str) -> None:
     """
     from rich.console import Console
 
-    model, vocabulary, metrics = load_run(folder)
+    run = load_run(folder, Reviews)
     with quiet():
-        explanation = explain_words(model, vocabulary, text)
+        explanation = explain_words(run.model, run.task.vocabulary, text)
     console = Console(highlight=False)
     show(console, explanation)
     console.print()
     legend(console, gates=explanation.memory is not None)
-    click.echo(agreement_of(metrics))
+    click.echo(agreement_of(run.metrics))
 
 
 def show(console: "Console", explanation: Explanation, rows: int | None = None) -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 import click
 
 from ..reports.explain import log_odds
-from ..training.run_folder import load_run
+from ..tasks.registry import load_run
+from ..tasks.review_task import Reviews
+from ..training.loop import quiet
 from ..training.text import tokenize
-from ..training.train import quiet
 from .arguments import folder_and_text
 
 
@@ -23,11 +24,12 @@ def predict(folder: Path, text: str) -> None:
     Example:
       minigrad predict reviews-lstm "A film to fall asleep in."
     """
-    model, vocabulary, _ = load_run(folder)
+    run = load_run(folder, Reviews)
+    vocabulary = run.task.vocabulary
     words = tokenize(text)
     numbers = vocabulary.encode(words)
     with quiet():
-        answer = log_odds(model, numbers[:, None], [len(words)])[0]
+        answer = log_odds(run.model, numbers[:, None], [len(words)])[0]
     click.echo(verdict(answer))
     unknown = [w for w, n in zip(words, numbers, strict=True) if n == vocabulary.UNK]
     if unknown:

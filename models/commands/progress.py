@@ -13,34 +13,33 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from ..training.train import Callback, Epoch, RunningMetrics
+from ..training.callbacks import Callback
+from ..training.loop import shown
+from ..training.state import Epoch, Training
+
+SHOW_EVERY = 30.0  # seconds between two looks at what the model does, besides those of each epoch
 
 
 class TrainingProgress(Callback):
-    """Shows loss, accuracy, rate and time left; other output within it works as usual.
+    """Shows loss, rate and time left, the figures of each epoch, and what the task shows.
 
-    `examples` are those of one epoch.
+    Other output within it works as usual.
     """
 
-    def __init__(self, epochs: int, examples: int) -> None:
-        self._epochs, self._examples = epochs, examples
+    def __init__(self) -> None:
         self._console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(bar_width=16),
-            TextColumn("loss {task.fields[loss]:.3f}  accuracy {task.fields[accuracy]:.3f} "),
-            TextColumn("{task.fields[rate]:,.0f} reviews/s"),
+            TextColumn("loss {task.fields[loss]:.3f} "),
+            TextColumn("{task.fields[rate]:,.0f}/s"),
             TimeRemainingColumn(),
             TextColumn("left"),
             console=self._console,
             transient=True,  # the lines stay
             disable=not self._console.is_terminal,
         )
-        self._start = time.perf_counter()
-        self._shown = 0.0  # when it last moved
-        self._task = self._bar.add_task(
-            "", total=epochs * examples, epoch=1, loss=0.0, accuracy=0.0, rate=0.0
-        )
+        self._moved = self._showed = 0.0  # when the bar moved, and when something was shown
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -54,35 +53,74 @@ class TrainingProgress(Callback):
     ) -> None:
         self._bar.stop()
 
-    def begin(self, notice: str) -> None:
-        """Prints the notice, and the head of the lines."""
-        head = "         training          validation\nepoch    loss   accuracy   loss   accuracy"
-        self._console.print(f"{notice}\n{head}" if notice else head, highlight=False)
+    def begin(self, training: Training) -> None:
+        """Prints the notice, what was done before, and the head of the lines."""
+        for line in (training.notice, training.task.about()):
+            if line:
+                self._print(line)
+        if training.resumed:
+            of = training.task.steps()
+            self._print(f"going on in epoch {training.epoch}, after {training.step} of {of} steps")
+        self._row = self._bar.add_task(
+            "", total=training.steps_in_all, epoch=training.epoch, loss=0.0, rate=0.0
+        )
+        self._moved = self._showed = time.perf_counter()
+        self._begun, self._seen, self._items = training.step_seconds, 0, training.items
+        self._headed = False
 
-    def step(self, epoch: int, metrics: RunningMetrics) -> None:
+    def step(self, training: Training) -> None:
         """Moves the bar, if any; at most ten times a second, since it waits for the device."""
         now = time.perf_counter()
-        if self._bar.disable or now - self._shown < 0.1:
+        self._seen += training.items - self._items
+        self._items = training.items
+        if now - self._showed > SHOW_EVERY:
+            self._show(training)
+        if self._bar.disable or now - self._moved < 0.1:
             return
-        self._shown = now
-        done = (epoch - 1) * self._examples + metrics.seen
+        self._moved = now
         self._bar.update(
-            self._task,
-            completed=done,
-            epoch=f"{epoch}/{self._epochs}",
-            loss=metrics.loss,
-            accuracy=metrics.accuracy,
-            rate=done / (now - self._start),
+            self._row,
+            completed=training.steps_done,
+            epoch=f"{training.epoch}/{training.task.settings.epochs}",
+            loss=training.loss,
+            rate=self._seen / (training.step_seconds - self._begun),
         )
 
-    def epoch(self, record: Epoch, best: bool) -> None:
+    def epoch(self, training: Training, record: Epoch) -> None:
         """Prints a line."""
-        self._console.print(
-            f"{record.epoch:5}   {record.train_loss:.3f}      {record.train_accuracy:.3f}  "
-            f"{record.validation_loss:.3f}      {record.validation_accuracy:.3f}"
-            f"{'  the best so far' if best else ''}",
-            highlight=False,
+        self._items = 0
+        metric = training.task.metric
+        names = [name for name in record.validation if name != "loss"]
+        widths = {name: max(len(name), 8) for name in names}
+        if not self._headed:
+            self._headed = True
+            heads = "".join(f"  {name:>{widths[name]}}" for name in names)
+            self._print(f"         training  validation\nepoch        loss        loss{heads}")
+        figures = "".join(
+            f"  {metric.print(v) if name == metric.name else f'{v:.3f}':>{widths[name]}}"
+            for name, v in record.validation.items()
+            if name != "loss"
         )
+        best = "  the best so far" if training.best.epoch == record.epoch else ""
+        self._print(
+            f"{record.epoch:5}{record.train_loss:12.3f}{record.validation['loss']:12.3f}"
+            f"{figures}{best}"
+        )
+        self._show(training)
+
+    def end(self, training: Training) -> None:
+        """Says why it ended, if early."""
+        if training.stopped:
+            self._print(f"ended after {len(training.history)} epochs: {training.stopped}")
+
+    def _show(self, training: Training) -> None:
+        text = shown(training.task, training.model)
+        if text:
+            self._print(text)
+        self._showed = time.perf_counter()
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False)
 
 
 class PartsProgress:

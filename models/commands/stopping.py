@@ -5,6 +5,9 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any, Self
 
+from ..training.callbacks import Callback
+from ..training.state import Epoch, Training
+
 _SIGNALS = [s for name in ("SIGINT", "SIGTERM", "SIGHUP") if (s := getattr(signal, name, None))]
 
 
@@ -20,11 +23,25 @@ class Stoppable:
     """Within, Ctrl-C, SIGTERM and the end of the terminal raise `Stop`, once.
 
     The work until then can be saved: further signals wait until the end of the block.
-    Signals that are ignored, as by nohup, stay so.
+    Signals that are ignored, as by nohup, stay so. `between_steps` is a callback with which a
+    training is stopped between two steps, where it can go on later.
     """
 
     def __init__(self) -> None:
         self._before: dict[int, Any] = {}
+        self.is_held = False
+        self._asked: int | None = None
+
+    @property
+    def between_steps(self) -> Callback:
+        """A callback of a training."""
+        return _BetweenSteps(self)
+
+    def stop_if_asked(self) -> None:
+        """Raise `Stop` if a signal came while it was held back."""
+        if self._asked is not None:
+            signum, self._asked = self._asked, None
+            raise Stop(signum)
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
@@ -49,7 +66,27 @@ class Stoppable:
 
     def _stop(self, signum: int, frame: FrameType | None) -> None:
         self.ignore()
-        raise Stop(signum)
+        if not self.is_held:
+            raise Stop(signum)
+        self._asked = signum
+
+
+class _BetweenSteps(Callback):
+    def __init__(self, signals: Stoppable) -> None:
+        self._signals = signals
+
+    def begin(self, training: Training) -> None:
+        self._signals.is_held = True
+
+    def step(self, training: Training) -> None:
+        self._signals.stop_if_asked()
+
+    def epoch(self, training: Training, record: Epoch) -> None:
+        self._signals.stop_if_asked()
+
+    def end(self, training: Training) -> None:
+        self._signals.is_held = False
+        self._signals.stop_if_asked()
 
 
 def exit_code(error: KeyboardInterrupt) -> int:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import os
 
+from ..training import run_folder
+from ..training.run_folder import Run, SavedRunError
 from ..training.task import Task
 
-__all__ = ["TASKS", "find_task"]
+__all__ = ["TASKS", "find_task", "load_run"]
 
 # Where the class of each task is: `module:Class` in this folder. A file is imported when its task
 # is asked for, so that `minigrad --help` stays quick.
 TASKS: dict[str, str] = {
+    "reviews": "review_task:Reviews",
+    "products": "review_task:ProductReviews",
     "first": "first:First",
     "adding": "adding:Adding",
     "copy": "copying:Copying",
@@ -33,3 +38,19 @@ def find_task(name: str) -> type[Task]:
     found = getattr(importlib.import_module(f".{module}", __package__), cls)
     assert found.name == name, (found, name)
     return found
+
+
+def load_run(folder: str | os.PathLike[str], kind: type[Task] = Task) -> Run:
+    """The task, the model and the figures in a folder that `minigrad train` has written.
+
+    The model is in evaluation mode; the task has no examples, which `task.load()` fetches.
+
+    Raises SavedRunError if there is no whole run, or one of another kind of task than `kind`.
+    """
+    run = run_folder.load_run(folder, find_task)
+    if not isinstance(run.task, kind):
+        raise SavedRunError(
+            f"the model in {folder} was trained for {run.task.name!r}, and this reads models for "
+            f"{kind.name!r}"
+        )
+    return run

@@ -16,16 +16,24 @@ from minigrad.engine.rng import generator
 from minigrad.nn import Module
 
 from .callbacks import Callback, EarlyStopping
+from .checkpoint import Checkpoint
+from .run_folder import SavedRunError
 from .state import NORMS, Training
 from .task import Task
 from .threads import one_blas_thread
 
-__all__ = ["evaluate", "fit", "quiet"]
+__all__ = ["evaluate", "fit", "quiet", "shown"]
 
 LOOK = 50  # steps between looks at the loss on a device: each waits for it
 
 
-def fit(task: Task, *, callbacks: Sequence[Callback] = ()) -> Training:
+def fit(
+    task: Task,
+    *,
+    callbacks: Sequence[Callback] = (),
+    checkpoint: Checkpoint | None = None,
+    resume: bool = False,
+) -> Training:
     """Train a task's model, and leave it as it was after its best epoch.
 
     The best epoch is the first one of the best value of the task's metric on the validation
@@ -35,14 +43,18 @@ def fit(task: Task, *, callbacks: Sequence[Callback] = ()) -> Training:
     from a generator of the seed and the epoch. BLAS uses one thread, see
     `minigrad.models.training.threads`.
 
+    With a `checkpoint` the training is kept while it runs, and `resume` goes on from it, if there
+    is one: the result has the same bits as that of an unbroken training.
+
     If an error ends the training, Ctrl-C (KeyboardInterrupt) included, the model is left as it was
     after the best epoch so far, or as it was at the start if no epoch was finished; the error has
-    an attribute `training`.
+    an attribute `training`. An error between two steps, as one that a callback raises, leaves a
+    checkpoint of that moment; else the last one stays.
 
     Returns the `Training`: its `model`, `history`, `best` and times.
 
-    Raises FloatingPointError if the loss or a gradient becomes NaN or infinite; what `task.load()`
-    raises.
+    Raises FloatingPointError if the loss or a gradient becomes NaN or infinite; SavedRunError if a
+    checkpoint can't be written, or doesn't fit; what `task.load()` raises.
 
     >>> from minigrad.models.training.example import FirstNumber, FirstNumberSettings
     >>> training = fit(FirstNumber(FirstNumberSettings(cell="rnn", epochs=2)))
@@ -50,25 +62,23 @@ def fit(task: Task, *, callbacks: Sequence[Callback] = ()) -> Training:
     (2, 2)
     """
     task.load()
-    with one_blas_thread(), quiet():
+    with one_blas_thread() as notice, quiet():
         training = Training(task)
-        settings = task.settings
+        training.notice = notice
         everyone = [*callbacks]
-        if settings.patience:
-            everyone.append(EarlyStopping(settings.patience))
+        if task.settings.patience:
+            everyone.append(EarlyStopping(task.settings.patience))
         try:
+            if checkpoint and resume and checkpoint.exists:
+                checkpoint.resume(training)
+            elif checkpoint:
+                checkpoint.write(training)
             for callback in everyone:
                 callback.begin(training)
-            while training.epoch <= settings.epochs and not training.stopped:
-                _train_an_epoch(training, everyone)
+            while not training.finished:
+                _train_an_epoch(training, everyone, checkpoint)
         except BaseException as error:
-            training.finish()
-            error.training = training  # type: ignore[attr-defined]
-            if training.history:
-                error.add_note(
-                    f"in epoch {training.epoch} of {settings.epochs}; the model is as it was after "
-                    f"epoch {training.best.epoch}, the best so far"
-                )
+            _end_early(training, checkpoint, error)
             raise
         training.finish()
         for callback in everyone:
@@ -76,33 +86,68 @@ def fit(task: Task, *, callbacks: Sequence[Callback] = ()) -> Training:
     return training
 
 
-def _train_an_epoch(training: Training, callbacks: Sequence[Callback]) -> None:
+def _end_early(training: Training, checkpoint: Checkpoint | None, error: BaseException) -> None:
+    """Keep what was reached, and give it to the error."""
+    if checkpoint and training.whole and not isinstance(error, SavedRunError):
+        try:
+            checkpoint.write(training)
+        except SavedRunError as failed:
+            error.add_note(str(failed))
+    history, best = training.history, training.best.epoch
+    where = f"in epoch {training.epoch} of {training.task.settings.epochs}"
+    training.finish()
+    error.training = training  # type: ignore[attr-defined]
+    if history:
+        error.add_note(f"{where}; the model is as it was after epoch {best}, the best so far")
+
+
+def _train_an_epoch(
+    training: Training, callbacks: Sequence[Callback], checkpoint: Checkpoint | None
+) -> None:
     task, seed = training.task, training.task.settings.seed
-    start = time.perf_counter()
-    batches = task.batches(np.random.default_rng([seed, training.epoch]))
-    training.model.train()
-    for batch in itertools.islice(batches, training.step, None):
-        if training.step == task.steps():
-            raise ValueError(
-                f"the task {task.name} has {task.steps()} steps, but its batches are more"
-            )
-        begin = time.perf_counter()
+    for batch in _rest_of_epoch(training, np.random.default_rng([seed, training.epoch])):
+        start = time.perf_counter()
+        training.model.train()
+        training.whole = False
         _train_a_step(training, batch)
-        training.step_seconds += time.perf_counter() - begin
+        training.whole = True
+        took = time.perf_counter() - start
+        training.step_seconds += took
+        training.seconds += took
         for callback in callbacks:
             callback.step(training)
-    if training.step != task.steps():
-        raise ValueError(
-            f"the task {task.name} has {task.steps()} steps, but only {training.step} batches"
-        )
+        if checkpoint:
+            checkpoint.write_if_due(training)
+    start = time.perf_counter()
     _check_finite("loss", training.loss, training)
     validation = evaluate(task, training.model, "validation")
     _check_finite("loss in validation", validation.get("loss", 0.0), training)
-    seconds = time.perf_counter() - start
-    training.seconds += seconds
-    record = training.end_epoch(validation, seconds)
+    training.seconds += time.perf_counter() - start
+    record = training.end_epoch(validation)
     for callback in callbacks:
         callback.epoch(training, record)
+    if checkpoint:
+        checkpoint.write(training)
+
+
+def _rest_of_epoch(training: Training, rng: np.random.Generator) -> Iterator[Any]:
+    """The batches of an epoch that are still to come."""
+    task, steps = training.task, training.task.steps()
+    state = task.state_dict()
+    with undisturbed():
+        batches = iter(task.batches(rng))
+        for _ in itertools.islice(batches, training.step):
+            pass
+    if training.step:
+        task.load_state_dict(state)
+    for batch in batches:
+        if training.step == steps:
+            raise ValueError(f"the task {task.name} has {steps} steps, but its batches are more")
+        yield batch
+    if training.step != steps:
+        raise ValueError(
+            f"the task {task.name} has {steps} steps, but only {training.step} batches"
+        )
 
 
 def _train_a_step(training: Training, batch: Any) -> None:
@@ -140,6 +185,17 @@ def undisturbed() -> Iterator[None]:
         yield
     finally:
         generator().bit_generator.state = state
+
+
+def shown(task: Task, model: Module) -> str:
+    """What the task shows of a model, which is in evaluation mode meanwhile."""
+    before = model.training
+    model.eval()
+    try:
+        with mg.no_grad(), quiet(), undisturbed():
+            return task.show(model)
+    finally:
+        model.train(before)
 
 
 def quiet() -> np.errstate:

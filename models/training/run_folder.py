@@ -1,9 +1,12 @@
-"""Runs on disk: folders with a trained model, its vocabulary, and the figures of its training.
+"""Runs on disk: folders with a trained model, what its task needs besides, and its figures.
 
 A folder is a run if it has a `metrics.json`. This holds the figures, and names the files of the
-weights and the words with their sizes and hashes, which are part of those files' names. So a new
-run is written beside the old one, and replaces it in the moment in which `metrics.json` is
+weights and of the task's extras with their sizes and hashes, which are part of those files' names.
+So a new run is written beside the old one, and replaces it in the moment in which `metrics.json` is
 replaced. A process that is killed at any time leaves the old run or the new one.
+
+The folder may also hold a checkpoint, from which an unfinished training goes on: see
+`checkpoint.py`.
 """
 
 from __future__ import annotations
@@ -22,25 +25,26 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import minigrad as mg
+from minigrad.nn import Module
 from minigrad.saving import as_bytes, safetensors_or_error
 from minigrad.utils.files import is_draft, locked_folder, remove_drafts, replace_file
 
-from ..networks.classifier import SequenceClassifier
-from .text import Vocabulary
+from .task import Task
 
-__all__ = ["Run", "SavedRunError", "load_run", "prepare", "save_run"]
+__all__ = ["CHECKPOINT", "METRICS", "Run", "SavedRunError", "load_run", "prepare", "save_run"]
 
 METRICS = "metrics.json"
-_CONTENT = re.compile(r"(model-[0-9a-f]{16}\.safetensors|vocabulary-[0-9a-f]{16}\.json)")
+CHECKPOINT = "checkpoint.safetensors"
+_CONTENT = re.compile(r"(model-[0-9a-f]{16}\.safetensors|extras-[0-9a-f]{16}\.json)")
 _SEAL = ("files", "sha256")  # of METRICS: what it has besides the figures
 LARGEST = 2**26  # bytes of a METRICS that is read: some hundred thousand epochs
 
 
 class Run(NamedTuple):
-    """A trained classifier of texts, with its vocabulary and the figures of its training."""
+    """A trained model, its task, and the figures of its training."""
 
-    model: SequenceClassifier
-    vocabulary: Vocabulary
+    task: Task
+    model: Module
     metrics: dict[str, Any]
 
 
@@ -80,7 +84,7 @@ def prepare(folder: str | os.PathLike[str]) -> bool:
         if not os.access(target / METRICS, os.W_OK):
             raise SavedRunError(f"the run in {folder} is write-protected, see {METRICS} there")
         return True
-    strangers = sorted(name for name in held if not _CONTENT.fullmatch(name) and not is_draft(name))
+    strangers = sorted(name for name in held if not _is_ours(name))
     if strangers:
         named = ", ".join(strangers[:3]) + (", ..." if len(strangers) > 3 else "")
         raise SavedRunError(
@@ -88,6 +92,10 @@ def prepare(folder: str | os.PathLike[str]) -> bool:
             "one with an older run"
         )
     return False
+
+
+def _is_ours(name: str) -> bool:
+    return name == CHECKPOINT or is_draft(name) or _CONTENT.fullmatch(name) is not None
 
 
 def _home() -> Path | None:
@@ -110,7 +118,7 @@ def _is_run(path: Path) -> bool:
         found = json.loads(_read(path, LARGEST))
     except (OSError, ValueError, RecursionError):
         return False
-    return isinstance(found, dict) and found.keys() >= {"minigrad", "task", "cell"}
+    return isinstance(found, dict) and found.keys() >= {"minigrad", "task", *_SEAL}
 
 
 # --- writing ---------------------------------------------------------------------------------
@@ -127,11 +135,11 @@ def save_run(folder: str | os.PathLike[str], run: Run) -> None:
     with locked_folder(folder):  # of two trainings, the second waits
         remove_drafts(folder)
         weights = as_bytes(run.model.state_dict())
-        words = f"{run.vocabulary.to_json()}\n".encode()
+        extras = f"{json.dumps(run.task.extras(), ensure_ascii=False, indent=0)}\n".encode()
         files = {}
         for kind, ending, content in (
             ("model", "safetensors", weights),
-            ("vocabulary", "json", words),
+            ("extras", "json", extras),
         ):
             digest = hashlib.sha256(content).hexdigest()
             name = f"{kind}-{digest[:16]}.{ending}"
@@ -154,35 +162,30 @@ def _sealed(metrics: dict[str, Any], files: Any) -> bytes:
 # --- reading ---------------------------------------------------------------------------------
 
 
-def load_run(folder: str | os.PathLike[str], task: str = "reviews") -> Run:
-    """Read what `save_run` wrote; the model is in evaluation mode.
+def load_run(folder: str | os.PathLike[str], find: Callable[[str], type[Task]]) -> Run:
+    """Read what `save_run` wrote; the model is in evaluation mode, and its task has no examples.
+
+    `find` gives the class of a task by its name, or raises KeyError.
 
     Raises SavedRunError if a file is missing, damaged or can't be read, if the files don't belong
-    together, if weights are NaN or infinite, if the run is of another task, or if a later
-    release of minigrad wrote it.
+    together, if weights are NaN or infinite, if `find` knows no such task, or if a later release
+    of minigrad wrote it.
     """
     folder = Path(folder)
     while True:
         sealed = _content(folder, METRICS, LARGEST)
         try:
-            return _load(folder, sealed, task)
+            return _load(folder, sealed, find)
         except SavedRunError:
             if _content(folder, METRICS, LARGEST) == sealed:
                 raise  # else it was replaced meanwhile, and is read again
 
 
-def _check_origin(folder: Path, metrics: dict[str, Any], task: str) -> None:
-    """Raise unless a run is of this task, and from a release of minigrad that is known here."""
-    if metrics["task"] != task:
-        raise SavedRunError(
-            f"the model in {folder} was trained for {metrics['task']!r:.40}, and this reads models "
-            f"for {task!r}"
-        )
-    if _release(metrics["minigrad"]) > _release(mg.__version__):
-        raise SavedRunError(
-            f"the model in {folder} was written by minigrad {metrics['minigrad']}, and this is "
-            f"{mg.__version__}: install that release to read it"
-        )
+def figures_of(folder: str | os.PathLike[str]) -> dict[str, Any]:
+    """The figures of the run in a folder, without its model; raises SavedRunError as `load_run`."""
+    folder = Path(folder)
+    metrics, _ = _parsed(folder / METRICS, _content(folder, METRICS, LARGEST), _opened)
+    return metrics
 
 
 def _release(version: Any) -> tuple[int, ...]:
@@ -190,13 +193,36 @@ def _release(version: Any) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
-def _load(folder: Path, sealed: bytes, task: str) -> Run:
+def _load(folder: Path, sealed: bytes, find: Callable[[str], type[Task]]) -> Run:
     metrics, files = _parsed(folder / METRICS, sealed, _opened)
-    _check_origin(folder, metrics, task)
-    words = _checked(folder, files["vocabulary"])
-    vocabulary = _parsed(folder / files["vocabulary"]["name"], words, Vocabulary.from_json)
+    if _release(metrics["minigrad"]) > _release(mg.__version__):
+        raise SavedRunError(
+            f"the model in {folder} was written by minigrad {metrics['minigrad']}, and this is "
+            f"{mg.__version__}: install that release to read it"
+        )
+    try:
+        kind = find(metrics["task"])
+    except KeyError as error:
+        raise SavedRunError(
+            f"the model in {folder} was trained for {metrics['task']!r:.40}: {error.args[0]}"
+        ) from error
+    extras = _parsed(
+        folder / files["extras"]["name"], _checked(folder, files["extras"]), json.loads
+    )
     _checked(folder, files["model"])
-    path = folder / files["model"]["name"]
+    state = _weights(folder, folder / files["model"]["name"])
+    try:
+        task = kind(kind.Settings(**metrics["settings"]))  # of allowed sizes: memory is bounded
+        task.use(extras)
+        model = task.model()
+        model.load_state_dict(state)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise SavedRunError(f"the files in {folder} don't belong together: {error}") from error
+    return Run(task, model.eval(), metrics)
+
+
+def _weights(folder: Path, path: Path) -> dict[str, np.ndarray]:
+    """The weights in a file, all of them arrays of finite numbers."""
     try:
         state = mg.load(path)
     except (ValueError, OSError) as error:
@@ -212,30 +238,7 @@ def _load(folder: Path, sealed: bytes, task: str) -> Run:
             f"the model in {folder} is broken: {', '.join(broken)} has weights that are no finite "
             f"numbers. {_anew(folder)}"
         )
-    try:
-        _check_sizes(state, len(vocabulary), metrics["embedding"], metrics["hidden"])
-        model = SequenceClassifier(
-            metrics["cell"], len(vocabulary), metrics["embedding"], metrics["hidden"]
-        )
-        model.load_state_dict(state)
-    except (ValueError, TypeError) as error:
-        raise SavedRunError(f"the files in {folder} don't belong together: {error}") from error
-    return Run(model.eval(), vocabulary, metrics)
-
-
-def _check_sizes(state: dict[str, Any], words: int, embedding: int, hidden: int) -> None:
-    """Compare a model's sizes with its weights, before it takes memory for them."""
-    shapes = [
-        np.shape(state.get(name, 0))
-        for name in ("embedding.weight", "recurrent.weight_ih_l0", "recurrent.weight_hh_l0")
-    ]
-    rows = shapes[2][0] if shapes[2] else 0
-    wanted = [(words, embedding), (rows, embedding), (rows, hidden)]
-    if shapes != wanted or rows < hidden:
-        raise ValueError(
-            f"{words} words, embedding {embedding} and hidden {hidden} don't fit weights of the "
-            f"shapes {', '.join(map(str, shapes))}"
-        )
+    return state
 
 
 def _checked(folder: Path, file: dict[str, Any]) -> bytes:
@@ -253,6 +256,11 @@ def _content(folder: Path, name: str, most: int) -> bytes:
     try:
         return _read(folder / name, most)
     except (FileNotFoundError, NotADirectoryError) as error:
+        if name == METRICS and (folder / CHECKPOINT).is_file():
+            raise SavedRunError(
+                f"the training in {folder} is not finished, so there is no model yet; go on with "
+                f"it by `minigrad train` with --out {shlex.quote(str(folder))} --resume"
+            ) from error
         raise SavedRunError(
             f"{folder} holds no trained model: {name} missing. {_anew(folder, 'makes one there')}"
         ) from error
@@ -274,11 +282,21 @@ def _read(path: Path, most: int) -> bytes:
 
 def _anew(folder: Path, what: str = "trains it anew") -> str:
     """The line that trains a model: in this folder, or beside it if this can't take a run."""
+    task = _task_of(folder)
     if not _can_hold(folder):
         whole = Path(os.path.realpath(folder))
         beside = whole.parent / f"{whole.name}-new"
-        folder, what = beside if _can_hold(beside) else Path("reviews-new"), "trains a new one"
-    return f"This {what}: minigrad train reviews --out {shlex.quote(str(folder))}"
+        folder, what = beside if _can_hold(beside) else Path(f"{task}-new"), "trains a new one"
+    return f"This {what}: minigrad train {task} --out {shlex.quote(str(folder))}"
+
+
+def _task_of(folder: Path) -> str:
+    """The task of a run, as far as it can still be read; else the first one."""
+    try:
+        name = json.loads(_read(folder / METRICS, LARGEST))["task"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        name = ""
+    return name if isinstance(name, str) and re.fullmatch(r"[a-z-]{1,40}", name) else "reviews"
 
 
 def _can_hold(folder: Path) -> bool:
@@ -308,14 +326,14 @@ def _parsed(path: Path, content: bytes, parse: Callable[[str], Any]) -> Any:
 def _opened(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The figures in METRICS, and the files that belong to them, by kind."""
     found = json.loads(text)
-    wanted = ("minigrad", "task", "cell", "embedding", "hidden")
+    wanted = ("minigrad", "task", "settings")
     if not isinstance(found, dict) or not found.keys() >= {*wanted, *_SEAL}:
         raise ValueError(f"it must be a JSON object with {', '.join((*wanted, *_SEAL))}")
     metrics = {name: value for name, value in found.items() if name not in _SEAL}
     files = found["files"]
     if _sealed(metrics, files) != text.encode():
         raise ValueError("it is not what was written")
-    for kind in ("model", "vocabulary"):
+    for kind in ("model", "extras"):
         file = files.get(kind) if isinstance(files, dict) else None
         if (
             not isinstance(file, dict)
@@ -325,7 +343,6 @@ def _opened(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
             raise ValueError(f"it names no file of the {kind}")
     if not isinstance(metrics["minigrad"], str) or not _release(metrics["minigrad"]):
         raise ValueError(f"minigrad is a version such as 0.1.0; got {metrics['minigrad']!r:.40}")
-    for name in ("embedding", "hidden"):
-        if type(metrics[name]) is not int or metrics[name] < 1:
-            raise ValueError(f"{name} is a positive integer; got {metrics[name]!r}")
+    if not isinstance(metrics["settings"], dict):
+        raise ValueError(f"settings is a JSON object; got {metrics['settings']!r:.40}")
     return metrics, files

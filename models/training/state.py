@@ -52,6 +52,9 @@ class Training:
         its `epoch`.
     norms : the norms of the gradients in the last steps, before clipping.
     seconds, step_seconds : the time so far, in all and without the evaluations.
+    notice : a remark for the user, or empty.
+    resumed : whether it goes on from a checkpoint.
+    whole : false within a step, while some weights are new and others old.
 
     `minigrad.models.training.loop.fit` makes one, and returns it.
 
@@ -76,6 +79,8 @@ class Training:
         self.norms: list[float] = []
         self.seconds = self.step_seconds = 0.0
         self.resumed = False
+        self.whole = True
+        self.notice = ""
         self._mean = RunningMean()
 
     @property
@@ -87,6 +92,11 @@ class Training:
     def steps_done(self) -> int:
         """How many batches are done in all."""
         return len(self.history) * self.task.steps() + self.step
+
+    @property
+    def finished(self) -> bool:
+        """Whether no more epochs follow."""
+        return self.epoch > self.task.settings.epochs or bool(self.stopped)
 
     @property
     def items(self) -> int:
@@ -103,7 +113,7 @@ class Training:
         self.step += 1
         self._mean.add(cost, items)
 
-    def end_epoch(self, validation: Mapping[str, float], seconds: float) -> Epoch:
+    def end_epoch(self, validation: Mapping[str, float]) -> Epoch:
         """An epoch is done: its record joins the history, and maybe is the best."""
         metric = self.task.metric
         missing = {"loss", metric.name} - validation.keys()
@@ -113,13 +123,13 @@ class Training:
                 f"{', '.join(sorted(missing))} is missing"
             )
         figures = {name: float(value) for name, value in validation.items()}
+        seconds = self.seconds - sum(record.seconds for record in self.history)
         record = Epoch(self.epoch, self.loss, figures, seconds)
         best, value = self.best, figures[metric.name]
         if metric.is_better(value, than=best.value):
             best = Best(record.epoch, value, self.model.state_dict())
-        self.best = best
-        self.history.append(record)
-        self.step, self._mean = 0, RunningMean()
+        after = best, [*self.history, record], 0, RunningMean()
+        self.best, self.history, self.step, self._mean = after  # Ctrl-C finds all of it, or none
         return record
 
     def finish(self) -> None:

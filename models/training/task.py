@@ -58,7 +58,8 @@ class Metric(NamedTuple):
 class Option(NamedTuple):
     """What is known of a field of `Settings`: its default, its help, and which values it may have.
 
-    `least` and `most` are allowed, `above` is not; None: no such limit.
+    `least` and `most` are allowed, `above` is not; None: no such limit. An `argument` is given to
+    the command line by its place, not by its name.
     """
 
     default: Any
@@ -67,6 +68,7 @@ class Option(NamedTuple):
     most: float | None = None
     above: float | None = None
     choices: tuple[str, ...] = ()
+    argument: bool = False
 
     @property
     def kind(self) -> type:
@@ -109,9 +111,11 @@ def setting(
     most: float | None = None,
     above: float | None = None,
     choices: Sequence[str] = (),
+    argument: bool = False,
 ) -> Any:
-    """A field of `Settings` with what the command line and the checks need to know.
+    """A field of `Settings` with what the command line and the checks need to know, see `Option`.
 
+    `hidden` becomes `--hidden`; with `argument=True` it is an argument that may be left out.
     A subclass that changes only the default of a field writes just that: `hidden: int = 128`.
 
     >>> @dataclass(frozen=True)
@@ -125,7 +129,7 @@ def setting(
     >>> options_of(TextSettings)["hidden"].help
     'The size of its state.'
     """
-    known = Option(default, help, least, most, above, tuple(choices))
+    known = Option(default, help, least, most, above, tuple(choices), argument)
     return dataclasses.field(default=default, metadata={"option": known})
 
 
@@ -252,6 +256,10 @@ class Task(ABC):
     def baselines(self) -> dict[str, float]:
         """The metric of simple rivals on the test examples, by name: what a model has to beat."""
         return {}
+
+    def about(self) -> str:
+        """How many examples there are, in a line that is shown before the training."""
+        return ""
 
     def show(self, model: Module) -> str:
         """A few results for a person to read, a line or several; shown while the model trains."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -35,22 +34,25 @@ def tokenize(text: str) -> list[str]:
 class Vocabulary:
     """Words and their numbers, 0 being `<pad>` and 1 `<unk>`, which stands for all other words.
 
-    `words[i]` is the word of number i. `Vocabulary.build` makes one from training texts,
-    `to_json` and `from_json` keep it as text.
+    `words[i]` is the word of number i. `Vocabulary.build` makes one from training texts.
+
+    Raises ValueError if `words` is no list of strings that begins so, each of them once.
 
     >>> vocabulary = Vocabulary.build([["good", "film"], ["good", "cast"], ["film"]], min_count=2)
     >>> vocabulary.words
     ['<pad>', '<unk>', 'film', 'good']
     >>> vocabulary.encode(["good", "grief"])
     array([3, 1])
-    >>> Vocabulary.from_json(vocabulary.to_json()).words == vocabulary.words
-    True
+    >>> len(Vocabulary(vocabulary.words))
+    4
     """
 
     PAD, UNK = PAD, UNKNOWN
 
     def __init__(self, words: Sequence[str]):
-        if list(words[:2]) != ["<pad>", "<unk>"] or len(set(words)) != len(words):
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise ValueError(f"a vocabulary is a list of words, got {words!r:.40}")
+        if words[:2] != ["<pad>", "<unk>"] or len(set(words)) != len(words):
             raise ValueError(
                 "a vocabulary is <pad>, <unk> and then words, each once; "
                 f"got {len(words)} of which {len(set(words))} differ, beginning {words[:3]!r}"
@@ -76,18 +78,6 @@ class Vocabulary:
         """The numbers of `words`, (T,) int64."""
         numbers = [self._numbers.get(word, self.UNK) for word in words]
         return np.array(numbers, dtype=np.int64)  # (T,)
-
-    def to_json(self) -> str:
-        """As JSON text: the list of words, one a line."""
-        return json.dumps(self.words, ensure_ascii=False, indent=0)
-
-    @classmethod
-    def from_json(cls, text: str) -> Vocabulary:
-        """A vocabulary from the text of `to_json`; raises `ValueError` on anything else."""
-        words = json.loads(text)
-        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            raise ValueError(f"a vocabulary is a JSON list of words, got {text[:40]!r}")
-        return cls(words)
 
 
 class Batch(NamedTuple):
