@@ -64,7 +64,7 @@ class TrainingProgress(Callback):
         self._row = self._bar.add_task(
             "", total=training.steps_in_all, epoch=training.epoch, loss=0.0, rate=0.0
         )
-        self._moved = self._showed = time.perf_counter()
+        self._showed = time.perf_counter()
         self._begun, self._seen, self._items = training.step_seconds, 0, training.items
         self._headed = False
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import shlex
@@ -17,7 +16,7 @@ from ..tasks.registry import TASKS, find_task
 from ..training.checkpoint import Checkpoint
 from ..training.results import summary
 from ..training.run_folder import prepare
-from ..training.task import Option, Task, options_of
+from ..training.task import Option, Settings, Task, options_of
 from .arguments import Finite, Names, NewFolder
 from .comparing import compare_into
 from .training import finished_run, train_into
@@ -144,7 +143,7 @@ def _train(
     if several:
         first = settings.pop("seed")
         tasks = [
-            kind(kind.Settings(cell=name, seed=seed, **settings))
+            kind(_settings(kind, {**settings, "cell": name, "seed": seed}))
             for name in cell
             for seed in range(first, first + seeds)
         ]
@@ -152,7 +151,8 @@ def _train(
         click.echo(json.dumps(found.as_json(), indent=2) if json_ else f"\n{found}")
         return
     prepare(out)  # before anything is fetched
-    task = kind(_settings(kind, {"cell": cell[0], **settings}, Checkpoint(out) if resume else None))
+    given = {**settings, "cell": cell[0]}
+    task = kind(_settings(kind, given, Checkpoint(out) if resume else None))
     if resume and (figures := finished_run(out, task)) is not None:
         click.echo(f"the training in {out} is finished", err=True)
     else:
@@ -167,16 +167,20 @@ def _train(
         click.echo(f'\nTry it: minigrad explain {shlex.quote(str(out))} "{EXAMPLE}"')
 
 
-def _settings(kind: type[Task], given: dict[str, Any], checkpoint: Checkpoint | None) -> Any:
+def _settings(
+    kind: type[Task], given: dict[str, Any], checkpoint: Checkpoint | None = None
+) -> Settings:
     """The settings, with those of a checkpoint for the ones that the user left open."""
     if checkpoint is not None and checkpoint.exists:
         found = checkpoint.read()
         if found["task"] == kind.name:
             typed = {name: given[name] for name in _typed() if name in given}
-            known = {field.name for field in dataclasses.fields(kind.Settings)}
-            saved = {name: v for name, v in found["settings"].items() if name in known}
+            saved = {name: v for name, v in found["settings"].items() if name in given}
             given = {**given, **saved, **typed}
-    return kind.Settings(**given)
+    try:
+        return kind.Settings(**given)
+    except (ValueError, TypeError) as error:  # settings that don't go together
+        raise click.UsageError(str(error)) from error
 
 
 def _typed() -> list[str]:

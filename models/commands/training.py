@@ -80,7 +80,7 @@ def train_into(
             if training is None or not training.history:
                 kept = f"; the older model in {folder} is as it was" if older else ""
                 click.echo(f"no epoch was finished, so no model is saved{kept}", err=True)
-                _say_how_to_go_on(error, checkpoint, again)
+                _leave(checkpoint, error, again)
                 raise
             stopped, run = error, run_of(training)
         signals.ignore()
@@ -100,7 +100,7 @@ def train_into(
             f"saved in {folder}",
             err=True,
         )
-        _say_how_to_go_on(stopped, checkpoint, again)
+        _leave(checkpoint, stopped, again)
         try:
             raise stopped
         finally:
@@ -108,9 +108,11 @@ def train_into(
     return run
 
 
-def _say_how_to_go_on(error: BaseException, checkpoint: Checkpoint, again: Sequence[str]) -> None:
-    """The command that goes on, where going on does not lead to the same error again."""
-    if again and checkpoint.exists and isinstance(error, (KeyboardInterrupt, MemoryError, OSError)):
+def _leave(checkpoint: Checkpoint, error: BaseException, again: Sequence[str]) -> None:
+    """Say how to go on; a training that diverged would do so again, and has no checkpoint."""
+    if isinstance(error, FloatingPointError):
+        checkpoint.remove()
+    elif again and checkpoint.exists:
         click.echo(f"to go on: {shlex.join(again)}", err=True)
 
 

@@ -108,13 +108,14 @@ class Reviews(Task):
 
     def evaluate(self, model: Module, part: str) -> dict[str, float]:
         """The cross-entropy, and the share of right answers."""
-        loss, right = 0.0, 0
+        costs, answers, labels = [], [], []  # on their device until all are there
         for batch in batches(self.sequences[part], self.labels[part], MOST):
             logits = model(batch.tokens, batch.lengths)
-            loss += mg.cross_entropy(logits, batch.labels, reduction="sum").item()
-            right += int((logits.numpy().argmax(axis=-1) == batch.labels).sum())
-        count = len(self.labels[part])
-        return {"loss": loss / count, "accuracy": right / count}
+            costs.append(mg.cross_entropy(logits, batch.labels, reduction="sum"))
+            answers.append(mg.argmax(logits, axis=-1))
+            labels.append(batch.labels)
+        right = mg.concatenate(answers).numpy() == np.concatenate(labels)
+        return {"loss": math.fsum(mg.stack(costs).tolist()) / len(right), "accuracy": right.mean()}
 
     def baselines(self) -> dict[str, float]:
         """Always the most frequent answer, and naive Bayes on the same words."""

@@ -8,6 +8,7 @@ position is a number.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import time
@@ -57,6 +58,7 @@ class Checkpoint:
         self.folder, self.every = Path(folder), every
         self.path = Path(os.path.realpath(folder)) / CHECKPOINT
         self._written = -float("inf")
+        self._made_folder = False
 
     @property
     def exists(self) -> bool:
@@ -82,7 +84,9 @@ class Checkpoint:
             }
         )
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if not self.path.parent.is_dir():
+                self.path.parent.mkdir(parents=True)
+                self._made_folder = True
             replace_file(self.path, content)
         except OSError as error:
             raise SavedRunError(
@@ -96,10 +100,16 @@ class Checkpoint:
             self.write(training)
 
     def remove(self) -> None:
-        """Remove the file: the training is over and saved, or starts anew."""
+        """Remove the file: the training is over. A folder that was made for it goes if it is empty.
+
+        >>> Checkpoint("no-such-folder").remove()
+        """
         if self.path.parent.is_dir():
             remove_drafts(self.path.parent)
             self.path.unlink(missing_ok=True)
+            if self._made_folder:
+                with contextlib.suppress(OSError):  # it isn't empty
+                    self.path.parent.rmdir()
 
     # --- reading
 

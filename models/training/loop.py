@@ -133,13 +133,13 @@ def _train_an_epoch(
 def _rest_of_epoch(training: Training, rng: np.random.Generator) -> Iterator[Any]:
     """The batches of an epoch that are still to come."""
     task, steps = training.task, training.task.steps()
-    state = task.state_dict()
-    with undisturbed():
-        batches = iter(task.batches(rng))
-        for _ in itertools.islice(batches, training.step):
-            pass
     if training.step:
-        task.load_state_dict(state)
+        with undisturbed(task):
+            batches = iter(task.batches(rng))
+            for _ in itertools.islice(batches, training.step):
+                pass
+    else:
+        batches = iter(task.batches(rng))
     for batch in batches:
         if training.step == steps:
             raise ValueError(f"the task {task.name} has {steps} steps, but its batches are more")
@@ -170,21 +170,24 @@ def _train_a_step(training: Training, batch: Any) -> None:
 def evaluate(task: Task, model: Module, part: str) -> dict[str, float]:
     """The figures of a model on "validation" or "test"; it is put into evaluation mode.
 
-    Random numbers that the task draws meanwhile change nothing for what comes later.
+    Random numbers that the task draws meanwhile, and what it keeps, change nothing for what comes
+    later.
     """
     model.eval()
-    with mg.no_grad(), quiet(), undisturbed():
+    with mg.no_grad(), quiet(), undisturbed(task):
         return task.evaluate(model, part)
 
 
 @contextlib.contextmanager
-def undisturbed() -> Iterator[None]:
-    """A context after which minigrad's generator is as it was."""
-    state = generator().bit_generator.state
+def undisturbed(task: Task) -> Iterator[None]:
+    """A context after which minigrad's generator, and what the task keeps, are as they were."""
+    state, kept = generator().bit_generator.state, task.state_dict()
     try:
         yield
     finally:
         generator().bit_generator.state = state
+        if kept:
+            task.load_state_dict(kept)
 
 
 def shown(task: Task, model: Module) -> str:
@@ -192,7 +195,7 @@ def shown(task: Task, model: Module) -> str:
     before = model.training
     model.eval()
     try:
-        with mg.no_grad(), quiet(), undisturbed():
+        with mg.no_grad(), quiet(), undisturbed(task):
             return task.show(model)
     finally:
         model.train(before)

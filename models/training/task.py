@@ -247,8 +247,8 @@ class Task(ABC):
     def evaluate(self, model: Module, part: str) -> dict[str, float]:
         """The figures of a model on "validation" or "test": at least "loss" and the metric's.
 
-        It is called in evaluation mode, without gradients, and may draw random numbers: they
-        change nothing for the training.
+        It is called in evaluation mode, without gradients. It may draw random numbers and change
+        what the task keeps (`state_dict`): both are put back for the training.
         """
 
     # --- what a task may define

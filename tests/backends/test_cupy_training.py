@@ -4,14 +4,14 @@ import contextlib
 
 import numpy as np
 import pytest
-from tiny_reviews import tiny_splits
+from tiny_reviews import tiny_task
 
 import minigrad as mg
 from minigrad.models.registry import CELLS
 from minigrad.models.tasks.packages import DataError
-from minigrad.models.tasks.review_training import Settings, train_reviews
-from minigrad.models.tasks.reviews import load_reviews, split_reviews
-from minigrad.models.training.train import Callback
+from minigrad.models.tasks.review_task import Reviews
+from minigrad.models.training.callbacks import Callback
+from minigrad.models.training.loop import fit
 
 pytestmark = pytest.mark.cupy
 
@@ -32,8 +32,8 @@ class Steps(Callback):
         self.most = most
         self.sums = []  # epoch, examples seen, sum of their losses
 
-    def step(self, epoch, metrics):
-        self.sums.append((epoch, metrics.seen, metrics.loss * metrics.seen))
+    def step(self, training):
+        self.sums.append((training.epoch, training.items, training.loss * training.items))
         if len(self.sums) == self.most:
             raise Enough
 
@@ -47,12 +47,12 @@ class Steps(Callback):
         return found
 
 
-def train(backend, splits, settings, most=-1):
-    """The loss of each step, and what came of the run if it wasn't stopped."""
-    callback, run = Steps(most), None
+def train(backend, task, most=-1):
+    """The loss of each step, and what came of the training if it wasn't stopped."""
+    callback, training = Steps(most), None
     with mg.use_backend(backend), contextlib.suppress(Enough):
-        run = train_reviews(splits, settings, callback)
-    return callback.losses(), run
+        training = fit(task, callbacks=[callback])
+    return callback.losses(), training
 
 
 def assert_same_losses(cell, on_numpy, on_cupy):
@@ -66,24 +66,23 @@ def assert_same_losses(cell, on_numpy, on_cupy):
 @pytest.mark.parametrize("cell", CELLS)
 def test_easy_reviews(cell):
     """A small run to its end: losses, validation, and the weights that were best."""
-    settings = Settings(cell=cell, embedding=8, hidden=8, epochs=4, batch_size=16, lr=2e-2)
+    sizes = {"embedding": 8, "hidden": 8, "epochs": 4, "batch_size": 16}
     (on_numpy, left), (on_cupy, right) = (
-        train(backend, tiny_splits(), settings) for backend in ("numpy", "cupy")
+        train(backend, tiny_task(cell=cell, lr=2e-2, **sizes)) for backend in ("numpy", "cupy")
     )
     assert_same_losses(cell, on_numpy, on_cupy)
     for name, weights in left.model.state_dict().items():
         np.testing.assert_allclose(right.model.state_dict()[name], weights, rtol=0, atol=1e-3)
-    for a, b in zip(left.metrics["history"], right.metrics["history"], strict=True):
-        assert b["validation_loss"] == pytest.approx(a["validation_loss"], abs=1e-4)
-    assert (left.metrics["backend"], right.metrics["backend"]) == ("numpy", "cupy")
+    for a, b in zip(left.history, right.history, strict=True):
+        assert b.validation["loss"] == pytest.approx(a.validation["loss"], abs=1e-4)
 
 
 def test_the_demo():
     """What `minigrad demo` trains: an LSTM on film reviews, with dropout of three kinds."""
     try:
-        splits = split_reviews(load_reviews("movie"))
+        Reviews().load()
     except DataError as error:
         pytest.skip(f"the film reviews can't be had here: {error}")
-    on_numpy, on_cupy = (train(name, splits, Settings(), 50)[0] for name in ("numpy", "cupy"))
+    on_numpy, on_cupy = (train(name, Reviews(), 50)[0] for name in ("numpy", "cupy"))
     assert len(on_cupy) == 50
     assert_same_losses("lstm", on_numpy, on_cupy)

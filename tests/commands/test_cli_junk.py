@@ -51,6 +51,9 @@ PLACES = {
     "train --lr": (["train", "reviews", "--lr"], []),
     "train --seed": (["train", "reviews", "--seed"], []),
     "train --out": (["train", "reviews", "--out"], []),
+    "train --seeds": (["train", "reviews", "--seeds"], []),
+    "train --dropout": (["train", "products", "--dropout"], []),
+    "train --resume": (["train", "reviews", "--resume", "--out"], []),
     "train what": (["train"], []),
     "predict DIR": (["predict"], ["A film"]),
     "predict TEXT": (["predict", "."], []),
@@ -89,11 +92,7 @@ def no_long_work(monkeypatch, tmp_path):
     def asked(*args, **kwargs):
         raise Asked(0)
 
-    commands = {
-        name: import_module(f"minigrad.models.commands.{name}") for name in ("train", "demo")
-    }
-    monkeypatch.setattr(commands["train"], "load_reviews", asked)
-    monkeypatch.setattr(commands["demo"], "load_reviews", asked)
+    monkeypatch.setattr("minigrad.models.tasks.review_task.load_reviews", asked)
     monkeypatch.setattr("minigrad.models.reports.cell_bench.bench_cell", asked)
     monkeypatch.setattr("minigrad.models.reports.gpu_report.gpu_report", asked)
     monkeypatch.setattr("minigrad.mutation.score.mutation_score", asked)

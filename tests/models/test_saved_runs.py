@@ -15,18 +15,18 @@ from damage import damaged
 from hypothesis import given
 from hypothesis import strategies as st
 from places import SUPPORT
-from tiny_reviews import tiny_splits
+from tiny_reviews import tiny_run
 
 import minigrad as mg
-from minigrad.models.tasks.review_training import Settings, train_reviews
+from minigrad.models.tasks.registry import load_run
 from minigrad.models.training import run_folder
-from minigrad.models.training.run_folder import Run, SavedRunError, load_run, prepare, save_run
+from minigrad.models.training.run_folder import Run, SavedRunError, prepare, save_run
 from minigrad.utils import files
 
 
 @pytest.fixture(scope="module")
 def run():
-    return train_reviews(tiny_splits(100), Settings(embedding=4, hidden=6, epochs=1))
+    return tiny_run(100, embedding=4, hidden=6, epochs=1)
 
 
 @pytest.fixture
@@ -38,12 +38,12 @@ def folder(tmp_path, run):
 
 @pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
 def test_comes_back(cell, tmp_path):
-    run = train_reviews(tiny_splits(100), Settings(cell=cell, embedding=4, hidden=6, epochs=1))
+    run = tiny_run(100, cell=cell, embedding=4, hidden=6, epochs=1)
     prepare(tmp_path / "deep" / "er")
     save_run(tmp_path / "deep" / "er", run)
     again = load_run(tmp_path / "deep" / "er")
     assert again.metrics == run.metrics
-    assert again.vocabulary.words == run.vocabulary.words
+    assert again.task.extras() == run.task.extras()
     assert not again.model.training
     tokens = np.array([[2, 3], [4, 0]])
     np.testing.assert_array_equal(
@@ -57,7 +57,7 @@ def content(folder):
 
 
 def the(folder, kind):
-    """The file of the weights (model), of the words (vocabulary) or of the figures (metrics)."""
+    """The file of the weights (model), of the words (extras) or of the figures (metrics)."""
     (found,) = folder.glob(f"{kind}*")
     return found
 
@@ -67,7 +67,7 @@ def same(a, b):
     weights, others = a.model.state_dict(), b.model.state_dict()
     return (
         a.metrics == b.metrics
-        and a.vocabulary.words == b.vocabulary.words
+        and a.task.extras() == b.task.extras()
         and list(weights) == list(others)
         and all(weights[name].tobytes() == others[name].tobytes() for name in weights)
     )
@@ -75,16 +75,16 @@ def same(a, b):
 
 def another(run):
     """A run of other weights, words and figures than this one."""
-    other = train_reviews(tiny_splits(90), Settings(embedding=3, hidden=5, epochs=1, seed=7))
+    other = tiny_run(90, embedding=3, hidden=5, epochs=1, seed=7)
     assert not same(run, other)
     return other
 
 
 def test_files(folder):
     names = sorted(path.name for path in folder.iterdir())
-    assert len(names) == 3 and names[0] == "metrics.json"
-    assert re.fullmatch(r"model-[0-9a-f]{16}\.safetensors", names[1])
-    assert re.fullmatch(r"vocabulary-[0-9a-f]{16}\.json", names[2])
+    assert len(names) == 3 and names[1] == "metrics.json"
+    assert re.fullmatch(r"extras-[0-9a-f]{16}\.json", names[0])
+    assert re.fullmatch(r"model-[0-9a-f]{16}\.safetensors", names[2])
 
 
 def test_replaces_a_run_and_leaves_other_files_alone(folder, run):
@@ -152,20 +152,17 @@ KILLS = {"fast": 50, "deep": 500}[os.environ.get("MINIGRAD_PROFILE", "fast")]
 KILL_TEST = """
 import os, random, signal, sys, time
 sys.path.insert(0, {tests!r})
-from tiny_reviews import tiny_splits
+from tiny_reviews import tiny_run
 
-import minigrad as mg
-from minigrad.models.training.run_folder import load_run, save_run
-from minigrad.models.tasks.review_training import Settings, train_reviews
-from minigrad.models.training.run_folder import Run
+from minigrad.models.tasks.registry import load_run
+from minigrad.models.training.run_folder import save_run
 
 folder, rng = {folder!r}, random.Random(0)
-splits = tiny_splits(60)
-all_settings = [Settings(embedding=3, hidden=5 + seed, epochs=1, seed=seed) for seed in (0, 1)]
-runs = [train_reviews(splits, settings) for settings in all_settings]
+all_settings = [dict(embedding=3, hidden=5 + seed, epochs=1, seed=seed) for seed in (0, 1)]
+runs = [tiny_run(60, **settings) for settings in all_settings]
 save_run(folder, runs[0])
 start = time.perf_counter()
-save_run(folder, train_reviews(splits, all_settings[0]))
+save_run(folder, tiny_run(60, **all_settings[0]))
 once = time.perf_counter() - start
 seen = set()
 for kill in range({kills}):
@@ -175,16 +172,16 @@ for kill in range({kills}):
             if kill % 2:
                 save_run(folder, runs[i % 2])
             else:
-                save_run(folder, train_reviews(splits, all_settings[i % 2]))
+                save_run(folder, tiny_run(60, **all_settings[i % 2]))
     time.sleep(rng.uniform(0, 4 * once))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     run = load_run(folder)
-    whole = runs[run.metrics["seed"]]
-    seen.add(run.metrics["seed"])
+    whole = runs[run.task.settings.seed]
+    seen.add(run.task.settings.seed)
     for name, array in run.model.state_dict().items():
         assert array.tobytes() == whole.model.state_dict()[name].tobytes(), name
-    assert run.vocabulary.words == whole.vocabulary.words
+    assert run.task.extras() == whole.task.extras()
 assert seen == {{0, 1}}, seen
 save_run(folder, runs[0])
 assert len(os.listdir(folder)) == 3, os.listdir(folder)
@@ -202,7 +199,7 @@ def test_killed_at_any_moment_the_old_run_or_the_new_one_is_whole(tmp_path):
 
 
 def test_what_a_killed_training_left_is_no_stranger_and_is_removed(tmp_path, run):
-    left = ["model-0123456789abcdef.safetensors", "vocabulary-0123456789abcdef.json"]
+    left = ["model-0123456789abcdef.safetensors", "extras-0123456789abcdef.json"]
     for name in [*left, ".minigrad-01234567.tmp"]:
         (tmp_path / name).touch()
     assert not prepare(tmp_path)
@@ -289,7 +286,7 @@ def test_a_run_of_whatever_state_may_be_replaced(folder, run, monkeypatch):
 # --- damage --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["metrics", "model", "vocabulary"])
+@pytest.mark.parametrize("kind", ["metrics", "model", "extras"])
 def test_missing_file(folder, kind):
     name = the(folder, kind).name
     the(folder, kind).unlink()
@@ -298,7 +295,7 @@ def test_missing_file(folder, kind):
     assert str(folder) in str(caught.value)
 
 
-@pytest.mark.parametrize("kind", ["metrics", "model", "vocabulary"])
+@pytest.mark.parametrize("kind", ["metrics", "model", "extras"])
 def test_what_is_no_file_or_cannot_be_read(folder, kind, monkeypatch):
     path = the(folder, kind)
     with monkeypatch.context() as patch:
@@ -317,7 +314,7 @@ def test_what_is_no_file_or_cannot_be_read(folder, kind, monkeypatch):
 
 @given(data=st.data())
 def test_damage_anywhere_is_told_or_makes_no_difference(data, folder, run):
-    path = the(folder, data.draw(st.sampled_from(["metrics", "model", "vocabulary"])))
+    path = the(folder, data.draw(st.sampled_from(["metrics", "model", "extras"])))
     before = path.read_bytes()
     for _ in range(10):
         path.write_bytes(damaged(before, data))
@@ -366,11 +363,11 @@ def written(text):
     [
         ("model", truncated, "is damaged: it is not what was written"),
         ("model", foreign, "is damaged: it is not what was written"),
-        ("vocabulary", truncated, "is damaged: it is not what was written"),
+        ("extras", truncated, "is damaged: it is not what was written"),
         ("metrics", truncated, "metrics.json is damaged: "),
         ("metrics", not_text, "metrics.json is damaged: 'utf-8' codec"),
         ("metrics", written("[1]"), "metrics.json is damaged: it must be a JSON object with"),
-        ("metrics", written("{}"), "JSON object with minigrad, task, cell, .*, files, sha256"),
+        ("metrics", written("{}"), "JSON object with minigrad, task, settings, files, sha256"),
         ("metrics", written(""), "metrics.json is damaged: it is empty"),
         ("metrics", written("{"), "metrics.json is damaged: line 1 is where it stops being JSON"),
         ("metrics", written("[" * 100_000), "metrics.json is damaged: it is nested too deep"),
@@ -393,7 +390,7 @@ def test_damaged(folder, kind, damage, message):
         ("metrics", written("[1]")),
         ("model", truncated),
         ("model", os.unlink),
-        ("vocabulary", foreign),
+        ("extras", foreign),
     ],
 )
 def test_the_line_that_is_advised_works(kind, damage, name, folder, run, monkeypatch):
@@ -417,7 +414,7 @@ def test_the_line_that_is_advised_works(kind, damage, name, folder, run, monkeyp
 
 def test_a_hand_edited_size_is_told_at_once(folder):
     text = (folder / "metrics.json").read_text()
-    (folder / "metrics.json").write_text(text.replace('"hidden": 6', '"hidden": 30000'))
+    (folder / "metrics.json").write_text(text.replace('"hidden": 6', '"hidden": 3000'))
     with pytest.raises(SavedRunError, match="is damaged: it is not what was written"):
         load_run(folder)
 
@@ -425,11 +422,12 @@ def test_a_hand_edited_size_is_told_at_once(folder):
 # --- files whose hashes are right ----------------------------------------------------------------
 
 
-def sealed(folder, run, state=None, words=None, files=None, **figures):
+def sealed(folder, run, state=None, extras=None, files=None, settings=None, **figures):
     """Write a run whose parts were put together by somebody who can calculate a hash."""
     model = SimpleNamespace(state_dict=lambda: state or run.model.state_dict())
-    vocabulary = SimpleNamespace(to_json=lambda: words or run.vocabulary.to_json())
-    save_run(folder, Run(model, vocabulary, {**run.metrics, **figures}))
+    task = SimpleNamespace(extras=lambda: run.task.extras() if extras is None else extras)
+    settings = run.metrics["settings"] | (settings or {})
+    save_run(folder, Run(task, model, {**run.metrics, "settings": settings, **figures}))
     if files is not None:
         (folder / "metrics.json").write_bytes(run_folder._sealed(run.metrics, files))
 
@@ -450,41 +448,47 @@ A_FILE = {"name": "model-0123456789abcdef.safetensors", "bytes": 1, "sha256": ""
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: {"hidden": 30_000}, "don't belong together: .* hidden 30000 don't fit"),
-        (lambda s: {"embedding": 10**12}, "don't belong together: .* embedding 1000000000000 and"),
-        (lambda s: {"hidden": 7}, "hidden 7 don't fit weights of the shapes"),
-        (lambda s: {"hidden": "6"}, "hidden is a positive integer; got '6'"),
-        (lambda s: {"hidden": True}, "hidden is a positive integer; got True"),
-        (lambda s: {"hidden": -1}, "hidden is a positive integer; got -1"),
-        (lambda s: {"embedding": 4.0}, "embedding is a positive integer; got 4.0"),
-        (lambda s: {"cell": "lstn"}, "unknown cell 'lstn'; the cells are rnn, lstm, gru"),
-        (lambda s: {"cell": ["lstm"]}, "don't belong together: unknown cell .'lstm'."),
-        (lambda s: {"cell": "gru"}, "don't belong together: .*weight_ih_l0 is .18, 4"),
-        (lambda s: {"task": "plays"}, "trained for 'plays', and this reads models for 'reviews'"),
-        (lambda s: {"task": None}, "trained for None, and this reads models for 'reviews'"),
+        (
+            lambda s: {"settings": {"hidden": 30_000}},
+            "hidden is an integer from 1 to 4096",
+        ),
+        (lambda s: {"settings": {"embedding": 10**12}}, "embedding is an integer from 1 to 4096; "),
+        (lambda s: {"settings": {"hidden": 7}}, "weight_hh_l0 is .28, 7., and in the state .24, 6"),
+        (lambda s: {"settings": {"hidden": "6"}}, "hidden is of type int; got str '6'"),
+        (lambda s: {"settings": {"hidden": True}}, "hidden is of type int; got bool True"),
+        (lambda s: {"settings": {"hidden": -1}}, "hidden is an integer from 1 to 4096; got -1"),
+        (lambda s: {"settings": {"embedding": 4.0}}, "embedding is of type int; got float 4.0"),
+        (lambda s: {"settings": {"cell": "lstn"}}, "unknown cell 'lstn'; there are rnn"),
+        (lambda s: {"settings": {"cell": ["lstm"]}}, "don't belong together: cell is of type str"),
+        (
+            lambda s: {"settings": {"cell": "gru"}},
+            "together: .*weight_ih_l0 is .18, 4",
+        ),
+        (lambda s: {"settings": {"speed": 3}}, "don't belong together: .*'speed'"),
+        (lambda s: {"task": "plays"}, "trained for 'plays': no task 'plays'; the tasks"),
+        (lambda s: {"task": None}, "trained for None: no task None; the tasks are"),
+        (lambda s: {"task": ["reviews"]}, "trained for .'reviews'.: no task"),
         (lambda s: {"minigrad": "99.0"}, f"by minigrad 99.0, and this is {mg.__version__}: insta"),
         (lambda s: {"minigrad": 99}, "minigrad is a version such as 0.1.0; got 99"),
-        (lambda s: {"state": {"weight": np.ones(3)}}, "don't fit weights of the shapes"),
+        (lambda s: {"state": {"weight": np.ones(3)}}, "unexpected: weight"),
         (lambda s: {"state": {**s, "more": np.ones(3)}}, "unexpected: more"),
         (
-            lambda s: {
-                "state": reshaped(s, "recurrent.weight_hh_l0", (0, 30_000)),
-                "hidden": 30_000,
-            },
+            lambda s: {"state": reshaped(s, "recurrent.weight_hh_l0", (0, 30_000))},
             "don't belong together",
         ),
         (lambda s: {"state": {**s, "head.bias": "abc"}}, "is no model: head.bias is no array"),
         (lambda s: {"state": {**s, "head.bias": None}}, "is no model: head.bias is no array"),
         (lambda s: {"state": {"model": s}}, "is no model: model is no array"),
         (lambda s: {"state": with_nan(s)}, "is broken: embedding.weight has weights that are no f"),
-        (lambda s: {"words": '{"a": 1}'}, "a vocabulary is a JSON list of words"),
-        (lambda s: {"words": '["<pad>", "<unk>", 3]'}, "a vocabulary is a JSON list of words"),
-        (lambda s: {"words": '["<pad>", "<unk>", "a"]'}, "don't belong together: 3 words"),
-        (lambda s: {"words": '["<pad>", "<unk>", "a", "a"]'}, "each once; got 4 of which 3 differ"),
-        (lambda s: {"words": "[" * 100_000}, "is damaged: it is nested too deep"),
+        (lambda s: {"extras": {"vocabulary": {"a": 1}}}, "a vocabulary is a list of words"),
+        (lambda s: {"extras": {"vocabulary": ["<pad>", "<unk>", 3]}}, "is a list of words"),
+        (lambda s: {"extras": {"vocabulary": ["<pad>", "<unk>", "a"]}}, "together: .*weight is"),
+        (lambda s: {"extras": {"vocabulary": ["<pad>", "<unk>", "a", "a"]}}, "got 4 of which 3"),
+        (lambda s: {"extras": {}}, "don't belong together: 'vocabulary'"),
+        (lambda s: {"extras": [1]}, "don't belong together: "),
         (lambda s: {"files": {}}, "is damaged: it names no file of the model"),
         (lambda s: {"files": ["a"]}, "is damaged: it names no file of the model"),
-        (lambda s: {"files": {"model": A_FILE}}, "it names no file of the vocabulary"),
+        (lambda s: {"files": {"model": A_FILE}}, "it names no file of the extras"),
         (
             lambda s: {"files": {"model": {**A_FILE, "name": "../../etc/passwd"}}},
             "it names no file of the model",
@@ -499,7 +503,7 @@ def test_parts_that_do_not_fit(folder, run, change, message):
 
 
 def test_no_memory_is_taken_for_what_does_not_fit(folder, run):
-    sealed(folder, run, hidden=30_000)
+    sealed(folder, run, settings={"hidden": 30_000})
     tracemalloc.start()
     with pytest.raises(SavedRunError):
         load_run(folder)

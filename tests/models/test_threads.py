@@ -5,11 +5,12 @@ import threading
 
 import numpy as np
 import pytest
-from small_training import SETTINGS, some_examples, some_model
+from small_training import first_number
 
 from minigrad.models.training import threads
+from minigrad.models.training.callbacks import Callback
+from minigrad.models.training.loop import fit
 from minigrad.models.training.threads import one_blas_thread
-from minigrad.models.training.train import Callback, fit
 
 
 @pytest.fixture
@@ -78,14 +79,14 @@ def test_a_training_uses_one_and_says_so(blas):
     before, seen = blas(), []
 
     class Look(Callback):
-        def begin(self, notice):
-            seen.append(notice)
+        def begin(self, training):
+            seen.append(training.notice)
 
-        def step(self, epoch, metrics):
+        def step(self, training):
             seen.append(blas())
 
-    fit(some_model(), some_examples(), some_examples(), **SETTINGS, callback=Look())
-    assert seen[0].startswith("BLAS uses 1 thread") and len(seen) == 10
+    fit(first_number(epochs=1), callbacks=[Look()])
+    assert seen[0].startswith("BLAS uses 1 thread") and len(seen) == 31
     assert all(counts == {1} for counts in seen[1:])
     assert blas() == before
 

@@ -1,20 +1,40 @@
-"""A training of a second: settings, examples and a model."""
+"""Trainings of a fraction of a second."""
 
-import numpy as np
-
-import minigrad as mg
-from minigrad.models.networks.classifier import SequenceClassifier
-from minigrad.models.training.train import Examples
-
-SETTINGS = {"epochs": 3, "batch_size": 4, "lr": 1e-2, "max_norm": 1.0}
+from minigrad.models.training.callbacks import Callback
+from minigrad.models.training.example import FirstNumber, FirstNumberSettings
 
 
-def some_examples(count=12, seed=0):
-    rng = np.random.default_rng(seed)
-    sequences = [rng.integers(2, 9, size=rng.integers(1, 6)) for _ in range(count)]
-    return Examples(sequences, [int(i % 3 == 0) for i in range(count)])
+def first_number(**settings):
+    """The smallest task, of three numbers and two epochs unless the settings say else."""
+    return FirstNumber(FirstNumberSettings(**{"length": 3, "epochs": 2, **settings}))
 
 
-def some_model(seed=0):
-    mg.manual_seed(seed)
-    return SequenceClassifier("gru", 9, 4, 5, word_dropout=0.3)
+class EndAt(Callback):
+    """Raises an error after so many steps in all, or when an epoch is over."""
+
+    def __init__(self, error, steps=None, epoch=None):
+        self.error, self.steps, self.number = error, steps, epoch
+
+    def step(self, training):
+        if training.steps_done == self.steps:
+            raise self.error
+
+    def epoch(self, training, record):
+        if record.epoch == self.number:
+            raise self.error
+
+
+def same_weights(a, b):
+    """Whether two models have the same weights to the bit."""
+    a, b = a.state_dict(), b.state_dict()
+    return a.keys() == b.keys() and all(a[name].tobytes() == b[name].tobytes() for name in a)
+
+
+def outcome(training):
+    """All that a training has come to, besides times."""
+    return (
+        {name: array.tobytes() for name, array in training.model.state_dict().items()},
+        [(r.epoch, r.train_loss, r.validation) for r in training.history],
+        (training.best.epoch, training.best.value),
+        training.stopped,
+    )

@@ -2,7 +2,10 @@
 
 import random
 
+from minigrad.models.tasks.review_task import Reviews, ReviewSettings
 from minigrad.models.tasks.reviews import Review, split_reviews
+from minigrad.models.training.loop import fit
+from minigrad.models.training.results import run_of
 
 GOOD = ["lovely", "moving", "funny", "great", "charming"]
 BAD = ["dull", "boring", "awful", "messy", "bland"]
@@ -24,3 +27,23 @@ def tiny_reviews(count=300):
 
 def tiny_splits(count=300):
     return split_reviews(tiny_reviews(count))
+
+
+class TinyReviews(Reviews):
+    """The task `reviews` with reviews that are made up."""
+
+    count = 300
+
+    def load(self):
+        self.take(tiny_reviews(self.count))
+
+
+def tiny_task(count=300, **settings):
+    task = TinyReviews(ReviewSettings(**settings))
+    task.count = count
+    return task
+
+
+def tiny_run(count=300, callbacks=(), **settings):
+    """A training on such reviews, as it is saved."""
+    return run_of(fit(tiny_task(count, **settings), callbacks=callbacks))
