@@ -25,7 +25,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import minigrad as mg
-from minigrad.nn import Module
 from minigrad.saving import as_bytes, safetensors_or_error
 from minigrad.utils.files import is_draft, locked_folder, remove_drafts, replace_file
 
@@ -41,10 +40,10 @@ LARGEST = 2**26  # bytes of a METRICS that is read: some hundred thousand epochs
 
 
 class Run(NamedTuple):
-    """A trained model, its task, and the figures of its training."""
+    """A trained model (a `Module`), its `Task`, and the figures of its training."""
 
-    task: Task
-    model: Module
+    task: Any
+    model: Any
     metrics: dict[str, Any]
 
 
