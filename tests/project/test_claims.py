@@ -73,8 +73,11 @@ def test_every_command_and_option_is_there(line):
     """Of what follows `minigrad`: subcommands first, then options that each command has."""
     words = line[line.index("minigrad ") :].split()[1:]
     command: click.Command = commands
-    while isinstance(command, click.Group) and words and words[0] in command.commands:
-        command = command.commands[words.pop(0)]
+    while isinstance(command, click.Group) and words:
+        within = command.get_command(click.Context(command), words[0])
+        if within is None:
+            break
+        command, words = within, words[1:]
     assert not isinstance(command, click.Group)
     known = {name for parameter in command.params for name in parameter.opts}
     given = {word for word in words if word.startswith("--")}
