@@ -80,7 +80,7 @@ class Reviews(Task):
         return f"{train} to train on, {validation} to validate, {test} held out"
 
     def model(self) -> Module:
-        """An embedding, a recurrent layer, and a linear head on its last state."""
+        """An embedding, recurrent layers, and a linear head on the last state."""
         s = self.settings
         return SequenceClassifier(
             s.cell,
@@ -90,6 +90,7 @@ class Reviews(Task):
             dropout=s.dropout,
             word_dropout=s.word_dropout,
             forget_bias=s.forget_bias,
+            num_layers=s.layers,
         )
 
     def steps(self) -> int:
