@@ -37,6 +37,7 @@ class Examples:
     names : of the inputs, in their order; the parts of a tuple have a name each.
     runs : the sizes of the varying axes in each run that is recorded; `sizes` explains by them.
     places : for each varying axis an input and the place where that has it.
+    backend : the one that the module runs on.
     """
 
     def __init__(
@@ -55,6 +56,8 @@ class Examples:
             axes = _usual_axes(module, self._arguments, self.names)
         self._axes = self._check_axes(axes)
         self._rng = np.random.default_rng(0)
+        tensors = [*module.parameters(), *(x for x in self._parts if isinstance(x, Tensor))]
+        self.backend = tensors[0].backend if tensors else mg.current_backend()
         least: dict[str, int] = {}
         self.places: dict[str, tuple[str, int]] = {}
         for name, part, named in zip(self.names, self._parts, self._axes, strict=True):
@@ -118,7 +121,7 @@ class Examples:
         return dict(zip(self.names, parts, strict=True))
 
     def _draw(self, part: Any, axes: Sequence[str | None], sizes: Mapping[str, int]) -> Any:
-        """An input like an example: integers from its range, entries from its entries."""
+        """An input like an example: integers from its range; floats of its signs, no larger."""
         array = part.numpy() if isinstance(part, Tensor) else part
         shape = tuple(n if a is None else sizes[a] for a, n in zip(axes, array.shape, strict=True))
         drawn: np.ndarray
@@ -129,9 +132,11 @@ class Examples:
             high = max(low, int(array.max(initial=low)))
             drawn = self._rng.integers(low, high, shape, endpoint=True)
         else:
-            spread = float(array.std()) if array.size else 1.0
-            mean = float(array.mean()) if array.size else 0.0
-            drawn = self._rng.normal(mean, spread if np.isfinite(spread) and spread else 1.0, shape)
+            entries = array[np.isfinite(array)]
+            if entries.any():
+                drawn = self._rng.choice(entries, shape) * self._rng.uniform(0.5, 1.0, shape)
+            else:
+                drawn = self._rng.normal(size=shape)
         drawn = np.asarray(drawn).astype(array.dtype)
         return mg.tensor(drawn, backend=part.backend) if isinstance(part, Tensor) else drawn
 

@@ -129,7 +129,7 @@ def _node(call: Resolved, layer: Recurrent) -> tuple[str, dict[str, Any]]:
             "ONNX's LSTM has no projection of h (proj_size); train one with proj_size=0, and a "
             "Linear behind it"
         )
-    if cell not in _NODES:
+    if cell not in _NODES or type(layer).inputs is not Recurrent.inputs:
         raise call.refuse(
             f"ONNX has nodes for RNN, LSTM and GRU, and none for {getattr(cell, '__name__', cell)}"
         )

@@ -94,8 +94,10 @@ def _layers_as_calls(module: Module, calls: list[Call]) -> Iterator[None]:
         changed = []
         try:
             for path, part in module.named_modules():
-                note = next((fn for kind, fn in _NOTES if isinstance(part, kind)), None)
-                if note is not None and "forward" not in vars(part):
+                # A subclass with another forward is recorded op by op.
+                own = vars(part).get("forward", type(part).forward)
+                note = next((fn for kind, fn in _NOTES if own is kind.forward), None)
+                if note is not None:
                     vars(part)["forward"] = _noted(part, path, note, calls)
                     changed.append(part)
             yield

@@ -102,8 +102,7 @@ class _Graph:
 
     def __init__(self, module: Module, examples: Examples, runs: list[Recording]) -> None:
         self.module, self.examples, self.runs = module, examples, runs
-        backend = next((p.backend for p in module.parameters()), None)
-        self.values = Values(examples.sizes, _to_host if backend is None else backend.to_host)
+        self.values = Values(examples.sizes, examples.backend.to_host)
         self.w = Writer(examples.places)
         self._parameters: dict[int, str] = {id(p._data): n for n, p in module.named_parameters()}
         self._by_name = dict(module.named_parameters())
@@ -286,10 +285,7 @@ class _Graph:
 
 def _compare(module: Module, examples: Examples, model: Any) -> None:
     """Raise unless the graph gives what the module gives, at sizes that weren't recorded."""
-    again = from_onnx(model)
-    like = next(module.parameters(), None)
-    if like is not None:
-        again.to(like.backend.name)
+    again = from_onnx(model).to(examples.backend)
     for trial in examples.trials():
         with no_grad():
             found = flat(again(**trial.inputs))
@@ -304,10 +300,6 @@ def _compare(module: Module, examples: Examples, model: Any) -> None:
                     f"{row.greatest:.1e}; the module depends on something that isn't recorded, "
                     "such as values that are read in Python, or the state of an earlier call",
                 )
-
-
-def _to_host(x: Any) -> np.ndarray:
-    return np.asarray(x)
 
 
 def _needed(nodes: list[Any], outputs: list[str]) -> list[Any]:
