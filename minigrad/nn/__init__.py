@@ -8,6 +8,7 @@ from .layers import *
 from .module import *
 from .parameter import *
 from .recurrent import *
+from .single_cell import *
 from .standard import *
 from .streams import *
 

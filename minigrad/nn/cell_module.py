@@ -31,6 +31,9 @@ class CellModule(Module):
     shapes : for other parameters: their shapes by the names that the cell reads.
     initial : for other initial values.
     options : its own options with their defaults; `repr` shows those that differ.
+    recurrent : the names of the weights that h is multiplied by, for `weight_drop`.
+    masks_h : whether the cell uses `masked(p, h)` in its recurrent products (see
+        `minigrad.nn.cells`), for `recurrent_dropout`.
     """
 
     cell: Any  # mypy would take a Callable for a method
@@ -38,6 +41,8 @@ class CellModule(Module):
     gates: ClassVar[int] = 1
     gate_names: ClassVar[str] = ""
     options: ClassVar[dict[str, Any]] = {}
+    recurrent: ClassVar[tuple[str, ...]] = ("w_hh",)
+    masks_h: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -182,6 +187,12 @@ class CellModule(Module):
     def _packed(self, parts: Any) -> Any:
         """The parts of a state as the cell and the user see it."""
         return parts[0] if len(self.states) == 1 else tuple(parts)
+
+    def _sizes_and_options(self, defaults: dict[str, Any]) -> str:
+        """Sizes, and the options that differ from their defaults."""
+        options = ((name, getattr(self, name)) for name in defaults)
+        changed = [f"{name}={value!r}" for name, value in options if value != defaults[name]]
+        return ", ".join([str(self.input_size), str(self.hidden_size), *changed])
 
     def _like(self, x: Tensor) -> Tensor:
         """A tensor of the dtype and on the backend of the parameters; x if there are none."""

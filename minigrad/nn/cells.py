@@ -10,7 +10,8 @@ derivatives follow automatically.
     w_ih  (k*H, I)  from the input        b_ih  (k*H,), or None for no bias
     w_hh  (k*H, H)  from the hidden state b_hh  (k*H,), or None
 
-with k gates side by side, in PyTorch's order, for inputs x (N, I) and hidden states h (N, H).
+with k gates side by side, in PyTorch's order, for inputs x (N, I) and hidden states h (N, H). If it
+has `mask_h` (N, H), recurrent products see h times it (recurrent dropout).
 
 Gates and states have names, by which `mg.record()` keeps them: forget, candidate, input, cell,
 output and hidden in an LSTM, reset, update, candidate and hidden in a GRU, hidden in an RNN.
@@ -29,7 +30,22 @@ from ..recording import probe
 packages_of_cells.add(__name__)
 
 __all__ = ["gru_cell", "gru_reset_before_cell", "lstm_cell", "lstm_projected_cell"]
-__all__ += ["rnn_relu_cell", "rnn_tanh_cell"]
+__all__ += ["masked", "rnn_relu_cell", "rnn_tanh_cell"]
+
+
+def masked(p: Any, h: Tensor) -> Tensor:
+    """h as recurrent products see it: times `p.mask_h`, if recurrent dropout set that.
+
+    >>> from types import SimpleNamespace
+    >>> import minigrad as mg
+    >>> h = mg.tensor([[1.0, 2.0]])
+    >>> masked(SimpleNamespace(mask_h=mg.tensor([[0.0, 2.0]])), h)
+    tensor([[0., 4.]])
+    >>> masked(SimpleNamespace(), h) is h
+    True
+    """
+    mask = getattr(p, "mask_h", None)
+    return h if mask is None else h * mask
 
 
 def rnn_tanh_cell(p: Any, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
@@ -42,7 +58,7 @@ def rnn_tanh_cell(p: Any, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
     >>> y.shape, h.shape
     ((2, 4), (2, 4))
     """
-    h = tanh(linear(x, p.w_ih, p.b_ih) + linear(h, p.w_hh, p.b_hh))
+    h = tanh(linear(x, p.w_ih, p.b_ih) + linear(masked(p, h), p.w_hh, p.b_hh))
     h = probe("hidden", h)
     return h, h
 
@@ -57,7 +73,7 @@ def rnn_relu_cell(p: Any, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
     >>> y.shape, h.shape
     ((2, 4), (2, 4))
     """
-    h = relu(linear(x, p.w_ih, p.b_ih) + linear(h, p.w_hh, p.b_hh))
+    h = relu(linear(x, p.w_ih, p.b_ih) + linear(masked(p, h), p.w_hh, p.b_hh))
     h = probe("hidden", h)
     return h, h
 
@@ -103,7 +119,7 @@ def lstm_cell(
     0.5
     """
     h, c = state
-    sums = linear(x, p.w_ih, p.b_ih) + linear(h, p.w_hh, p.b_hh)  # (N, 4H)
+    sums = linear(x, p.w_ih, p.b_ih) + linear(masked(p, h), p.w_hh, p.b_hh)  # (N, 4H)
     i, f, g, o = split(sums, 4, axis=-1)
     f = probe("forget", sigmoid(f))
     g = probe("candidate", tanh(g))
@@ -154,7 +170,7 @@ def gru_cell(p: Any, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
     ((2, 4), (2, 4))
     """
     x_r, x_z, x_n = split(linear(x, p.w_ih, p.b_ih), 3, axis=-1)
-    h_r, h_z, h_n = split(linear(h, p.w_hh, p.b_hh), 3, axis=-1)
+    h_r, h_z, h_n = split(linear(masked(p, h), p.w_hh, p.b_hh), 3, axis=-1)
     r = probe("reset", sigmoid(x_r + h_r))
     z = probe("update", sigmoid(x_z + h_z))
     n = probe("candidate", tanh(x_n + r * h_n))
@@ -180,9 +196,10 @@ def gru_reset_before_cell(p: Any, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]
     0.5
     """
     x_r, x_z, x_n = split(linear(x, p.w_ih, p.b_ih), 3, axis=-1)
-    h_r, h_z = split(linear(h, p.w_hh), 2, axis=-1)
+    seen = masked(p, h)
+    h_r, h_z = split(linear(seen, p.w_hh), 2, axis=-1)
     r = probe("reset", sigmoid(x_r + h_r))
     z = probe("update", sigmoid(x_z + h_z))
-    n = probe("candidate", tanh(x_n + linear(r * h, p.w_hn)))
+    n = probe("candidate", tanh(x_n + linear(r * seen, p.w_hn)))
     h = probe("hidden", (1 - z) * n + z * h)
     return h, h

@@ -1,4 +1,4 @@
-"""The bases of recurrent layers and single cells, with PyTorch's names, shapes and conventions.
+"""The base of recurrent layers, with PyTorch's names, shapes and conventions.
 
 A layer is the declaration of a cell: the function, the shapes of its parameters, the names of
 its states. The base classes do the rest, for a new cell as for those here:
@@ -29,22 +29,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..engine.filled import zeros
+from ..engine.rng import generator_again
 from ..engine.tensor import Tensor
 from ..functional import dropout
 from ..ops import concatenate, expand_dims, squeeze, stack, swapaxes, unstack
 from ..recording.probes import placed
 from ..scan import scan
-from ..utils.arguments import check_flag, check_positive, check_probability
 from ..valid_steps import ValidSteps
-from .cell_module import CellModule
+from .masks import (
+    check_zoneout,
+    drop_features,
+    drop_weights,
+    with_recurrent_dropout,
+    with_zoneout,
+)
+from .recurrent_options import RecurrentOptions
 
 if TYPE_CHECKING:
     from ..compiler import Program
 
-__all__ = ["Recurrent", "RecurrentCell"]
+__all__ = ["Recurrent"]
 
 
-class Recurrent(CellModule):
+class Recurrent(RecurrentOptions):
     """A cell over whole sequences: one or more layers, one or both directions.
 
     The base of `RNN`, `LSTM`, `GRU` and of new layers (see the module's docstring).
@@ -59,6 +66,27 @@ class Recurrent(CellModule):
     dropout : in training, the probability that an output is dropped before the next layer.
     bidirectional : a second set of weights (`..._reverse`) runs backwards in each layer, and
         its outputs stand behind those of the first; D = 2 directions instead of 1.
+
+    And by name:
+
+    variational_dropout : in training, the probability that a sequence loses a feature of each
+        layer's input, at all steps (Gal and Ghahramani 2016; `LockedDropout` of AWD-LSTM).
+    recurrent_dropout : in training, the probability that a unit of h is 0 in the recurrent
+        products of a sequence, at all steps (Gal and Ghahramani 2016; Keras). The state keeps it:
+        an update gate still passes it on. Only for cells that declare `masks_h`.
+    weight_drop : in training, the probability that a number in the weights of h (`recurrent` of
+        the declaration) is 0 in this call, for all sequences (DropConnect; AWD-LSTM of Merity,
+        Keskar and Socher 2017).
+    zoneout : the probability that a unit of a state keeps its value at a step of training; one
+        for all states, or one for each. In evaluation the expectation takes its place (Krueger et
+        al. 2017).
+    residual : from the second layer on, a layer's input is added to its output.
+    stateful : a call without a state goes on from the last state of the call before, detached;
+        `reset_state()` forgets it. For batches whose sequences go on in the next batch, as in
+        Keras. (Without it, give the state yourself, or use `tbptt`.)
+
+    Masks are drawn from the generator that `mg.manual_seed` sets, one for each layer and direction
+    (`variational_dropout`: one for both directions); what is kept is scaled by 1 / (1 - p).
 
     Calling it
     ----------
@@ -87,34 +115,6 @@ class Recurrent(CellModule):
     >>> y.shape, h.shape
     ((5, 2, 4), (1, 2, 4))
     """
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-    ) -> None:
-        name = type(self).__name__
-        check_probability(name, "dropout", dropout)
-        if isinstance(num_layers, str) and hasattr(self, "cell"):
-            raise TypeError(
-                f"{name}: the third argument is num_layers; give other options by name, as in "
-                f"nonlinearity={num_layers!r}"
-            )
-        self.num_layers = check_positive(name, "num_layers", num_layers)
-        if dropout and num_layers == 1:
-            raise ValueError(
-                f"{name}: dropout acts between layers, and there is one only. Take num_layers=2 "
-                "or more, or apply mg.dropout to the output"
-            )
-        self.batch_first = check_flag(name, "batch_first", batch_first)
-        self.dropout = dropout
-        self.bidirectional = check_flag(name, "bidirectional", bidirectional)
-        super().__init__(input_size, hidden_size, bias)
 
     def _directions(self) -> tuple[tuple[str, bool], ...]:
         return (("", False), ("_reverse", True)) if self.bidirectional else (("", False),)
@@ -165,6 +165,8 @@ class Recurrent(CellModule):
         valid = None
         if lengths is not None or mask is not None:  # once for all scans
             valid = ValidSteps(lengths, T, N, x.backend, self._laid_out(mask, single))
+        if state is None and self.stateful:
+            state = self._remembered(x, single)
         if state is None:
             before: list[Any] = [self._state(None, (N,), x) for _ in range(runs)]
         else:
@@ -174,8 +176,45 @@ class Recurrent(CellModule):
 
         y, parts = self._run(x, before, valid)
         if single:
-            return squeeze(y, 1), self._packed([squeeze(part, 1) for part in parts])
-        return swapaxes(y, 0, 1) if self.batch_first else y, self._packed(parts)
+            y, parts = squeeze(y, 1), [squeeze(part, 1) for part in parts]
+        elif self.batch_first:
+            y = swapaxes(y, 0, 1)
+        if self.stateful:
+            self._last = [part.detach() for part in parts]
+        return y, self._packed(parts)
+
+    def _remembered(self, x: Tensor, single: bool) -> Any:
+        """The last state of a stateful layer, for x (T, N, I)."""
+        name = type(self).__name__
+        if generator_again.get() is not None:
+            raise RuntimeError(
+                f"{name}: a stateful layer can't be run again, as for a checkpoint or gradients "
+                "per example: its state has gone on. Give it the state"
+            )
+        if self._last is None:
+            return None
+        like, part = self._like(x), self._last[0]
+        N = None if part.ndim == 2 else part.shape[1]
+        now = None if single else x.shape[1]
+        if (N, part.dtype, part.backend) != (now, like.dtype, like.backend):
+            raise ValueError(
+                f"{name}: the state of the call before is {part.dtype} {part.shape}, of other "
+                f"sequences than x; call reset_state() before new ones begin"
+            )
+        return self._packed(self._last)
+
+    def reset_state(self) -> None:
+        """Forget the last state of a stateful layer: the next call begins with zeros.
+
+        >>> layer = mg.nn.GRU(3, 4, stateful=True)
+        >>> first, _ = layer(mg.ones((5, 2, 3)))
+        >>> more, _ = layer(mg.ones((5, 2, 3)))  # steps 5 to 9 of the same sequences
+        >>> layer.reset_state()
+        >>> again, _ = layer(mg.ones((5, 2, 3)))
+        >>> bool((again == first).all()), bool((again == more).any())
+        (True, False)
+        """
+        self._last = None
 
     def _laid_out(self, mask: Any, single: bool) -> Any:
         """A mask that is laid out as x is, as (T, N)."""
@@ -191,25 +230,44 @@ class Recurrent(CellModule):
         states = iter(before)
         after = []
         for layer in range(self.num_layers):
+            below = x
             if layer:
                 x = dropout(x, self.dropout, self.training)
+            if self.variational_dropout and self.training:
+                x = drop_features(x, self.variational_dropout)
             outputs = []
             for direction, reverse in self._directions():
-                p = self._weights(f"_l{layer}{direction}")
+                cell, p, xs = self._prepared(f"_l{layer}{direction}", x)
                 state = self._packed(next(states))
                 with placed(f"l{layer}{direction}"):
-                    y, state = scan(self.cell, p, self.inputs(x), state, valid, reverse)
+                    y, state = scan(cell, p, xs, state, valid, reverse)
                 outputs.append(y)
                 after.append([state] if len(self.states) == 1 else state)
             x = concatenate(outputs, axis=-1) if len(outputs) > 1 else outputs[0]
+            if self.residual and layer:
+                x = x + below
         return x, [stack(part) for part in zip(*after, strict=True)]
+
+    def _prepared(self, suffix: str, x: Tensor) -> tuple[Any, Any, Any]:
+        """The cell that runs over x (T, N, I), its parameters and inputs, by the options."""
+        cell, p, xs = self.cell, self._weights(suffix), self.inputs(x)
+        sizes = self.state_sizes(self.hidden_size)
+        if self.training and self.weight_drop:
+            drop_weights(p, self.recurrent, self.weight_drop)
+        if self.training and self.recurrent_dropout:
+            cell, xs = with_recurrent_dropout(cell, xs, sizes[0], self.recurrent_dropout)
+        if rates := check_zoneout(type(self).__name__, self.zoneout, self.states):
+            named = dict(zip(self.states, sizes, strict=True))
+            cell, p, xs = with_zoneout(cell, p, xs, named, rates, self.training)
+        return cell, p, xs
 
     def step(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """One step of a stream: y (N, D*H) and the new state, for x (N, I) and the last state.
 
         The same numbers as the layer gives for the whole sequence; for a single sequence x is
         (I,). Raises ValueError for a layer that is bidirectional, as it would have to know the
-        end, or one with dropout in training, whose masks are drawn for whole sequences.
+        end, or one that drops something in training, as those masks are drawn for whole sequences.
+        (Zoneout draws at each step, and may be stepped.)
 
         >>> import minigrad as mg
         >>> gru = mg.nn.GRU(3, 4, num_layers=2)
@@ -222,8 +280,9 @@ class Recurrent(CellModule):
         name = type(self).__name__
         if self.bidirectional:
             raise ValueError(f"{name}: a bidirectional layer has to see the end; it has no steps")
-        if self.dropout and self.training:
-            raise ValueError(f"{name}: dropout is drawn for whole sequences; call eval() first")
+        for drop in ("dropout", "variational_dropout", "recurrent_dropout", "weight_drop"):
+            if self.training and getattr(self, drop):
+                raise ValueError(f"{name}: {drop} is drawn for whole sequences; call eval() first")
         self._check_input(x, {1: "(I,)", 2: "(N, I)"})
         single = x.ndim == 1
         time = 1 if self.batch_first and not single else 0
@@ -264,61 +323,6 @@ class Recurrent(CellModule):
         like = next(self.parameters())
         x = zeros((1, 2, self.input_size), like.dtype, backend=like.backend)
         parts = self._state(None, (2,), x)
-        inputs = self.inputs(x)
-        several = isinstance(inputs, tuple)
-        step = tuple(part[0] for part in inputs) if several else inputs[0]
-        return trace(self.cell, self._weights("_l0"), step, self._packed(parts))
-
-    def extra_repr(self) -> str:
-        """Its sizes, and the options that differ from their defaults."""
-        defaults = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0}
-        defaults["bidirectional"] = False
-        return _shown(self, {**defaults, **self.options})
-
-
-class RecurrentCell(CellModule):
-    """A cell over one step, for loops that you write: the base of `RNNCell`, `LSTMCell`, `GRUCell`.
-
-    Its parameters have the names of a layer's without a suffix: `weight_ih`, `bias_hh`.
-
-    Calling it
-    ----------
-    `state = cell(x, state=None)` with x (N, I) and a state (N, H), or a tuple of them for a cell of
-    several states; zeros if None. For a single sequence, x is (I,) and a state (H,).
-
-    >>> class Step(RecurrentCell):
-    ...     def cell(p, x, h):
-    ...         h = h + mg.linear(x, p.w)
-    ...         return h, h
-    ...
-    ...     def shapes(self, I, H):
-    ...         return {"w": (H, I)}
-    >>> Step(3, 4)(mg.ones((2, 3))).shape
-    (2, 4)
-    """
-
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True) -> None:
-        super().__init__(input_size, hidden_size, bias)
-
-    def forward(self, x: Tensor, state: Any = None) -> Any:
-        """The state after one step.
-
-        >>> cell = mg.nn.GRUCell(3, 4)
-        >>> h = cell.forward(mg.ones((2, 3)))
-        >>> cell.forward(mg.ones((2, 3)), h).shape
-        (2, 4)
-        """
-        self._check_input(x, {1: "(I,)", 2: "(N, I)"})
-        parts = self._state(state, x.shape[:-1], x)
-        _, state = self.cell(self._weights(""), x, self._packed(parts))
-        return state
-
-    def extra_repr(self) -> str:
-        """Its sizes, and whether it has no bias."""
-        return _shown(self, {"bias": True, **self.options})
-
-
-def _shown(module: CellModule, defaults: dict[str, Any]) -> str:
-    options = ((name, getattr(module, name)) for name in defaults)
-    changed = [f"{name}={value!r}" for name, value in options if value != defaults[name]]
-    return ", ".join([str(module.input_size), str(module.hidden_size), *changed])
+        cell, p, xs = self._prepared("_l0", x)
+        step = tuple(part[0] for part in xs) if isinstance(xs, tuple) else xs[0]
+        return trace(cell, p, step, self._packed(parts))

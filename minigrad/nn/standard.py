@@ -21,13 +21,17 @@ from .cells import (
     rnn_tanh_cell,
 )
 from .init import orthogonal_
-from .recurrent import Recurrent, RecurrentCell
+from .recurrent import Recurrent
+from .single_cell import RecurrentCell
 
 __all__ = ["GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "RNNCell"]
 
 
 class _Standard(CellModule):
     """What the three have in common: how recurrent weights and biases of gates begin."""
+
+    recurrent = ("w_hh", "w_hn")
+    masks_h = True
 
     def __init__(
         self, *sizes: Any, orthogonal: bool = False, memory: float | None = None, **options: Any
@@ -54,7 +58,7 @@ class _Standard(CellModule):
     def initial(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
         """Initial values of a parameter: PyTorch's, but for the options."""
         values = super().initial(name, shape)
-        if self.orthogonal and name in ("w_hh", "w_hn"):
+        if self.orthogonal and name in self.recurrent:
             for first in range(0, shape[0], self.hidden_size):  # each gate's
                 rows = slice(first, first + self.hidden_size)
                 values[rows] = orthogonal_(zeros(values[rows].shape, "float64")).numpy()
