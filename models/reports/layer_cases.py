@@ -15,7 +15,19 @@ from minigrad.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 from minigrad.testing.cases import Case, Values, real
 
 from ..networks.classifier import SequenceClassifier
-from ..zoo import MGU, IndRNN, LayerNormLSTM, PeepholeLSTM, ZoneoutLSTM
+from ..zoo import (
+    MGU,
+    QRNN,
+    SRU,
+    IndRNN,
+    LayerNormGRU,
+    LayerNormLSTM,
+    MinGRU,
+    MinimalRNN,
+    MinLSTM,
+    PeepholeLSTM,
+    ZoneoutLSTM,
+)
 
 __all__ = ["LAYERS", "RECURRENT", "as_case", "layer"]
 
@@ -78,6 +90,11 @@ ACTIVATIONS += [nn.Sigmoid, nn.Softplus, nn.Tanh, nn.Softmax, nn.LogSoftmax]
 # Those of two arrays of one shape, with a target between 0 and 1.
 LOSSES = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss, nn.BCEWithLogitsLoss, nn.KLDivLoss)
 
+# Cells of the zoo.
+ONE_STATE = (MGU, IndRNN, LayerNormGRU, MinimalRNN, MinGRU, MinLSTM, SRU, QRNN)
+TWO_STATES = (PeepholeLSTM, LayerNormLSTM, ZoneoutLSTM)
+_DROPS = {"variational_dropout": 0.2, "recurrent_dropout": 0.3, "weight_drop": 0.2, "zoneout": 0.3}
+
 LAYERS: dict[str, tuple[Callable[[], nn.Module], Callable[..., Inputs]]] = {
     "Linear": (lambda: nn.Linear(3, 2), _rows(4, 3)),
     "Embedding": (lambda: nn.Embedding(5, 2, padding_idx=0), lambda rng: ([[1, 3], [3, 2]],)),
@@ -103,11 +120,11 @@ LAYERS: dict[str, tuple[Callable[[], nn.Module], Callable[..., Inputs]]] = {
     "GRU reset before": (lambda: GRU(I, H, reset_after=False), _over_time(lengths=LENGTHS)),
     "LSTM projected": (lambda: LSTM(I, H, proj_size=1), lambda rng: (_x(rng), None, LENGTHS)),
     "LSTM masked": (lambda: LSTM(I, H), lambda rng: (_x(rng), None, None, MASK)),
-    "MGU": (lambda: MGU(I, H), _over_time(lengths=LENGTHS)),
-    "IndRNN": (lambda: IndRNN(I, H), _over_time(lengths=LENGTHS)),
-    "PeepholeLSTM": (lambda: PeepholeLSTM(I, H), _over_time(states=2, lengths=LENGTHS)),
-    "LayerNormLSTM": (lambda: LayerNormLSTM(I, H), _over_time(states=2, lengths=LENGTHS)),
-    "ZoneoutLSTM": (lambda: ZoneoutLSTM(I, H), _over_time(states=2, lengths=LENGTHS)),
+    "RNN weight drop": (lambda: RNN(I, H, weight_drop=0.3), _over_time(lengths=LENGTHS)),
+    "LSTM dropping": (lambda: LSTM(I, H, 2, residual=True, **_DROPS), _over_time(2, 2, LENGTHS)),
+    "GRU dropping": (lambda: GRU(I, H, reset_after=False, **_DROPS), _over_time(lengths=LENGTHS)),
+    **{kind.__name__: (partial(kind, I, H), _over_time(lengths=LENGTHS)) for kind in ONE_STATE},
+    **{kind.__name__: (partial(kind, I, H), _over_time(1, 2, LENGTHS)) for kind in TWO_STATES},
     "RNNCell": (lambda: RNNCell(I, H), _one_step()),
     "LSTMCell": (lambda: LSTMCell(I, H), _one_step(2)),
     "GRUCell": (lambda: GRUCell(I, H), _one_step()),

@@ -63,8 +63,9 @@ PUBLIC = {
         keras_weights load_module pytorch_state save_module to_keras to_pytorch
     """,
     "minigrad.models.zoo": """
-        IndRNN LayerNormLSTM MGU PeepholeLSTM ZoneoutLSTM indrnn_cell layer_norm_lstm_cell
-        mgu_cell peephole_lstm_cell zoneout_lstm_cell
+        IndRNN LayerNormGRU LayerNormLSTM MGU MinGRU MinLSTM MinimalRNN PeepholeLSTM QRNN SRU
+        ZoneoutLSTM indrnn_cell layer_norm_gru_cell layer_norm_lstm_cell mgu_cell min_gru_cell
+        min_lstm_cell minimal_rnn_cell peephole_lstm_cell qrnn_cell sru_cell
     """,
     "minigrad.nn": """
         BCELoss BCEWithLogitsLoss BatchNorm1d Buffer CrossEntropyLoss Dropout ELU Embedding Flatten

@@ -1,4 +1,4 @@
-"""Five cells from the literature, each declared in a few lines: examples for new cells.
+"""Cells with recurrent products, each declared in a few lines.
 
 Each declaration gives a layer with several layers, both directions, lengths, initial states, and
 fused kernels on backends that have a compiler:
@@ -19,12 +19,12 @@ import numpy as np
 import minigrad as mg
 from minigrad import Tensor
 from minigrad.engine.rng import generator
-from minigrad.nn import Recurrent
-from minigrad.nn.cells import lstm_cell
+from minigrad.nn import LSTM, Recurrent
+from minigrad.nn.cells import masked
 
-__all__ = ["MGU", "IndRNN", "LayerNormLSTM", "PeepholeLSTM", "ZoneoutLSTM"]
-__all__ += ["indrnn_cell", "layer_norm_lstm_cell", "mgu_cell", "peephole_lstm_cell"]
-__all__ += ["zoneout_lstm_cell"]
+__all__ = ["MGU", "IndRNN", "LayerNormGRU", "LayerNormLSTM", "MinimalRNN", "PeepholeLSTM"]
+__all__ += ["ZoneoutLSTM", "indrnn_cell", "layer_norm_gru_cell", "layer_norm_lstm_cell"]
+__all__ += ["mgu_cell", "minimal_rnn_cell", "peephole_lstm_cell"]
 
 Pair = tuple[Tensor, Tensor]
 Shapes = dict[str, tuple[int, ...]]
@@ -42,8 +42,9 @@ def mgu_cell(p: Any, x: Tensor, h: Tensor) -> Pair:
     ((2, 4), (2, 4))
     """
     x_f, x_n = mg.split(mg.linear(x, p.w_ih, p.b_ih), 2, axis=-1)
-    f = mg.probe("forget", mg.sigmoid(x_f + mg.linear(h, p.w_hf)))
-    n = mg.probe("candidate", mg.tanh(x_n + mg.linear(f * h, p.w_hn)))
+    seen = masked(p, h)
+    f = mg.probe("forget", mg.sigmoid(x_f + mg.linear(seen, p.w_hf)))
+    n = mg.probe("candidate", mg.tanh(x_n + mg.linear(f * seen, p.w_hn)))
     h = mg.probe("hidden", h + f * (n - h))
     return h, h
 
@@ -57,6 +58,7 @@ class MGU(Recurrent):
     """
 
     cell = mgu_cell
+    recurrent, masks_h = ("w_hf", "w_hn"), True
 
     def shapes(self, I: int, H: int) -> Shapes:
         """Forget gate and candidate side by side in `w_ih` and `b_ih`."""
@@ -75,7 +77,7 @@ def peephole_lstm_cell(p: Any, x: Tensor, state: Pair) -> tuple[Tensor, Pair]:
     ((2, 4), (2, 4))
     """
     h, c = state
-    sums = mg.linear(x, p.w_ih, p.b_ih) + mg.linear(h, p.w_hh, p.b_hh)  # (N, 4H)
+    sums = mg.linear(x, p.w_ih, p.b_ih) + mg.linear(masked(p, h), p.w_hh, p.b_hh)  # (N, 4H)
     i, f, g, o = mg.split(sums, 4, axis=-1)
     f = mg.probe("forget", mg.sigmoid(f + p.w_cf * c))
     g = mg.probe("candidate", mg.tanh(g))
@@ -97,6 +99,7 @@ class PeepholeLSTM(Recurrent):
     cell = peephole_lstm_cell
     states = ("h", "c")
     gates, gate_names = 4, "ifgo"
+    masks_h = True
 
     def shapes(self, I: int, H: int) -> Shapes:
         """Those of an LSTM, and a weight per unit and peephole."""
@@ -116,7 +119,7 @@ def layer_norm_lstm_cell(p: Any, x: Tensor, state: Pair) -> tuple[Tensor, Pair]:
     """
     h, c = state
     from_x = mg.layer_norm(mg.linear(x, p.w_ih), p.g_ih.shape, p.g_ih, p.b_ih)
-    from_h = mg.layer_norm(mg.linear(h, p.w_hh), p.g_hh.shape, p.g_hh, p.b_hh)
+    from_h = mg.layer_norm(mg.linear(masked(p, h), p.w_hh), p.g_hh.shape, p.g_hh, p.b_hh)
     i, f, g, o = mg.split(from_x + from_h, 4, axis=-1)
     f, i = mg.probe("forget", mg.sigmoid(f)), mg.probe("input", mg.sigmoid(i))
     g = mg.probe("candidate", mg.tanh(g))
@@ -137,70 +140,72 @@ class LayerNormLSTM(Recurrent):
     cell = layer_norm_lstm_cell
     states = ("h", "c")
     gates, gate_names = 4, "ifgo"
+    masks_h = True
 
     def shapes(self, I: int, H: int) -> Shapes:
         """Those of an LSTM, and gains and biases of the three norms."""
-        return {
-            **super().shapes(I, H),
-            "g_ih": (4 * H,),
-            "g_hh": (4 * H,),
-            "g_c": (H,),
-            "b_c": (H,),
-        }
+        norms = {"g_ih": (4 * H,), "g_hh": (4 * H,), "g_c": (H,), "b_c": (H,)}
+        return {**super().shapes(I, H), **norms}
 
     def initial(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
         """Gains begin with 1."""
         return np.ones(shape) if name.startswith("g_") else super().initial(name, shape)
 
 
-def zoneout_lstm_cell(p: Any, x: tuple[Tensor, Tensor], state: Pair) -> tuple[Tensor, Pair]:
-    """An LSTM in which the mask says how much of a unit's h and c stays as it was: 1 is all.
-
-    x and mask come in together, for each step: (N, I) and (N, 2H), for h and c side by side.
+def layer_norm_gru_cell(p: Any, x: Tensor, h: Tensor) -> Pair:
+    """A GRU whose sums have mean 0 and variance 1 over the units, then a gain.
 
     >>> from types import SimpleNamespace
-    >>> shapes = ZoneoutLSTM(3, 4).shapes(3, 4)
+    >>> shapes = LayerNormGRU(3, 4).shapes(3, 4)
     >>> p = SimpleNamespace(**{name: mg.randn(shape) for name, shape in shapes.items()})
-    >>> state = (mg.zeros((2, 4)), mg.zeros((2, 4)))
-    >>> y, (h, c) = zoneout_lstm_cell(p, (mg.ones((2, 3)), mg.zeros((2, 8))), state)
+    >>> y, h = layer_norm_gru_cell(p, mg.ones((2, 3)), mg.zeros((2, 4)))
     >>> y.shape, h.shape
     ((2, 4), (2, 4))
     """
-    x_t, mask = x
-    keep_h, keep_c = mg.split(mask, 2, axis=-1)
-    _, (h, c) = lstm_cell(p, x_t, state)
-    h = mg.probe("zoneout_hidden", keep_h * state[0] + (1 - keep_h) * h)
-    c = mg.probe("zoneout_cell", keep_c * state[1] + (1 - keep_c) * c)
-    return h, (h, c)
+    from_x = mg.layer_norm(mg.linear(x, p.w_ih), p.g_ih.shape, p.g_ih, p.b_ih)
+    from_h = mg.layer_norm(mg.linear(masked(p, h), p.w_hh), p.g_hh.shape, p.g_hh, p.b_hh)
+    x_r, x_z, x_n = mg.split(from_x, 3, axis=-1)
+    h_r, h_z, h_n = mg.split(from_h, 3, axis=-1)
+    r = mg.probe("reset", mg.sigmoid(x_r + h_r))
+    z = mg.probe("update", mg.sigmoid(x_z + h_z))
+    n = mg.probe("candidate", mg.tanh(x_n + r * h_n))
+    h = mg.probe("hidden", (1 - z) * n + z * h)
+    return h, h
 
 
-class ZoneoutLSTM(Recurrent):
-    """LSTM with zoneout (Krueger et al. 2017), with `zoneout_lstm_cell`.
+class LayerNormGRU(Recurrent):
+    """GRU with layer normalisation (Ba, Kiros and Hinton 2016), with `layer_norm_gru_cell`.
 
-    Takes what `Recurrent` takes, and zoneout=(0.05, 0.5) by keyword: how probable it is that a
-    unit's h, c keeps its value at a step of training. Otherwise the expectation takes its place.
+    >>> y, h = LayerNormGRU(3, 4)(mg.ones((7, 2, 3)), lengths=[7, 5])
+    >>> y.shape, h.shape
+    ((7, 2, 4), (1, 2, 4))
+    """
+
+    cell = layer_norm_gru_cell
+    gates, gate_names = 3, "rzn"
+    masks_h = True
+
+    def shapes(self, I: int, H: int) -> Shapes:
+        """Those of a GRU, and a gain for each sum."""
+        return {**super().shapes(I, H), "g_ih": (3 * H,), "g_hh": (3 * H,)}
+
+    def initial(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        """Gains begin with 1."""
+        return np.ones(shape) if name.startswith("g_") else super().initial(name, shape)
+
+
+class ZoneoutLSTM(LSTM):
+    """LSTM with zoneout (Krueger et al. 2017): `LSTM` with `zoneout=(0.05, 0.5)`, for h and c.
 
     >>> y, (h, c) = ZoneoutLSTM(3, 4, zoneout=(0.1, 0.3))(mg.ones((7, 2, 3)))
     >>> y.shape, h.shape
     ((7, 2, 4), (1, 2, 4))
     """
 
-    cell = zoneout_lstm_cell
-    states = ("h", "c")
-    gates, gate_names = 4, "ifgo"
-
     def __init__(
-        self, *sizes: Any, zoneout: tuple[float, float] = (0.05, 0.5), **options: Any
+        self, *sizes: Any, zoneout: float | tuple[float, ...] = (0.05, 0.5), **options: Any
     ) -> None:
-        super().__init__(*sizes, **options)
-        self.zoneout = zoneout
-
-    def inputs(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """x with a mask (T, N, 2H)."""
-        rates = np.repeat(self.zoneout, self.hidden_size)
-        shape = (*x.shape[:2], 2 * self.hidden_size)
-        mask = generator().random(shape) < rates if self.training else np.broadcast_to(rates, shape)
-        return x, mg.tensor(mask, dtype=x.dtype, backend=x.backend)
+        super().__init__(*sizes, zoneout=zoneout, **options)
 
 
 def indrnn_cell(p: Any, x: Tensor, h: Tensor) -> Pair:
@@ -214,7 +219,7 @@ def indrnn_cell(p: Any, x: Tensor, h: Tensor) -> Pair:
     >>> y.shape, h.shape
     ((2, 4), (2, 4))
     """
-    h = mg.probe("hidden", mg.relu(mg.linear(x, p.w_ih, p.b_ih) + p.w_hh * h))
+    h = mg.probe("hidden", mg.relu(mg.linear(x, p.w_ih, p.b_ih) + p.w_hh * masked(p, h)))
     return h, h
 
 
@@ -227,6 +232,7 @@ class IndRNN(Recurrent):
     """
 
     cell = indrnn_cell
+    masks_h = True
 
     def shapes(self, I: int, H: int) -> Shapes:
         """One recurrent weight per unit."""
@@ -235,3 +241,36 @@ class IndRNN(Recurrent):
     def initial(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
         """Recurrent weights from 0 to 1: memories of all lengths."""
         return generator().random(shape) if name == "w_hh" else super().initial(name, shape)
+
+
+def minimal_rnn_cell(p: Any, x: Tensor, h: Tensor) -> Pair:
+    """The state moves in the space of the transformed input, by one gate.
+
+    >>> from types import SimpleNamespace
+    >>> shapes = MinimalRNN(3, 4).shapes(3, 4)
+    >>> p = SimpleNamespace(**{name: mg.randn(shape) for name, shape in shapes.items()})
+    >>> y, h = minimal_rnn_cell(p, mg.ones((2, 3)), mg.zeros((2, 4)))
+    >>> y.shape, h.shape
+    ((2, 4), (2, 4))
+    """
+    n = mg.probe("candidate", mg.tanh(mg.linear(x, p.w_ih, p.b_ih)))
+    u = mg.linear(masked(p, h), p.w_hh, p.b_hh) + mg.linear(n, p.w_nh)
+    u = mg.probe("update", mg.sigmoid(u))
+    h = mg.probe("hidden", u * h + (1 - u) * n)
+    return h, h
+
+
+class MinimalRNN(Recurrent):
+    """MinimalRNN (Chen 2017), with `minimal_rnn_cell`.
+
+    >>> y, h = MinimalRNN(3, 4)(mg.ones((7, 2, 3)), lengths=[7, 5])
+    >>> y.shape, h.shape
+    ((7, 2, 4), (1, 2, 4))
+    """
+
+    cell = minimal_rnn_cell
+    masks_h = True
+
+    def shapes(self, I: int, H: int) -> Shapes:
+        """Those of an RNN, and the gate's weights of the transformed input."""
+        return {**super().shapes(I, H), "w_nh": (H, H)}
