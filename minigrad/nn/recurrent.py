@@ -264,8 +264,9 @@ class Recurrent(RecurrentOptions):
     def step(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """One step of a stream: y (N, D*H) and the new state, for x (N, I) and the last state.
 
-        The same numbers as the layer gives for the whole sequence; for a single sequence x is
-        (I,). Raises ValueError for a layer that is bidirectional, as it would have to know the
+        The same numbers as the layer gives for the whole sequence, to the bit where steps are
+        composed of ops, as on NumPy. A compiled backend multiplies the inputs of all steps at once,
+        which may round otherwise. For a single sequence x is (I,). Raises ValueError for a layer that is bidirectional, as it would have to know the
         end, or one that drops something in training, as those masks are drawn for whole sequences.
         (Zoneout draws at each step, and may be stepped.)
 

@@ -1,5 +1,7 @@
 """Options of the recurrent layers: what they compute, as PyTorch has it where it has them."""
 
+import copy
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -304,3 +306,69 @@ def test_wrong_parts():
         mg.nn.tbptt(made(RNN, bidirectional=True), inputs(), 2)
     with pytest.raises(TypeError, match=r"x is a tensor of three axes, .*; got \(5, 2\)"):
         mg.nn.tbptt(made(RNN), inputs(T, I), 2)
+
+
+# --- states kept between calls --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("make", [RNN, LSTM, GRU])
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_a_stateful_layer_goes_on_where_it_stopped(make, batch_first, backend):
+    layer = made(make, 2, batch_first=batch_first, stateful=True)
+    x = inputs(N, T, I) if batch_first else inputs()
+    first, rest = (x[:, :2], x[:, 2:]) if batch_first else (x[:2], x[2:])
+    whole, last = layer(x)
+    layer.reset_state()
+    y, _ = layer(first)
+    more, end = layer(rest)
+    same(mg.concatenate([y, more], axis=1 if batch_first else 0), whole)
+    same(end, last)
+    # no gradient goes back into the call before
+    assert not any(part.requires_grad for part in layer._last)
+    some = mg.grad(more.sum(), layer.weight_ih_l0)
+    layer.reset_state()
+    state = tuple(part.detach() for part in parts(layer(first)[1]))
+    layer.stateful = False
+    right, _ = layer(rest, state if len(state) > 1 else state[0])
+    same(some, mg.grad(right.sum(), layer.weight_ih_l0))
+
+
+def test_what_a_stateful_layer_keeps():
+    layer, plain = made(GRU, stateful=True), made(GRU)
+    x = inputs()
+    assert list(layer.state_dict()) == list(plain.state_dict())
+    layer(x, lengths=[T, 2, 0])
+    given_, _ = layer(x[:1], mg.zeros((1, N, H), dtype="float64"))  # a state that is given counts
+    same(given_, plain(x[:1])[0])
+    y, _ = layer(x[1:])
+    same(y, plain(x)[0][1:])
+    twin = copy.deepcopy(layer)
+    same(twin(x)[0], layer(x)[0])
+    layer.reset_state()
+    same(layer.step(x[0])[0], plain(x)[0][0])
+    same(layer.step(x[1])[0], plain(x)[0][1])
+    layer.reset_state()
+    same(layer(x[:2, 0])[0], plain(x[:, 0])[0][:2])  # a single sequence
+    same(layer(x[2:, 0])[0], plain(x[:, 0])[0][2:])
+
+
+def test_wrong_uses_of_stateful_layers():
+    layer = made(LSTM, stateful=True)
+    layer(inputs())
+    text = r"LSTM: the state of the call before is float64 \(1, 3, 4\), of other sequences than x;"
+    with pytest.raises(ValueError, match=text):
+        layer(inputs(T, 2, I))
+    with pytest.raises(ValueError, match=text):
+        layer(inputs(T, I))
+    with pytest.raises(ValueError, match=text):
+        layer.astype("float32")(inputs().astype("float32"))
+    layer.reset_state()
+    layer(inputs().astype("float32"))
+    with pytest.raises(ValueError, match=r"a bidirectional layer .* can't be stateful"):
+        LSTM(I, H, bidirectional=True, stateful=True)
+    layer = made(RNN, stateful=True)
+    x = inputs()
+    x.requires_grad = True
+    y = mg.checkpoint(lambda x: layer(x)[0], x)
+    with pytest.raises(RuntimeError, match="a stateful layer can't be run again, as for a checkp"):
+        y.sum().backward()

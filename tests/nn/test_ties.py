@@ -115,6 +115,49 @@ def test_a_step_moves_both(backend):
         np.testing.assert_array_equal(state[a], state[b])
 
 
+def test_gradients_of_both_places_add_up(backend):
+    """Of the first and of the second order; against a model of two tables with the same numbers."""
+    model, twice = Model().double(), Model().double()
+    twice.load_state_dict(model.state_dict())
+    twice.head.weight = nn.Parameter(model.table.weight.numpy())
+    report = mg.gradcheck(lambda w: loss_of(model, w), mg.randn((5, 3), dtype="float64"), order=2)
+    assert report, report
+    (g,) = mg.grad([loss(model)], [model.table.weight])
+    parts = mg.grad([loss(twice)], [twice.table.weight, twice.head.weight])
+    np.testing.assert_allclose(g.numpy(), sum(part.numpy() for part in parts), rtol=1e-12)
+    assert mg.gradcheck(model, ([[1, 4, 0]],), order=2)
+
+
+def loss(model):
+    return mg.cross_entropy(model([1, 2, 2]), [0, 3, 1])
+
+
+def loss_of(model, w):
+    """As a function of the tied weight."""
+    table, head, same = model.table, model.head, model.same
+    x = mg.embedding([1, 2, 2], w, table.padding_idx) * same
+    for layer in model.layers:
+        x = layer(x)
+    return mg.cross_entropy(mg.linear(x, w, head.bias), [0, 3, 1])
+
+
+def test_a_step_is_taken_once(backend):
+    """With momentum and decay, which would tell two steps from one."""
+    model = Model().double()
+    optimizer = mg.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=0.1)
+    w = model.table.weight.numpy()
+    kept = 0
+    for _ in range(3):
+        model.zero_grad()
+        loss(model).backward()
+        kept = 0.9 * kept + model.head.weight.grad.numpy() + 0.1 * w
+        w = w - 0.1 * kept
+        optimizer.step()
+        np.testing.assert_allclose(model.head.weight.numpy(), w, rtol=1e-12)
+    with pytest.raises(ValueError, match=r"twice"):
+        mg.optim.SGD([model.table.weight, model.head.weight], lr=0.1)
+
+
 # --- names in graphs of modules ------------------------------------------------------------------
 
 

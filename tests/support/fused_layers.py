@@ -53,7 +53,8 @@ def made(layer, *sizes, dtype="float64", seed=0, **options):
 def results(backend, layer, sizes, dtype, seed, lengths=None, state=False, **options):
     """Outputs, final states and all gradients, by random cotangents."""
     T, N, I, H = sizes
-    with mg.use_backend(backend), fusing("0" if backend == "numpy" else "require"):
+    compiles = getattr(mg.get_backend(backend), "compile_loop", None) is not None
+    with mg.use_backend(backend), fusing("require" if compiles else "0"):
         layer = made(layer, I, H, dtype=dtype, seed=seed, **options)
         rng = np.random.default_rng(seed)
         shape = (N, T, I) if options.get("batch_first") else (T, N, I)
@@ -62,10 +63,10 @@ def results(backend, layer, sizes, dtype, seed, lengths=None, state=False, **opt
         if state:
             runs = options.get("num_layers", 1) * (2 if options.get("bidirectional") else 1)
             start = tuple(
-                mg.tensor(rng.normal(size=(runs, N, H)), requires_grad=True, dtype=dtype)
-                for _ in layer.states
+                mg.tensor(rng.normal(size=(runs, N, S)), requires_grad=True, dtype=dtype)
+                for S in layer.state_sizes(H)
             )
-        mg.manual_seed(seed)  # for zoneout
+        mg.manual_seed(seed)  # for masks
         y, last = layer(x, layer._packed(start) if state else None, lengths)
         outs = [y, *(last if isinstance(last, tuple) else (last,))]
         leaves = [x, *layer.parameters(), *(start or ())]
