@@ -266,8 +266,10 @@ class Recurrent(RecurrentOptions):
 
         The same numbers as the layer gives for the whole sequence, to the bit where steps are
         composed of ops, as on NumPy. A compiled backend multiplies the inputs of all steps at once,
-        which may round otherwise. For a single sequence x is (I,). Raises ValueError for a layer that is bidirectional, as it would have to know the
-        end, or one that drops something in training, as those masks are drawn for whole sequences.
+        which may round otherwise. For a single sequence x is (I,).
+
+        Raises ValueError for a layer that is bidirectional, as it would have to know the end, or
+        one that drops something in training, as those masks are drawn for whole sequences.
         (Zoneout draws at each step, and may be stepped.)
 
         >>> import minigrad as mg

@@ -14,6 +14,11 @@ __all__ = ["RecurrentOptions"]
 class RecurrentOptions(CellModule):
     """A cell with the options of a layer; `Recurrent` describes and uses them."""
 
+    dropout: float
+    variational_dropout: float
+    recurrent_dropout: float
+    weight_drop: float
+
     def __init__(
         self,
         input_size: int,

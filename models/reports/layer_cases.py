@@ -93,7 +93,8 @@ LOSSES = (nn.MSELoss, nn.L1Loss, nn.SmoothL1Loss, nn.HuberLoss, nn.BCEWithLogits
 # Cells of the zoo.
 ONE_STATE = (MGU, IndRNN, LayerNormGRU, MinimalRNN, MinGRU, MinLSTM, SRU, QRNN)
 TWO_STATES = (PeepholeLSTM, LayerNormLSTM, ZoneoutLSTM)
-_DROPS = {"variational_dropout": 0.2, "recurrent_dropout": 0.3, "weight_drop": 0.2, "zoneout": 0.3}
+_DROPS: dict[str, Any] = {"variational_dropout": 0.2, "recurrent_dropout": 0.3}
+_DROPS |= {"weight_drop": 0.2, "zoneout": 0.3}
 
 LAYERS: dict[str, tuple[Callable[[], nn.Module], Callable[..., Inputs]]] = {
     "Linear": (lambda: nn.Linear(3, 2), _rows(4, 3)),

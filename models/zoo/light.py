@@ -1,4 +1,4 @@
-"""Cells without recurrent products: all matrix products are of the input, so none waits for another.
+"""Cells without recurrent products: all matrix products are of the input, and none waits.
 
 On a backend with a compiler they are computed for all steps at once, before the loop, which is left
 with a few numbers per unit.
