@@ -17,6 +17,7 @@ from .bench import bench
 from .demo import demo
 from .doctor import doctor
 from .explain import explain
+from .export import export
 from .gpu_report import gpu_report
 from .gradcheck import gradcheck
 from .mutate import mutate
@@ -64,5 +65,6 @@ def main() -> None:
     """
 
 
-for command in (demo, train, predict, explain, doctor, gradcheck, mutate, bench, gpu_report):
+_COMMANDS = (demo, train, predict, explain, export, doctor, gradcheck, mutate, bench, gpu_report)
+for command in _COMMANDS:
     main.add_command(command)

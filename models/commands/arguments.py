@@ -18,8 +18,11 @@ from ..training.text import tokenize
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class _Folder(click.Path):
+class Folder(click.Path):
+    """A folder that `minigrad train` has written a model to."""
+
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The path of a folder that is there."""
         if not str(value).strip():
             self.fail("the name of a folder can't be empty", param, ctx)
         _refuse_no_path(self, value, param, ctx)
@@ -152,7 +155,7 @@ def folder_and_text(command: Command) -> Command:
     """Give a command the arguments DIR and TEXT, as `folder` and `text`."""
     for argument in (
         click.argument("text", callback=_with_words),
-        click.argument("folder", metavar="DIR", type=_Folder()),
+        click.argument("folder", metavar="DIR", type=Folder()),
     ):
         command = argument(command)
     return command

@@ -39,6 +39,7 @@ def to_onnx(
     *,
     axes: Mapping[str, Sequence[str | None]] | None = None,
     outputs: Sequence[str] | None = None,
+    properties: Mapping[str, str] | None = None,
     check: bool = True,
 ) -> Any:
     """A module as an `onnx.ModelProto`, written to a file if there is a path.
@@ -58,7 +59,9 @@ def to_onnx(
         example. Axes of one name have one size. By default all sizes are those of the example, but
         for a recurrent layer, whose x has "time" and "batch".
     outputs : names for the outputs, of which there is one for each tensor that the module returns.
-        By default "output", and "y" and the names of the states for a recurrent layer.
+        By default "y", or "y_0", "y_1" and so on; "y" and "h_n" for a recurrent layer.
+    properties : texts to keep in the file, by name, such as a vocabulary; other programs find them
+        in the model's metadata.
     check : whether the graph is read again by `from_onnx`, run at other sizes and compared.
 
     Raises
@@ -83,7 +86,7 @@ def to_onnx(
     examples = Examples(module, inputs, axes)
     runs = [examples.record(sizes) for sizes in examples.runs]
     graph = _Graph(module, examples, runs)
-    model = graph.write(outputs)
+    model = graph.write(outputs, properties or {})
     try:
         model = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
         onnx.checker.check_model(model, full_check=True)
@@ -107,7 +110,7 @@ class _Graph:
         self._parameters: dict[int, str] = {id(p._data): n for n, p in module.named_parameters()}
         self._by_name = dict(module.named_parameters())
 
-    def write(self, names: Sequence[str] | None) -> Any:
+    def write(self, names: Sequence[str] | None, properties: Mapping[str, str]) -> Any:
         """The model."""
         onnx = self.w.onnx
         given = []
@@ -145,8 +148,8 @@ class _Graph:
             ir_version=IR_VERSION,
             producer_name="minigrad",
         )
-        if self.w.padding:
-            onnx.helper.set_model_props(model, {PADDING: json.dumps(self.w.padding)})
+        rows = {PADDING: json.dumps(self.w.padding)} if self.w.padding else {}
+        onnx.helper.set_model_props(model, {**properties, **rows})
         return model
 
     # --- inputs and outputs ------------------------------------------------------------------
@@ -160,7 +163,8 @@ class _Graph:
             if isinstance(self.module, Recurrent):
                 names = ["y", *(f"{state}_n" for state in self.module.states)]
             else:
-                names = ["output"] if count == 1 else [f"output_{i}" for i in range(count)]
+                y = "output" if "y" in self.examples.names else "y"
+                names = [y] if count == 1 else [f"{y}_{i}" for i in range(count)]
         if isinstance(names, str) or len(names) != count or len({*names}) != count:
             raise ValueError(
                 f"to_onnx: the module returns {count} tensors; outputs must be as many names, each "
