@@ -8,7 +8,13 @@ from ..utils.arguments import check_flag, check_positive, check_probability
 from .cell_module import CellModule
 from .masks import check_zoneout
 
-__all__ = ["RecurrentOptions"]
+__all__ = ["BEYOND_PYTORCH", "RecurrentOptions"]
+
+# The options that PyTorch's layers don't have, with their defaults.
+BEYOND_PYTORCH: dict[str, Any] = {
+    **dict.fromkeys(("variational_dropout", "recurrent_dropout", "weight_drop", "zoneout"), 0.0),
+    **dict.fromkeys(("residual", "stateful"), False),
+}
 
 
 class RecurrentOptions(CellModule):
@@ -63,7 +69,7 @@ class RecurrentOptions(CellModule):
         self.residual = check_flag(name, "residual", residual)
         self.stateful = check_flag(name, "stateful", stateful)
         self._last: Any = None  # of a stateful layer, the parts of its state
-        self.zoneout = zoneout
+        self.zoneout = tuple(zoneout) if isinstance(zoneout, list) else zoneout
         super().__init__(input_size, hidden_size, bias)
         self._check_options(name)
 
@@ -93,7 +99,5 @@ class RecurrentOptions(CellModule):
     def extra_repr(self) -> str:
         """Its sizes, and the options that differ from their defaults."""
         defaults = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0}
-        drops = ("variational_dropout", "recurrent_dropout", "weight_drop", "zoneout")
-        defaults |= dict.fromkeys(drops, 0.0)
-        defaults |= dict.fromkeys(("bidirectional", "residual", "stateful"), False)
-        return self._sizes_and_options({**defaults, **self.options})
+        defaults["bidirectional"] = False
+        return self._sizes_and_options({**defaults, **BEYOND_PYTORCH, **self.options})

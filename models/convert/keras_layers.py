@@ -55,9 +55,9 @@ NEEDS = [
     KerasNeed(("LSTM", "GRU"), "activation", ("tanh",), "the cell here has tanh only"),
     KerasNeed(("SimpleRNN",), "activation", ("tanh", "relu"), "the cell here has tanh or relu"),
     KerasNeed(("LSTM", "GRU"), "recurrent_activation", ("sigmoid",), "gates here are sigmoids"),
-    KerasNeed(_CELLS, "stateful", (False,), "a layer here keeps no state; pass it to each call"),
-    KerasNeed(_CELLS, "dropout", (0,), "a recurrent layer here drops nothing of its input", True),
-    KerasNeed(_CELLS, "recurrent_dropout", (0,), "a layer here drops nothing of its state", True),
+    KerasNeed(_CELLS, "stateful", (False,), "set layer.stateful = True afterwards"),
+    KerasNeed(_CELLS, "dropout", (0,), "it is variational_dropout here; set it", True),
+    KerasNeed(_CELLS, "recurrent_dropout", (0,), "it is not converted; set it afterwards", True),
     KerasNeed(
         *(("Embedding",), "mask_zero", (False,)),
         "layers here don't hide steps from those behind them; give recurrent layers lengths= or "

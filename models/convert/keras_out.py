@@ -9,6 +9,7 @@ import numpy as np
 import minigrad as mg
 from minigrad import nn
 from minigrad.nn import Module, Recurrent
+from minigrad.nn.recurrent_options import BEYOND_PYTORCH
 
 from .description import at, items_of, options_of
 from .keras_layers import ACTIVATIONS, RECURRENT, to_kernels
@@ -49,6 +50,10 @@ _FIRST = "Keras reads (N, T, I). Set layer.batch_first = True, and give it x so"
 OUR_NEEDS = [
     OurNeed(Recurrent, "batch_first", True, _FIRST),
     OurNeed(nn.LSTM, "proj_size", 0, "Keras's LSTM has no projection"),
+    *(
+        OurNeed(Recurrent, option, default, f"it is not converted; set it to {default}")
+        for option, default in BEYOND_PYTORCH.items()
+    ),
     OurNeed(nn.Embedding, "padding_idx", None, "in Keras all rows get gradients. Set it to None"),
 ]
 _FUNCTIONS: dict[Any, str] = {

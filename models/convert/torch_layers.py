@@ -9,6 +9,7 @@ import numpy as np
 import minigrad as mg
 from minigrad import nn
 from minigrad.nn import Module
+from minigrad.nn.recurrent_options import BEYOND_PYTORCH
 
 from .description import CONTAINERS, at, items_of
 from .outputs import Outputs
@@ -79,6 +80,11 @@ OUR_NEEDS = [
     Need("GRU", "reset_after", True, "PyTorch's GRU applies the reset gate after the product"),
     Need("GRUCell", "reset_after", True, "PyTorch's GRU applies the reset gate after the product"),
     Need("LSTMCell", "proj_size", 0, "PyTorch's single cells have no projection"),
+    *(
+        Need(kind, option, default, f"PyTorch's {kind} has no such option; set it to {default}")
+        for kind in ("RNN", "LSTM", "GRU")
+        for option, default in BEYOND_PYTORCH.items()
+    ),
 ]
 FUNCTIONS: dict[Any, type[Module]] = {
     mg.tanh: nn.Tanh,

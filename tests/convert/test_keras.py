@@ -236,13 +236,13 @@ REFUSED = {
     "a state that stays": (
         lambda: layers.LSTM(3, stateful=True),
         (2, None, 2),
-        "a layer here keeps no state",
+        "set layer.stateful = True",
     ),
-    "dropout": (lambda: layers.LSTM(3, dropout=0.5), (None, None, 2), "drops nothing of its input"),
+    "dropout": (lambda: layers.LSTM(3, dropout=0.5), (None, None, 2), "variational_dropout here"),
     "recurrent dropout": (
         lambda: layers.LSTM(3, recurrent_dropout=0.5),
         (None, None, 2),
-        "drops nothing of its state",
+        "recurrent_dropout=0.5: it is not",
     ),
     "a regulariser": (
         lambda: layers.Dense(3, kernel_regularizer="l2"),

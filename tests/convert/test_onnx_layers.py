@@ -327,6 +327,8 @@ def test_a_module_that_is_exported_stays_as_it_was():
 
 REFUSED = {
     "proj_size": (mg.nn.LSTM(I, H, proj_size=2), {}, "ONNX's LSTM has no projection"),
+    "zoneout": (mg.nn.GRU(I, H, zoneout=0.2), {}, "have no zoneout; got zoneout=0.2"),
+    "residual": (mg.nn.RNN(I, H, 2, residual=True), {}, "have no residual; got residual=True"),
     "another cell": (MGU(I, H), {}, "none for mgu_cell"),
     "a mask": (mg.nn.GRU(I, H), {"mask": np.ones((T, N), bool)}, "is called with a mask"),
 }

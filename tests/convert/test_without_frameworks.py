@@ -457,3 +457,19 @@ def test_the_page_names_every_refusal():
         row for row in dict.fromkeys(rows) if f"`{row}`" not in page and "_constraint" not in row
     ]
     assert not missing, missing
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *((name, 0.3) for name in ("variational_dropout", "recurrent_dropout", "weight_drop")),
+        *(("zoneout", (0.0, 0.1)), ("residual", True), ("stateful", True)),
+    ],
+)
+def test_options_that_others_lack_are_refused(option, value):
+    layer = nn.LSTM(2, 3, 2, batch_first=True, **{option: value})
+    text = rf"LSTM can't be converted: {option}={re.escape(repr(value))}: "
+    with pytest.raises(ConversionError, match=text + "PyTorch's LSTM has no such option"):
+        pytorch_state(layer)
+    with pytest.raises(ConversionError, match=text):
+        keras_weights(Outputs(layer))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.nn import Embedding, LayerNorm, Recurrent, cells
+from minigrad.nn.recurrent_options import BEYOND_PYTORCH
 
 from .export_elementwise import Resolved
 from .export_shapes import positions, reshaped
@@ -124,6 +125,9 @@ def _lengths_of(mask: Any, call: Resolved, layer: Recurrent) -> Any:
 def _node(call: Resolved, layer: Recurrent) -> tuple[str, dict[str, Any]]:
     """The kind of node for a layer's cell, and its attributes."""
     cell = layer.cell
+    for option in ("zoneout", "residual", "stateful"):  # the others act in training only
+        if (value := getattr(layer, option)) != BEYOND_PYTORCH[option]:
+            raise call.refuse(f"ONNX's recurrent nodes have no {option}; got {option}={value!r}")
     if cell is cells.lstm_projected_cell:
         raise call.refuse(
             "ONNX's LSTM has no projection of h (proj_size); train one with proj_size=0, and a "
