@@ -25,7 +25,7 @@ _STAND_IN_FOR_SETUPTOOLS = '''\
 import pathlib, sys
 
 def prepare_metadata_for_build_wheel(folder, config_settings=None):
-    info = pathlib.Path(folder, "{name}-{version}.dist-info")
+    info = pathlib.Path(folder, "{stem}-{version}.dist-info")
     info.mkdir()
     (info / "METADATA").write_text("""\
 Metadata-Version: 2.1
@@ -115,7 +115,10 @@ class PackageFile:
         stand_in.mkdir()
         (stand_in / "__init__.py").touch()
         (stand_in / "build_meta.py").write_text(
-            _STAND_IN_FOR_SETUPTOOLS.format(name=self.name, version=self.version)
+            # The name of the folder ends at its first hyphen.
+            _STAND_IN_FOR_SETUPTOOLS.format(
+                name=self.name, stem=self.name.replace("-", "_"), version=self.version
+            )
         )
         paths = [str(folder), os.environ.get("PYTHONPATH", "")]
         form = "--only-binary" if self.kind == "wheel" else "--no-binary"
