@@ -15,7 +15,7 @@ from minigrad.nn import Module
 from ..networks.captioner import Captioner
 from ..networks.symbols import EOS
 from ..training.task import Metric, Settings, Task, setting
-from .clips import COLUMNS, FRAMES, ROWS, WORDS, Clips, make_clips
+from .clips import COLUMNS, ROWS, WORDS, Clips, make_clips
 from .digit_task import picture
 from .digits import SIDE, Digits, load_digits, split_digits
 

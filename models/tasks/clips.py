@@ -22,7 +22,7 @@ from .digits import SIDE, Digits
 __all__ = ["COLUMNS", "FRAMES", "MOTIONS", "ROWS", "WORDS", "Clips", "make_clips", "sentence"]
 
 FRAMES, ROWS, COLUMNS = 8, 16, 28
-_DIGITS = "zero one two three four five six seven eight nine".split()
+_DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 # How far a digit moves from frame to frame: rows down, columns to the right.
 MOTIONS = {
     "moves left": (0, -1),

@@ -15,7 +15,16 @@ import numpy as np
 
 from .packages import DataError, PackageFile
 
-__all__ = ["HANDS", "LEVELS", "SCIKIT_LEARN", "SIDE", "DigitSplits", "Digits", "load_digits", "split_digits"]
+__all__ = [
+    "HANDS",
+    "LEVELS",
+    "SCIKIT_LEARN",
+    "SIDE",
+    "DigitSplits",
+    "Digits",
+    "load_digits",
+    "split_digits",
+]
 
 SIDE = 8  # rows and columns of an image
 HANDS = ("mixed", "new")  # in the test: those of the training, or mostly others

@@ -16,6 +16,9 @@ __all__ = ["TASKS", "find_task", "load_run"]
 TASKS: dict[str, str] = {
     "reviews": "review_task:Reviews",
     "products": "review_task:ProductReviews",
+    "digits": "digit_task:DigitsTask",
+    "temperatures": "temperature_task:TemperaturesTask",
+    "captions": "caption_task:CaptionsTask",
     "first": "first:First",
     "adding": "adding:Adding",
     "copy": "copying:Copying",

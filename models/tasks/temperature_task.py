@@ -20,7 +20,6 @@ from .temperatures import (
     Temperatures,
     calendar,
     load_temperatures,
-    parse_temperatures,
     split_windows,
 )
 
@@ -139,7 +138,9 @@ class TemperaturesTask(Task):
     def show(self, model: Module) -> str:
         """Three forecasts for the test hours, each above what came."""
         begin = self.windows.test[:: max(1, len(self.windows.test) // 3)][:3]
-        forecasts = self._forecast(model, self._all[begin + np.arange(-self.settings.past, 0)[:, None]])
+        forecasts = self._forecast(
+            model, self._all[begin + np.arange(-self.settings.past, 0)[:, None]]
+        )
         lines = []
         for first, forecast, came in zip(begin, forecasts, self._came(begin), strict=True):
             when = self.series.start + timedelta(hours=int(first))

@@ -57,7 +57,9 @@ def parse_temperatures(table: str) -> Temperatures:
 
     Raises `DataError` for a line that is something else, and for hours that don't follow.
 
-    >>> start, values = parse_temperatures(",dt,tempC\\n0,2020-04-01 01:00,5.2\\n1,2020-04-01 02:00,5")
+    >>> start, values = parse_temperatures(
+    ...     ",dt,tempC\\n0,2020-04-01 01:00,5.2\\n1,2020-04-01 02:00,5"
+    ... )
     >>> start.hour, values
     (1, array([5.2, 5. ]))
     """

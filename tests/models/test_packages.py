@@ -85,6 +85,14 @@ def test_fetched_then_kept(index, monkeypatch, filename, data, member):
     assert package.files()[member] == b"alpha"
 
 
+def test_sdist_with_hyphens_in_its_name(index):
+    data = sdist("data-of-ours-0.9", {"a.txt": b"alpha"})
+    (index / "data-of-ours-0.9.tar.gz").write_bytes(data)
+    digest = hashlib.sha256(data).hexdigest()
+    package = PackageFile("data-of-ours", "0.9", "data-of-ours-0.9.tar.gz", digest)
+    assert package.files()["data-of-ours-0.9/a.txt"] == b"alpha"
+
+
 def test_put_by_hand(index, no_pip):
     data_folder().mkdir()
     package = declare("sample-1.5.tar.gz", SDIST)
