@@ -63,7 +63,8 @@ def parse_temperatures(table: str) -> Temperatures:
     >>> start.hour, values
     (1, array([5.2, 5. ]))
     """
-    times, values = [], []
+    times: list[datetime] = []
+    values: list[float] = []
     for number, row in enumerate(csv.reader(table.splitlines()), 1):
         try:
             when, value = datetime.fromisoformat(row[-2]), float(row[-1])
