@@ -42,6 +42,8 @@ def run_probed(
     asks: Probing | Visits = probing.get()
     if isinstance(asks, Visits):
         raise Irregular  # a scan within a cell: its values have no row per sequence
+    if asks.each_step:
+        return run(cell, xs, None)
     try:
         instrument = Instrument(asks, cell, params, xs, state)
         extended = instrument.extended(xs)

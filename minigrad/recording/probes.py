@@ -107,7 +107,13 @@ def here() -> At:
 
 
 class Probing:
-    """What holds for probes in a context: what replaces values, then what keeps them."""
+    """What holds for probes in a context: what replaces values, then what keeps them.
+
+    A subclass with `each_step` has its `visit` called at each step of a scan, with the tensors of
+    the loop's graph; such a scan must run op by op.
+    """
+
+    each_step = False
 
     def __init__(self, overrides: Sequence[Any] = (), recordings: Sequence[Any] = ()) -> None:
         self.overrides, self.recordings = tuple(overrides), tuple(recordings)

@@ -42,7 +42,7 @@ def compare_into(
             run = train_into(place, task, resume=resume, anew=anew, again=again, which=which)
         except FloatingPointError as error:
             click.echo(f"{place}: {error}", err=True)
-            failed.append(f"{place.name} gave no result: {error}")
+            failed.append(f"{place.name} gave no result: {str(error).splitlines()[0]}")
             continue
         runs.append(run.metrics)
     if not runs:

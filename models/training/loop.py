@@ -15,6 +15,7 @@ import minigrad as mg
 from minigrad.engine.rng import generator
 from minigrad.nn import Module
 
+from .birthplace import find_birth
 from .callbacks import Callback, EarlyStopping
 from .checkpoint import Checkpoint
 from .run_folder import SavedRunError
@@ -151,20 +152,48 @@ def _rest_of_epoch(training: Training, rng: np.random.Generator) -> Iterator[Any
 
 
 def _train_a_step(training: Training, batch: Any) -> None:
-    model, optimizer = training.model, training.optimizer
-    cost, items = training.task.loss(model, batch)
+    task, model, optimizer = training.task, training.model, training.optimizer
+    before = generator().bit_generator.state, task.state_dict()
+    cost, items = task.loss(model, batch)
     optimizer.zero_grad()
     cost.backward()
-    norm = mg.optim.clip_grad_norm_(model.parameters(), training.task.settings.max_norm)
+    norm = mg.optim.clip_grad_norm_(model.parameters(), task.settings.max_norm)
     if cost.backend.is_host:  # on a device each look would wait for it
-        _check_finite("loss", cost.item(), training)
-        _check_finite("norm of the gradients", norm.item(), training)
-        training.norms = [*training.norms[1 - NORMS :], norm.item()]
+        loss, size = cost.item(), norm.item()
+        if not math.isfinite(loss) or not math.isfinite(size):
+            finite = math.isfinite(loss)
+            what = f"norm of the gradients became {size}" if finite else f"loss became {loss}"
+            raise FloatingPointError(_diagnosis(what, training, batch, *before))
+        training.norms = [*training.norms[1 - NORMS :], size]
     optimizer.step()
     training.schedule.step()
     training.add(cost, items)
     if not cost.backend.is_host and training.step % LOOK == 0:
         _check_finite("loss", training.loss, training)
+
+
+def _diagnosis(what: str, training: Training, batch: Any, drawn: Any, kept: Any) -> str:
+    """What went wrong in a step that has changed no weights yet; it runs again from `drawn`."""
+    task, model = training.task, training.model
+    generator().bit_generator.state = drawn
+    if kept:
+        task.load_state_dict(kept)
+    try:
+        born = str(find_birth(model, lambda: task.loss(model, batch)[0]) or "")
+    except Exception as error:
+        born = f"where it was born could not be found: {type(error).__name__}: {error}"
+    norms = ", ".join(f"{norm:.3g}" for norm in training.norms)
+    rate = training.optimizer.param_groups[0]["lr"]
+    return "\n".join(
+        [
+            f"the {what} in epoch {training.epoch}, step {training.step + 1} of {task.steps()} "
+            f"(step {training.steps_done + 1} in all)",
+            f"  norms of the gradients in the steps before: {norms or 'it is the first step'}",
+            f"  {born or 'computed again op by op, all of it is finite'}",
+            f"  if the task is right, try a smaller rate than {task.settings.lr} (there it was "
+            f"{rate:.3g}) or a smaller max_norm than {task.settings.max_norm}",
+        ]
+    )
 
 
 def evaluate(task: Task, model: Module, part: str) -> dict[str, float]:
@@ -203,12 +232,12 @@ def shown(task: Task, model: Module) -> str:
 
 def quiet() -> np.errstate:
     """A context without NumPy's warnings of inf and NaN: its user checks the result."""
-    return np.errstate(over="ignore", invalid="ignore")
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 def _check_finite(what: str, value: float, training: Training) -> None:
     if not math.isfinite(value):
         raise FloatingPointError(
-            f"the {what} became {value} in epoch {training.epoch}: try a smaller rate than "
-            f"{training.task.settings.lr}"
+            f"the {what} became {value} in epoch {training.epoch}, within {training.step} steps: "
+            f"try a smaller rate than {training.task.settings.lr}"
         )

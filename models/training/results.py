@@ -76,9 +76,15 @@ def summary(metric: Metric, figures: Mapping[str, Any]) -> str:
         f"{name}: {metric.print(value)}" for name, value in figures["baselines"].items()
     )
     rivals = f" ({rivals})" if rivals else ""
+    others = [
+        f"{f'held-out {name}':18} {value:.3f}"
+        for name, value in figures["test"].items()
+        if name not in ("loss", metric.name)
+    ]
     return "\n".join(
         [
             f"{f'held-out {metric.name}':18} {metric.print(figures['test'][metric.name])}{rivals}",
+            *others,
             f"best epoch         {figures['best_epoch']} of {len(figures['history'])}",
             f"parameters         {figures['parameters']:,}",
             f"time               {figures['seconds']:.0f} s on backend {figures['backend']}",
