@@ -38,6 +38,11 @@ class Transcription(Task):
     steps_out = 1
     parts: dict[str, list[Example]]
 
+    def about(self) -> str:
+        """How many examples there are."""
+        train, validation, test = (len(self.parts[p]) for p in ("train", "validation", "test"))
+        return f"{train:,} to train on, {validation:,} to validate, {test:,} held out"
+
     def steps(self) -> int:
         """How many batches an epoch has."""
         return -(-len(self.parts["train"]) // self.settings.batch_size)
