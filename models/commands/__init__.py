@@ -11,6 +11,7 @@ import click
 import minigrad
 from minigrad.utils.arguments import SettingError
 
+from ..speech.espeak import SpeechError
 from ..tasks.packages import DataError
 from ..training.run_folder import SavedRunError
 from .bench import bench
@@ -22,11 +23,13 @@ from .gpu_report import gpu_report
 from .gradcheck import gradcheck
 from .mutate import mutate
 from .predict import predict
+from .say import say
 from .stopping import exit_code
 from .train import train
+from .transcribe import transcribe
 
 _EXPECTED = (
-    *(DataError, SavedRunError, minigrad.BackendError, SettingError),
+    *(DataError, SavedRunError, SpeechError, minigrad.BackendError, SettingError),
     *(FloatingPointError, OSError),
 )
 
@@ -65,6 +68,6 @@ def main() -> None:
     """
 
 
-_COMMANDS = (demo, train, predict, explain, export, doctor, gradcheck, mutate, bench, gpu_report)
-for command in _COMMANDS:
+_MODELS = (demo, train, predict, explain, export, say, transcribe)
+for command in (*_MODELS, doctor, gradcheck, mutate, bench, gpu_report):
     main.add_command(command)

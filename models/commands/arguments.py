@@ -19,7 +19,12 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Folder(click.Path):
-    """A folder that `minigrad train` has written a model to."""
+    """A folder that `minigrad train` has written a model to; `task` is named where there is none."""
+
+    def __init__(self, task: str = "reviews") -> None:
+        super().__init__()
+        self._task = task
+
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """The path of a folder that is there."""
@@ -35,7 +40,7 @@ class Folder(click.Path):
         if not os.path.isdir(value):
             self.fail(
                 f"there is no folder {value}; to train a model and save it there: "
-                f"minigrad train reviews --out {shlex.quote(str(value))}",
+                f"minigrad train {self._task} --out {shlex.quote(str(value))}",
                 param,
                 ctx,
             )
@@ -52,6 +57,18 @@ class NewFolder(click.Path):
         """The path, which isn't empty."""
         if not str(value).strip():
             self.fail("the name of a folder can't be empty", param, ctx)
+        _refuse_no_path(self, value, param, ctx)
+        return Path(str(super().convert(value, param, ctx)))
+
+
+class OldFile(click.Path):
+    """A file that is there, and that the command reads."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False, readable=True)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
+        """The path."""
         _refuse_no_path(self, value, param, ctx)
         return Path(str(super().convert(value, param, ctx)))
 
@@ -83,10 +100,10 @@ class NewFile(click.Path):
         return path
 
 
-def write(path: Path, text: str) -> None:
-    """Write a text to a `NewFile`: completely, or not at all."""
+def write(path: Path, content: str | bytes) -> None:
+    """Write a text or bytes to a `NewFile`: completely, or not at all."""
     try:
-        replace_file(path, text.encode())
+        replace_file(path, content.encode() if isinstance(content, str) else content)
     except OSError as error:
         raise click.ClickException(f"{path} can't be written: {error.strerror or error}") from error
 
@@ -151,11 +168,16 @@ def _with_words(ctx: Any, param: Any, text: str) -> str:
     return text
 
 
+def folder_of(task: str) -> Callable[[Command], Command]:
+    """The argument DIR, as `folder`: where `minigrad train TASK` has written a model to."""
+    return click.argument("folder", metavar="DIR", type=Folder(task))
+
+
 def folder_and_text(command: Command) -> Command:
     """Give a command the arguments DIR and TEXT, as `folder` and `text`."""
     for argument in (
         click.argument("text", callback=_with_words),
-        click.argument("folder", metavar="DIR", type=Folder()),
+        folder_of("reviews"),
     ):
         command = argument(command)
     return command

@@ -38,7 +38,7 @@ class PhonemesSettings(Settings):
 
 
 class Phonemes(Transcription):
-    """Phonemes of words that were never read, with the stress of vowels.
+    """Pronounce words: their phonemes, with the stress of vowels, from their letters.
 
     `phoneme_errors` are the insertions, deletions and substitutions per phoneme, against the
     pronunciation in the dictionary that is nearest, without stress (39 phonemes): so the literature

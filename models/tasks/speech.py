@@ -38,10 +38,11 @@ class SpeechSettings(Settings):
 
 
 class Speech(Transcription):
-    """Up to five digits in a row, spoken by synthetic voices; see `spoken_digits`.
+    """Write down strings of one to five digits that synthetic voices speak.
 
-    `exact` is the share of strings that are right from beginning to end; `digit_errors` are the
-    insertions, deletions and substitutions per digit. Whole families of voices are held out.
+    How they are made is in `spoken_digits.py`. `exact` is the share of strings that are right from
+    beginning to end; `digit_errors` are the insertions, deletions and substitutions per digit.
+    Whole families of voices are held out.
     """
 
     name, title = "speech", "spoken digit strings"

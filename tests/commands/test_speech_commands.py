@@ -4,6 +4,7 @@ import subprocess
 import wave
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def test_say_plays_what_it_says(speaker, monkeypatch):
     played = []
 
     def run(words, **options):
-        played.append([*words[:-1], len(open(words[-1], "rb").read())])
+        played.append([*words[:-1], len(Path(words[-1]).read_bytes())])
         return subprocess.CompletedProcess(words, 0, "", "")
 
     monkeypatch.setattr(SAY.shutil, "which", lambda name: name if name == "paplay" else None)
