@@ -19,12 +19,11 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Folder(click.Path):
-    """A folder that `minigrad train` has written a model to; `task` is named where there is none."""
+    """A folder that `minigrad train` has written a model to; an error names `task` to train one."""
 
     def __init__(self, task: str = "reviews") -> None:
         super().__init__()
         self._task = task
-
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """The path of a folder that is there."""
