@@ -17,10 +17,12 @@ from ..training.run_folder import SavedRunError
 from .bench import bench
 from .demo import demo
 from .doctor import doctor
+from .exercise import exercise
 from .explain import explain
 from .export import export
 from .gpu_report import gpu_report
 from .gradcheck import gradcheck
+from .guide import guide
 from .mutate import mutate
 from .predict import predict
 from .say import say
@@ -69,5 +71,6 @@ def main() -> None:
 
 
 _MODELS = (demo, train, predict, explain, export, say, transcribe)
-for command in (*_MODELS, doctor, gradcheck, mutate, bench, gpu_report):
+_LEARN = (guide, exercise)
+for command in (*_MODELS, *_LEARN, doctor, gradcheck, mutate, bench, gpu_report):
     main.add_command(command)

@@ -1,0 +1,117 @@
+"""Chapters are run by nbclient, each in a process of its own; finished ones are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import minigrad as mg
+
+from ...utils.files import replace_file
+from ...utils.install import install_line
+from .chapter import QUICK, Chapter, GuideError
+from .claims import CLAIM
+
+__all__ = ["claims_of", "key_of", "kept_notebook", "run"]
+
+LONGEST = 1200  # seconds that one cell may take
+
+
+def key_of(chapter: Chapter, quick: bool) -> str:
+    """What a chapter's results depend on, as a short text: its script, the size, the backend."""
+    parts = [
+        *(mg.__version__, mg.current_backend().name, sys.version, str(quick)),
+        *(path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))),
+        chapter.source,
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def run(
+    chapter: Chapter,
+    kept: Path,
+    *,
+    quick: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Any:
+    """The notebook of a chapter with the outputs of its cells.
+
+    `kept` is the folder of finished chapters: one that is there, of the same script and size, is
+    read and not run again. `progress` is called with the number of cells done and their total.
+
+    Raises GuideError if a cell fails, with its code and its error, and if a package of the extra
+    `guide` is missing.
+    """
+    try:
+        from jupyter_client.kernelspec import KernelSpecManager
+        from jupyter_client.manager import AsyncKernelManager
+        from nbclient import NotebookClient
+        from nbclient.exceptions import CellExecutionError, CellTimeoutError
+        from nbformat import writes
+    except ImportError as error:
+        raise GuideError(f"chapters are run by nbclient: {install_line('guide')}") from error
+
+    if (done := kept_notebook(chapter, kept, quick)) is not None:
+        return done
+    notebook = chapter.notebook()
+    total = len(notebook.cells)
+    progress(0, total)
+
+    class ThisPython(AsyncKernelManager):  # one that a user has installed may be another
+        def __init__(self, **options: Any) -> None:
+            if os.name == "posix":  # sockets in a folder that others can't read
+                options |= {"transport": "ipc", "ip": f"{sockets}/kernel"}
+            super().__init__(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]), **options)
+
+    client = NotebookClient(
+        notebook,
+        kernel_manager_class=ThisPython,
+        kernel_name="python3",
+        timeout=LONGEST,
+        on_cell_complete=lambda cell, cell_index: progress(cell_index + 1, total),
+    )
+    environment = {
+        "PLOTLY_RENDERER": "plotly_mimetype",
+        QUICK: "1" if quick else "",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
+    try:
+        with tempfile.TemporaryDirectory(prefix="minigrad-") as sockets:
+            client.execute(env={**os.environ, **environment})
+    except CellExecutionError as error:
+        raise GuideError(
+            f"chapter {chapter.number}, {chapter.path.name}, fails:\n{error.traceback}"
+        ) from error
+    except CellTimeoutError as error:
+        raise GuideError(
+            f"chapter {chapter.number}, {chapter.path.name}: a cell took more than {LONGEST} s"
+        ) from error
+    progress(total, total)  # behind the last cell with code there may be text
+    kept.mkdir(parents=True, exist_ok=True)
+    for older in kept.glob(f"{chapter.slug}-*.ipynb"):
+        older.unlink()
+    replace_file(_path(chapter, kept, quick), writes(notebook).encode())
+    return notebook
+
+
+def kept_notebook(chapter: Chapter, kept: Path, quick: bool) -> Any:
+    """The notebook of a chapter that has run, if it is there and of this script and size."""
+    import nbformat
+
+    path = _path(chapter, kept, quick)
+    return nbformat.read(path, as_version=4) if path.is_file() else None
+
+
+def _path(chapter: Chapter, kept: Path, quick: bool) -> Path:
+    return kept / f"{chapter.slug}-{key_of(chapter, quick)}.ipynb"
+
+
+def claims_of(notebook: Any) -> list[dict[str, Any]]:
+    """The claims among the outputs of a notebook that has run."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    return [dict(output["data"][CLAIM]) for output in outputs if CLAIM in output.get("data", {})]

@@ -1,0 +1,127 @@
+"""A site of the chapters that have run: a page each, opened from disk, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .chapter import Chapter
+from .claims import CLAIM
+
+__all__ = ["plotly_script", "write_site"]
+
+_PLOTLY = "application/vnd.plotly.v1+json"
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_site(
+    folder: Path, everything: Sequence[Chapter], notebooks: Mapping[int, Any], claims: Sequence[Any]
+) -> None:
+    """Write index.html, a page for each chapter with a notebook, and what they share."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("page.html")
+    index = environment.get_template("index.html")
+    there = [chapter for chapter in everything if chapter.number in notebooks]
+    folder.mkdir(parents=True, exist_ok=True)
+    for i, chapter in enumerate(there):
+        cells = [_Cell(cell) for cell in notebooks[chapter.number].cells]
+        text = page.render(
+            chapter=chapter,
+            chapters=there,
+            before=there[i - 1] if i else None,
+            after=there[i + 1] if i + 1 < len(there) else None,
+            cells=cells,
+            plotly=any(cell.has(_PLOTLY) for cell in cells),
+        )
+        (folder / f"{chapter.slug}.html").write_text(text, encoding="utf-8")
+    counts: dict[str, int] = {}
+    for judged in claims:
+        counts[judged["verdict"]] = counts.get(judged["verdict"], 0) + 1
+    (folder / "index.html").write_text(
+        index.render(chapters=there, claims=claims, counts=counts), encoding="utf-8"
+    )
+    for name in ("style.css", "page.js"):
+        (folder / name).write_text((_TEMPLATES / name).read_text(encoding="utf-8"), "utf-8")
+    (folder / "plotly.min.js").write_bytes(plotly_script())
+
+
+def plotly_script() -> bytes:
+    """The script that draws plotly's figures, from the package."""
+    from plotly.offline import get_plotlyjs
+
+    return get_plotlyjs().encode()
+
+
+class _Cell:
+    """A cell of a notebook as HTML."""
+
+    def __init__(self, cell: Any) -> None:
+        self.kind: str = cell.cell_type
+        self.source: str = cell.source
+        self._outputs: list[Any] = list(cell.get("outputs", []))
+
+    def has(self, kind: str) -> bool:
+        """Whether an output is of this type."""
+        return any(kind in output.get("data", {}) for output in self._outputs)
+
+    @property
+    def text(self) -> str:
+        """A cell of text."""
+        return str(_markdown().render(self.source))
+
+    @property
+    def code(self) -> str:
+        """A cell of code, coloured."""
+        from pygments import highlight
+        from pygments.formatters import HtmlFormatter
+        from pygments.lexers import PythonLexer
+
+        return str(highlight(self.source, PythonLexer(), HtmlFormatter(cssclass="code")))
+
+    @property
+    def outputs(self) -> list[str]:
+        """What the cell has shown."""
+        return [_output(output) for output in self._outputs]
+
+
+def _output(output: Any) -> str:
+    if output.output_type == "stream":
+        return f"<pre class='printed'>{html.escape(output.text)}</pre>"
+    data = output.get("data", {})
+    if _PLOTLY in data:
+        figure = json.dumps(data[_PLOTLY]).replace("</", "<\\/")
+        text = html.escape(str(data.get("text/plain", "")))
+        return (
+            f"<figure class='plot'><div class='plot-area' role='img' aria-label='{text}'></div>"
+            f"<script type='application/json'>{figure}</script>"
+            f"<figcaption>{text}</figcaption></figure>"
+        )
+    for kind in ("text/html", "image/svg+xml"):
+        if kind in data:
+            return f"<div class='shown{' judged' if CLAIM in data else ''}'>{data[kind]}</div>"
+    return f"<pre class='printed'>{html.escape(data.get('text/plain', ''))}</pre>"
+
+
+def _markdown() -> Any:
+    """A reader of Markdown with formulas between dollar signs, which become MathML."""
+    from latex2mathml.converter import convert
+    from markdown_it import MarkdownIt
+    from mdit_py_plugins.dollarmath import dollarmath_plugin
+
+    def formula(text: str, options: Mapping[str, Any]) -> str:
+        display = "block" if options.get("display_mode") else "inline"
+        return str(convert(text, display=display))
+
+    reader = MarkdownIt("commonmark", {"html": True}).enable("table")
+    return reader.use(dollarmath_plugin, renderer=formula, double_inline=True)

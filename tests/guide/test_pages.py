@@ -1,0 +1,168 @@
+"""Notebooks and pages: made, complete, without anything from elsewhere, and usable in a browser."""
+
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+
+import pytest
+
+pytest.importorskip("nbclient", reason="needs the extra guide")
+pytest.importorskip("jupytext", reason="needs the extra guide")
+
+from minigrad.models.exercises import EXERCISES
+from minigrad.models.guide import execute
+from minigrad.models.guide.build import KEPT, build, write_notebooks
+from minigrad.models.guide.chapter import Chapter, GuideError, chapters, chosen
+from minigrad.models.guide.claims import claim
+from minigrad.models.guide.coloured import coloured
+from minigrad.models.guide.pictures import Frame, Frames
+
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("guide")
+    seen = []
+    claims = build(folder, chosen("3"), quick=True, progress=lambda *moved: seen.append(moved[1:]))
+    assert seen[0][0] == 0 and seen[-1][0] == seen[-1][1] == len(chosen("3")[0].notebook().cells)
+    return folder, claims
+
+
+class Links(HTMLParser):
+    """The addresses that a page refers to, and the names that it has."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found, self.open = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.found += [value for name, value in attrs if name in ("href", "src") and value]
+
+
+def test_a_site(site):
+    folder, claims = site
+    assert json.loads((folder / "guide.json").read_text()) == claims
+    assert all(judged["chapter"] == 3 and judged["evidence"] for judged in claims)
+    for path in folder.glob("*.html"):
+        text = path.read_text("utf-8")
+        for link in Links(text).found:
+            if link.startswith(("#", "data:")):
+                continue
+            assert (folder / link).is_file(), f"{path.name} refers to {link}"
+        assert '<html lang="en">' in text and "viewport" in text
+    page = (folder / "03-squashing.html").read_text("utf-8")
+    assert page.count('class="shown judged"') + page.count("class='shown judged'") == len(claims)
+    assert "<math" in page and "class='plot'" in page and "aria-label=" in page
+    assert "minigrad exercise show tanh-slope" in page
+    assert "Traceback" not in page
+
+
+def test_what_is_done_is_not_run_again(site, monkeypatch):
+    folder, claims = site
+    kept = [path.stat().st_mtime_ns for path in (folder / KEPT).iterdir()]
+    monkeypatch.setattr(Chapter, "notebook", lambda self: pytest.fail("it runs again"))
+    assert build(folder, chosen("3"), quick=True) == claims
+    assert [path.stat().st_mtime_ns for path in (folder / KEPT).iterdir()] == kept
+    key = execute.key_of(chosen("3")[0], quick=True)
+    assert key != execute.key_of(chosen("3")[0], quick=False)
+
+
+def test_a_chapter_that_fails(tmp_path, monkeypatch):
+    path = tmp_path / "16_wrong.py"
+    path.write_text("# %% [markdown]\n# # Wrong\n\n# %%\n1 / 0\n", "utf-8")
+    with pytest.raises(GuideError, match=r"chapter 16, 16_wrong.py, fails:[^$]*ZeroDivisionError"):
+        execute.run(Chapter(16, path), tmp_path / "kept")
+    assert not (tmp_path / "kept").exists()
+
+
+def test_notebooks(tmp_path):
+    import nbformat
+
+    paths = write_notebooks(tmp_path, chapters())
+    assert [path.stem for path in paths] == [chapter.slug for chapter in chapters()]
+    for path, chapter in zip(paths, chapters(), strict=True):
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+        assert all(line in chapter.source for cell in code for line in cell.splitlines())
+        if any(found.chapter == chapter.number for found in EXERCISES.values()):
+            assert "## Exercises" in notebook.cells[-1].source
+    assert write_notebooks(tmp_path, chapters()) == paths  # the same again is no loss
+    paths[2].write_text("work of a reader", "utf-8")
+    with pytest.raises(GuideError, match=r"03-squashing\.ipynb"):
+        write_notebooks(tmp_path, chapters())
+    assert paths[2].read_text("utf-8") == "work of a reader"
+
+
+def test_what_is_shown_is_escaped():
+    wild = "<script>alert('&')</script>"
+    for shown in (
+        claim(wild, wild, {wild: wild})._repr_html_(),
+        coloured([wild], [1.0]),
+        Frames(wild, [Frame(wild, "", wild)])._repr_html_(),
+        Frames(wild, [Frame(wild, "", wild), Frame("b", "")])._repr_html_(),
+    ):
+        assert "<script>alert" not in shown and "&lt;script&gt;" in shown
+    with pytest.raises(ValueError, match="1 words, but 2 values"):
+        coloured(["a"], [1, 2])
+    with pytest.raises(ValueError, match="no frames"):
+        Frames("none", [])
+    for wrong in (1, None, 0.5):
+        with pytest.raises(TypeError, match="holds"):
+            claim("a", wrong, {"b": 1})
+    with pytest.raises(ValueError, match="evidence"):
+        claim("a", True, {})
+
+
+PROBE = """
+<script>
+window.addEventListener("error", (e) => document.title = "ERROR " + e.message);
+window.addEventListener("load", () => setTimeout(() => {
+  const said = [];
+  said.push(document.querySelectorAll(".js-plotly-plot").length);
+  const frames = document.querySelector(".frames");
+  if (frames) {
+    const shown = () => [...frames.querySelectorAll("figure")]
+      .map((f) => getComputedStyle(f).display !== "none" ? "1" : "0").join("");
+    said.push(shown());
+    frames.querySelectorAll("button")[1].click();
+    said.push(shown());
+    frames.dispatchEvent(new KeyboardEvent("keydown", {key: "ArrowLeft"}));
+    said.push(shown());
+  }
+  said.push(document.documentElement.scrollWidth <= window.innerWidth);
+  document.title = said.join(" ");
+}, 600));
+</script></body>
+"""
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs Chromium")
+@pytest.mark.parametrize("width", [1100, 390])
+def test_in_a_browser(site, tmp_path, width):
+    folder, _ = site
+    page = (folder / "03-squashing.html").read_text("utf-8")
+    frames = Frames("Three", [Frame(name, f"<b>{name}</b>") for name in "abc"])._repr_html_()
+    page = page.replace("</main>", f"{frames}</main>").replace("</body>", PROBE)
+    (folder / "probe.html").write_text(page, "utf-8")
+    try:
+        run = subprocess.run(
+            [
+                *(BROWSER, "--headless", "--no-sandbox", "--enable-logging=stderr", "--dump-dom"),
+                *("--virtual-time-budget=8000", f"--window-size={width},1600"),
+                *("--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path}"),
+                (folder / "probe.html").as_uri(),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    finally:
+        (folder / "probe.html").unlink()
+    title = re.search(r"<title>(.*?)</title>", run.stdout, re.DOTALL)
+    assert title and title[1] == "2 100 010 100 true", (title and title[1], run.stderr[-2000:])
+    assert "CONSOLE" not in run.stderr, run.stderr
