@@ -7,7 +7,7 @@ import click
 from ..speech.espeak import RATE, SpeechError
 from ..speech.sound_files import read_wav
 from ..tasks.registry import load_run
-from ..tasks.speech import Speech
+from ..tasks.speech import Speech, in_a_line
 from ..training.loop import quiet
 from .arguments import OldFile, folder_of
 
@@ -21,8 +21,9 @@ def transcribe(folder: Path, file: Path) -> None:
     """Print the digits that are spoken in a WAV file.
 
     DIR is a folder that `minigrad train speech` has written a model to. The file may have any rate,
-    and one channel or several. Below the digits is what the model says every 30 milliseconds, a dot
-    for no digit. It has learned from synthetic English voices, strings of one to five digits.
+    and one channel or several. Below the digits is when the model hears them, from the beginning
+    of the file to its end, a dot for no digit. It has learned from synthetic English voices,
+    strings of one to five digits.
 
     \b
     Example:
@@ -36,4 +37,4 @@ def transcribe(folder: Path, file: Path) -> None:
     with quiet():
         digits, steps = run.task.listen(run.model, run.task.hear(samples))
     click.echo(digits or "(no digit)")
-    click.echo(steps)
+    click.echo(in_a_line(steps))

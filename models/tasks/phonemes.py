@@ -32,7 +32,7 @@ class PhonemesSettings(Settings):
 
     embedding: int = setting(64, "The size of a letter's vector.", least=1, most=4096)
     hidden: int = 128
-    epochs: int = 5
+    epochs: int = 4
     batch_size: int = 128
     lr: float = 5e-3
 

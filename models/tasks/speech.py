@@ -18,7 +18,7 @@ from ..training.task import Metric, Settings, setting
 from .spoken_digits import INPUTS, STACKED, Utterance, hear, load_utterances
 from .transcription import Example, Transcription
 
-__all__ = ["Speech", "SpeechSettings"]
+__all__ = ["Speech", "SpeechSettings", "in_a_line"]
 
 _BLANK = 0  # the digit d is the class d + 1
 
@@ -32,7 +32,7 @@ class SpeechSettings(Settings):
         0.15, "How far the frequencies of a training example are stretched.", least=0, most=0.5
     )
     hidden: int = 64
-    epochs: int = 12
+    epochs: int = 15
     batch_size: int = 32
     lr: float = 5e-3
 
@@ -96,7 +96,7 @@ class Speech(Transcription):
         lines = []
         for example, voice in [*zip(self.parts["test"], self.voices["test"], strict=True)][:4]:
             (heard, steps), wanted = self.listen(model, example.steps), _digits(example.readings[0])
-            lines.append(f"said {wanted:5}  heard {heard:5}  by {voice}\n  {steps}")
+            lines.append(f"said {wanted:5}  heard {heard:5}  by {voice}\n  {in_a_line(steps)}")
         return "\n".join(lines)
 
     def listen(self, model: Module, features: np.ndarray) -> tuple[str, str]:
@@ -110,6 +110,19 @@ class Speech(Transcription):
     def hear(self, samples: np.ndarray) -> np.ndarray:
         """The features of a sound; see `spoken_digits.hear`."""
         return hear(samples)
+
+
+def in_a_line(steps: str, width: int = 72) -> str:
+    """Steps of `Speech.listen` in at most `width` characters, each of as many steps as needed.
+
+    A character is the first digit of its steps, if they have one.
+
+    >>> in_a_line("..44....3..", width=4)
+    '443.'
+    """
+    count = max(1, -(-len(steps) // width))
+    groups = [steps[i : i + count] for i in range(0, len(steps), count)]
+    return "".join(group.lstrip(".")[:1] or "." for group in groups)
 
 
 def _example(utterance: Utterance) -> Example:

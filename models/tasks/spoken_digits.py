@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 import re
 import sys
 import zipfile
@@ -112,9 +113,10 @@ def make_utterance(rng: np.random.Generator, variants: list[str]) -> tuple[np.nd
 
 def _noise(rng: np.random.Generator, count: int) -> np.ndarray:
     """Noise of a loudness of 1, between white (each frequency as loud) and brown (low ones)."""
-    spectrum = np.fft.rfft(rng.standard_normal(count))
+    size = 1 << math.ceil(math.log2(count))  # transforms of other sizes take much longer
+    spectrum = np.fft.rfft(rng.standard_normal(size))
     spectrum /= np.arange(1, len(spectrum) + 1) ** rng.uniform(0, 1)
-    noise = np.fft.irfft(spectrum, count)
+    noise = np.fft.irfft(spectrum, size)[:count]
     result: np.ndarray = noise / noise.std()
     return result
 
