@@ -58,13 +58,14 @@ class _Group(click.Group):
 )
 @click.version_option(minigrad.__version__, message="minigrad %(version)s")
 def main() -> None:
-    """Train small recurrent networks on real reviews, and see which words decide.
+    """Train small recurrent networks on real data, compare them, and see what they go by.
 
     \b
     Examples:
       minigrad demo
       minigrad train reviews --cell gru --out my-gru
       minigrad explain my-gru "A funny and moving film, beautifully acted."
+      minigrad train digits --cell rnn,lstm,gru --seeds 3
 
     Exit codes: 0 fine, 1 failed, 2 wrong use, 130 stopped by Ctrl-C.
     """

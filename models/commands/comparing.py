@@ -12,27 +12,33 @@ from minigrad.utils.files import replace_file
 
 from ..reports.comparison import Comparison, compare
 from ..training.run_folder import METRICS, SavedRunError, prepare
-from ..training.task import Task
+from ..training.task import Settings, Task
 from .training import finished_run, train_into
 
 TABLE = "comparison.json"
 
 
 def compare_into(
-    folder: Path, tasks: Sequence[Task], *, resume: bool, anew: bool, again: Sequence[str]
+    folder: Path,
+    kind: type[Task],
+    settings: Sequence[Settings],
+    *,
+    resume: bool,
+    anew: bool,
+    again: Sequence[str],
 ) -> Comparison:
-    """Train each of the tasks in a folder within `folder`, and compare them.
+    """Train a task with each of the settings, in folders within `folder`, and compare them.
 
     With `resume`, trainings that are finished are not repeated. One that diverges is named under
     the table; the others go on.
     """
     _check(folder)
-    places = {task: folder / f"{task.settings.cell}-{task.settings.seed}" for task in tasks}
-    for place in places.values():
+    places = [folder / f"{each.cell}-{each.seed}" for each in settings]
+    for place in places:
         prepare(place)
     runs, failed = [], []
-    for number, (task, place) in enumerate(places.items(), 1):
-        which = f", training {number} of {len(tasks)}"
+    for number, (each, place) in enumerate(zip(settings, places, strict=True), 1):
+        task, which = kind(each), f", training {number} of {len(settings)}"
         figures = finished_run(place, task) if resume else None
         if figures is not None:
             click.echo(f"{place} is finished{which}", err=True)
@@ -47,7 +53,7 @@ def compare_into(
         runs.append(run.metrics)
     if not runs:
         raise FloatingPointError("; ".join(failed))
-    found = compare(tasks[0].metric, runs, failed)
+    found = compare(kind.metric, runs, failed)
     replace_file(folder / TABLE, f"{json.dumps(found.as_json(), indent=2)}\n".encode())
     return found
 

@@ -58,7 +58,9 @@ class TrainingProgress(Callback):
         for line in (training.notice, training.task.about()):
             if line:
                 self._print(line)
-        if training.resumed:
+        if training.resumed and training.finished:
+            self._print("all epochs are done: what is left is the test")
+        elif training.resumed:
             of = training.task.steps()
             self._print(f"going on in epoch {training.epoch}, after {training.step} of {of} steps")
         self._row = self._bar.add_task(
@@ -115,8 +117,8 @@ class TrainingProgress(Callback):
 
     def _show(self, training: Training) -> None:
         text = shown(training.task, training.model)
-        if text:
-            self._print(text)
+        for line in text.splitlines():
+            self._print(f"  {line}")
         self._showed = time.perf_counter()
 
     def _print(self, text: str) -> None:

@@ -142,12 +142,12 @@ def _train(
     again = _again(kind, out)
     if several:
         first = settings.pop("seed")
-        tasks = [
-            kind(_settings(kind, {**settings, "cell": name, "seed": seed}))
+        every = [
+            _settings(kind, {**settings, "cell": name, "seed": seed})
             for name in cell
             for seed in range(first, first + seeds)
         ]
-        found = compare_into(out, tasks, resume=resume, anew=anew, again=again)
+        found = compare_into(out, kind, every, resume=resume, anew=anew, again=again)
         click.echo(json.dumps(found.as_json(), indent=2) if json_ else f"\n{found}")
         return
     prepare(out)  # before anything is fetched

@@ -51,7 +51,16 @@ class Comparison:
         return {**asdict(self), "metric": self.metric.name, "better": self.metric.better}
 
     def __str__(self) -> str:
-        heads = ["cell", self.metric.name, "spread", "from", "to", "parameters", "ms/step", "s"]
+        heads = [
+            "cell",
+            self.metric.name,
+            "spread",
+            "from",
+            "to",
+            "parameters",
+            "ms per step",
+            "seconds",
+        ]
         lines = [
             [
                 row.cell,
@@ -73,9 +82,11 @@ class Comparison:
             first, *others = line
             cells = [f"{text:>{width}}" for text, width in zip(others, widths[1:], strict=False)]
             printed.append("   ".join([f"{first:{widths[0]}}", *cells]))
-        seeds = max((len(row.seeds) for row in self.rows), default=0)
-        under = f"means over {seeds} seeds; spread: standard deviation between them"
-        return "\n".join([*printed, "", under, *self.judgements, *self.failed])
+        seeds = max(len(row.seeds) for row in self.rows)
+        under = [f"means over {seeds} seeds; spread: standard deviation between them"]
+        return "\n".join(
+            [*printed, "", *(under if seeds > 1 else []), *self.judgements, *self.failed]
+        )
 
 
 def compare(
@@ -97,9 +108,9 @@ def compare(
     ...     }
     >>> figures = [("lstm", 0, 0.78), ("lstm", 1, 0.80), ("rnn", 0, 0.70), ("rnn", 1, 0.71)]
     >>> print(compare(Metric("accuracy", "higher"), [run(*each) for each in figures]))
-    cell          accuracy   spread    from      to   parameters   ms/step      s
-    lstm             0.790    0.014   0.780   0.800        9,000       4.0   12.0
-    rnn              0.705    0.007   0.700   0.710        9,000       4.0   12.0
+    cell          accuracy   spread    from      to   parameters   ms per step   seconds
+    lstm             0.790    0.014   0.780   0.800        9,000           4.0      12.0
+    rnn              0.705    0.007   0.700   0.710        9,000           4.0      12.0
     naive Bayes      0.780
     <BLANKLINE>
     means over 2 seeds; spread: standard deviation between them

@@ -22,13 +22,14 @@ class Epoch:
     """The figures of one pass over the training examples.
 
     `train_loss` is the mean over the epoch, with dropout, while the model learns; `validation` is
-    what `Task.evaluate` gives; `seconds` is the time of both.
+    what `Task.evaluate` gives; `seconds` is the time of both, `step_seconds` that of one step.
     """
 
     epoch: int
     train_loss: float
     validation: dict[str, float]
     seconds: float
+    step_seconds: float
 
 
 class Best(NamedTuple):
@@ -124,7 +125,11 @@ class Training:
             )
         figures = {name: float(value) for name, value in validation.items()}
         seconds = self.seconds - sum(record.seconds for record in self.history)
-        record = Epoch(self.epoch, self.loss, figures, seconds)
+        steps = self.task.steps()
+        before = sum(record.step_seconds for record in self.history) * steps
+        record = Epoch(
+            self.epoch, self.loss, figures, seconds, (self.step_seconds - before) / steps
+        )
         best, value = self.best, figures[metric.name]
         if metric.is_better(value, than=best.value):
             best = Best(record.epoch, value, self.model.state_dict())

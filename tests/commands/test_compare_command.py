@@ -18,7 +18,9 @@ def test_cells_and_seeds_in_one_table(tmp_path, signalled):
     arguments = ("train", "reviews", "--cell", "rnn,gru", "--seeds", 2, *QUICK)
     printed = minigrad(*arguments, "--out", tmp_path / "a")
     table = printed.stdout
-    assert re.search(r"^cell +accuracy +spread +from +to +parameters +ms/step +s$", table, re.M)
+    assert re.search(
+        r"^cell +accuracy +spread +from +to +parameters +ms per step +seconds$", table, re.M
+    )
     for cell in ("rnn", "gru"):
         runs = [load_run(tmp_path / "a" / f"{cell}-{seed}") for seed in (0, 1)]
         mean = np.mean([run.metrics["test"]["accuracy"] for run in runs])

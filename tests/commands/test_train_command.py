@@ -5,16 +5,19 @@ import os
 import re
 import shlex
 import signal
+from dataclasses import dataclass
 from importlib import import_module
 
 import pytest
 from command_line import QUICK, minigrad, same_runs, without_times
 from places import ROOT
 
-from minigrad.models.tasks import review_task
+from minigrad.models.tasks import registry, review_task
 from minigrad.models.tasks.registry import load_run
 from minigrad.models.tasks.reviews import load_reviews
+from minigrad.models.training.example import FirstNumber, FirstNumberSettings
 from minigrad.models.training.run_folder import save_run
+from minigrad.models.training.task import setting
 
 # Not `from minigrad.models.commands import train`: that is the command.
 TRAIN = import_module("minigrad.models.commands.train")
@@ -71,6 +74,70 @@ def test_train_replaces_a_model(tmp_path):
     for seed in (1, 2):
         minigrad("train", "reviews", "--seed", seed, "--out", tmp_path, *QUICK)
     assert load_run(tmp_path).task.settings.seed == 2
+
+
+@dataclass(frozen=True)
+class OddSettings(FirstNumberSettings):
+    """One of each kind of option."""
+
+    file: str = setting("five", "What to read.", argument=True)
+    way: str = setting("left", "Where to go.", choices=("left", "right"))
+    quick: bool = setting(False, "Whether it is quick.")
+    plain: int = 3
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.quick and self.way == "right":
+            raise ValueError("quick goes left only")
+
+
+class Odd(FirstNumber):
+    """Odd numbers."""
+
+    name, title = "odd", "odd numbers"
+    Settings = OddSettings
+
+    def about(self):
+        return "always new ones"
+
+
+@pytest.fixture
+def odd(monkeypatch):
+    """The task `odd` on the command line, besides the others."""
+    monkeypatch.setitem(registry.TASKS, "odd", "odd:Odd")
+    monkeypatch.setattr(TRAIN, "find_task", lambda name: Odd)
+
+
+def test_options_are_those_of_the_settings(odd, tmp_path):
+    said = minigrad("train", "odd", "--help").stdout
+    options = (
+        "[FILE]",
+        "--way [left|right]",
+        "--quick / --no-quick",
+        "--plain INTEGER",
+        "--length",
+    )
+    assert all(option in said for option in options)
+    assert re.search(r"--hidden .*\n? .*\[default:\s+16;", said), "the task's own default"
+    arguments = ("six", "--quick", "--plain", 4, "--epochs", 1, "--length", 2)
+    printed = minigrad("train", "odd", *arguments, "--out", tmp_path, "--json")
+    settings = json.loads(printed.stdout)["settings"]
+    named = ("file", "way", "quick", "plain", "length", "cell", "hidden")
+    assert [settings[name] for name in named] == ["six", "left", True, 4, 2, "gru", 16]
+    assert "always new ones\n" in printed.stderr
+    assert re.search(r"^  0\.\d\d -> ", printed.stderr, re.M), "what the task shows"
+    wrong = minigrad("train", "odd", "--quick", "--way", "right", code=2)
+    assert "quick goes left only" in wrong.stderr
+
+
+def test_an_argument_is_in_the_line_that_goes_on(odd, tmp_path, signalled):
+    signalled("SIGINT", 2)
+    arguments = ("-- it's", "--quick", "--epochs", 1, "--out", tmp_path)
+    printed = minigrad("train", "odd", *arguments[1:], "--", arguments[0], code=130)
+    (line,) = re.findall("to go on: minigrad (.*)", printed.stderr)
+    assert line.endswith(f"--resume -- {shlex.quote(arguments[0])}")
+    signalled("SIGINT", -1)
+    assert "going on in epoch 1, after 2 of 30" in minigrad(*shlex.split(line)).stderr
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,9 @@ def program(*arguments, before="pass", **env):
 
 def without_times(metrics):
     """The figures of a run, or its saved text, that are the same each time."""
-    history = [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in metrics["history"]]
-    kept = {k: v for k, v in metrics.items() if k not in ("seconds", "step_seconds")}
+    times = ("seconds", "step_seconds")
+    history = [{k: v for k, v in epoch.items() if k not in times} for epoch in metrics["history"]]
+    kept = {k: v for k, v in metrics.items() if k not in times}
     return {**kept, "history": history}
 
 
