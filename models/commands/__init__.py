@@ -15,6 +15,7 @@ from ..speech.espeak import SpeechError
 from ..tasks.packages import DataError
 from ..training.run_folder import SavedRunError
 from .bench import bench
+from .convert import convert
 from .demo import demo
 from .doctor import doctor
 from .exercise import exercise
@@ -71,7 +72,7 @@ def main() -> None:
     """
 
 
-_MODELS = (demo, train, predict, explain, export, say, transcribe)
+_MODELS = (demo, train, predict, explain, convert, export, say, transcribe)
 _LEARN = (guide, exercise)
 for command in (*_MODELS, *_LEARN, doctor, gradcheck, mutate, bench, gpu_report):
     main.add_command(command)

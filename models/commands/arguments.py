@@ -46,6 +46,20 @@ class Folder(click.Path):
         return Path(value)
 
 
+class OldFile(click.Path):
+    """A file that exists and that the command reads."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False, readable=True)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The path of the file."""
+        if not str(value).strip():
+            self.fail("the name of a file can't be empty", param, ctx)
+        _refuse_no_path(self, value, param, ctx)
+        return Path(str(super().convert(value, param, ctx)))
+
+
 class NewFolder(click.Path):
     """A folder that the command writes to at its end."""
 
@@ -56,18 +70,6 @@ class NewFolder(click.Path):
         """The path, which isn't empty."""
         if not str(value).strip():
             self.fail("the name of a folder can't be empty", param, ctx)
-        _refuse_no_path(self, value, param, ctx)
-        return Path(str(super().convert(value, param, ctx)))
-
-
-class OldFile(click.Path):
-    """A file that is there, and that the command reads."""
-
-    def __init__(self) -> None:
-        super().__init__(exists=True, dir_okay=False, readable=True)
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> Path:
-        """The path."""
         _refuse_no_path(self, value, param, ctx)
         return Path(str(super().convert(value, param, ctx)))
 

@@ -52,11 +52,12 @@ def describe(module: Any, part: str = "") -> dict[str, Any]:
         inner = describe(module.layer, at(part, "layer"))
         return {"layer": kind, "of": inner, "options": options}
     if type(module) is _KNOWN.get(kind):
-        options = options_of(module)
         try:
-            return {"layer": kind, "options": json.loads(json.dumps(options))}
-        except TypeError as error:
+            return {"layer": kind, "options": json.loads(json.dumps(options_of(module)))}
+        except (TypeError, ValueError) as error:
             raise ConversionError(part, kind, f"its options are no JSON: {error}") from error
+        except AttributeError as error:
+            raise ConversionError(part, kind, f"it doesn't say its options: {error}") from error
     for name, function in _functions().items():
         if function is module:
             return {"function": name}
@@ -99,6 +100,7 @@ def build(description: Mapping[str, Any], part: str = "") -> Any:
         return _functions()[name]
     kind, options = description["layer"], description.get("options", {})
     try:
+        options = {n: tuple(v) if isinstance(v, list) else v for n, v in options.items()}
         if kind in CONTAINERS:
             items = {n: build(d, at(part, n)) for n, d in description["items"].items()}
             return ModuleList(items.values()) if kind == "ModuleList" else CONTAINERS[kind](items)

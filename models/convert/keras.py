@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.nn import Module
+from minigrad.nn import Module, Recurrent
 from minigrad.utils.install import install_line
 
 from .keras_in import from_config
@@ -135,6 +135,14 @@ def to_keras(module: Module) -> Any:
     LSTM can't be converted: batch_first=False: ...
     """
     config, weights, _ = keras_weights(module)
+    for part, layer in module.named_modules():
+        if isinstance(layer, Recurrent) and layer.stateful:
+            raise ConversionError(
+                part,
+                type(layer).__name__,
+                "stateful=True: Keras builds such a layer for one size of a batch. Take its "
+                "configuration and weights from keras_weights, and build it for yours",
+            )
     keras_or_error("to_keras", "; keras_weights gives its configuration and weights without")
     return rebuilt(config, weights, _batch_shape(module))
 

@@ -114,6 +114,19 @@ class _Reader:
         if options["units"] not in (None, H):
             raise ConversionError(part, kind, f"units={options['units']}, and the weights have {H}")
         extra: dict[str, Any] = {"reset_after": options["reset_after"]} if kind == "GRU" else {}
+        if both and options["dropout"] and not self.inference:
+            raise ConversionError(
+                part,
+                kind,
+                f"dropout={options['dropout']}: Keras draws a mask for each direction, and here "
+                "there is one for both; or pass inference=True to leave out what acts in training "
+                "only",
+            )
+        if both and options["stateful"]:
+            raise ConversionError(part, kind, "stateful=True: here one direction can be stateful")
+        if not self.inference:
+            extra["variational_dropout"] = options["dropout"]
+            extra["recurrent_dropout"] = options["recurrent_dropout"]
         if kind == "SimpleRNN":
             extra["nonlinearity"] = options["activation"]
         layer = new(
@@ -122,6 +135,7 @@ class _Reader:
             bias=options["use_bias"],
             batch_first=True,
             bidirectional=both,
+            stateful=options["stateful"],
             **extra,
         )
         arrays: dict[str, np.ndarray] = {}

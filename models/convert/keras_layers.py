@@ -48,16 +48,17 @@ class KerasNeed(NamedTuple):
 
 
 _ALL = ("SimpleRNN", "LSTM", "GRU", "Embedding", "Dense", "LayerNormalization")
-_CELLS = ("SimpleRNN", "LSTM", "GRU")
 _LOSS = "it adds to the loss, which layers here don't; add it to your loss"
 _AFTER = "layers here don't change weights after a step; do it in your training loop"
 NEEDS = [
     KerasNeed(("LSTM", "GRU"), "activation", ("tanh",), "the cell here has tanh only"),
     KerasNeed(("SimpleRNN",), "activation", ("tanh", "relu"), "the cell here has tanh or relu"),
     KerasNeed(("LSTM", "GRU"), "recurrent_activation", ("sigmoid",), "gates here are sigmoids"),
-    KerasNeed(_CELLS, "stateful", (False,), "set layer.stateful = True afterwards"),
-    KerasNeed(_CELLS, "dropout", (0,), "it is variational_dropout here; set it", True),
-    KerasNeed(_CELLS, "recurrent_dropout", (0,), "it is not converted; set it afterwards", True),
+    KerasNeed(
+        *(("LSTM", "GRU"), "recurrent_dropout", (0,)),
+        "Keras draws a mask for each gate, and here there is one for all",
+        training=True,
+    ),
     KerasNeed(
         *(("Embedding",), "mask_zero", (False,)),
         "layers here don't hide steps from those behind them; give recurrent layers lengths= or "
@@ -77,8 +78,14 @@ NEEDS = [
 ]
 
 # By layer, the options that are read, with Keras's defaults.
-_RNN = {"units": None, "activation": "tanh", "use_bias": True, "return_sequences": False}
-_RNN |= {"return_state": False, "go_backwards": False}
+_RNN: dict[str, Any] = {
+    "units": None,
+    "activation": "tanh",
+    "use_bias": True,
+    "return_sequences": False,
+}
+_RNN |= {"return_state": False, "go_backwards": False, "stateful": False}
+_RNN |= {"dropout": 0.0, "recurrent_dropout": 0.0}
 OPTIONS: dict[str, dict[str, Any]] = {
     "SimpleRNN": _RNN,
     "LSTM": {**_RNN, "recurrent_activation": "sigmoid"},

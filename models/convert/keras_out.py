@@ -9,7 +9,6 @@ import numpy as np
 import minigrad as mg
 from minigrad import nn
 from minigrad.nn import Module, Recurrent
-from minigrad.nn.recurrent_options import BEYOND_PYTORCH
 
 from .description import at, items_of, options_of
 from .keras_layers import ACTIVATIONS, RECURRENT, to_kernels
@@ -50,10 +49,11 @@ _FIRST = "Keras reads (N, T, I). Set layer.batch_first = True, and give it x so"
 OUR_NEEDS = [
     OurNeed(Recurrent, "batch_first", True, _FIRST),
     OurNeed(nn.LSTM, "proj_size", 0, "Keras's LSTM has no projection"),
-    *(
-        OurNeed(Recurrent, option, default, f"it is not converted; set it to {default}")
-        for option, default in BEYOND_PYTORCH.items()
-    ),
+    OurNeed(Recurrent, "weight_drop", 0, "Keras drops no weights"),
+    OurNeed(Recurrent, "zoneout", 0, "Keras's layers have no zoneout"),
+    OurNeed(Recurrent, "residual", False, "a Sequential of Keras adds no inputs to outputs"),
+    OurNeed(nn.LSTM, "recurrent_dropout", 0, "Keras draws a mask for each gate, not one for all"),
+    OurNeed(nn.GRU, "recurrent_dropout", 0, "Keras draws a mask for each gate, not one for all"),
     OurNeed(nn.Embedding, "padding_idx", None, "in Keras all rows get gradients. Set it to None"),
 ]
 _FUNCTIONS: dict[Any, str] = {
@@ -187,6 +187,13 @@ class _Writer:
                 f"num_layers={module.num_layers}: Keras stacks layers in a Sequential, which gives "
                 "no state. Convert minigrad.models.convert.Outputs(layer) in its place",
             )
+        if module.bidirectional and module.variational_dropout:
+            raise ConversionError(
+                part,
+                type(module).__name__,
+                f"variational_dropout={module.variational_dropout}: here both directions have one "
+                "mask, and in Keras each has its own",
+            )
         layers = []
         for level in range(module.num_layers):
             last = level == module.num_layers - 1
@@ -196,6 +203,9 @@ class _Writer:
                 "return_sequences": not last or which != "last",
                 "return_state": not which,
                 "go_backwards": go_backwards and not level,
+                "stateful": module.stateful,
+                "dropout": module.variational_dropout,
+                "recurrent_dropout": module.recurrent_dropout,
             }
             if kind == "SimpleRNN":
                 config["activation"] = module.nonlinearity

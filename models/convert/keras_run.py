@@ -160,16 +160,16 @@ def _layers(config: Any) -> list[dict[str, Any]]:
 
 
 def _in_float64(config: Any) -> Any:
-    """A configuration with float64 in the place of other floats."""
+    """A configuration for any batch, with float64 in the place of other floats, and no memory."""
     if isinstance(config, list):
         return [_in_float64(part) for part in config]
     if not isinstance(config, dict):
         return config
-    floats = {
-        name: "float64" for name, v in config.items() if name == "dtype" and not _is_integer(v)
-    }
-    return {name: _in_float64(part) for name, part in config.items()} | floats
-
-
-def _is_integer(dtype: Any) -> bool:
-    return isinstance(dtype, str) and "int" in dtype
+    made = {name: _in_float64(part) for name, part in config.items()}
+    if "dtype" in made and not (isinstance(config["dtype"], str) and "int" in config["dtype"]):
+        made["dtype"] = "float64"
+    if made.get("batch_shape"):
+        made["batch_shape"] = [None, *made["batch_shape"][1:]]
+    if "stateful" in made:
+        made["stateful"] = False
+    return made

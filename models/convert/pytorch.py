@@ -31,7 +31,7 @@ from .torch_layers import (
 )
 from .torch_state import from_state
 
-__all__ = ["from_pytorch", "pytorch_state", "to_pytorch"]
+__all__ = ["from_pytorch", "pytorch_state", "state_in", "to_pytorch"]
 
 
 # --- in ----------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ def from_pytorch(
             raise TypeError(f"from_pytorch: a module says all of its options itself; got {given}")
         return _Reader(torch).read(source)
     if isinstance(source, (str, os.PathLike)):
-        source = _state_in(source)
+        source = state_in(source)
     if not isinstance(source, Mapping):
         raise TypeError(
             "from_pytorch takes a module of PyTorch, a state dict, or the path of a file with one; "
@@ -161,7 +161,7 @@ def _option(theirs: Any, name: str, part: str) -> Any:
     return tuple(value) if name == "normalized_shape" else value
 
 
-def _state_in(path: str | os.PathLike[str]) -> Mapping[str, Any]:
+def state_in(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     """The state dict in a file."""
     name = os.fspath(path)
     if os.path.splitext(name)[1].lower() not in (".pt", ".pth", ".bin", ".ckpt"):
@@ -175,11 +175,14 @@ def _state_in(path: str | os.PathLike[str]) -> Mapping[str, Any]:
             "safetensors.torch.save_file(model.state_dict(), 'model.safetensors'). Or "
             f"install it; {install_line('oracle')}"
         ) from error
-    import pickle
-
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    except OSError:
+        raise
+    except Exception as error:  # what a damaged pickle raises may be anything
+        if "weights_only" not in str(error).lower():
+            why = f"{type(error).__name__} {error}".partition("\n")[0]
+            raise ValueError(f"{name} is damaged, or no file of PyTorch's: {why:.150}") from error
         raise ConversionError(
             "",
             name,

@@ -29,6 +29,9 @@ from .outputs import Outputs
 
 __all__ = ["callable_parts", "draw_inputs", "inputs_of", "modes", "named_outputs", "run"]
 
+# Options of recurrent layers that draw random numbers in training.
+_RATES = ("dropout", "variational_dropout", "recurrent_dropout", "weight_drop", "zoneout")
+
 T, N = 5, 2  # steps and sequences of the inputs that are drawn
 
 
@@ -168,6 +171,9 @@ def run(
     """
     floats = next((a.dtype for a in inputs.values() if a.dtype.kind == "f"), np.dtype("float64"))
     module = copy.deepcopy(module).astype(floats).train(training).requires_grad_()
+    for layer in module.modules():
+        if isinstance(layer, Recurrent):
+            layer.reset_state()
     backend = next((held.backend for held in (*module.parameters(), *module.buffers())), None)
     given = {
         name: mg.tensor(array, requires_grad=array.dtype.kind == "f", backend=backend)

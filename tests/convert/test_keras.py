@@ -181,11 +181,63 @@ def test_a_wrong_weight_is_found():
 def test_inference_leaves_out_what_acts_in_training_only():
     theirs = layers.GRU(3, dropout=0.1, recurrent_dropout=0.2, kernel_regularizer="l2")
     theirs.build((None, None, 2))
-    with pytest.raises(ConversionError, match=r"dropout=0.1: .*inference=True"):
+    with pytest.raises(ConversionError, match=r"recurrent_dropout=0.2: .*inference=True"):
         from_keras(theirs)
     ours = from_keras(theirs, inference=True)
     assert not ours.training
     assert check(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    ("kind", "dropped"),
+    [
+        *(("SimpleRNN", "dropout"), ("LSTM", "dropout"), ("GRU", "dropout")),
+        ("SimpleRNN", "recurrent_dropout"),  # the others' is refused
+    ],
+)
+def test_one_mask_for_all_steps(kind, dropped):
+    """With one feature, or one unit, there are two outputs: it is dropped, or twice as much."""
+    theirs = getattr(layers, kind)(1, return_sequences=True, dtype="float64", **{dropped: 0.5})
+    theirs.build((None, None, 1))
+    with_weights(theirs, np.random.default_rng(0))
+    ours = from_keras(theirs)
+    assert check(ours, theirs)
+    x = np.ones((30, 4, 1))
+    weight = "weight_ih_l0" if dropped == "dropout" else "weight_hh_l0"
+    possible = []
+    for factor in (0, 2):
+        scaled = from_keras(theirs).eval()
+        scaled.load_state_dict({**(state := ours.state_dict()), weight: factor * state[weight]})
+        possible.append(scaled(mg.tensor(x))[0].numpy()[0])
+    mg.manual_seed(0)
+    for y in (ours.train()(mg.tensor(x))[0].numpy(), theirs(x, training=True).detach().numpy()):
+        found = [[np.allclose(row, one, atol=1e-6) for one in possible] for row in y]
+        assert all(map(any, found)) and np.all(np.any(found, axis=0))
+    config, weights, _ = keras_weights(ours)
+    assert config["config"][dropped] == 0.5
+    assert repr(from_keras(config, weights)) == repr(ours)
+
+
+def test_stateful_layers():
+    theirs = keras.Sequential(
+        [keras.Input(batch_shape=(3, None, 2)), layers.LSTM(4, stateful=True)]
+    )
+    ours = from_keras(theirs)
+    assert ours[0].layer.stateful
+    assert check(ours, theirs)
+    config, weights, _ = keras_weights(ours)
+    assert config["config"]["layers"][0]["config"]["stateful"]
+    assert repr(from_keras(config, weights)) == repr(ours)
+    with pytest.raises(ConversionError, match="Keras builds such a layer for one size of a batch"):
+        to_keras(ours)
+    x = np.random.default_rng(0).normal(size=(3, 5, 2)).astype("float32")
+    for _ in range(2):
+        y = theirs(x).detach().numpy()
+        np.testing.assert_allclose(ours(mg.tensor(x)).detach().numpy(), y, atol=1e-6)
+    assert check(ours, theirs)  # whatever they remember
+    np.testing.assert_allclose(
+        ours(mg.tensor(x)).detach().numpy(), theirs(x).detach().numpy(), atol=1e-6
+    )
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't:DeprecationWarning")  # Keras's
@@ -233,16 +285,20 @@ REFUSED = {
         "the cell here has tanh or relu",
     ),
     "a GRU by relu": (lambda: layers.GRU(3, activation="relu"), (None, None, 2), "has tanh only"),
-    "a state that stays": (
-        lambda: layers.LSTM(3, stateful=True),
+    "two states that stay": (
+        lambda: layers.Bidirectional(layers.LSTM(3, stateful=True)),
         (2, None, 2),
-        "set layer.stateful = True",
+        "here one direction can be stateful",
     ),
-    "dropout": (lambda: layers.LSTM(3, dropout=0.5), (None, None, 2), "variational_dropout here"),
+    "two masks": (
+        lambda: layers.Bidirectional(layers.LSTM(3, dropout=0.5)),
+        (None, None, 2),
+        "Keras draws a mask for each direction",
+    ),
     "recurrent dropout": (
         lambda: layers.LSTM(3, recurrent_dropout=0.5),
         (None, None, 2),
-        "recurrent_dropout=0.5: it is not",
+        "Keras draws a mask for each gate",
     ),
     "a regulariser": (
         lambda: layers.Dense(3, kernel_regularizer="l2"),

@@ -365,6 +365,20 @@ TO_KERAS = {
         "RNN can't be converted: batch_first=False",
     ),
     "a projection": (lambda: nn.LSTM(3, 4, proj_size=2, **LAYER), "Keras's LSTM has no projection"),
+    "weights that drop": (lambda: nn.GRU(3, 4, weight_drop=0.5, **LAYER), "Keras drops no weights"),
+    "zoneout": (lambda: nn.RNN(3, 4, zoneout=0.5, **LAYER), "Keras's layers have no zoneout"),
+    "residual": (
+        lambda: Outputs(nn.GRU(3, 3, num_layers=2, residual=True, **LAYER)),
+        "a Sequential of Keras adds no inputs to outputs",
+    ),
+    "masks of gates": (
+        lambda: nn.LSTM(3, 4, recurrent_dropout=0.5, **LAYER),
+        "Keras draws a mask for each gate",
+    ),
+    "a mask for both": (
+        lambda: nn.RNN(3, 4, bidirectional=True, variational_dropout=0.5, **LAYER),
+        "here both directions have one mask",
+    ),
     "a padded row": (lambda: nn.Embedding(3, 4, padding_idx=0), "in Keras all rows get gradients"),
     "several layers": (lambda: nn.LSTM(3, 4, 2, **LAYER), "num_layers=2: Keras stacks layers"),
     "a state": (
@@ -471,5 +485,9 @@ def test_options_that_others_lack_are_refused(option, value):
     text = rf"LSTM can't be converted: {option}={re.escape(repr(value))}: "
     with pytest.raises(ConversionError, match=text + "PyTorch's LSTM has no such option"):
         pytorch_state(layer)
+    if option in ("variational_dropout", "stateful"):  # which Keras has
+        again = from_keras(*keras_weights(Outputs(layer))[:2])
+        assert all(getattr(item.layer, option) == value for item in again)
+        return
     with pytest.raises(ConversionError, match=text):
         keras_weights(Outputs(layer))
