@@ -9,7 +9,7 @@ import numpy as np
 
 from minigrad.utils.arguments import check_positive
 
-__all__ = ["IGNORED", "Part", "parts_of_streams"]
+__all__ = ["IGNORED", "Part", "count_parts", "parts_of_streams"]
 
 IGNORED = -100  # a target that doesn't count
 
@@ -35,9 +35,8 @@ def parts_of_streams(
     part where the last one ended, so that a model may keep its state between parts. The last part
     may be shorter, and the last streams end earlier if the length doesn't divide.
 
-    With an `rng` the first part gets a random number of steps, so that in each epoch parts end at
-    other places; and at each part a stream begins anew with the probability `anew`. A model that
-    is trained with a state that goes on for ever may be at a loss with a new one.
+    With an `rng`, a stream begins anew at each part with the probability `anew`: a model that is
+    trained with a state that goes on for ever may be at a loss with a new one.
 
     >>> for part in parts_of_streams(np.arange(8), streams=2, steps=3):
     ...     print(part.symbols.tolist(), part.targets.tolist(), part.begins.tolist())
@@ -58,11 +57,19 @@ def parts_of_streams(
     symbols = np.concatenate([text[:-1], np.zeros(missing, text.dtype)])
     targets = np.concatenate([text[1:], np.full(missing, IGNORED)])
     by_stream = [a.reshape(streams, length).T for a in (symbols, targets)]  # (length, N)
-    first = steps if rng is None else int(rng.integers(1, steps + 1))
-    starts = [0, *range(first, length, steps)]
-    for start, end in zip(starts, [*starts[1:], length], strict=True):
-        read, expected = (np.ascontiguousarray(a[start:end]) for a in by_stream)
+    for start in range(0, length, steps):
+        read, expected = (np.ascontiguousarray(a[start : start + steps]) for a in by_stream)
         begins = np.full(streams, start == 0)
         if rng is not None:
             begins |= rng.random(streams) < anew
         yield Part(read, expected, begins)
+
+
+def count_parts(length: int, streams: int, steps: int) -> int:
+    """How many parts `parts_of_streams` makes of a text of so many symbols.
+
+    >>> count_parts(8, streams=2, steps=3)
+    2
+    """
+    of_a_stream = -(-(length - 1) // streams)
+    return -(-of_a_stream // steps)

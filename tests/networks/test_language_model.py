@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import minigrad as mg
 from minigrad.models.networks.language_model import LanguageModel
-from minigrad.models.networks.streams import IGNORED, parts_of_streams
+from minigrad.models.networks.streams import IGNORED, count_parts, parts_of_streams
 from minigrad.models.registry import CELLS
 
 V = 7
@@ -45,6 +45,7 @@ def test_streams_have_each_target_once_and_go_on(length, streams, steps, seed):
     text = np.arange(length)  # each symbol says where it is
     rng = None if seed is None else np.random.default_rng(seed)
     parts = list(parts_of_streams(text, streams, steps, rng))
+    assert len(parts) == count_parts(length, streams, steps)
     assert [part.begins.tolist() for part in parts] == [
         [i == 0] * streams for i in range(len(parts))
     ]
