@@ -198,5 +198,5 @@ def _by_frequency(train: np.ndarray, test: np.ndarray) -> float:
 
 def _by_xz(train: str, test: str) -> float:
     """Bits per character that xz needs for the test after the training text."""
-    one, both = (len(lzma.compress(text.encode(), preset=9)) for text in (train, train + test))
+    one, both = (len(lzma.compress(text.encode(), preset=6)) for text in (train, train + test))
     return 8 * (both - one) / len(test)
