@@ -26,6 +26,7 @@ from .gradcheck import gradcheck
 from .guide import guide
 from .mutate import mutate
 from .predict import predict
+from .sample import sample
 from .say import say
 from .stopping import exit_code
 from .train import train
@@ -72,7 +73,7 @@ def main() -> None:
     """
 
 
-_MODELS = (demo, train, predict, explain, convert, export, say, transcribe)
+_MODELS = (demo, train, predict, explain, convert, export, sample, say, transcribe)
 _LEARN = (guide, exercise)
 for command in (*_MODELS, *_LEARN, doctor, gradcheck, mutate, bench, gpu_report):
     main.add_command(command)

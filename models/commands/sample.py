@@ -4,17 +4,18 @@ from pathlib import Path
 
 import click
 import numpy as np
+from click.core import ParameterSource
 
 from ..networks.symbols import PAD, UNKNOWN
 from ..tasks.registry import load_run
 from ..tasks.text_task import Text
-from .arguments import Finite
+from .arguments import Finite, folder_of
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@folder_of("text")
 @click.option(
-    "--prompt", default="\n", show_default="a new line", help="What the text begins with."
+    "--prompt", default="\n", show_default="a new line", help="What comes before, and is shown."
 )
 @click.option("--length", type=click.IntRange(1), default=500, help="How many characters follow.")
 @click.option(
@@ -51,6 +52,8 @@ def sample(
       minigrad sample text-lstm --top-p 0.9 --seed 1
     """
     run = load_run(folder, Text)
+    if beam is not None:
+        _refuse_with_beam("temperature", "top_k", "top_p", "seed")
     if not prompt:
         raise click.BadParameter("it has at least one character", param_hint="--prompt")
     try:
@@ -75,3 +78,12 @@ def sample(
     for number in drawn:
         click.echo(run.task.decode([number]), nl=False)  # click shows it at once
     click.echo()
+
+
+def _refuse_with_beam(*names: str) -> None:
+    """Raise if an option of drawing is given with --beam."""
+    ctx = click.get_current_context()
+    for name in names:
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"--beam draws nothing: leave {option} out")

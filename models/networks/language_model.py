@@ -77,7 +77,8 @@ class LanguageModel(Module):
                 "embedding_dim must be hidden_size; make them equal, or set projection=True"
             )
         self.embedding = Embedding(num_embeddings, embedding_dim)
-        init.normal_(self.embedding.weight, std=0.1)
+        if tied:  # as output weights, its rows would give scores of the size of √H
+            init.normal_(self.embedding.weight, std=embedding_dim**-0.5)
         self.recurrent = recurrent_layer(
             cell,
             embedding_dim,

@@ -22,6 +22,7 @@ TASKS: dict[str, str] = {
     "first": "first:First",
     "adding": "adding:Adding",
     "copy": "copying:Copying",
+    "text": "text_task:Text",
     "phonemes": "phonemes:Phonemes",
     "speech": "speech:Speech",
 }
