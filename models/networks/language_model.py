@@ -174,7 +174,7 @@ class LanguageModel(Module):
 
     def sample(
         self,
-        prompt: Sequence[int],
+        prompt: Sequence[int] | np.ndarray,
         length: int,
         *,
         temperature: float = 1.0,
@@ -209,7 +209,7 @@ class LanguageModel(Module):
 
     def beam(
         self,
-        prompt: Sequence[int],
+        prompt: Sequence[int] | np.ndarray,
         length: int,
         width: int = 4,
         *,
@@ -239,7 +239,7 @@ class LanguageModel(Module):
         return found
 
 
-def _prompt(symbols: Sequence[int]) -> np.ndarray:
+def _prompt(symbols: Sequence[int] | np.ndarray) -> np.ndarray:
     """A prompt as (T, 1)."""
     if not len(symbols):
         raise ValueError("a prompt has at least one symbol")

@@ -180,7 +180,7 @@ class Text(Task):
         assert isinstance(model, LanguageModel)
         rng = np.random.default_rng(0)
         start = self.vocabulary.encode("\n")
-        prompt = [2] if start[0] == UNKNOWN else start  # the most frequent character
+        prompt = start if start[0] != UNKNOWN else start + 1  # else the most frequent character
         excluded = (PAD, UNKNOWN)
         drawn = model.sample(prompt, _SHOWN, temperature=0.7, excluded=excluded, rng=rng)
         return self.decode(drawn).strip("\n")
