@@ -308,6 +308,21 @@ def test_residual_layers_add_their_input_from_the_second_on(quick, make, L, both
         np.testing.assert_allclose(part, np.concatenate(found), rtol=0, atol=1e-12)
 
 
+def test_what_residual_layers_add_is_whole():
+    """Dropout is of what a layer is shown, not of what goes around it."""
+    layer = random_layer(GRU, I, H, 2, residual=True, dropout=1.0)
+    y, _ = layer(inputs())
+    layer.residual = layer.dropout = 0
+    below = random_layer(GRU, I, H)
+    weights = layer.state_dict()
+    below.load_state_dict({n: a for n, a in weights.items() if n.endswith("0")})
+    above = random_layer(GRU, H, H)
+    above.load_state_dict({n[:-1] + "0": a for n, a in weights.items() if n.endswith("1")})
+    x, _ = below(inputs())
+    right, _ = above(mg.zeros_like(x))
+    np.testing.assert_allclose(y.numpy(), (x + right).numpy(), rtol=0, atol=1e-12)
+
+
 # --- copies, texts, wrong use --------------------------------------------------------------------
 
 

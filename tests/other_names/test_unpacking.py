@@ -24,10 +24,29 @@ def of_sort(x):
     return ordered, places
 
 
+def of_two(x):
+    values, idx = x.max(1)
+    return values, idx
+
+
+def of_two_by_function(x):
+    _, predicted = mg.min(x, axis=1)
+    return predicted
+
+
 ALONE = "It gives the largest elements alone; mg.argmax gives positions"
 WRONG = {
     f"max: there is one tensor, of shape (3,). {ALONE}": (ValueError, lambda: method(ones(3, 4))),
     f"max: there is one tensor, of shape (5,). {ALONE}": (ValueError, lambda: function(ones(5, 1))),
+    f"max: there is one tensor, of shape (2,). {ALONE}, mg.maximum compares two tensors. If you "
+    "mean its two rows, give the second another name than 'idx'": (
+        ValueError,
+        lambda: of_two(ones(2, 4)),
+    ),
+    "min: there is one tensor, of shape (2, 3). ": (
+        ValueError,
+        lambda: of_two_by_function(ones(2, 5, 3)),
+    ),
     "sort: there is one tensor, of shape (3, 2). It gives the sorted tensor alone; mg.topk and "
     "mg.argsort give positions": (ValueError, lambda: of_sort(ones(3, 2))),
 }
