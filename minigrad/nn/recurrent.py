@@ -116,6 +116,39 @@ class Recurrent(RecurrentOptions):
     ((5, 2, 4), (1, 2, 4))
     """
 
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        variational_dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        weight_drop: float = 0.0,
+        zoneout: float | tuple[float, ...] = 0.0,
+        residual: bool = False,
+        stateful: bool = False,
+    ) -> None:
+        self._set_options(
+            num_layers=num_layers,
+            batch_first=batch_first,
+            dropout=dropout,
+            bidirectional=bidirectional,
+            variational_dropout=variational_dropout,
+            recurrent_dropout=recurrent_dropout,
+            weight_drop=weight_drop,
+            zoneout=zoneout,
+            residual=residual,
+            stateful=stateful,
+        )
+        self._last: Any = None  # of a stateful layer, the parts of its state
+        super().__init__(input_size, hidden_size, bias)
+        self._check_options()
+
     def _directions(self) -> tuple[tuple[str, bool], ...]:
         return (("", False), ("_reverse", True)) if self.bidirectional else (("", False),)
 

@@ -24,57 +24,46 @@ class RecurrentOptions(CellModule):
     variational_dropout: float
     recurrent_dropout: float
     weight_drop: float
+    zoneout: float | tuple[float, ...]
+    num_layers: int
+    batch_first: bool
+    bidirectional: bool
+    residual: bool
+    stateful: bool
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        num_layers: int = 1,
-        bias: bool = True,
-        batch_first: bool = False,
-        dropout: float = 0.0,
-        bidirectional: bool = False,
-        *,
-        variational_dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        weight_drop: float = 0.0,
-        zoneout: float | tuple[float, ...] = 0.0,
-        residual: bool = False,
-        stateful: bool = False,
-    ) -> None:
+    def _set_options(self, **options: Any) -> None:
+        """Keep the options, each checked alone."""
         name = type(self).__name__
-        rates = {"dropout": dropout, "variational_dropout": variational_dropout}
-        rates |= {"recurrent_dropout": recurrent_dropout, "weight_drop": weight_drop}
-        for option, rate in rates.items():
-            check_probability(name, option, rate)
-            setattr(self, option, rate)
-        if isinstance(num_layers, str) and hasattr(self, "cell"):
+        drops = "dropout", "variational_dropout", "recurrent_dropout", "weight_drop"
+        flags = "batch_first", "bidirectional", "residual", "stateful"
+        for option in drops:
+            check_probability(name, option, options[option])
+        if isinstance(options["num_layers"], str) and hasattr(self, "cell"):
             raise TypeError(
                 f"{name}: the third argument is num_layers; give other options by name, as in "
-                f"nonlinearity={num_layers!r}"
+                f"nonlinearity={options['num_layers']!r}"
             )
-        self.num_layers = check_positive(name, "num_layers", num_layers)
-        if dropout and num_layers == 1:
+        options["num_layers"] = check_positive(name, "num_layers", options["num_layers"])
+        for option in flags:
+            options[option] = check_flag(name, option, options[option])
+        if isinstance(options["zoneout"], list):
+            options["zoneout"] = tuple(options["zoneout"])
+        for option, value in options.items():
+            setattr(self, option, value)
+
+    def _check_options(self) -> None:
+        """Refuse options that don't go with the cell, or with each other."""
+        name = type(self).__name__
+        if self.dropout and self.num_layers == 1:
             raise ValueError(
                 f"{name}: dropout acts between layers, and there is one only. Take num_layers=2 "
                 "or more, or apply mg.dropout to the output"
             )
-        if dropout and variational_dropout:
+        if self.dropout and self.variational_dropout:
             raise ValueError(
                 f"{name}: dropout and variational_dropout both drop what one layer gives to the "
                 "next; give one of them"
             )
-        self.batch_first = check_flag(name, "batch_first", batch_first)
-        self.bidirectional = check_flag(name, "bidirectional", bidirectional)
-        self.residual = check_flag(name, "residual", residual)
-        self.stateful = check_flag(name, "stateful", stateful)
-        self._last: Any = None  # of a stateful layer, the parts of its state
-        self.zoneout = tuple(zoneout) if isinstance(zoneout, list) else zoneout
-        super().__init__(input_size, hidden_size, bias)
-        self._check_options(name)
-
-    def _check_options(self, name: str) -> None:
-        """Refuse options that don't go with the cell, or with each other."""
         check_zoneout(name, self.zoneout, self.states)
         if self.recurrent_dropout and not self.masks_h:
             raise ValueError(
