@@ -89,22 +89,30 @@ def scan(
     backend, name = parts_of(state)[0].backend, name_of(cell)
 
     def run(cell: Any, xs: Any, instrument: Any) -> tuple[Any, Any]:
-        called = cell if instrument is None else instrument.around(cell)
-
         def composed(params: Any, xs: Any, state: Any) -> tuple[Any, Any]:
+            called = cell if instrument is None else instrument.around(cell)
             return _compose(called, params, xs, state, shortest, valid, reverse)
 
         def attempt(required: bool) -> Any:
+            like = None if instrument is None else instrument.like
             call = _compiler().ScanCall
-            given = cell, params, xs, state, valid, reverse, composed, backend, instrument
+            given = cell, params, xs, state, valid, reverse, composed, backend, instrument, like
             return call(*given).attempt()
 
         fused = dispatch(name, f"a scan of {name}", backend, attempt if compiles(backend) else None)
-        return composed(params, xs, state) if fused is None else fused
+        if fused is None:
+            return composed(params, xs, state)
+        if instrument is not None:
+            instrument.remember()
+        return fused
 
     if probing.get() is None:
         return run(cell, xs, None)
-    return run_probed(run, cell, params, xs, state, valid=valid, reverse=reverse)
+    known = None
+    if compiles(backend):
+        call = _compiler().ScanCall(cell, params, xs, state, valid, reverse, None, backend)
+        known = _known_names()(call)
+    return run_probed(run, cell, params, xs, state, known, valid=valid, reverse=reverse)
 
 
 @functools.cache
@@ -113,6 +121,14 @@ def _compiler() -> Any:
     from .compiler import fused_scan
 
     return fused_scan
+
+
+@functools.cache
+def _known_names() -> Any:
+    """Which cells' names are known, loaded at the first such scan that is recorded."""
+    from .compiler.known_names import KnownNames
+
+    return KnownNames
 
 
 def _compose(

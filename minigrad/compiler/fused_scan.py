@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from operator import attrgetter
 from typing import Any
 
@@ -43,6 +44,7 @@ class ScanCall(FusedCall):
     composition : the definition, a function of params, xs and state.
     instrument : what makes another cell of it, so that values that it names are recorded or
         replaced (see recording/instrument.py); `xs` has that cell's inputs then.
+    like : the call without an instrument, if nothing has changed since it was made.
     """
 
     plans = PlanCache()
@@ -57,11 +59,12 @@ class ScanCall(FusedCall):
     composition: Callable[..., tuple[Any, Any]]
     backend: Any
     instrument: Any = None
+    like: ScanCall | None = None
 
     def __post_init__(self) -> None:
         self.function, self.name = self.cell, name_of(self.cell)
         self.title = f"a scan of {self.name}"
-        self.tree = p = ParameterTree(self.params)
+        self.tree = p = ParameterTree(self.params) if self.like is None else self.like.tree
         steps = parts_of(self.xs)
         self.T, self.N = steps[0].shape[:2]
         if self.valid is not None:
@@ -85,8 +88,15 @@ class ScanCall(FusedCall):
 
     def outside(self, again: bool = False) -> Any:
         """All that the cell reads from outside."""
+        if self.like is not None and not again:
+            return self.like.found_outside
         p = None if again else self.tree
         return read_outside(self.cell, self.params, self.xs, self.state, p)
+
+    @cached_property
+    def found_outside(self) -> Any:
+        """What `outside()` gave when it was first asked."""
+        return self.outside()
 
     def why_not(self) -> str:
         """A reason not to run it by kernels, or nothing."""
@@ -118,7 +128,8 @@ class ScanCall(FusedCall):
         self, plan: Any, arrays: list[Any], numbers: list[Any], saves: bool
     ) -> tuple[Sequence[Any], Sequence[Any]]:
         """Outputs and final states, and what the gradients read."""
-        arrays = list(map(self.backend.contiguous, arrays))
+        contiguous, unread = self.backend.contiguous, plan.unread
+        arrays = [x if i in unread else contiguous(x) for i, x in enumerate(arrays)]
         if saves or self.T <= _CHUNK:
             forward = plan.forward(store=saves)
             ys, last, saved = forward(self.T, self.N, self.reverse, *arrays, *numbers)

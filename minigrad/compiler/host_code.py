@@ -236,7 +236,10 @@ class BackwardSource(HostSource):
         self._forward = forward
         self.names |= {(INVARIANT, v): name for v, name in _numbers(program)}
         self._g = [f"g{i}" for i in range(len(program.g_ys) + len(program.g_state))]
+        read = layout.read.union(layout.grads.values())
         for value, name in zip(program.g_ys, self._g, strict=False):
+            if value not in read:
+                continue
             zeros = f"{self.op('zeros')}({_shape('T', value)}, {self.dtype(value)})"
             given = f"{self.op('contiguous')}({name})"
             self.assign(STEPS, value, name, f"{zeros} if {name} is None else {given}")

@@ -18,7 +18,8 @@ class ScanPlan:
     """A cell traced and scheduled for given shapes and dtypes, with its kernels.
 
     `xs` is one step's input. `wanted` says which tensors of params, xs and state, in order, need
-    a gradient. Raises `Untraceable`.
+    a gradient. `unread` has the places of the inputs that the forward pass doesn't look at. Raises
+    `Untraceable`.
     """
 
     reads: Any = None  # what the cell read from outside, as something to compare
@@ -37,6 +38,8 @@ class ScanPlan:
         self.program = program = trace(cell, params, xs, state, outside, pinned)
         self.pinned = sorted(program.pinned)
         self.inputs = [*program.params, *program.xs, *program.state]
+        read = set(program.forward)
+        self.unread = {i for i, value in enumerate(self.inputs) if value not in read}
         dtypes = sorted({v.dtype.name for v in self.inputs if v.dtype.kind == "f"})
         if len(dtypes) != 1:
             raise Untraceable(f"its tensors are of {' and '.join(dtypes) or 'no float dtype'}")

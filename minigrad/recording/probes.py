@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -15,7 +14,7 @@ __all__ = ["probe"]
 
 # What names begin with at this point.
 place: ContextVar[str] = ContextVar("minigrad_place", default="")
-_paths: ContextVar[dict[int, str] | None] = ContextVar("minigrad_paths", default=None)
+_paths: ContextVar[_Paths | None] = ContextVar("minigrad_paths", default=None)
 _scans: ContextVar[tuple[Steps, ...]] = ContextVar("minigrad_scans", default=())
 
 
@@ -57,26 +56,41 @@ def placed(name: str) -> Scope:
     return Scope(place, f"{place.get()}{name}.")
 
 
-@contextmanager
-def placed_by(module: Any) -> Iterator[None]:
+class _Paths:
+    """Where the names in a module, and in those within it, belong."""
+
+    def __init__(self, module: Any, start: str) -> None:
+        self._module, self._start = module, start
+        self._inside: dict[int, str] | None = None  # by id, once a module within is called
+
+    def of(self, module: Any) -> str | None:
+        """What names in a module begin with; None for one that isn't within."""
+        if module is self._module:
+            return self._start
+        if self._inside is None:
+            named = self._module.named_modules()
+            self._inside = {id(part): f"{self._start}{path}." for path, part in named if path}
+        return self._inside.get(id(module))
+
+
+class placed_by:
     """Names within this context begin with the path of a module in the outermost one.
 
     The outermost is the first of the modules that are called, so its own path is empty.
     """
-    paths = _paths.get()
-    path = None if paths is None else paths.get(id(module))
-    tokens: list[Any] = []
-    if path is None:
-        start = place.get()
-        inside = {id(part): f"{start}{path}." for path, part in module.named_modules() if path}
-        tokens = [_paths.set({**inside, id(module): start})]
-    else:
-        tokens = [place.set(path)]
-    try:
-        yield
-    finally:
-        for token in tokens:
-            token.var.reset(token)
+
+    def __init__(self, module: Any) -> None:
+        self._module = module
+
+    def __enter__(self) -> None:
+        paths = _paths.get()
+        path = None if paths is None else paths.of(self._module)
+        self._token: Any = (
+            _paths.set(_Paths(self._module, place.get())) if path is None else place.set(path)
+        )
+
+    def __exit__(self, *error: object) -> None:
+        self._token.var.reset(self._token)
 
 
 class Steps:

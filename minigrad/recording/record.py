@@ -293,9 +293,9 @@ class Recording(Named):
             self._gradients.add(full, Kept(at, read, bool(scan), **scan))
 
     def keep_scan(self, full: str, values: Tensor, at: At, **scan: Any) -> None:
-        """Keep the values of all steps of a scan."""
+        """Keep the values of all steps of a scan, which have no history."""
         if not self._muted:
-            self.add(full, Kept(at, values.detach().numpy, True, **scan))
+            self.add(full, Kept(at, values.numpy, True, **scan))
 
 
 def _gradient_of(full: str, added: Tensor) -> np.ndarray:
