@@ -90,8 +90,13 @@ def scan(
 
     def run(cell: Any, xs: Any, instrument: Any) -> tuple[Any, Any]:
         def composed(params: Any, xs: Any, state: Any) -> tuple[Any, Any]:
-            called = cell if instrument is None else instrument.around(cell)
+            if instrument is None:
+                return _compose(cell, params, xs, state, shortest, valid, reverse)
+            called, xs = instrument.step_by_step(cell, xs, masked)
             return _compose(called, params, xs, state, shortest, valid, reverse)
+
+        def masked(x: Tensor) -> Tensor:
+            return x if valid is None else _choose(valid, x, _zero(x))
 
         def attempt(required: bool) -> Any:
             like = None if instrument is None else instrument.like

@@ -1,16 +1,17 @@
 """Instrumented cells: what a cell names is among its outputs, what replaces it among its inputs.
 
 A scan of such a cell is a scan like any other, so kernels run it, and a backward pass goes
-through it. What a cell names is found by calling it once, on the first step.
+through it. What a cell names is found by calling it once, on the first step; or it is known from an
+earlier call that the same plan has served.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ..engine.graph import HandmadeOp, Node, grad_enabled, no_grad, on_call, only_values, probing
+from ..engine.graph import Node, no_grad, only_values, probing
 from ..engine.rng import generator, generator_again, generator_at
 from ..engine.tensor import Tensor
 from ..engine.wrapping import alias
@@ -18,6 +19,7 @@ from ..nested import parts_of, rebuild, without_tensors
 from ..utils.scope import Scope
 from .override import is_function, replacement
 from .probes import Probing, here, place
+from .taps import collector, tapped, unread_zeros
 
 __all__ = ["Instrument", "run_probed"]
 
@@ -143,7 +145,7 @@ class Instrument:
         self._found = found = found or find_names(cell, params, xs, state)
         self.names = found.names
         self._given = [[o.of(full) for o in asks.overrides] for full in self.names]
-        self._added: list[list[tuple[Any, Tensor]]] = []
+        self._taps: list[list[tuple[Any, Tensor]]] = []
 
     def remember(self) -> None:
         """A plan has served this call, so what the cell names is known for the next one."""
@@ -154,7 +156,7 @@ class Instrument:
     def key(self) -> Any:
         """What a plan of the instrumented cell depends on, besides the cell and its inputs."""
         way = [tuple(map(_kind, given)) for given in self._given]
-        return tuple(self.names), tuple(way), tuple(map(len, self._added)), self._found.outputs
+        return tuple(self.names), tuple(way), tuple(map(len, self._taps)), self._found.outputs
 
     @property
     def why_composed(self) -> str:
@@ -164,44 +166,58 @@ class Instrument:
         return ""
 
     def extended(self, xs: Any) -> tuple[Tensor, ...]:
-        """The cell's inputs (T, N, ...), then what replaces values, and what is added to them."""
-        more: list[Tensor] = []
-        self._added = []
+        """The cell's inputs (T, N, ...), then what replaces values, then zeros that tap them."""
+        replacements: list[Tensor] = []
+        taps: list[Tensor] = []
+        self._taps = []
         zeros: dict[Like, Any] = {}
         for full, like, row in zip(self.names, self._found.likes, self._given, strict=True):
             shape = (self.T, *like.shape)
             for given in row:
                 if given is not None and not is_function(given):
-                    more.append(replacement(full, given, like, shape))
-            added = []
+                    replacements.append(replacement(full, given, like, shape))
+            tapping = []
             for recording in self._asks.recordings:
                 if recording.wants_gradient(like.dtype):
                     if like not in zeros:
-                        zeros[like] = _zeros(shape, like)
+                        zeros[like] = unread_zeros(shape, like.dtype, like.backend)
                     zero = Tensor(zeros[like], like.backend)
                     zero._node = zero._as_leaf()
-                    added.append((recording, zero))
-                    more.append(zero)
-            self._added.append(added)
-        return (*parts_of(xs), *more)
+                    tapping.append((recording, zero))
+                    taps.append(zero)
+            self._taps.append(tapping)
+        inputs = (*parts_of(xs), *replacements)
+        self._first_tap = len(inputs)
+        return (*inputs, *taps)
 
-    def around(self, cell: Callable[..., Any]) -> Callable[..., Any]:
-        """The instrumented cell: of the inputs of `extended`, its outputs are more, too."""
+    def around(
+        self, cell: Callable[..., Any], taps: Sequence[Node] | None = None
+    ) -> Callable[..., Any]:
+        """The instrumented cell: of the inputs of `extended`, its outputs are more, too.
+
+        With `taps` the gradients go to these nodes in place of the zeros, which aren't among the
+        inputs then.
+        """
+        overrides, names, given = self._asks.overrides, self.names, self._given
+        counts = list(map(len, self._taps))
+        records = bool(self._asks.recordings)
 
         @functools.wraps(cell, updated=())
         def instrumented(params: Any, x: Any, state: Any) -> Any:
-            more = iter(x[self._inputs :])
+            more = iter(x[self._inputs : self._first_tap])
+            tap: Iterator[Any] = iter(x[self._first_tap :] if taps is None else taps)
 
             def replace(i: int, full: str, value: Tensor) -> Tensor:
-                if i >= len(self.names) or full != self.names[i]:
+                if i >= len(names) or full != names[i]:
                     raise Irregular
-                for override, given in zip(self._asks.overrides, self._given[i], strict=True):
-                    if is_function(given):
-                        value = override.instead(full, value)
-                    elif given is not None:
-                        value = next(more)
-                for _ in self._added[i]:
-                    value = _tapped(value, next(more))
+                if overrides:
+                    for override, instead in zip(overrides, given[i], strict=True):
+                        if is_function(instead):
+                            value = override.instead(full, value)
+                        elif instead is not None:
+                            value = next(more)
+                for _ in range(counts[i]):
+                    value = tapped(value, next(tap))
                 return value
 
             visits = Visits(replace)
@@ -209,47 +225,34 @@ class Instrument:
                 result = cell(params, rebuild(self._xs, x[: self._inputs]), state)
             if not isinstance(result, tuple) or len(result) != 2:
                 return result  # an error soon
-            if len(visits.names) < len(self.names):
+            if len(visits.names) < len(names):
                 raise Irregular
             y, new = result
-            recorded = visits.values if self._asks.recordings else []
-            return (*parts_of(y), *(value.detach() for value in recorded)), new
+            recorded = visits.values if records else []
+            return (*parts_of(y), *(Tensor(v._data, v.backend) for v in recorded)), new
 
         return instrumented
+
+    def step_by_step(
+        self, cell: Callable[..., Any], xs: Any, masked: Callable[[Tensor], Tensor]
+    ) -> tuple[Any, Any]:
+        """The instrumented cell and its inputs (T, N, ...) for a scan that runs op by op.
+
+        The zeros, `masked` as the inputs are in that scan, are no inputs: a node collects the
+        gradients of all steps.
+        """
+        taps = [collector(masked(zero)) for zero in xs[self._first_tap :]]
+        return self.around(cell, taps), xs[: self._first_tap]
 
     def taken(self, ys: Sequence[Tensor], **scan: Any) -> Any:
         """The cell's own outputs; what it named is kept."""
         for recording in self._asks.recordings:
             for full, values in zip(self.names, ys[self._found.outputs :], strict=True):
                 recording.keep_scan(full, values, self._at, **scan)
-        for full, added in zip(self.names, self._added, strict=True):
-            for recording, zero in added:
+        for full, tapping in zip(self.names, self._taps, strict=True):
+            for recording, zero in tapping:
                 recording.keep_gradient(full, zero, self._at, **scan)
         return rebuild(self._found.y, ys[: self._found.outputs])
-
-
-def _zeros(shape: tuple[int, ...], like: Like) -> Any:
-    """An array of zeros that take no memory, as no cell reads them."""
-    return like.backend.broadcast_to(like.backend.zeros((), like.dtype), shape)
-
-
-def _tapped(value: Tensor, zero: Tensor) -> Tensor:
-    """The value, whose gradient is that of `zero`, too, as if zero had been added to it."""
-    if not grad_enabled.get():
-        return value
-    array, backend = value._data, value.backend
-    node = Node(_TAP, (value._node, zero._node), (), array.shape, array.dtype, backend)
-    if on_call:
-        on_call.tell(_TAP, node, (array, zero._data), array, backend, ())
-    return Tensor(array, backend, node)
-
-
-def _give_to_both(node: Node, saved: Any, g: Any, sweep: Any) -> None:
-    for edge in node.edges:
-        sweep.give(edge, g)
-
-
-_TAP = HandmadeOp("tap", _give_to_both)
 
 
 def _kind(given: Any) -> Any:
