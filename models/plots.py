@@ -13,7 +13,8 @@ import numpy as np
 
 from ..utils.install import install_line
 
-__all__ = ["plot_connectivity", "plot_flow", "plot_memory", "plot_saturation", "plot_values"]
+__all__ = ["plot_connectivity", "plot_flow", "plot_longest_lags", "plot_memory"]
+__all__ += ["plot_saturation", "plot_values"]
 
 
 def plot_values(
@@ -127,6 +128,35 @@ def plot_connectivity(
     figure = _heatmap(matrix[..., sequence], "how outputs depend on inputs", "output", labels)
     figure.update_traces(zmax=None)  # norms have no highest value
     return _steps(figure, words, T).update_xaxes(title="input")
+
+
+def plot_longest_lags(longest: Mapping[str, Sequence[int]], lags: Sequence[int]) -> Any:
+    """The longest lag that each cell learned, a point for each seed, and their medians as bars.
+
+    `longest` holds by name what `LongestLags.longest` gives, a lag for each seed, 0 for none; as
+    in the file that `minigrad bench memory --json FILE` writes. `lags` are those that were tried.
+
+    >>> figure = plot_longest_lags({"rnn": [10, 5, 0], "gru": [40, 40, 20]}, [5, 10, 20, 40])
+    >>> [float(bar) for bar in figure.data[0].y]
+    [5.0, 40.0]
+    """
+    none = min(lags) / 2
+    figure = _plotly().Figure()
+    places = list(range(len(longest)))
+    medians = [float(np.median(found)) or none for found in longest.values()]
+    figure.add_bar(x=places, y=medians, name="median", opacity=0.4)
+    points = [
+        (place + 0.5 * ((i + 1) / (len(found) + 1) - 0.5), lag or none)
+        for place, found in zip(places, longest.values(), strict=True)
+        for i, lag in enumerate(found)
+    ]
+    x, y = zip(*points, strict=True)
+    figure.add_scatter(x=x, y=y, mode="markers", name="a seed")
+    figure.update_layout(title="the longest lag that is learned", showlegend=True)
+    figure.update_xaxes(tickvals=places, ticktext=[str(name) for name in longest])
+    texts = ["none", *map(str, lags[:-1]), f"{lags[-1]} or more"]
+    figure.update_yaxes(title="steps", type="log", tickvals=[none, *lags], ticktext=texts)
+    return figure
 
 
 # --- what the figures have in common -------------------------------------------------------------

@@ -28,9 +28,9 @@ class AddingSettings(MemorySettings):
 
 
 class Adding(MemoryTask):
-    """Say at the end the sum of the two numbers that were marked; see `adding_examples`.
+    """Say at the end of a sequence the sum of the two numbers that were marked.
 
-    The loss is the mean squared error; it is solved below 0.01.
+    See `adding_examples`. The loss is the mean squared error; it is solved below 0.01.
 
     >>> task = Adding(AddingSettings(lag=10))
     >>> task.load()

@@ -35,10 +35,10 @@ class CopyingSettings(MemorySettings):
 
 
 class Copying(MemoryTask):
-    """Say `length` symbols again, in their order, after a pause; see `copying_examples`.
+    """Say a few symbols again, in their order, after a pause.
 
-    The loss is the cross-entropy per symbol; it is solved below 0.05. Arjovsky et al. 2016 ask for
-    blanks until the pause is over, too; here nothing is asked before.
+    See `copying_examples`. The loss is the cross-entropy per symbol; it is solved below 0.05.
+    Arjovsky et al. 2016 ask for blanks until the pause is over, too; here nothing is asked before.
 
     >>> task = Copying(CopyingSettings(lag=4, length=3))
     >>> task.load()

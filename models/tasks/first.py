@@ -28,9 +28,11 @@ class FirstSettings(MemorySettings):
 
 
 class First(MemoryTask):
-    """Say at the end which symbol came first, `lag` steps before; see `first_examples`.
+    """Say at the end of a sequence which symbol came first.
 
-    The loss is the cross-entropy; it is solved below 0.05.
+    All that lies between are symbols, too, and say nothing about it; see `first_examples`. The loss
+    is the cross-entropy; it is solved below 0.05. The README of this folder says which cells learn
+    it, and when.
 
     >>> task = First(FirstSettings(lag=5, cell="gru", epochs=3, lr=0.02))
     >>> from minigrad.models.training.loop import fit

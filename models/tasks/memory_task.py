@@ -42,7 +42,13 @@ class MemorySettings(Settings):
 
     lag: int = setting(40, "How many steps lie between.", least=2, most=10_000)
     batches: int = setting(100, "Batches of new examples in an epoch.", least=1, most=100_000)
-    start: str = setting("memory", "How the recurrent weights begin.", choices=STARTS)
+    start: str = setting(
+        "memory",
+        "How the recurrent weights begin. memory: the gates of LSTM and GRU keep for up to as many "
+        "steps as are asked for; usual: as in PyTorch; orthogonal: as memory, with orthogonal "
+        "matrices; identity: an RNN of relu that begins by keeping its state.",
+        choices=STARTS,
+    )
     hidden: int = 32
     epochs: int = 12
 

@@ -114,3 +114,15 @@ def test_without_plotly(monkeypatch, trace):
     monkeypatch.setitem(__import__("sys").modules, "plotly.graph_objects", None)
     with pytest.raises(ImportError, match=r'plots need plotly; in the checkout: pip install -e "'):
         plots.plot_values(trace, "forget")
+
+
+def test_longest_lags():
+    longest = {"rnn": [0, 0, 5], "gru": [40, 20, 40]}
+    figure = plots.plot_longest_lags(longest, [5, 10, 20, 40])
+    figure.to_html()
+    bars, points = figure.data
+    assert list(bars.y) == [2.5, 40] and list(points.y) == [2.5, 2.5, 5, 40, 20, 40]
+    assert [round(x) for x in points.x] == [0, 0, 0, 1, 1, 1] and len(set(points.x)) == 6
+    assert list(figure.layout.xaxis.ticktext) == ["rnn", "gru"]
+    labels = dict(zip(figure.layout.yaxis.tickvals, figure.layout.yaxis.ticktext, strict=True))
+    assert labels == {2.5: "none", 5: "5", 10: "10", 20: "20", 40: "40 or more"}

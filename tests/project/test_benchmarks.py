@@ -173,3 +173,26 @@ def test_trainings_take_turns_while_others_count(monkeypatch, tmp_path, capsys):
     assert "lstm, 2 busy: minigrad train 1.0 s, " in (said := capsys.readouterr().out)
     assert said.count("ratio 3.0") == 2
     assert [row["busy"] for row in json.loads((tmp_path / "found").read_text())] == [0, 2]
+
+
+# --- recording -----------------------------------------------------------------------------------
+
+
+def test_recording_is_compared_with_the_plain_step(monkeypatch, tmp_path, capsys):
+    recording = loaded("recording")
+    options = ["--backend", "numpy", "--rounds", "1", "--shape", *"3124"]
+    monkeypatch.setattr(sys, "argv", ["recording.py", *options, "--json", str(tmp_path / "found")])
+    recording.main()
+    found = json.loads((tmp_path / "found").read_text())
+    assert found["backend"] == "numpy"
+    assert [row["cell"] for row in found["rows"]] == [*recording.CELLS]
+    assert all(row["shape"] == [3, 1, 2, 4] and row["recorded"] > 0 for row in found["rows"])
+    assert len(capsys.readouterr().out.splitlines()) == 2 + len(recording.CELLS)
+
+
+def test_ratios_are_medians_of_pairs(monkeypatch):
+    recording = loaded("recording")
+    times = iter([0.0, 1.0, 1.0, 3.0, 3.0, 7.0, 7.0, 11.0, 11.0, 12.0, 12.0, 15.0])
+    monkeypatch.setattr(recording.time, "perf_counter", lambda: next(times))
+    found = recording.ratios({"plain": list, "recorded": list}, rounds=3)
+    assert found == {"plain": 1.0, "recorded": 2.0}
