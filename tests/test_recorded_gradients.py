@@ -1,6 +1,7 @@
 """`mg.record(gradients=True)`: the gradients of named values, however the scan runs."""
 
 import itertools
+import weakref
 
 import numpy as np
 import pytest
@@ -118,3 +119,17 @@ def test_two_recordings_see_the_same(backend):
     for name in ("keep", "sum", "hidden", "output"):
         np.testing.assert_array_equal(outer.gradient[name], inner.gradient[name])
         assert np.abs(outer.gradient[name]).max() > 0
+
+
+@pytest.mark.parametrize("gradients", [False, True])
+def test_nothing_holds_the_inputs(backend, gradients):
+    p, given, state, cotangents = drawn(6, 3, 2)
+    for _ in range(2):  # what the cell names is found, and then known
+        x = given.detach()
+        held = weakref.ref(x)
+        with mg.record(gradients=gradients) as trace:
+            y, _ = mg.scan(cell, p, x, state)
+        del x
+        assert held() is None
+        (y * cotangents[0]).sum().backward()
+        assert trace["sum"].shape == y.shape

@@ -192,6 +192,7 @@ class ScanCall(FusedCall):
         """Let the inputs go; of xs and state their structure stays."""
         self.tensors, self.arrays, self.edges, self.params = [], [], (), None
         self.tree.release()
+        self.like = None
         self.xs, self.state = without_tensors(self.xs), without_tensors(self.state)
 
 

@@ -148,9 +148,13 @@ class Instrument:
         self._taps: list[list[tuple[Any, Tensor]]] = []
 
     def remember(self) -> None:
-        """A plan has served this call, so what the cell names is known for the next one."""
+        """A plan has served this call, so what the cell names is known for the next one.
+
+        The plain call is let go: it holds the inputs, and the graph this object.
+        """
         if self._known is not None:
             self._known.put(self._place, self._found)
+        self._known = self.like = None
 
     @property
     def key(self) -> Any:
