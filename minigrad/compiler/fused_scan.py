@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from operator import attrgetter
 from typing import Any
@@ -60,6 +60,7 @@ class ScanCall(FusedCall):
     backend: Any
     instrument: Any = None
     like: ScanCall | None = None
+    tree: ParameterTree = field(init=False, repr=False)  # of the parameters
 
     def __post_init__(self) -> None:
         self.function, self.name = self.cell, name_of(self.cell)

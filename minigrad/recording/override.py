@@ -114,10 +114,11 @@ def is_function(given: Any) -> bool:
     return callable(given) and not isinstance(given, Tensor)
 
 
-def replacement(full: str, given: Any, like: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """What replaces a value of a shape at this point, of the value's dtype: a tensor.
+def replacement(full: str, given: Any, like: Any, shape: tuple[int, ...]) -> Tensor:
+    """What replaces a value of a shape at this point: a tensor.
 
-    Within scans that run op by op it is the part for this step.
+    It gets dtype and backend of `like`. Within scans that run op by op it is the part for this
+    step.
     """
     array = given if isinstance(given, Tensor) else tensor(given, backend=like.backend)
     if array.dtype != like.dtype:

@@ -25,10 +25,12 @@ def tapped(value: Tensor, tap: Tensor | Node) -> Tensor:
         return value
     array, backend = value._data, value.backend
     if isinstance(tap, Node):
-        edges, op, settings = (value._node, tap), _COLLECTED, (time_step.get(),)
+        edges: tuple[Any, ...] = value._node, tap
+        op, settings = _COLLECTED, (time_step.get(),)
+        node = Node(op, edges, (), array.shape, array.dtype, backend, settings)
     else:
-        edges, op, settings = (value._node, tap._node), _TAP, ()
-    node = Node(op, edges, (), array.shape, array.dtype, backend, settings)
+        op, edges = _TAP, (value._node, tap._node)
+        node = Node(op, edges, (), array.shape, array.dtype, backend)
     if on_call:
         on_call.tell(op, node, (array, array), array, backend, ())
     return Tensor(array, backend, node)
@@ -47,7 +49,8 @@ def collector(zero: Tensor) -> Node:
 
 
 def _give_to_collector(node: Node, saved: Any, g: Any, sweep: Any) -> None:
-    value, collector = node.edges
+    edges: Any = node.edges
+    value, collector = edges
     grads = sweep.grads
     if value in grads:
         if grads[value] is None:
