@@ -147,17 +147,16 @@ def compare(
       gradient of x  (1,)      0.0e+00         2.0e+00
       allowed: 1e-10 times the greatest value, or 1 if greater
     """
-    rows, lacking = [], []
+    rows: list[Difference] = []
+    lacking: list[str] = []
     for kind, mine, other in (
         ("output", ours.outputs, theirs.outputs),
         ("gradient of", ours.gradients, theirs.gradients),
     ):
-        for name in dict.fromkeys([*mine, *other]):
-            if name in mine and name in other:
-                rows.append(difference(f"{kind} {name}", mine[name], other[name]))
-            else:
-                where = framework if name in mine else "the model here"
-                lacking.append(f"{kind} {name} was not compared: {where} gave none")
+        rows += [difference(f"{kind} {n}", mine[n], other[n]) for n in mine if n in other]
+        for one, another, where in ((mine, other, framework), (other, mine, "the model here")):
+            if names := [name for name in one if name not in another]:
+                lacking.append(f"{where} gave no {kind} {', '.join(names)}")
     verdict = PASS if rows and not lacking else INCONCLUSIVE
     if not all(row.within(tolerance) for row in rows):
         verdict = FAIL

@@ -169,10 +169,10 @@ def keras_or_error(asked_by: str, hint: str = "") -> Any:
     try:
         import keras
     except ImportError as error:
-        if error.name in ("tensorflow", "jax", "torch"):  # Keras is there, what it runs on isn't
+        if error.name != "keras":  # Keras is there, and what it runs on isn't
             raise ImportError(
-                f"{asked_by}: Keras is to run on {error.name}, which is not installed here. Choose "
-                "another one before Python starts, for example KERAS_BACKEND=torch"
+                f"{asked_by}: Keras can't start here: {error}. It is to run on PyTorch; set "
+                "KERAS_BACKEND=torch before Python starts"
             ) from error
         raise ImportError(
             f"{asked_by} needs Keras 3, which is not installed here{hint}. To install it, "

@@ -66,8 +66,8 @@ def test_what_only_one_side_has_is_inconclusive():
     certificate = compare("", "Keras 3", Run({"y": Y}, {"x": Y}), Run({"y": Y, "h": Y}, {}))
     assert certificate.verdict == "INCONCLUSIVE" and not certificate
     assert certificate.notes == (
-        "output h was not compared: the model here gave none",
-        "gradient of x was not compared: Keras 3 gave none",
+        "the model here gave no output h",
+        "Keras 3 gave no gradient of x",
     )
     assert compare("", "", Run({}, {}), Run({}, {})).notes == ("nothing was compared",)
 

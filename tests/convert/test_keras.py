@@ -1,5 +1,7 @@
 """Layers of Keras 3 in and out: round trips to the bit, outputs and gradients to 1e-10."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -164,6 +166,26 @@ def test_float32_sums_of_biases_are_named():
     certificate = check(ours, "keras")
     assert certificate and "their sum, rounded" in certificate.notes[1]
     assert len(check(ours.double(), "keras").notes) == 1
+
+
+def test_keras_on_something_else_gives_outputs_in_its_precision(monkeypatch):
+    """As on JAX, where float64 has to be asked for; its outputs are rounded here."""
+    module = import_module("minigrad.models.convert.check")
+    original = module.run_keras
+
+    def rounded(*arguments):
+        _, run = original(*arguments)
+        outputs = {name: array.astype("float32") for name, array in run.outputs.items()}
+        return "Keras 3 on jax", run._replace(outputs=outputs, gradients={})
+
+    monkeypatch.setattr(module, "run_keras", rounded)
+    certificate = check(nn.GRU(3, 4, batch_first=True), "keras")
+    assert certificate.verdict == "INCONCLUSIVE" and certificate.tolerance == 1e-5
+    assert certificate.notes[1:] == (
+        "gradients need Keras on PyTorch: set KERAS_BACKEND=torch",
+        "Keras 3 on jax computes in float32 here, however exact its weights are",
+        "Keras 3 on jax gave no gradient of x, initial h, kernel, recurrent_kernel, bias",
+    )
 
 
 def test_a_wrong_weight_is_found():
