@@ -26,7 +26,7 @@ from .plays import Texts, load_file, load_plays
 __all__ = ["Text", "TextSettings"]
 
 SHAKESPEARE = "shakespeare"
-_STREAMS = 32  # that a text is evaluated in
+_STREAMS, _LONG = 32, 1000  # at most so many streams in an evaluation, each at least so long
 _SHOWN = 240  # characters of a sample
 
 
@@ -165,7 +165,8 @@ class Text(Task):
     def evaluate(self, model: Module, part: str) -> dict[str, float]:
         """Bits and nats per character, over all of a part."""
         assert isinstance(model, LanguageModel)
-        bits = model.bits_per_symbol(self.parts[part], min(_STREAMS, len(self.parts[part]) // 2))
+        text = self.parts[part]
+        bits = model.bits_per_symbol(text, max(1, min(_STREAMS, len(text) // _LONG)))
         return {"loss": bits * math.log(2), "bits_per_character": bits}
 
     def baselines(self) -> dict[str, float]:

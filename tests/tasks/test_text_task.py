@@ -144,6 +144,8 @@ def test_it_learns_and_beats_its_baselines(a_file):
     assert set(rivals) == {"frequencies of characters", "xz"}
     assert found["bits_per_character"] < rivals["frequencies of characters"] - 1
     np.testing.assert_allclose(found["loss"], found["bits_per_character"] * np.log(2))
+    as_one = training.model.bits_per_symbol(task.parts["test"], streams=1)
+    assert found["bits_per_character"] == as_one  # too short for several, each from a new state
     shown = task.show(training.model)
     assert shown == task.show(training.model) and len(shown) > 200
     assert set(shown) <= set(LINES)
