@@ -5,12 +5,14 @@ import zipfile
 
 import numpy as np
 import pytest
+from small_training import EndAt, outcome
 
 import minigrad as mg
 from minigrad.models.tasks import plays, text_task
 from minigrad.models.tasks.packages import DataError
 from minigrad.models.tasks.plays import Texts, load_file, load_plays, plain_text, split_text
 from minigrad.models.tasks.text_task import Text, TextSettings
+from minigrad.models.training.checkpoint import Checkpoint
 from minigrad.models.training.loop import fit
 
 LINES = "the cat sat on the mat.\nthe dog sat on the log.\n" * 40
@@ -134,6 +136,19 @@ def test_the_state_goes_on_and_is_kept_with_a_checkpoint(backend):
     with_state = task.loss(model, second)[0].item()
     fresh = made(cell="gru")
     assert with_state != fresh.loss(model, second)[0].item()
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_training_goes_on_within_a_text_to_the_same_bits(a_file, tmp_path, cell):
+    settings = TextSettings(source=str(a_file), cell=cell, dropout=0.1, restarts=0.3, **SMALL)
+    unbroken = fit(Text(settings))
+    checkpoint = Checkpoint(tmp_path)
+    for steps in (7, 25):
+        with pytest.raises(OSError):
+            end = EndAt(OSError(), steps=steps)
+            fit(Text(settings), callbacks=[end], checkpoint=checkpoint, resume=True)
+    resumed = fit(Text(settings), checkpoint=checkpoint, resume=True)
+    assert outcome(resumed) == outcome(unbroken)
 
 
 def test_it_learns_and_beats_its_baselines(a_file):
