@@ -143,6 +143,7 @@ CASES = {
     "getitem inner": lambda x, at, w: x.reshape(-1, 2, 2)[:, [0, 1, 1], [1, 0, 0]],
     "getitem apart": lambda x, at, w: x.reshape(-1, 2, 2)[at, :, 1],
     "take": lambda x, at, w: mg.take_along_axis(w, at, axis=0),
+    "add in place": lambda x, at, w: x.__iadd__(w) * 2,
     "sizes": sized,
     "masks": masked,
 }
@@ -183,7 +184,23 @@ def test_every_op_with_a_row_is_tested():
     assert {*ROWS} <= {name.partition(" ")[0] for name in CASES}
 
 
+def edited(x, at, w):
+    y = mg.zeros(x.shape)
+    y[:, 0] = 1.0
+    return x + y
+
+
+@mg.op
+def sqrt(xp, x):
+    """Another op of this name."""
+    return xp.sqrt(x) + 1
+
+
+mg.OPS["sqrt"] = mg.sqrt
+
 REFUSED = {
+    "edit": (edited, "edited by x[...] = y"),
+    "an op of yours": (lambda x, at, w: sqrt(x.detach()), "the op sqrt of test_onnx_ops"),
     "argsort": (
         lambda x, at, w: mg.sort(x, axis=1),
         "the op argsort can't be converted: the table",
@@ -192,7 +209,10 @@ REFUSED = {
     "loss": (lambda x, at, w: mg.cross_entropy(x, at), "part of a loss"),
     "random": (lambda x, at, w: mg.randn(*x.shape) + x, "drawn at random"),
     "numbers": (lambda x, at, w: x * float(x.detach().numpy().sum()), "computed in Python"),
-    "array": (lambda x, at, w: x * mg.tensor(x.detach().numpy() ** 2), "drawn at random, or that"),
+    "array": (
+        lambda x, at, w: x * mg.tensor(x.detach().numpy() ** 2),
+        "or computed by Python or NumPy",
+    ),
     "mask": (lambda x, at, w: x[x > 1].sum(), "index of truth values"),
     "half": (lambda x, at, w: x[: x.shape[0] // 2], "number"),
     "none": (lambda x, at, w: None, "returns 0 tensors"),

@@ -50,12 +50,14 @@ def record(module: Module, run: Callable[[], Any], inputs: Sequence[Any]) -> Rec
     def note(op: Any, node: Any, inputs: Any, output: Any, backend: Any, settings: Any) -> None:
         outputs = list(output) if getattr(op, "multi_output", False) else [output]
         named = dict(zip(getattr(op, "settings", ()), settings, strict=False))
-        calls.append(Call(op.name, tuple(inputs), named, outputs))
+        own = "" if getattr(op, "trusted", True) else f" of {op.__module__}"  # may be named alike
+        calls.append(Call(f"{op.name}{own}", tuple(inputs), named, outputs))
 
+    arrays = list(map(array_of, inputs))  # before the module may edit them
     heard = on_call.within(note, composed="it is recorded op by op")
     with evaluating(module), _layers_as_calls(module, calls), mg.no_grad(), heard:
         result = run()
-    return Recording(calls, list(map(array_of, inputs)), result)
+    return Recording(calls, arrays, result)
 
 
 def flat(value: Any) -> list[Any]:

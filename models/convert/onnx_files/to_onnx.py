@@ -47,14 +47,16 @@ def to_onnx(
     The module is run in evaluation mode on inputs like the given ones, at several sizes of the
     axes that may vary, and the ops that it calls are written as a graph: of opset 18, which
     onnxruntime reads since 1.14. RNN, LSTM and GRU become a node per layer, other ops a node or a
-    few each. Parameters are initialisers under their names; those of recurrent layers are laid out
+    few each. What the module chooses by values in Python, as in `if x.sum() > 0`, is written as it
+    came out. Parameters are initialisers under their names; those of recurrent layers are laid out
     as ONNX has them: `recurrent.W_l0`, `R_l0` and `B_l0`.
 
     Parameters
     ----------
     inputs : examples of what the module takes: a tensor, a tuple of arguments, or a dict of them
         by name. An argument may be a tuple, as the state (h, c) of an LSTM is. Lengths are
-        integers. Only dtypes, fixed sizes and the range of integers matter.
+        integers. The module is run on inputs that are drawn like them: integers of their range,
+        floats of their signs and no larger.
     axes : by the name of an input, the names of its axes; None is one whose size stays that of the
         example. Axes of one name have one size. By default all sizes are those of the example, but
         for a recurrent layer, whose x has "time" and "batch".

@@ -112,9 +112,9 @@ class Values:
             raise ConversionError(
                 "",
                 what,
-                f"it is an array {dtype} {hosts[0].shape} that was drawn at random, or that Python "
-                "or NumPy computed from sizes or values of the input, so no op of it was recorded. "
-                "Compute it by minigrad's ops from the module's inputs",
+                f"it is an array {dtype} {hosts[0].shape} that was drawn at random, edited by "
+                "x[...] = y, or computed by Python or NumPy from sizes or values of the input, so "
+                "no op of it was recorded. Compute it by minigrad's ops from the module's inputs",
             )
         return made
 
