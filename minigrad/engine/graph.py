@@ -29,6 +29,9 @@ only_values: ContextVar[bool] = ContextVar("minigrad_only_values", default=False
 # What asks for the values that `mg.probe` names, and may replace them; see recording/probes.py.
 probing: ContextVar[Any] = ContextVar("minigrad_probing", default=None)
 
+# What is called with a scan's arguments in its place, if anything: for records of whole scans.
+scanning: ContextVar[Any] = ContextVar("minigrad_scanning", default=None)
+
 
 class _Listener:
     """A function that is called on an occasion."""

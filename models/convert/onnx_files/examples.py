@@ -237,10 +237,12 @@ def _usual_axes(
     """The axes that vary if none are named: time and batch of a recurrent layer."""
     if not isinstance(module, Recurrent) or not _is_array(arguments.get("x")):
         return {}
+    axes: dict[str, Sequence[str | None]]
     if arguments["x"].ndim == 2:
-        return {"x": ("time", None)}
+        axes = {"x": ("time", None), "mask": ("time",)}
+        return {name: named for name, named in axes.items() if name in names}
     both = ("batch", "time") if module.batch_first else ("time", "batch")
-    axes: dict[str, Sequence[str | None]] = {"x": (*both, None), "lengths": ("batch",)}
+    axes = {"x": (*both, None), "lengths": ("batch",)}
     axes["mask"] = both
     axes |= {f"{state}_0": (None, "batch", None) for state in module.states}
     return {name: named for name, named in axes.items() if name in names}

@@ -6,26 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.nn import Embedding, LayerNorm, Recurrent, cells
-from minigrad.nn.recurrent_options import BEYOND_PYTORCH
+from minigrad.nn import Embedding, LayerNorm, Recurrent
 
 from .export_elementwise import Resolved
 from .export_shapes import positions, reshaped
-from .gates import KINDS, Kind, reordered
+from .gates import KINDS, NODES, Kind, reordered
 from .sizes import Size
 from .values import Made
 from .writer import Writer
 
 __all__ = ["write_layer"]
-
-# The cells that have a node, its kind and its attributes.
-_NODES: dict[Any, tuple[str, dict[str, Any]]] = {
-    cells.rnn_tanh_cell: ("RNN", {}),
-    cells.rnn_relu_cell: ("RNN", {"activations": ["Relu"]}),
-    cells.lstm_cell: ("LSTM", {}),
-    cells.gru_cell: ("GRU", {"linear_before_reset": 1}),
-    cells.gru_reset_before_cell: ("GRU", {"linear_before_reset": 0}),
-}
 
 
 def write_layer(w: Writer, call: Resolved) -> list[str]:
@@ -61,7 +51,7 @@ def _table(w: Writer, call: Resolved, layer: Embedding) -> str:
 
 def _recurrent(w: Writer, call: Resolved, layer: Recurrent) -> list[str]:
     """y and the parts of the state, laid out as the layer has them."""
-    kind, attributes = _node(call, layer)
+    kind, attributes = NODES[layer.cell]
     known = KINDS[kind]
     D = 2 if layer.bidirectional else 1
     x, state = call.inputs[0], call.inputs[1:]
@@ -90,7 +80,9 @@ def _recurrent(w: Writer, call: Resolved, layer: Recurrent) -> list[str]:
             direction="bidirectional" if D == 2 else "forward",
             **{key: v * D if isinstance(v, list) else v for key, v in attributes.items()},
         )
-        name = _side_by_side(w, outputs[0], D, shape, layer.hidden_size)
+        below, name = name, _side_by_side(w, outputs[0], D, shape, layer.hidden_size)
+        if layer.residual and number:
+            name = w.node("Add", name, below)
         finals = outputs[1:]
         if lengths and before:  # what has no step keeps its state, where runtimes may give zeros
             finals = [
@@ -120,24 +112,6 @@ def _lengths_of(mask: Any, call: Resolved, layer: Recurrent) -> Any:
         "it is called with a mask, and ONNX's recurrent nodes know lengths only (sequence_lens); "
         "put padding behind the sequences, and give lengths"
     )
-
-
-def _node(call: Resolved, layer: Recurrent) -> tuple[str, dict[str, Any]]:
-    """The kind of node for a layer's cell, and its attributes."""
-    cell = layer.cell
-    for option in ("zoneout", "residual", "stateful"):  # the others act in training only
-        if (value := getattr(layer, option)) != BEYOND_PYTORCH[option]:
-            raise call.refuse(f"ONNX's recurrent nodes have no {option}; got {option}={value!r}")
-    if cell is cells.lstm_projected_cell:
-        raise call.refuse(
-            "ONNX's LSTM has no projection of h (proj_size); train one with proj_size=0, and a "
-            "Linear behind it"
-        )
-    if cell not in _NODES or type(layer).inputs is not Recurrent.inputs:
-        raise call.refuse(
-            f"ONNX has nodes for RNN, LSTM and GRU, and none for {getattr(cell, '__name__', cell)}"
-        )
-    return _NODES[cell]
 
 
 def _weights(w: Writer, path: str, layer: Recurrent, number: int, kind: Kind) -> list[str]:

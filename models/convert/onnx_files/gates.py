@@ -10,11 +10,13 @@ has r, z, n and ONNX's z, r, h.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["KINDS", "Kind", "reordered"]
+from minigrad.nn import cells
+
+__all__ = ["KINDS", "NODES", "Kind", "reordered"]
 
 
 class Kind(NamedTuple):
@@ -30,6 +32,16 @@ KINDS = {
     "RNN": Kind(("h",), (0,), (0,), ("Tanh",)),
     "LSTM": Kind(("h", "c"), (0, 3, 1, 2), (0, 2, 3, 1), ("Sigmoid", "Tanh", "Tanh")),
     "GRU": Kind(("h",), (1, 0, 2), (1, 0, 2), ("Sigmoid", "Tanh")),
+}
+
+
+# The cells that a node computes, with its kind and its attributes.
+NODES: dict[Any, tuple[str, dict[str, Any]]] = {
+    cells.rnn_tanh_cell: ("RNN", {}),
+    cells.rnn_relu_cell: ("RNN", {"activations": ["Relu"]}),
+    cells.lstm_cell: ("LSTM", {}),
+    cells.gru_cell: ("GRU", {"linear_before_reset": 1}),
+    cells.gru_reset_before_cell: ("GRU", {"linear_before_reset": 0}),
 }
 
 

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import stat
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from ..refusals import ConversionError
 from .library import NEWEST_OPSET, OLDEST_OPSET, PADDING, onnx_or_error
 
-__all__ = ["array_of_tensor", "attributes_of", "dtype_of", "padding_of", "read_model"]
+__all__ = ["array_of_tensor", "attributes_of", "dtype_of", "padding_of", "read_model", "tensors_in"]
 
 LARGEST = 2**31 - 1  # bytes; protobuf has no larger messages
 
@@ -70,10 +71,7 @@ def _check_whole(model: Any, name: str) -> None:
     """Raise for numbers in other files, whose names the file could choose, and for no graph."""
     if not model.graph.node and not model.graph.output:
         raise ConversionError("", name, "it has no graph")
-    tensors = [*model.graph.initializer]
-    for node in model.graph.node:
-        tensors += [a.t for a in node.attribute if a.HasField("t")]
-    for tensor in tensors:
+    for tensor in tensors_in(model.graph):
         if tensor.data_location == tensor.EXTERNAL or tensor.external_data:
             raise ConversionError(
                 tensor.name,
@@ -81,10 +79,22 @@ def _check_whole(model: Any, name: str) -> None:
                 "only files that hold all of a model are read. This makes one: "
                 "onnx.save(onnx.load(path), new_path, save_as_external_data=False)",
             )
+    # In one that is within another, there are none by the checker.
     if model.graph.sparse_initializer:
         raise ConversionError(
             model.graph.sparse_initializer[0].values.name, "a sparse tensor", "there are none here"
         )
+
+
+def tensors_in(graph: Any) -> Iterator[Any]:
+    """All tensors in a graph, and in the graphs within its nodes."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            if attribute.HasField("g"):
+                yield from tensors_in(attribute.g)
 
 
 def _check_opset(model: Any, name: str) -> None:
@@ -146,11 +156,13 @@ def _decimal(x: float) -> float:
     return float(str(np.float32(x)))
 
 
-def attributes_of(node: Any, part: str) -> dict[str, Any]:
-    """The attributes of a node: numbers, strings, lists of them, and arrays."""
+def attributes_of(node: Any, part: str, but: str = "") -> dict[str, Any]:
+    """The attributes of a node, `but` one: numbers, strings, lists of them, and arrays."""
     onnx = onnx_or_error()
     found: dict[str, Any] = {}
     for attribute in node.attribute:
+        if attribute.name == but:
+            continue
         if attribute.HasField("g") or attribute.graphs:
             raise ConversionError(
                 part, node.op_type, "it has a graph within, and no op with one is known here"

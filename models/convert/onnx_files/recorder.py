@@ -12,17 +12,30 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import Tensor
-from minigrad.engine.graph import on_call
-from minigrad.nested import parts_of
+from minigrad.engine.graph import on_call, only_values, scanning
+from minigrad.nested import parts_of, rebuild
 from minigrad.nn import Embedding, LayerNorm, Module, Recurrent
+from minigrad.scan import scan
+from minigrad.utils.scope import Scope
+
+from ..refusals import ConversionError
+from .gates import NODES
 
 __all__ = ["Call", "Recording", "array_of", "evaluating", "flat", "record"]
 
 _one_at_a_time = threading.RLock()  # modules are changed while they are recorded
 
 
+class Recording(NamedTuple):
+    """A run of a module, or of a step of a scan."""
+
+    calls: list[Call]
+    inputs: list[Any]  # arrays
+    result: Any
+
+
 class Call(NamedTuple):
-    """A call of an op, or of a layer that ONNX has as one node."""
+    """A call of an op, of a layer that ONNX has as one node, or of `scan`."""
 
     name: str  # the op's, or the class of the layer
     inputs: tuple[Any, ...]  # arrays and numbers
@@ -30,14 +43,7 @@ class Call(NamedTuple):
     outputs: list[Any]
     layer: Module | None = None
     path: str = ""  # the layer's name in the module
-
-
-class Recording(NamedTuple):
-    """A run of a module."""
-
-    calls: list[Call]
-    inputs: list[Any]  # arrays
-    result: Any
+    body: Recording | None = None  # a step of a scan
 
 
 def record(module: Module, run: Callable[[], Any], inputs: Sequence[Any]) -> Recording:
@@ -45,19 +51,60 @@ def record(module: Module, run: Callable[[], Any], inputs: Sequence[Any]) -> Rec
 
     Layers that are one node in ONNX are one call; what is within them is passed over.
     """
-    calls: list[Call] = []
+    recorder = _Recorder()
+    arrays = list(map(array_of, inputs))  # before the module may edit them
+    with evaluating(module), _layers_as_calls(module, recorder), mg.no_grad(), recorder.hears():
+        result = run()
+    return Recording(recorder.calls, arrays, result)
 
-    def note(op: Any, node: Any, inputs: Any, output: Any, backend: Any, settings: Any) -> None:
+
+class _Recorder:
+    """Notes the calls of ops, and of scans as one call each."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+
+    @contextmanager
+    def hears(self) -> Iterator[None]:
+        """Within, calls are noted."""
+        heard = on_call.within(self._note, composed="it is recorded op by op")
+        with heard, Scope(scanning, self._scan):
+            yield
+
+    @contextmanager
+    def unheard(self) -> Iterator[None]:
+        """Within, they are not."""
+        with on_call.unheard(), Scope(scanning, None):
+            yield
+
+    def _note(
+        self, op: Any, node: Any, inputs: Any, output: Any, backend: Any, settings: Any
+    ) -> None:
         outputs = list(output) if getattr(op, "multi_output", False) else [output]
         named = dict(zip(getattr(op, "settings", ()), settings, strict=False))
         own = "" if getattr(op, "trusted", True) else f" of {op.__module__}"  # may be named alike
-        calls.append(Call(f"{op.name}{own}", tuple(inputs), named, outputs))
+        self.calls.append(Call(f"{op.name}{own}", tuple(inputs), named, outputs))
 
-    arrays = list(map(array_of, inputs))  # before the module may edit them
-    heard = on_call.within(note, composed="it is recorded op by op")
-    with evaluating(module), _layers_as_calls(module, calls), mg.no_grad(), heard:
-        result = run()
-    return Recording(calls, arrays, result)
+    def _scan(
+        self, cell: Any, params: Any, xs: Any, state: Any, valid: Tensor | None, reverse: bool
+    ) -> tuple[Any, Any]:
+        """Run a scan, and note it with the calls of its first step."""
+        with self.unheard():
+            ys, last = scan(cell, params, xs, state, reverse=reverse, mask=valid)
+            # New arrays: what they are in a step is something else than what they are outside.
+            x = rebuild(xs, [mg.tensor(part[0]) for part in parts_of(xs)])
+            before = rebuild(state, [mg.tensor(part) for part in parts_of(state)])
+        step, given = _Recorder(), [*parts_of(x), *parts_of(before)]
+        arrays = list(map(array_of, given))
+        with self.unheard(), step.hears(), Scope(only_values, True):
+            y, new = cell(params, x, before)
+        body = Recording(step.calls, arrays, [*parts_of(y), *parts_of(new)])
+        inputs = [*parts_of(xs), *parts_of(state), *([] if valid is None else [valid])]
+        counts = {"states": len(parts_of(state)), "masked": valid is not None}
+        outputs = [part._data for part in (*parts_of(ys), *parts_of(last))]
+        settings = counts | {"reverse": reverse}
+        self.calls.append(Call("scan", tuple(map(array_of, inputs)), settings, outputs, body=body))
+        return ys, last
 
 
 def flat(value: Any) -> list[Any]:
@@ -90,7 +137,7 @@ def evaluating(module: Module) -> Iterator[None]:
 
 
 @contextmanager
-def _layers_as_calls(module: Module, calls: list[Call]) -> Iterator[None]:
+def _layers_as_calls(module: Module, recorder: _Recorder) -> Iterator[None]:
     """Within, layers of ONNX note their calls themselves."""
     with _one_at_a_time:
         changed = []
@@ -99,8 +146,15 @@ def _layers_as_calls(module: Module, calls: list[Call]) -> Iterator[None]:
                 # A subclass with another forward is recorded op by op.
                 own = vars(part).get("forward", type(part).forward)
                 note = next((fn for kind, fn in _NOTES if own is kind.forward), None)
-                if note is not None:
-                    vars(part)["forward"] = _noted(part, path, note, calls)
+                if isinstance(part, Recurrent) and part.stateful:
+                    raise ConversionError(
+                        path,
+                        type(part).__name__,
+                        "it keeps its state between calls, and a graph keeps none; take "
+                        "stateful=False, and give the state as an input",
+                    )
+                if note is not None and _is_one_node(part):
+                    vars(part)["forward"] = _noted(part, path, note, recorder)
                     changed.append(part)
             yield
         finally:
@@ -108,7 +162,15 @@ def _layers_as_calls(module: Module, calls: list[Call]) -> Iterator[None]:
                 del vars(part)["forward"]
 
 
-def _noted(layer: Any, path: str, note: Any, calls: list[Call]) -> Any:
+def _is_one_node(layer: Any) -> bool:
+    """Whether a layer isn't a recurrent one that is recorded as a scan."""
+    if not isinstance(layer, Recurrent):
+        return True
+    plain = type(layer).inputs is Recurrent.inputs and not layer.zoneout
+    return plain and not layer.stateful and layer.cell in NODES
+
+
+def _noted(layer: Any, path: str, note: Any, recorder: _Recorder) -> Any:
     """A layer's forward, which notes its calls."""
     original = layer.forward
     signature = inspect.signature(original)
@@ -116,15 +178,27 @@ def _noted(layer: Any, path: str, note: Any, calls: list[Call]) -> Any:
     def forward(*args: Any, **options: Any) -> Any:
         given = signature.bind(*args, **options)
         given.apply_defaults()
+        if not _is_prefix(given.arguments.get("mask"), layer):
+            return original(*args, **options)  # whose scans are recorded
         inputs, settings = note(layer, given.arguments)
-        with on_call.unheard():
+        with recorder.unheard():
             result = original(*args, **options)
         outputs = [part._data for part in flat(result)]
         name = type(layer).__name__
-        calls.append(Call(name, inputs, settings, outputs, layer, path))
+        recorder.calls.append(Call(name, inputs, settings, outputs, layer, path))
         return result
 
     return forward
+
+
+def _is_prefix(mask: Any, layer: Any) -> bool:
+    """Whether a mask is true up to the end of each sequence, as if it followed from lengths."""
+    if mask is None:
+        return True
+    steps = mask.numpy() if isinstance(mask, Tensor) else np.asarray(mask)
+    if steps.ndim == 2 and layer.batch_first:
+        steps = steps.T
+    return bool((steps[1:] <= steps[:-1]).all())
 
 
 def _recurrent_call(layer: Recurrent, given: dict[str, Any]) -> tuple[Any, dict[str, Any]]:

@@ -20,12 +20,13 @@ from . import export_shapes
 from .examples import Examples
 from .export_elementwise import REFUSED, ROWS, Outcome, Resolved
 from .export_layers import write_layer
+from .export_scan import Scan
 from .from_onnx import from_onnx
 from .library import IR_VERSION, OPSET, PADDING, onnx_or_error
-from .recorder import Call, Recording, flat
+from .recorder import Call, Recording, array_of, flat
 from .sizes import Size
 from .values import Number, Values
-from .writer import Writer, element_type
+from .writer import Writer, element_type, names_read, needed
 
 __all__ = ["to_onnx"]
 
@@ -119,7 +120,7 @@ class _Graph:
         for i, name in enumerate(self.examples.names):
             known = self.values.know(self.w.take(name), [run.inputs[i] for run in self.runs])
             given.append(self._described(known.name, known.dtype, known.shape))
-        self._check_alike()
+        self._check_alike(self.runs)
         for calls in zip(*(run.calls for run in self.runs), strict=True):
             self._write(calls)
         results = [flat(run.result) for run in self.runs]
@@ -135,8 +136,8 @@ class _Graph:
             self._output(name, parts)
             for name, parts in zip(names, zip(*results, strict=True), strict=True)
         ]
-        nodes = _needed(self.w.nodes, [y.name for y in returned])
-        read = {name for node in nodes for name in node.input}
+        nodes = needed(self.w.nodes, [y.name for y in returned])
+        read = {name for node in nodes for name in names_read(node)}
         graph = onnx.helper.make_graph(
             nodes,
             type(self.module).__name__,
@@ -195,9 +196,9 @@ class _Graph:
 
     # --- calls -------------------------------------------------------------------------------
 
-    def _check_alike(self) -> None:
-        """Raise unless the runs consist of the same calls."""
-        lists = [[call.name for call in run.calls] for run in self.runs]
+    def _check_alike(self, runs: Sequence[Recording]) -> None:
+        """Raise unless runs consist of the same calls."""
+        lists = [[call.name for call in run.calls] for run in runs]
         for i, names in enumerate(itertools.zip_longest(*lists)):
             if len({*names}) > 1:
                 shown = " or ".join(dict.fromkeys(name or "nothing more" for name in names))
@@ -212,6 +213,9 @@ class _Graph:
     def _write(self, calls: Sequence[Call]) -> None:
         """Write a call, as it is in each run."""
         first = calls[0]
+        if first.body is not None:
+            self._write_scan(calls)
+            return
         if first.layer is None and first.name not in ROWS:
             names = ", ".join(sorted(ROWS))
             why = f"the table of ONNX's nodes has no row for it. Ops with one: {names}"
@@ -240,6 +244,36 @@ class _Graph:
         ]
         call = Resolved(first.name, inputs, settings, outputs, first.layer, first.path)
         made = self._row(call)
+        for name, parts in zip(
+            made, zip(*(call.outputs for call in calls), strict=True), strict=True
+        ):
+            self.values.know(name, parts)
+
+    def _write_scan(self, calls: Sequence[Call]) -> None:
+        """Write a scan, whose step becomes a graph within the node."""
+        first = calls[0]
+        bodies = [call.body for call in calls if call.body is not None]
+        inputs = [
+            self._operand(parts, "an input of a scan")
+            for parts in zip(*(call.inputs for call in calls), strict=True)
+        ]
+        names = [self.w.operand(x) for x in inputs]
+        self._check_alike(bodies)
+        with self.w.within() as nodes:
+            given = [
+                self.values.know(self.w.fresh("step"), parts)
+                for parts in zip(*(body.inputs for body in bodies), strict=True)
+            ]
+            for step in zip(*(body.calls for body in bodies), strict=True):
+                self._write(step)
+            results = [
+                self.w.operand(self._operand(list(map(array_of, parts)), "a result of a step"))
+                for parts in zip(*(body.result for body in bodies), strict=True)
+            ]
+            kinds = [(np.dtype(y.dtype), y.ndim) for y in bodies[0].result]
+            scan = Scan(names, given, results, kinds, nodes, **first.settings)
+            graph = scan.body(self.w)
+        made = scan.write(self.w, graph)
         for name, parts in zip(
             made, zip(*(call.outputs for call in calls), strict=True), strict=True
         ):
@@ -306,13 +340,3 @@ def _compare(module: Module, examples: Examples, model: Any) -> None:
                     f"{row.greatest:.1e}; the module depends on something that isn't recorded, "
                     "such as values that are read in Python, or the state of an earlier call",
                 )
-
-
-def _needed(nodes: list[Any], outputs: list[str]) -> list[Any]:
-    """The nodes that the outputs depend on."""
-    wanted, kept = {*outputs}, []
-    for node in reversed(nodes):
-        if wanted.intersection(node.output):
-            kept.append(node)
-            wanted.update(node.input)
-    return kept[::-1]

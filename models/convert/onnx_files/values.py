@@ -42,7 +42,8 @@ class Made:
     """An array that is made from constants, sizes and what is known.
 
     kind : "constant" (value), "fill" (value), "range" (value: where it starts), "shifted" (source +
-        value), "mask" (range < source, a row per sequence if value, else a row per step)
+        value), "mask" (range < source, a row per sequence if value, else a row per step),
+        "transposed" (source.T), "column" (source[:, None])
     """
 
     kind: str
@@ -105,6 +106,7 @@ class Values:
             or (_filled(hosts, dtype, shape) if dtype.kind not in "iu" else None)
             or self._copy(hosts, dtype, shape)
             or self._from_lengths(hosts, dtype, shape)
+            or self._mask_again(hosts, dtype, shape)
             or _filled(hosts, dtype, shape)
             or _range(hosts, dtype, shape)
         )
@@ -170,6 +172,22 @@ class Values:
                     pairs = zip(hosts, sources, strict=True)
                     if all(_is_mask(x.T if rows else x, of) for x, of in pairs):
                         return Made("mask", dtype, shape, rows, known)
+        return None
+
+    def _mask_again(self, hosts: list[np.ndarray], dtype: Any, shape: Any) -> Made | None:
+        """A known mask in another layout."""
+        if dtype.kind != "b" or len(shape) != 2:
+            return None
+        for known, arrays in self._names.values():
+            if known.dtype.kind != "b" or len(known.shape) not in (1, 2):
+                continue
+            for kind, layout in (("transposed", lambda x: x.T), ("column", lambda x: x[:, None])):
+                laid_out = map(layout, self._hosts(arrays))
+                if all(
+                    a.shape == b.shape and (a == b).all()
+                    for a, b in zip(laid_out, hosts, strict=True)
+                ):
+                    return Made(kind, dtype, shape, None, known)
         return None
 
     def _hosts(self, arrays: Sequence[Any]) -> list[np.ndarray]:

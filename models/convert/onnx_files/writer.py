@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from .library import onnx_or_error
 from .sizes import Size
 from .values import Known, Made, Number
 
-__all__ = ["Operand", "Writer", "element_type"]
+__all__ = ["Operand", "Writer", "element_type", "names_read", "needed"]
 
 Operand = Known | Made | Number
 
@@ -21,6 +22,34 @@ def element_type(dtype: Any) -> int:
     """ONNX's number for a dtype."""
     number: int = onnx_or_error().helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     return number
+
+
+def names_read(node: Any) -> list[str]:
+    """The values that a node reads, itself or in a graph within it."""
+    inner = [n for a in node.attribute if a.HasField("g") for n in a.g.node]
+    return [*node.input, *(name for n in inner for name in names_read(n))]
+
+
+def _rename(nodes: Iterable[Any], old: str, new: str) -> None:
+    """Give a value another name, wherever it is made and read."""
+    for node in nodes:
+        for names in (node.input, node.output):
+            for i, name in enumerate(names):
+                if name == old:
+                    names[i] = new
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                _rename(attribute.g.node, old, new)
+
+
+def needed(nodes: list[Any], outputs: Iterable[str]) -> list[Any]:
+    """The nodes that the outputs depend on."""
+    wanted, kept = {*outputs}, []
+    for node in reversed(nodes):
+        if wanted.intersection(node.output):
+            kept.append(node)
+            wanted.update(names_read(node))
+    return kept[::-1]
 
 
 class Writer:
@@ -36,6 +65,7 @@ class Writer:
         self.padding: dict[str, int] = {}  # by the name of a Gather, its row that isn't trained
         self._axes = axes
         self._taken: set[str] = set()
+        self._named: set[str] = set()  # nodes
         self._counts: dict[str, int] = {}
         self._constants: dict[Any, str] = {}
         self._fixed: set[str] = set()  # names of outputs, which stay
@@ -71,7 +101,9 @@ class Writer:
         stem = name or kind.lower()
         given = [self.fresh(stem) for _ in range(outputs)]
         known = {key: value for key, value in attributes.items() if value is not None}
-        made = self.onnx.helper.make_node(kind, list(inputs), given, name=name or given[0], **known)
+        own = name if name and name not in self._named else given[0]
+        self._named.add(own)
+        made = self.onnx.helper.make_node(kind, list(inputs), given, name=own, **known)
         self.nodes.append(made)
         return given
 
@@ -81,13 +113,22 @@ class Writer:
         if found in self._fixed or not any(found in node.output for node in self.nodes):
             self.nodes.append(self.onnx.helper.make_node("Identity", [found], [name], name=name))
         else:
-            for node in self.nodes:
-                for names in (node.input, node.output):
-                    for i, other in enumerate(names):
-                        if other == found:
-                            names[i] = name
+            _rename(self.nodes, found, name)
             self._renamed[found] = name
         self._fixed.add(name)
+
+    @contextmanager
+    def within(self) -> Iterator[list[Any]]:
+        """Nodes that are written within are in a list of their own: those of a graph in a node.
+
+        They may read what is outside; what they make isn't seen there.
+        """
+        outside = self.nodes, self._constants, self._made
+        self.nodes, self._constants, self._made = [], dict(outside[1]), dict(outside[2])
+        try:
+            yield self.nodes
+        finally:
+            self.nodes, self._constants, self._made = outside
 
     def constant(self, value: Any, dtype: Any = None) -> str:
         """A constant, written once for all uses."""
@@ -200,6 +241,14 @@ class Writer:
         assert x.source is not None
         name = self.cast(x.source.name, x.source.dtype, x.dtype)
         return self.node("Add", name, self.constant(x.value, x.dtype)) if x.value else name
+
+    def _transposed(self, x: Made) -> str:
+        assert x.source is not None
+        return self.node("Transpose", x.source.name, perm=[1, 0])
+
+    def _column(self, x: Made) -> str:
+        assert x.source is not None
+        return self.node("Unsqueeze", x.source.name, self.constant([1], np.int64))
 
     def _mask(self, x: Made) -> str:
         """Truth values (T, N), or (N, T): whether a step is before the end of its sequence."""
