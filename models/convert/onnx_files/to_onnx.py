@@ -47,10 +47,11 @@ def to_onnx(
 
     The module is run in evaluation mode on inputs like the given ones, at several sizes of the
     axes that may vary, and the ops that it calls are written as a graph: of opset 18, which
-    onnxruntime reads since 1.14. RNN, LSTM and GRU become a node per layer, other ops a node or a
-    few each. What the module chooses by values in Python, as in `if x.sum() > 0`, is written as it
-    came out. Parameters are initialisers under their names; those of recurrent layers are laid out
-    as ONNX has them: `recurrent.W_l0`, `R_l0` and `B_l0`.
+    onnxruntime reads since 1.14. RNN, LSTM and GRU become a node per layer, scans of other cells a
+    node `Scan` with the step in it, other ops a node or a few each. What the module chooses by
+    values in Python, as in `if x.sum() > 0`, is written as it came out. Parameters are initialisers
+    under their names; those of RNN, LSTM and GRU are laid out as ONNX has them: `recurrent.W_l0`,
+    `R_l0` and `B_l0`.
 
     Parameters
     ----------
