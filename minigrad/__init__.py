@@ -17,6 +17,7 @@ from .ctc import ctc_beam_search as ctc_beam_search
 from .ctc import ctc_greedy as ctc_greedy
 from .custom_vjp import *
 from .derivatives import *
+from .drawing import notebook as _notebook  # noqa: F401  (tensors show themselves)
 from .drawing.draw import draw as draw
 from .engine import dtypes
 from .engine.anomaly import detect_anomaly as detect_anomaly

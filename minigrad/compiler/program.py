@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from ..utils.rich import folded, shown_text
 from .ir import Value
 from .sizes import Dim, Polynomial, form_of, form_text, substitute
 from .symbolic_numbers import evaluator
@@ -98,6 +99,13 @@ class Program:
 
     def __repr__(self) -> str:
         return str(self)  # what a prompt shows
+
+    def _repr_html_(self) -> str:
+        """Forwards and backwards, each in a part that unfolds."""
+        forward, backward = str(self).split("\nbackward:")
+        return folded("forward", shown_text(forward), unfolded=True) + folded(
+            "backward", shown_text(f"backward:{backward}")
+        )
 
     def __str__(self) -> str:
         forward = self.forward

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..utils.files import replace_file
+from ..utils.rich import folded, shown_text
 
 PASS, FAIL, INCONCLUSIVE = "PASS", "FAIL", "INCONCLUSIVE"
 
@@ -128,6 +129,12 @@ class Report:
 
     def __repr__(self) -> str:
         return str(self)  # what a prompt shows
+
+    def _repr_html_(self) -> str:
+        """The verdict, then all that is said of it, and the diagrams folded."""
+        text = str(self)
+        plot = folded("diagrams", self.svg)
+        return f"<b>{self.verdict}</b>{folded(text.splitlines()[0], shown_text(text))}{plot}"
 
     def __str__(self) -> str:
         lines = [f"{self.verdict}: gradient check of order {self.order}, seed {self.seed}"]

@@ -12,6 +12,7 @@ import numpy as np
 from ..engine.filled import zeros
 from ..engine.graph import grad_enabled, probing
 from ..engine.tensor import Tensor
+from ..utils.rich import folded, heat_map, shown_text
 from . import measures
 from .probes import At, Probing, Steps, is_named
 
@@ -111,6 +112,14 @@ class Named(Mapping[str, np.ndarray]):
 
     def __repr__(self) -> str:
         return f"<recording of {', '.join(self._kept) or 'nothing'}>"
+
+    def _repr_html_(self) -> str:
+        """A heat map of each name, units down and steps across, of the first sequence."""
+        parts = []
+        for name, values in self.items():
+            steps = values[:, 0] if values.ndim == 3 else values  # (T, H)
+            parts.append(folded(f"{name} {values.shape}", heat_map(np.asarray(steps).T)))
+        return "".join(parts) or shown_text(repr(self))
 
     def full(self, name: str) -> str:
         """The whole name of which `name` is the end. Raises KeyError if there are none or more."""

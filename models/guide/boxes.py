@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from ...utils.rich import BLUE, ORANGE
+from ...utils.svg import add, document, written
 
 __all__ = ["boxes"]
 
@@ -25,33 +27,29 @@ def boxes(
     >>> picture.count("<rect"), "-1.00" in picture
     (3, True)
     """
-    found = {
-        name: np.asarray(getattr(row, "data", row), float).reshape(-1) for name, row in rows.items()
-    }
+    found = {name: _numbers(row) for name, row in rows.items()}
     width = left + _WIDTH * max((len(row) for row in found.values()), default=0) + 4
     height = (_HEIGHT + 6) * len(found) + 4
-    text = "; ".join(f"{name}: {' '.join(f'{v:.2f}' for v in row)}" for name, row in found.items())
-    parts = [
-        f"<svg viewBox='0 0 {width} {height}' width='{width}' role='img' font-size='13' "
-        f"aria-label='{html.escape(text, True)}' fill='currentColor' "
-        "font-family='ui-monospace, monospace'>"
-    ]
+    style = {"fill": "currentColor", "font_family": "monospace", "font_size": 13}
+    picture = document(0, 0, width, height, role="img", **style)
+    said = (f"{name}: {' '.join(f'{v:.2f}' for v in row)}" for name, row in found.items())
+    picture.set("aria-label", "; ".join(said))
     for i, (name, row) in enumerate(found.items()):
         y = 2 + i * (_HEIGHT + 6)
-        parts.append(f"<text x='2' y='{y + 20}'>{html.escape(name)}</text>")
+        add(picture, "text", name, x=2, y=y + 20)
         for j, value in enumerate(row):
             x = left + j * _WIDTH
-            strength = min(abs(value) / largest, 1.0)
-            colour = "#e8792b" if value > 0 else "#3a7bd5"
-            parts.append(
-                f"<rect x='{x}' y='{y}' width='{_WIDTH - 4}' height='{_HEIGHT}' rx='4' "
-                f"fill='{colour}' fill-opacity='{0.08 + 0.62 * strength:.2f}'/>"
-                f"<text x='{x + _WIDTH / 2 - 2}' y='{y + 20}' text-anchor='middle'>"
-                f"{value:.2f}</text>"
-            )
+            box = {"x": x, "y": y, "width": _WIDTH - 4, "height": _HEIGHT, "rx": 4}
+            strength = f"{0.08 + 0.62 * min(abs(value) / largest, 1.0):.2f}"
+            add(picture, "rect", **box, fill=ORANGE if value > 0 else BLUE, fill_opacity=strength)
+            middle = x + _WIDTH // 2 - 2
+            add(picture, "text", f"{value:.2f}", x=middle, y=y + 20, text_anchor="middle")
         if name in marked:
-            parts.append(
-                f"<rect x='{left - 4}' y='{y - 1}' width='{_WIDTH * len(row) + 4}' rx='6' "
-                f"height='{_HEIGHT + 2}' fill='none' stroke='currentColor' stroke-width='2'/>"
-            )
-    return "".join([*parts, "</svg>"])
+            frame = {"x": left - 4, "y": y - 1, "width": _WIDTH * len(row) + 4, "rx": 6}
+            line = {"fill": "none", "stroke": "currentColor", "stroke_width": 2}
+            add(picture, "rect", **frame, height=_HEIGHT + 2, **line)
+    return written(picture)
+
+
+def _numbers(row: Any) -> np.ndarray:
+    return np.asarray(getattr(row, "data", row), float).reshape(-1)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import minigrad as mg
 from minigrad.engine.rng import generator, generator_at
+from minigrad.utils.rich import curves, shown_text
 
 from .task import Task
 
@@ -136,6 +137,27 @@ class Training:
         after = best, [*self.history, record], 0, RunningMean()
         self.best, self.history, self.step, self._mean = after  # Ctrl-C finds all of it, or none
         return record
+
+    def __repr__(self) -> str:
+        metric = self.task.metric
+        said = f"best {metric.name} {metric.print(self.best.value)}" if self.history else "no epoch"
+        return (
+            f"<training of {self.task.name}, {self.task.settings.cell}: {len(self.history)} of "
+            f"{self.task.settings.epochs} epochs, {said}>"
+        )
+
+    def _repr_html_(self) -> str:
+        """The losses and the metric by epoch, as curves."""
+        name = self.task.metric.name
+        losses = {
+            "training loss": [record.train_loss for record in self.history],
+            "validation loss": [record.validation["loss"] for record in self.history],
+        }
+        pictures = [curves(losses, "loss by epoch")]
+        if name != "loss":
+            values = [record.validation[name] for record in self.history]
+            pictures.append(curves({name: values}, f"{name} in validation, by epoch"))
+        return shown_text(repr(self)) + "".join(pictures)
 
     def finish(self) -> None:
         """Leave the model as it was after its best epoch, in evaluation mode."""

@@ -24,6 +24,7 @@ VERDICTS = {
     "08_short_term_memory": "I",
     "09_review": None,  # with reviews that are made up
     "10_cost": None,  # times: judged where they are measured
+    "11_text": "HHI",
     "13_gradient_checks": "IHN",
     "14_program": "HH",
     "15_own_cell": "HH",

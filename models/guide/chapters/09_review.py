@@ -2,8 +2,8 @@
 # # The review: which words stay
 #
 # One reads a review and remembers "amazing" and "will buy again", not "this" and "all". A network
-# with gates should do likewise. Three cells learn to separate good reviews of products from bad ones;
-# then look at what they kept.
+# with gates should do likewise. Three cells learn to separate good reviews of products from bad
+# ones; then look at what they kept.
 
 # %%
 import numpy as np
