@@ -15,7 +15,7 @@ from minigrad.models import zoo
 from minigrad.nn import GRU, LSTM, RNN, Recurrent
 from minigrad.nn.cells import masked
 
-few = settings(max_examples=max(5, settings.default.max_examples // 3))
+few = settings(max_examples=max(4, settings.default.max_examples // 4))
 
 
 @pytest.fixture(params=["numpy", "strict", "interpreted"])
@@ -227,13 +227,12 @@ def test_gradients(order, data):
     if order == 2:
         options |= {"num_layers": 1, "residual": False}
     layer = random_layer(make, 1, 2, **more, **options)
-    lengths = data.draw(st.none() | st.just([3, 1]))
-    x = inputs(*((2, 3, 1) if layer.batch_first else (3, 2, 1)))
+    lengths = data.draw(st.none() | st.just([2, 1]))
     fused = data.draw(st.booleans(), "fused")
     with mg.use_backend(InterpretedBackend() if fused else "numpy"), fusing("01"[fused]):
-        x = mg.tensor(x.numpy())
+        x = inputs(2, 2, 1)
         layer.to(mg.current_backend())
-        report = mg.gradcheck(layer, (x, None, lengths), order=order, budget=400)
+        report = mg.gradcheck(layer, (x, None, lengths), order=order)
     assert report, report
 
 
