@@ -45,7 +45,8 @@ def fit(
     `minigrad.models.training.threads`.
 
     With a `checkpoint` the training is kept while it runs, and `resume` goes on from it, if there
-    is one: the result has the same bits as that of an unbroken training.
+    is one: the result has the same bits as that of an unbroken training. Without `resume` an older
+    checkpoint is replaced.
 
     If an error ends the training, Ctrl-C (KeyboardInterrupt) included, the model is left as it was
     after the best epoch so far, or as it was at the start if no epoch was finished; the error has
