@@ -14,11 +14,13 @@ from places import SUPPORT
 from small_training import EndAt, first_number, outcome, same_weights
 
 import minigrad as mg
+from minigrad.models.tasks.registry import find_task
 from minigrad.models.training import checkpoint as checkpoint_file
 from minigrad.models.training.checkpoint import Checkpoint
 from minigrad.models.training.example import FirstNumber
 from minigrad.models.training.loop import fit
 from minigrad.models.training.run_folder import SavedRunError
+from minigrad.models.training.task import options_of
 
 
 class Noisy(FirstNumber):
@@ -124,6 +126,32 @@ def test_one_is_written_per_epoch_and_when_it_is_due(tmp_path, monkeypatch):
 
     fit(noisy(), callbacks=[Clock(None)], checkpoint=Checkpoint(tmp_path, every=3))
     assert written == [0, 3, 5, 8, 10, 13, 15]
+
+
+SMALL = {"first": {"lag": 4}, "adding": {"lag": 4}, "copy": {"lag": 3}, "text": {"dropout": 0.2}}
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_tasks_go_on_to_the_same_bits(name, tmp_path):
+    """Those that need no data from outside; stopped within both epochs and between them."""
+    kind, given = find_task(name), {"epochs": 2, "hidden": 8, **SMALL[name]}
+    if "batches" in options_of(kind.Settings):
+        given["batches"] = 4
+    if name == "text":
+        (tmp_path / "text").write_text("A quick brown fox jumps over the lazy dog. " * 200)
+        given["source"] = str(tmp_path / "text")
+
+    def task():
+        return kind(kind.Settings(**given))
+
+    unbroken, checkpoint = fit(task()), Checkpoint(tmp_path / "run")
+    steps = unbroken.task.steps()
+    for moment, resume in ((steps - 1, False), (steps, True), (steps + 2, True)):
+        with pytest.raises(OSError):
+            end = EndAt(OSError(), moment)
+            fit(task(), callbacks=[end], checkpoint=checkpoint, resume=resume)
+    again = fit(task(), checkpoint=checkpoint, resume=True)
+    assert outcome(again) == outcome(unbroken)
 
 
 # --- killed --------------------------------------------------------------------------------------
