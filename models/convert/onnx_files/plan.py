@@ -91,6 +91,8 @@ class Plan:
             raise ConversionError(part, kind, f"its attribute {unknown[0]} isn't known here")
         attributes = {**reader.attributes, **attributes}
         if kind == "Constant":
+            if all(value is None for value in attributes.values()):
+                raise ConversionError(part, kind, "it has no value")
             self.constants[node.output[0]] = reader.function(**attributes)
             return
         if kind == "Split":
