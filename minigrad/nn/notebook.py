@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..engine.tensor import Tensor
 from ..utils.rich import folded, shown_text
 from .module import Module
 from .parts import parts_in
@@ -28,9 +29,9 @@ def _folded(head: str, module: Module, above: set[int], unfolded: bool = False) 
     """A module and what is in it; one that is in itself isn't shown again."""
     lines = []
     for name, part in parts_in(module):
-        if not isinstance(part, Module):
+        if isinstance(part, Tensor):
             lines.append(shown_text(f"{name}: {part.dtype} {part.shape}"))
-        elif id(part) not in above:
+        elif isinstance(part, Module) and id(part) not in above:
             lines.append(_folded(f"{name}: {_head(part)}", part, above | {id(module)}))
     return folded(head, f'<div style="margin-left:1.5em">{"".join(lines)}</div>', unfolded=unfolded)
 

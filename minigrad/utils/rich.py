@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def heat_map(values: np.ndarray, title: str = "") -> str:
     picture.set("aria-label", ", ".join(said))
     for i, row in enumerate(shown):
         for j, value in enumerate(row):
-            place = {"x": 1 + j * size, "y": 1 + i * size}
+            place: dict[str, Any] = {"x": 1 + j * size, "y": 1 + i * size}
             wrong = not math.isfinite(value)
             strength = 0.0 if wrong else abs(value) / largest
             add(
@@ -91,7 +92,7 @@ def curves(lines: Mapping[str, Sequence[float]], title: str = "") -> str:
     picture = document(0.0, 0.0, width + right, height + 40, role="img", fill="currentColor")
     picture.set("aria-label", f"{title}: " + "; ".join(_ended(*line) for line in lines.items()))
     add(picture, "text", title, x=2, y=14, font_size=12, font_family="sans-serif")
-    box = {"x": 2.0, "y": 22.0, "width": width - 4, "height": height}
+    box: dict[str, Any] = {"x": 2.0, "y": 22.0, "width": width - 4, "height": height}
     add(picture, "rect", **box, fill="none", stroke="currentColor", stroke_opacity="0.3")
     for i, (name, line) in enumerate(lines.items()):
         colour = _LINES[i % len(_LINES)]
@@ -102,7 +103,7 @@ def curves(lines: Mapping[str, Sequence[float]], title: str = "") -> str:
         ]
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         add(picture, "polyline", points=points, fill="none", stroke=colour, stroke_width=2)
-        place = {"x": width + 6, "y": 34.0 + 16 * i}
+        place: dict[str, Any] = {"x": width + 6, "y": 34.0 + 16 * i}
         said = _ended(name, line)
         add(picture, "text", said, **place, font_size=12, font_family="sans-serif", fill=colour)
     return written(picture)

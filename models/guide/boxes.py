@@ -30,7 +30,7 @@ def boxes(
     found = {name: _numbers(row) for name, row in rows.items()}
     width = left + _WIDTH * max((len(row) for row in found.values()), default=0) + 4
     height = (_HEIGHT + 6) * len(found) + 4
-    style = {"fill": "currentColor", "font_family": "monospace", "font_size": 13}
+    style: dict[str, Any] = {"fill": "currentColor", "font_family": "monospace", "font_size": 13}
     picture = document(0, 0, width, height, role="img", **style)
     said = (f"{name}: {' '.join(f'{v:.2f}' for v in row)}" for name, row in found.items())
     picture.set("aria-label", "; ".join(said))
@@ -39,14 +39,19 @@ def boxes(
         add(picture, "text", name, x=2, y=y + 20)
         for j, value in enumerate(row):
             x = left + j * _WIDTH
-            box = {"x": x, "y": y, "width": _WIDTH - 4, "height": _HEIGHT, "rx": 4}
+            box: dict[str, Any] = {"x": x, "y": y, "width": _WIDTH - 4, "height": _HEIGHT, "rx": 4}
             strength = f"{0.08 + 0.62 * min(abs(value) / largest, 1.0):.2f}"
             add(picture, "rect", **box, fill=ORANGE if value > 0 else BLUE, fill_opacity=strength)
             middle = x + _WIDTH // 2 - 2
             add(picture, "text", f"{value:.2f}", x=middle, y=y + 20, text_anchor="middle")
         if name in marked:
-            frame = {"x": left - 4, "y": y - 1, "width": _WIDTH * len(row) + 4, "rx": 6}
-            line = {"fill": "none", "stroke": "currentColor", "stroke_width": 2}
+            frame: dict[str, Any] = {
+                "x": left - 4,
+                "y": y - 1,
+                "width": _WIDTH * len(row) + 4,
+                "rx": 6,
+            }
+            line: dict[str, Any] = {"fill": "none", "stroke": "currentColor", "stroke_width": 2}
             add(picture, "rect", **frame, height=_HEIGHT + 2, **line)
     return written(picture)
 
