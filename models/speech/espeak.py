@@ -181,7 +181,8 @@ def _check(voice: str) -> None:
     """Raise for a voice that is not there: the library would go on with the one before."""
     language, plus, variant = voice.partition("+")
     if language not in _languages():
-        close = nearest(language, _languages()) or "en-us, en-gb, de, fr, es, it"
+        alike = [name for name in sorted(_languages()) if name[:2] == language[:2]]
+        close = ", ".join(alike[:12]) or "de, en-gb, en-us, es, fr-fr, it"
         raise SpeechError(f"there is no language {language!r} for speech; there are {close}, ...")
     if plus and variant not in _variants():
         some = ", ".join([name for name in sorted(_variants()) if name.islower()][::8])
