@@ -180,6 +180,14 @@ def test_an_op_has_the_same_gradient_when_it_is_read_again(name):
     assert certificate.verdict != "FAIL", str(certificate)
 
 
+def test_equal_integers_that_may_follow_from_an_input_are_refused():
+    module = Positive(lambda x, at, w: x + mg.tensor(at.numpy() - 1).reshape(-1, 1))
+    assert certify_to_onnx(module, example(), axes=AXES)
+    same = {"x": mg.tensor(EXAMPLE["x"]), "at": mg.tensor([1] * 5)}
+    with pytest.raises(ConversionError, match="give an example with several"):
+        to_onnx(module, same, axes=AXES)
+
+
 def test_every_op_with_a_row_is_tested():
     assert {*ROWS} <= {name.partition(" ")[0] for name in CASES}
 

@@ -100,6 +100,7 @@ class Values:
         hosts = [np.asarray(self._to_host(x)) for x in arrays]
         dtype = hosts[0].dtype
         shape = self.shape_of(hosts, what)
+        self._check_clear(hosts, shape, what)
         made = (
             self._constant(hosts, dtype, shape)
             # Integers may all be the same by chance, as lengths are.
@@ -119,6 +120,23 @@ class Values:
                 "no op of it was recorded. Compute it by minigrad's ops from the module's inputs",
             )
         return made
+
+    def _check_clear(self, hosts: list[np.ndarray], shape: Any, what: str) -> None:
+        """Raise for equal integers that may or may not follow from an input of equal integers."""
+        if hosts[0].dtype.kind not in "iu" or all(isinstance(n, int) for n in shape):
+            return
+        if _filled(hosts, hosts[0].dtype, shape) is None:
+            return
+        for known, arrays in self._names.values():
+            if known.dtype.kind not in "iu" or known.shape != shape:
+                continue
+            if _filled(self._hosts(arrays), known.dtype, shape) is not None:
+                raise ConversionError(
+                    "",
+                    what,
+                    f"it may be a constant, or follow from {known.name}, whose integers are all the "
+                    "same in the example; give an example with several, as lengths=[5, 2, 1]",
+                )
 
     def number(self, values: Sequence[Any], what: str) -> Number:
         """What a Python number is."""
