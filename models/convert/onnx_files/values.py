@@ -134,8 +134,8 @@ class Values:
                 raise ConversionError(
                     "",
                     what,
-                    f"it may be a constant, or follow from {known.name}, whose integers are all the "
-                    "same in the example; give an example with several, as lengths=[5, 2, 1]",
+                    f"it may be a constant, or follow from {known.name}, whose integers are all "
+                    "equal in the example; give an example with several, as lengths=[5, 2, 1]",
                 )
 
     def number(self, values: Sequence[Any], what: str) -> Number:
