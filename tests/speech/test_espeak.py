@@ -93,13 +93,12 @@ def test_every_phoneme_of_english_has_a_name():
 
 @installed
 def test_voices():
-    assert {"en-us", "en-gb", "de", "fr"} <= {*espeak.languages()}
+    assert {"de", "en-gb", "en-us", "es", "fr-fr", "it"} <= {*espeak.languages()}
     assert {"f1", "m3", "steph"} <= {*espeak.variants()}
-    with pytest.raises(espeak.SpeechError, match=r"no language 'en-uk' for speech; there are en, .*, en-us, "):
+    with pytest.raises(espeak.SpeechError, match=r"no language 'en-uk' .* are en, .*, en-us, "):
         espeak.synthesize("seven", "en-uk")
     with pytest.raises(espeak.SpeechError, match=r"there are de, en-gb, en-us, es, fr-fr, it"):
         espeak.synthesize("seven", "")
-    assert {*"de en-gb en-us es fr-fr it".split()} <= {*espeak.languages()}
     with pytest.raises(espeak.SpeechError, match=r"no voice 'qqq'; there are adam, "):
         espeak.synthesize("seven", "en-us+qqq")
     with pytest.raises(espeak.SpeechError, match="no voice 'linde'; there are linda"):
