@@ -126,11 +126,17 @@ def compare(
     judgements = [_judgement(metric, a, b) for a, b in itertools.pairwise(rows)]
     if all(row.spread is None for row in rows):
         judgements = ["One seed shows no spread, so no difference is judged: take --seeds 3."]
+    baselines = dict(runs[0]["baselines"])
+    better = [
+        name for name, value in baselines.items() if not metric.is_better(rows[0].mean, than=value)
+    ]
+    if better:
+        judgements.append(f"No cell is better than {' or '.join(better)}.")
     return Comparison(
         runs[0]["task"],
         metric,
         rows,
-        dict(runs[0]["baselines"]),
+        baselines,
         judgements,
         [*failed],
         [dict(run) for run in runs],
