@@ -54,7 +54,7 @@ def memory(
     begin (usual, orthogonal, identity; see minigrad train first --help), and others by name, as in
     rnn:orthogonal:hidden=128:lr=0.001.
 
-    With MINIGRAD_BACKEND=numba it takes a third of the time.
+    With MINIGRAD_BACKEND=numba it is several times as fast.
 
     \b
     Examples:
