@@ -9,6 +9,7 @@ from ..reports.explain import log_odds
 from ..tasks.registry import load_run
 from ..tasks.review_task import Reviews
 from ..training.loop import quiet
+from ..training.task import Task
 from ..training.text import tokenize
 from .arguments import folder_and_text
 
@@ -16,15 +17,26 @@ from .arguments import folder_and_text
 @click.command()
 @folder_and_text
 def predict(folder: Path, text: str) -> None:
-    """Say whether TEXT is a positive or a negative review.
+    """Say what a model answers to TEXT: whether it is a positive or a negative review.
 
-    DIR is a folder that `minigrad train` has written a model to.
+    DIR is a folder that `minigrad train` has written a model to. For a model of digits,
+    temperatures or clips, TEXT is the name of a file: a digit is 8 lines of 8 numbers from 0 to
+    16, hours are lines such as 2022-12-06 12:00,4.3, and a clip is 8 frames of 16 lines of 28
+    numbers from 0 to 1. Arrays may be in files of NumPy (.npy) or JSON (.json), too.
 
     \b
-    Example:
+    Examples:
       minigrad predict reviews-lstm "A film to fall asleep in."
+      minigrad predict digits-lstm digit.csv
+      minigrad predict captions-gru clip.npy
     """
-    run = load_run(folder, Reviews)
+    run = load_run(folder, Task)
+    if not isinstance(run.task, Reviews):
+        try:
+            click.echo(run.task.answer(run.model, text))
+        except ValueError as error:
+            raise click.ClickException(str(error)) from error
+        return
     vocabulary = run.task.vocabulary
     words = tokenize(text)
     numbers = vocabulary.encode(words)

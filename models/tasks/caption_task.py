@@ -9,15 +9,18 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+import minigrad as mg
 from minigrad import Tensor
 from minigrad.nn import Module
 
 from ..networks.captioner import Captioner
 from ..networks.symbols import EOS
 from ..training.task import Metric, Settings, Task, setting
-from .clips import COLUMNS, ROWS, WORDS, Clips, make_clips
+from .clips import COLUMNS, FRAMES, ROWS, WORDS, Clips, make_clips
 from .digit_task import picture
 from .digits import SIDE, Digits, load_digits, split_digits
+from .number_files import read_numbers
+from .packages import DataError
 
 __all__ = ["CaptionSettings", "CaptionsTask"]
 
@@ -40,11 +43,11 @@ class CaptionSettings(Settings):
     """Those of every task, and those of a `Captioner`."""
 
     batches: int = setting(200, "Batches of new clips in an epoch.", least=1, most=100_000)
-    templates: int = setting(64, "How many shapes are learned.", least=1, most=4096)
+    templates: int = setting(96, "How many shapes are learned.", least=1, most=4096)
     dropout: float = setting(0.1, "The share of states dropped in training.", least=0, most=1)
     cell: str = "gru"
     hidden: int = 128
-    epochs: int = 10
+    epochs: int = 16
     batch_size: int = 128
 
 
@@ -142,19 +145,45 @@ class CaptionsTask(Task):
         ]
 
     def show(self, model: Any) -> str:
-        """Two clips of the test, the first and the last frame of each, and what is said of them."""
+        """A clip of the test with two digits, its first and last frame, and what is said of it."""
         frames, sentences = self.parts["test"]
-        chosen = [n for n, text in enumerate(sentences) if " and " in text][:2]
-        lines = []
-        for n, said in zip(chosen, self.answers(model, frames[:, chosen]), strict=True):
-            sides = zip(*(picture(frame, width=1) for frame in frames[[0, -1], n]), strict=True)
-            lines += [f"|{'| |'.join(side)}|" for side in sides]
-            lines += [f"{said} ({'right' if said == sentences[n] else f'it is: {sentences[n]}'})"]
-        return "\n".join(lines)
+        n = next((n for n, text in enumerate(sentences) if " and " in text), 0)
+        (said,) = self.answers(model, frames[:, n : n + 1])
+        verdict = "right" if said == sentences[n] else f"it is: {sentences[n]}"
+        return f"{first_and_last(frames[:, n])}\n{said}\n({verdict})"
+
+    def answer(self, model: Any, given: str) -> str:
+        """The sentence about the clip in a file: 8 frames of 16 rows of 28 numbers from 0 to 1."""
+        numbers = read_numbers(given)
+        shape = FRAMES, ROWS, COLUMNS
+        if numbers.size != FRAMES * ROWS * COLUMNS or numbers.shape[-1] != COLUMNS:
+            raise DataError(
+                f"{given}: a clip is {FRAMES} frames of {ROWS} rows of {COLUMNS} numbers; got an "
+                f"array of the shape {numbers.shape}"
+            )
+        low, high = numbers.min(), numbers.max()
+        if low < 0 or high > 1:
+            raise DataError(
+                f"{given}: a pixel is a number from 0 (white) to 1 (black); got {low:g} to {high:g}"
+            )
+        frames = numbers.reshape(shape)[:, None].astype(np.float32)
+        with mg.no_grad():
+            (said,) = self.answers(model, frames)
+        return f"{first_and_last(frames[:, 0])}\n{said}"
 
 
 _NUMBER = {word: FIRST + k for k, word in enumerate(WORDS)}
 _WORD = {number: word for word, number in _NUMBER.items()}
+
+
+def first_and_last(clip: np.ndarray) -> str:
+    """The first and the last frame of a clip (T, rows, columns), side by side as text.
+
+    >>> print(first_and_last(np.eye(3)[:, None]))
+    |@  | |  @|
+    """
+    rows = zip(*(picture(frame, width=1) for frame in clip[[0, -1]]), strict=True)
+    return "\n".join(f"|{'| |'.join(row)}|" for row in rows)
 
 
 def as_batch(clips: Clips) -> Batch:

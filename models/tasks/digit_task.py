@@ -15,9 +15,11 @@ from minigrad.nn import Module
 
 from ..networks.classifier import SequenceClassifier
 from ..training.task import Metric, Settings, Task, setting
-from .digits import HANDS, SIDE, Digits, load_digits, split_digits
+from .digits import HANDS, LEVELS, SIDE, Digits, load_digits, split_digits
+from .number_files import read_numbers
+from .packages import DataError
 
-__all__ = ["ORDERS", "DigitSettings", "DigitsTask", "picture"]
+__all__ = ["ORDERS", "DigitSettings", "DigitsTask", "images_in", "picture"]
 
 PARTS = ("train", "validation", "test")
 ORDERS = ("rows", "pixels")
@@ -133,12 +135,48 @@ class DigitsTask(Task):
         }
 
     def show(self, model: Module) -> str:
-        """Five digits of the test, and what the model reads."""
-        images, labels = self.parts["test"].take(list(range(5)))
+        """Thirty digits of the test, and what the model reads where it is wrong."""
+        images, labels = self.parts["test"].take(list(range(30)))
         read = mg.argmax(model(self.sequences(images)), axis=-1).numpy()
-        rows = zip(*(picture(image) for image in images), strict=True)
-        said = [f"{label}, read as {answer}" for label, answer in zip(labels, read, strict=True)]
-        return "\n".join(["   ".join(row) for row in rows] + ["".join(f"{s:19}" for s in said)])
+        wrong = [str(a) if a != label else " " for a, label in zip(read, labels, strict=True)]
+        return (
+            f"digits        {' '.join(map(str, labels))}\nwrongly read  {' '.join(wrong)}".rstrip()
+        )
+
+    def answer(self, model: Module, given: str) -> str:
+        """Each image in a file, and the digit that it shows; see `images_in`."""
+        images = images_in(given)
+        with mg.no_grad():
+            chances = mg.softmax(model(self.sequences(images)), axis=-1).numpy()
+        lines = []
+        for image, chance in zip(images, chances, strict=True):
+            best, second = chance.argsort()[::-1][:2]
+            lines += [
+                *picture(image),
+                f"{best}, with probability {chance[best]:.3f} "
+                f"(else {second}: {chance[second]:.3f})",
+            ]
+        return "\n".join(lines)
+
+
+def images_in(path: str) -> np.ndarray:
+    """The images in a file, (n, 8, 8), from 0 to 1: n times 64 numbers from 0 to 16, row by row.
+
+    Raises `DataError` for other numbers.
+    """
+    numbers = read_numbers(path)
+    if numbers.size % (SIDE * SIDE) or numbers.shape[-1] not in (SIDE, SIDE * SIDE):
+        raise DataError(
+            f"{path}: a digit is 8 lines of 8 numbers, or one of 64; got an array of the shape "
+            f"{numbers.shape}"
+        )
+    low, high = numbers.min(), numbers.max()
+    if low < 0 or high > LEVELS:
+        raise DataError(
+            f"{path}: a pixel is a number from 0 (white) to {LEVELS} (black); got {low:g} to "
+            f"{high:g}"
+        )
+    return (numbers / LEVELS).astype(np.float32).reshape(-1, SIDE, SIDE)
 
 
 def picture(image: np.ndarray, width: int = 2) -> list[str]:

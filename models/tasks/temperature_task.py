@@ -15,11 +15,14 @@ from minigrad.nn import Module
 
 from ..networks.forecaster import Forecaster
 from ..training.task import Metric, Settings, Task, setting
+from .number_files import read_text
+from .packages import DataError
 from .temperatures import (
     DAY,
     Temperatures,
     calendar,
     load_temperatures,
+    parse_temperatures,
     split_windows,
 )
 
@@ -151,6 +154,28 @@ class TemperaturesTask(Task):
                 f"  forecast  {sparkline(forecast, low, high)}",
                 f"  came      {sparkline(came, low, high)}",
             ]
+        return "\n".join(lines)
+
+    def answer(self, model: Module, given: str) -> str:
+        """The forecast after the hours in a file of lines such as `2022-12-06 12:00,4.3`.
+
+        The file has as many hours as a forecast knows, or more, of which the last ones count.
+        """
+        s = self.settings
+        text = read_text(given)
+        try:
+            series = parse_temperatures(text)
+        except DataError as error:
+            raise DataError(f"{given}: {error}") from error
+        hours = len(series.values)
+        if hours < s.past:
+            raise DataError(f"{given} has {hours} hours; a forecast needs {s.past}")
+        x = self._features(series)[-s.past :, None]
+        with mg.no_grad():
+            forecast = self._forecast(model, x)[0]
+        lines = [sparkline(forecast, forecast.min(), forecast.max())]
+        for hour, value in enumerate(forecast, hours):
+            lines.append(f"{series.start + timedelta(hours=hour):%Y-%m-%d %H:%M}  {value:5.1f} °C")
         return "\n".join(lines)
 
     def extras(self) -> dict[str, Any]:

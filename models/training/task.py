@@ -265,6 +265,14 @@ class Task(ABC):
         """A few results for a person to read, a line or several; shown while the model trains."""
         return ""
 
+    def answer(self, model: Module, given: str) -> str:
+        """What a saved model answers to new input, for `minigrad predict`; needs no examples.
+
+        `given` is what the user wrote: a text, or the name of a file. The model is in evaluation
+        mode. Raises ValueError if the task has no answers, DataError for input of another form.
+        """
+        raise ValueError(f"a model of {self.title} has no answers to new input")
+
     def extras(self) -> dict[str, Any]:
         """What `model()` needs besides the settings, as JSON: a vocabulary, scales ..."""
         return {}

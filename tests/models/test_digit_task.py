@@ -85,7 +85,7 @@ def test_learns(backend):
     task.load = lambda: task.take(made_up(400))
     training = fit(task)
     assert evaluate(task, training.model, "test")["accuracy"] > 0.8
-    assert "read as" in task.show(training.model)
+    assert "wrongly read" in task.show(training.model)
 
 
 def test_an_epoch_has_every_digit_once():
