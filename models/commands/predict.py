@@ -9,7 +9,6 @@ from ..reports.explain import log_odds
 from ..tasks.registry import load_run
 from ..tasks.review_task import Reviews
 from ..training.loop import quiet
-from ..training.task import Task
 from ..training.text import tokenize
 from .arguments import folder_and_text
 
@@ -30,7 +29,7 @@ def predict(folder: Path, text: str) -> None:
       minigrad predict digits-lstm digit.csv
       minigrad predict captions-gru clip.npy
     """
-    run = load_run(folder, Task)
+    run = load_run(folder)
     if not isinstance(run.task, Reviews):
         try:
             click.echo(run.task.answer(run.model, text))

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.usefixtures("easy_reviews")
 
 
 def test_ctrl_c_ends_any_command(monkeypatch, trained):
-    def interrupted(folder, kind):
+    def interrupted(folder, kind=None):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(import_module("minigrad.models.commands.predict"), "load_run", interrupted)
@@ -148,7 +148,7 @@ class TestWrongUseAndDamage:
         broken = Run(task, model, metrics)
         for module in ("predict", "explain"):
             place = import_module(f"minigrad.models.commands.{module}")
-            monkeypatch.setattr(place, "load_run", lambda folder, kind: broken)
+            monkeypatch.setattr(place, "load_run", lambda folder, kind=None: broken)
         printed = minigrad(command, trained[0], "A film", code=1)
         assert "Error: the model's answer is not a finite number" in printed.stderr
 
