@@ -44,10 +44,10 @@ class CaptionSettings(Settings):
 
     batches: int = setting(200, "Batches of new clips in an epoch.", least=1, most=100_000)
     templates: int = setting(96, "How many shapes are learned.", least=1, most=4096)
-    dropout: float = setting(0.2, "The share of states dropped in training.", least=0, most=1)
+    dropout: float = setting(0.1, "The share of states dropped in training.", least=0, most=1)
     cell: str = "gru"
     hidden: int = 128
-    epochs: int = 10
+    epochs: int = 16
     batch_size: int = 128
 
 
@@ -108,9 +108,9 @@ class CaptionsTask(Task):
         return int(self.settings.batches)
 
     def batches(self, rng: np.random.Generator) -> Iterator[Batch]:
-        """New clips of the digits to train on, which are varied: see `vary`."""
+        """New clips of the digits to train on."""
         for _ in range(self.steps()):
-            yield as_batch(make_clips(self.digits, self.settings.batch_size, rng, varied=True))
+            yield as_batch(make_clips(self.digits, self.settings.batch_size, rng))
 
     def loss(self, model: Any, batch: Batch) -> tuple[Tensor, int]:
         """The loss of a `Captioner`."""

@@ -20,7 +20,6 @@ import numpy as np
 from .digits import SIDE, Digits
 
 __all__ = ["COLUMNS", "FRAMES", "MOTIONS", "ROWS", "WORDS", "Clips", "make_clips", "sentence"]
-__all__ += ["vary"]
 
 FRAMES, ROWS, COLUMNS = 8, 16, 28
 _DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
@@ -53,12 +52,8 @@ def sentence(clauses: list[tuple[int, str]]) -> str:
     return " and ".join(said)
 
 
-def make_clips(
-    digits: Digits, count: int, rng: np.random.Generator, *, varied: bool = False
-) -> Clips:
+def make_clips(digits: Digits, count: int, rng: np.random.Generator) -> Clips:
     """New clips of one or two of these digits, equally often, each with one of five motions.
-
-    varied : whether digits are drawn anew, see `vary`.
 
     Where a digit begins is drawn from all places from which it stays within the frame. Two digits
     begin at least 6 columns apart. They may cross: then the darker pixel is seen.
@@ -81,33 +76,13 @@ def make_clips(
                 break
         for row, how, (top, left) in zip(rows, motions, places, strict=True):
             down, right = MOTIONS[how]
-            image = digits.images[row]
-            image = vary(image, rng) if varied else image
             for t in range(FRAMES):
                 y, x = top + down * t, left + right * t
                 part = frames[t, n, y : y + SIDE, x : x + SIDE]
-                np.maximum(part, image, out=part)
+                np.maximum(part, digits.images[row], out=part)
         clauses = [(int(digits.labels[row]), how) for row, how in zip(rows, motions, strict=True)]
         sentences.append(sentence(clauses))
     return Clips(frames, sentences)
-
-
-def vary(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A digit (8, 8) as the same hand may write it again: slanted, moved by part of a pixel.
-
-    >>> vary(np.eye(8), np.random.default_rng(0)).shape
-    (8, 8)
-    """
-    slant, right = rng.uniform(-0.2, 0.2), rng.uniform(-0.5, 0.5)
-    places = np.arange(SIDE)
-    middle = (SIDE - 1) / 2
-    rows = [
-        np.interp(places - right - slant * (middle - r), places, row, left=0, right=0)
-        for r, row in enumerate(image)
-    ]
-    down = rng.uniform(-0.5, 0.5)
-    columns = [np.interp(places - down, places, c, left=0, right=0) for c in np.transpose(rows)]
-    return np.stack(columns, axis=1) ** rng.uniform(0.7, 1.3)  # bolder or finer, too
 
 
 def _place(motion: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
