@@ -36,7 +36,7 @@ def parts_of_streams(
     may be shorter, and the last streams end earlier if the length doesn't divide.
 
     With an `rng`, a stream begins anew at each part with the probability `anew`: a model that is
-    trained with a state that goes on for ever may be at a loss with a new one.
+    trained only with states that go on can fail with a new one.
 
     >>> for part in parts_of_streams(np.arange(8), streams=2, steps=3):
     ...     print(part.symbols.tolist(), part.targets.tolist(), part.begins.tolist())

@@ -50,7 +50,7 @@ class TextSettings(Settings):
     )
     cell: str = "gru"
     hidden: int = 512
-    epochs: int = 4
+    epochs: int = 5
     batch_size: int = 32
     lr: float = 5e-3
 
