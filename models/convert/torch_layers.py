@@ -144,7 +144,12 @@ def refuse_for_pytorch(module: Any, part: str = "") -> None:
         refuse_other_values(OUR_NEEDS, kind, module, part)
         return
     if isinstance(module, Module):
-        raise ConversionError(part, kind, "torch.nn has no such layer")
+        raise ConversionError(
+            part,
+            kind,
+            "torch.nn has no such layer. If you write it there with the same names, it takes the "
+            "arrays of ours.state_dict()",
+        )
     if module not in FUNCTIONS:
         what = getattr(module, "__name__", repr(module))
         raise ConversionError(part, what, "torch.nn has no module for this function")
