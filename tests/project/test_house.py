@@ -3,6 +3,7 @@
 import ast
 import importlib
 import re
+from collections import Counter
 
 import pytest
 from places import ROOT
@@ -118,3 +119,11 @@ def test_no_private_name_is_imported_from_another_file():
         if re.match(r"_(?!_)", alias.name)
     ]
     assert not found, "give these names without an underscore: " + ", ".join(found)
+
+
+def test_no_two_files_of_tests_share_a_name():
+    paths = [
+        path for path in (ROOT / "tests").rglob("test_*.py") if "toy_backend" not in path.parts
+    ]
+    counts = Counter(path.name for path in paths)
+    assert not [name for name, count in counts.items() if count > 1]  # pytest would refuse them
