@@ -1,5 +1,6 @@
 """Settings of the whole test run: is minigrad installed, how many random cases, what backends."""
 
+import gc
 import os
 from functools import cache
 from importlib.metadata import version
@@ -48,6 +49,12 @@ def pytest_configure(config):
     import minigrad as mg
 
     mg.register_backend("strict", StrictBackend)
+
+
+def pytest_collection_finish():
+    """All that the imports made is left out of later collections, which tests ask for often."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_generate_tests(metafunc):

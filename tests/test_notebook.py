@@ -13,7 +13,7 @@ import minigrad as mg
 from minigrad.models.training.example import FirstNumber, FirstNumberSettings
 from minigrad.models.training.loop import fit
 from minigrad.models.training.state import Training
-from minigrad.utils.rich import COLUMNS, ROWS, curves, heat_map
+from minigrad.utils.rich import curves, heat_map
 
 
 def parsed(shown):
@@ -34,7 +34,7 @@ def test_any_tensor_is_shown(array):
     assert str(tensor.dtype) in shown
     if tensor.ndim and tensor.size and array.dtype != np.bool_:
         rows = array.reshape(-1, array.shape[-1])
-        steps = [-(-n // most) for n, most in zip(rows.shape, (ROWS, COLUMNS), strict=True)]
+        steps = [-(-n // most) for n, most in zip(rows.shape, (24, 60), strict=True)]
         cells = rows[:: steps[0], :: steps[1]]
         assert shown.count("<rect") == cells.size
         assert shown.count('fill="#e8792b"') == (cells > 0).sum()

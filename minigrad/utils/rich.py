@@ -16,7 +16,8 @@ from .svg import add, document, written
 
 __all__ = ["curves", "folded", "heat_map", "shown_text"]
 
-ROWS, COLUMNS = 24, 60  # cells of a heat map at most
+_ROWS, _COLUMNS = 24, 60  # cells of a heat map at most
+_FEW = 30  # columns that may be wide
 ORANGE, BLUE = "#e8792b", "#3a7bd5"
 _LINES = ("#3a7bd5", "#e8792b", "#2a9d61", "#b04fc4")
 
@@ -34,7 +35,7 @@ def heat_map(values: np.ndarray, title: str = "") -> str:
     array = np.atleast_1d(np.asarray(values, float))
     rows = array.reshape(-1, array.shape[-1]) if array.size else np.zeros((0, 0))
     steps = [
-        max(1, -(-size // most)) for size, most in zip(rows.shape, (ROWS, COLUMNS), strict=True)
+        max(1, -(-size // most)) for size, most in zip(rows.shape, (_ROWS, _COLUMNS), strict=True)
     ]
     shown = rows[:: steps[0], :: steps[1]]
     finite = rows[np.isfinite(rows)]
@@ -48,7 +49,7 @@ def heat_map(values: np.ndarray, title: str = "") -> str:
     if steps != [1, 1]:
         kinds = zip(("row", "column"), steps, strict=True)
         said.append("every " + " and every ".join(f"{_th(k)} {kind}" for kind, k in kinds if k > 1))
-    size = 12.0 if shown.shape[1] <= 30 else 8.0
+    size = 12.0 if shown.shape[1] <= _FEW else 8.0
     width = max(size * shown.shape[1] + 4, 7.0 * len(", ".join(said)))
     picture = document(0.0, 0.0, width, size * shown.shape[0] + 22, role="img", fill="currentColor")
     picture.set("aria-label", ", ".join(said))

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from minigrad.utils.files import replace_file
+
 from .arguments import NewFile
 
 
@@ -42,7 +44,7 @@ def show(name: str, out: Path | None) -> None:
         return
     if out.exists():
         raise click.ClickException(f"{out} is there already, perhaps with your work; name another")
-    out.write_text(found.blank, encoding="utf-8")
+    replace_file(out, found.blank.encode())
     click.echo(f"written to {out}; fill its blanks, then: minigrad exercise check {name} {out}")
 
 

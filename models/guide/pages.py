@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...utils.files import replace_file
 from .chapter import Chapter
 from .claims import CLAIM
 
@@ -33,10 +34,10 @@ def write_site(
     page = environment.get_template("page.html")
     index = environment.get_template("index.html")
     there = [chapter for chapter in everything if chapter.number in notebooks]
-    folder.mkdir(parents=True, exist_ok=True)
+    files = {}
     for i, chapter in enumerate(there):
         cells = [_Cell(cell) for cell in notebooks[chapter.number].cells]
-        text = page.render(
+        files[f"{chapter.slug}.html"] = page.render(
             chapter=chapter,
             chapters=there,
             before=there[i - 1] if i else None,
@@ -44,23 +45,22 @@ def write_site(
             cells=cells,
             plotly=any(cell.has(_PLOTLY) for cell in cells),
         )
-        (folder / f"{chapter.slug}.html").write_text(text, encoding="utf-8")
     counts: dict[str, int] = {}
     for judged in claims:
         counts[judged["verdict"]] = counts.get(judged["verdict"], 0) + 1
-    (folder / "index.html").write_text(
-        index.render(chapters=there, claims=claims, counts=counts), encoding="utf-8"
-    )
-    for name in ("style.css", "page.js"):
-        (folder / name).write_text((_TEMPLATES / name).read_text(encoding="utf-8"), "utf-8")
-    (folder / "plotly.min.js").write_bytes(plotly_script())
+    files["index.html"] = index.render(chapters=there, claims=claims, counts=counts)
+    files |= {name: (_TEMPLATES / name).read_text("utf-8") for name in ("style.css", "page.js")}
+    files["plotly.min.js"] = plotly_script()
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        replace_file(folder / name, text.encode())
 
 
-def plotly_script() -> bytes:
+def plotly_script() -> str:
     """The script that draws plotly's figures, from the package."""
     from plotly.offline import get_plotlyjs
 
-    return get_plotlyjs().encode()
+    return str(get_plotlyjs())
 
 
 class _Cell:

@@ -21,8 +21,10 @@ def read_numbers(path: str) -> np.ndarray:
     Raises `DataError` for a file that can't be read, or has anything but finite numbers.
 
     >>> import tempfile
+    >>> from minigrad.utils.files import replace_file
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     _ = Path(folder, "digit.csv").write_text("0, 16\\n3.5, 2\\n")
+    ...     path = Path(folder, "digit.csv")
+    ...     _ = replace_file(path, b"0, 16\\n3.5, 2\\n")
     ...     read_numbers(f"{folder}/digit.csv")
     array([[ 0. , 16. ],
            [ 3.5,  2. ]])

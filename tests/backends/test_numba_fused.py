@@ -42,7 +42,7 @@ def test_a_small_step_takes_few_calls():
     finally:
         sys.setprofile(None)
     own = [code for code in calls if not code.co_filename.endswith("inplace.py")]  # if on guard
-    assert 20 < len(own) < 255
+    assert 20 < len(own) < 265
 
 
 def test_losses_of_little_work_are_composed_on_the_cpu():

@@ -66,7 +66,7 @@ def test_a_listing_names_sizes_and_lines():
     product = next(line for line in lines if "matmul(xs" in line)
     name, line = product.split()[-1].split(":")
     assert "(N, 4*H)" in product and name == "lstm_cell"
-    cell = zoo.lstm_cell.__code__
+    cell = LSTM.cell.__code__
     assert cell.co_firstlineno < int(line) < cell.co_firstlineno + 60
     gate = next(line for line in lines if "sigmoid" in line)
     assert "(N, H)" in gate

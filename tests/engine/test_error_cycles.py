@@ -21,6 +21,7 @@ FOLDERS.append(Path(minigrad.backends.__file__).parent)
 @contextmanager
 def no_collector():
     gc.collect()
+    gc.freeze()  # what is here now needn't be looked at again
     gc.disable()
     try:
         yield

@@ -48,6 +48,11 @@ AS_THEY_ARE = {
         "_SATURATED": "changes no result: what is computed there is 1",
     },
     "minigrad.ops.exponentials": {"_FLAT": "changes no result: a slope is 0 from there on"},
+    "minigrad.utils.rich": {
+        "_ROWS": "how much of an array a picture shows; test_notebook has larger ones",
+        "_COLUMNS": "how much of an array a picture shows; test_notebook has larger ones",
+        "_FEW": "how wide the columns of a picture are",
+    },
     "minigrad.utils.error_function": {"_AT_ONE": "a coefficient of a formula"},
     "minigrad.ctc": {"_LOW": "stands for the logarithm of 0"},
     "minigrad.losses": {"_LEAST": "what the logarithm of 0 counts as, as in PyTorch"},
