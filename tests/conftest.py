@@ -10,6 +10,7 @@ import pytest
 
 # Before NumPy is imported. Tests run side by side, and their products are small; see the Makefile.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # PyTorch's, whose threads wait by turning
 
 PROFILES = {
     # The same few cases each time: a run that fails fails again.
