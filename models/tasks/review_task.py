@@ -111,6 +111,7 @@ class Reviews(Task):
         """The cross-entropy, and the share of right answers.
 
         "clear" is that share among reviews rated 1 or more from 0: about the others people differ.
+        Where there are none, it is left out.
         """
         costs, answers, labels, clear = [], [], [], []  # on their device until all are there
         ratings = np.array([abs(review.rating) for review in getattr(self.splits, part)])
@@ -121,11 +122,13 @@ class Reviews(Task):
             labels.append(batch.labels)
             clear.append(ratings[batch.rows] >= 1)
         right = mg.concatenate(answers).numpy() == np.concatenate(labels)
-        return {
+        figures = {
             "loss": math.fsum(mg.stack(costs).tolist()) / len(right),
-            "accuracy": right.mean(),
-            "clear": right[np.concatenate(clear)].mean(),
+            "accuracy": float(right.mean()),
         }
+        if (sure := np.concatenate(clear)).any():
+            figures["clear"] = float(right[sure].mean())
+        return figures
 
     def baselines(self) -> dict[str, float]:
         """Always the most frequent answer, and naive Bayes on the same words."""

@@ -48,6 +48,12 @@ def test_figures():
     assert run.task.about() == said
 
 
+def test_without_clear_reviews_there_is_no_such_figure():
+    task = Reviews(ReviewSettings(hidden=4, min_count=1))
+    task.take([Review(str(i), (i % 2 - 0.5), f"a fine film {i}") for i in range(40)])
+    assert evaluate(task, task.model(), "test").keys() == {"loss", "accuracy"}
+
+
 def test_evaluate_is_the_mean_over_reviews(monkeypatch):
     monkeypatch.setattr(review_task, "MOST", 4)
     task = tiny_task(100, **TINY)
