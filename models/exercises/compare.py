@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from minigrad import Tensor
+
 __all__ = ["Mistake", "compare", "suspects"]
 
 CLOSE = 1e-6  # relative: wrong formulas differ by far more, rounding by far less
@@ -43,9 +45,9 @@ def compare(
       first difference: at [0] it is 2, and should be -2
       perhaps: the sign is turned round
     """
-    wanted = np.asarray(getattr(wanted, "data", wanted), float)
+    wanted = _array(wanted)
     try:
-        got = np.asarray(getattr(got, "data", got), float)
+        got = _array(got)
     except (TypeError, ValueError) as error:
         kind = type(got).__name__
         raise Mistake(f"{what} must be numbers; the answer is of type {kind}") from error
@@ -90,12 +92,12 @@ def suspects(
     for axis in range(wanted.ndim):
         found += [f"axis {axis} runs backwards"] * _equal(np.flip(got, axis), wanted)
     for name, values in others.items():
-        values = np.asarray(getattr(values, "data", values), float)
+        values = _array(values)
         found += [f"this is right for {name}"] * (
             values.shape == got.shape and _equal(got, values) and not _equal(values, wanted)
         )
     for name, values in factors.items():
-        values = np.asarray(getattr(values, "data", values), float)
+        values = _array(values)
         with np.errstate(all="ignore"):
             try:
                 found += [f"{name} is missing as a factor"] * _equal(got * values, wanted)
@@ -124,6 +126,10 @@ def _of_shapes(got: np.ndarray, wanted: np.ndarray) -> list[str]:
 
 def _text(what: str, first: str, hints: Sequence[str]) -> str:
     return "\n".join([f"{what} is wrong.", f"  {first}", *(f"  perhaps: {hint}" for hint in hints)])
+
+
+def _array(values: Any) -> np.ndarray:
+    return np.asarray(values.numpy() if isinstance(values, Tensor) else values, float)
 
 
 def _size(values: np.ndarray) -> float:

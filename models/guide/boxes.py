@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from minigrad import Tensor
+
 from ...utils.rich import BLUE, ORANGE
 from ...utils.svg import add, document, written
 
@@ -57,4 +59,4 @@ def boxes(
 
 
 def _numbers(row: Any) -> np.ndarray:
-    return np.asarray(getattr(row, "data", row), float).reshape(-1)
+    return np.asarray(row.numpy() if isinstance(row, Tensor) else row, float).reshape(-1)

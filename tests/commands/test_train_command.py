@@ -12,6 +12,7 @@ import pytest
 from command_line import QUICK, minigrad, same_runs, without_times
 from places import ROOT
 
+import minigrad as mg
 from minigrad.models.tasks import registry, review_task
 from minigrad.models.tasks.registry import load_run
 from minigrad.models.tasks.reviews import load_reviews
@@ -189,6 +190,8 @@ def test_train_without_data_or_index(tmp_path, monkeypatch):
 
 
 def test_train_that_diverges(tmp_path):
+    if not mg.current_backend().is_host:
+        pytest.skip("a device is looked at every 50 steps")
     printed = minigrad("train", "reviews", "--lr", "1e300", "--out", tmp_path / "run", code=1)
     assert re.search(r"Error: the (loss|norm).* became \S+ in epoch 1, step 2 of 2", printed.stderr)
     assert re.search(

@@ -172,7 +172,7 @@ def test_a_model_that_breaks_in_validation():
     assert said.startswith("the loss in validation became nan in epoch 1, within 30 steps")
 
 
-def test_the_last_checkpoint_stays(tmp_path):
+def test_the_last_checkpoint_stays(host, tmp_path):
     checkpoint = Checkpoint(tmp_path)
     message(LogOfZero(first_number().settings), checkpoint=checkpoint)
     state = checkpoint.read()["training"]

@@ -1,6 +1,7 @@
 """The training loop: it learns, keeps the best epoch, repeats itself; callbacks see it all."""
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -47,12 +48,22 @@ def test_a_seed_repeats_itself_to_the_bit():
     assert not same_weights(first.model, other.model)
 
 
+@cache
+def unsteady():
+    """Settings of a training whose best epoch is none of the last two; rounding decides which."""
+    for seed in range(50):
+        settings = {"lr": 3.0, "epochs": 6, "seed": seed}
+        if fit(first_number(**settings)).best.epoch < 5:
+            return settings
+    raise AssertionError("no seed does")
+
+
 def test_keeps_the_best_epoch():
     seen = Remember()
-    training = fit(first_number(lr=3.0, epochs=6, seed=1), callbacks=[seen])
+    training = fit(first_number(**unsteady()), callbacks=[seen])
     errors = [record.validation["error"] for record in training.history]
     best = int(np.argmin(errors))
-    assert best < 5, "choose another seed: here the last epoch is the best"
+    assert best < 5
     assert (training.best.epoch, training.best.value) == (best + 1, errors[best])
     for name, array in training.model.state_dict().items():
         np.testing.assert_array_equal(array, seen.weights[best][name])
@@ -156,13 +167,13 @@ ERRORS = [KeyboardInterrupt(), MemoryError(), FloatingPointError()]
 @pytest.mark.parametrize("error", ERRORS, ids=repr)
 @pytest.mark.parametrize("over", [False, True])
 def test_what_ends_a_training_leaves_the_best_model(error, over):
-    settings, seen = {"lr": 3.0, "epochs": 6, "seed": 1}, Remember()
+    settings, seen = unsteady(), Remember()
     whole = fit(first_number(**settings), callbacks=[seen])
     end = EndAt(error, epoch=6) if over else EndAt(error, steps=151)
     with pytest.raises(type(error)) as caught:
         fit(first_number(**settings), callbacks=[end])
     training, finished = caught.value.training, 5 + over
-    assert training.best.epoch == whole.best.epoch < 5, "choose another seed"
+    assert training.best.epoch == whole.best.epoch < 5
     assert same_weights(training.model, whole.model) and not training.model.training
     assert [record.validation for record in training.history] == [
         record.validation for record in whole.history[:finished]

@@ -243,7 +243,7 @@ def test_another_training(task, said, stopped, whole):
 def test_another_release_or_backend(stopped, monkeypatch):
     with (
         mg.use_backend("strict"),
-        pytest.raises(SavedRunError, match=r"the backend was numpy|numba, not strict"),
+        pytest.raises(SavedRunError, match=r"the backend was numpy|numba|cupy, not strict"),
     ):
         fit(noisy(), checkpoint=stopped, resume=True)
     monkeypatch.setattr(mg, "__version__", "9.0")
