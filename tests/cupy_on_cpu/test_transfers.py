@@ -119,25 +119,30 @@ def test_training_waits_when_numbers_are_read():
     """`fit` looks at the loss every 50 batches and after the last, a callback when it likes."""
 
     class Few(Reviews):
+        count = 100
+
         def load(self):
-            self.take([Review(str(i), i % 2 - 0.5, f"word{i % 9} {i}") for i in range(100)])
+            reviews = range(self.count)
+            self.take([Review(str(i), i % 2 - 0.5, f"word{i % 9} {i}") for i in reviews])
 
     class Look(Callback):
         def step(self, training):
             assert 0 < training.loss < 9
 
-    settings = ReviewSettings(cell="gru", embedding=4, hidden=5, epochs=1, batch_size=4)
-    waited = {}
-    for name, callbacks in (("quiet", []), ("looking", [Look()])):
+    def waits(count, *callbacks):
+        settings = ReviewSettings(cell="gru", embedding=4, hidden=5, epochs=1, batch_size=4)
         task = Few(settings)
+        task.count = count
         with counted() as counts:
-            training = fit(task, callbacks=callbacks)
-        waited[name] = counts.d2h
-    weights = len(list(training.model.parameters()))  # kept before the first epoch, after the best
-    assert task.steps() < 50
-    assert waited["quiet"] == 2 * weights + 1 + 2  # and the loss; loss and answers in validation
+            fit(task, callbacks=callbacks)
+        assert task.steps() < 50
+        return counts.d2h, task.steps()
+
+    waits(100)
+    (few, steps), (many, more) = waits(100), waits(200)
+    assert more > steps and few == many  # weights, and what an epoch ends with
     # The last loss is looked at anyway.
-    assert waited["looking"] == waited["quiet"] + task.steps() - 1
+    assert waits(100, Look())[0] == few + steps - 1
 
 
 def test_a_running_mean_reads_one_array():
