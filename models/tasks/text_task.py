@@ -50,9 +50,9 @@ class TextSettings(Settings):
     )
     cell: str = "gru"
     hidden: int = 512
-    epochs: int = 5
+    epochs: int = 4
     batch_size: int = 32
-    lr: float = 5e-3
+    lr: float = 2e-3
 
 
 class Text(Task):
