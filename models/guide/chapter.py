@@ -127,5 +127,6 @@ def chosen(text: str | None) -> list[Chapter]:
         wanted.update(range(int(ends[1]), int(ends[2] or ends[1]) + 1))
     missing = wanted - {chapter.number for chapter in everything}
     if missing or not wanted:
-        raise ValueError(f"there are chapters 1 to {everything[-1].number}; got {text!r:.40}")
+        numbers = ", ".join(str(chapter.number) for chapter in everything)
+        raise ValueError(f"there are the chapters {numbers}; got {text!r:.40}")
     return [chapter for chapter in everything if chapter.number in wanted]
