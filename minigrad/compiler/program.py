@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ..utils.rich import folded, shown_text
 from .ir import Value
 from .sizes import Dim, Polynomial, form_of, form_text, substitute
 from .symbolic_numbers import evaluator
@@ -102,6 +101,8 @@ class Program:
 
     def _repr_html_(self) -> str:
         """Forwards and backwards, each in a part that unfolds."""
+        from ..utils.rich import folded, shown_text  # loaded when a notebook asks for it
+
         forward, backward = str(self).split("\nbackward:")
         return folded("forward", shown_text(forward), unfolded=True) + folded(
             "backward", shown_text(f"backward:{backward}")

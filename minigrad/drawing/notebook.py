@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from ..engine.tensor import Leaf, Tensor
-from ..utils.rich import folded, heat_map, shown_text
 
 __all__ = ["tensor_html"]
 
@@ -17,6 +16,8 @@ def tensor_html(tensor: Tensor) -> str:
     >>> "float32 (1, 2)" in shown, shown.count("<svg")
     (True, 1)
     """
+    from ..utils.rich import folded, heat_map, shown_text  # loaded when a notebook asks for it
+
     values = tensor.numpy()
     head = f"tensor {tensor.dtype} {tensor.shape}"
     if tensor.backend.name != "numpy":

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from ..utils.files import replace_file
-from ..utils.rich import folded, shown_text
 
 PASS, FAIL, INCONCLUSIVE = "PASS", "FAIL", "INCONCLUSIVE"
 
@@ -132,6 +131,8 @@ class Report:
 
     def _repr_html_(self) -> str:
         """The verdict, then all that is said of it, and the diagrams folded."""
+        from ..utils.rich import folded, shown_text  # loaded when a notebook asks for it
+
         text = str(self)
         plot = folded("diagrams", self.svg)
         return f"<b>{self.verdict}</b>{folded(text.splitlines()[0], shown_text(text))}{plot}"

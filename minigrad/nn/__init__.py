@@ -1,7 +1,6 @@
 """`mg.nn`: modules, and the layers that most models begin with."""
 
 from . import init as init
-from . import notebook as _notebook  # noqa: F401  (modules show themselves)
 from .batch_norm import *
 from .containers import *
 from .functions import *

@@ -360,6 +360,11 @@ class Module(Holder):
             inside = ["", *(f"  {line}" for line in [*inside, *lines]), ""]
         return f"{type(self).__name__}({chr(10).join(inside)})"
 
+    def _repr_html_(self) -> str:
+        from .notebook import module_html  # loaded when a notebook asks for it
+
+        return module_html(self)
+
     def _shown(self) -> Iterator[tuple[str, Any]]:
         return ((name, part) for name, part in parts_in(self) if isinstance(part, Module))
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..engine.tensor import Tensor
 from ..utils.rich import folded, shown_text
-from .module import Module
 from .parts import parts_in
 
 __all__ = ["module_html"]
 
 
-def module_html(module: Module) -> str:
+def module_html(module: Any) -> str:
     """A tree that unfolds: parts, shapes and dtypes of parameters, how many numbers they have.
 
     >>> shown = module_html(mg.nn.Sequential(mg.nn.Linear(3, 4), mg.nn.Linear(4, 2)))
@@ -20,20 +21,17 @@ def module_html(module: Module) -> str:
     return _folded(_head(module), module, set(), unfolded=True)
 
 
-def _head(module: Module) -> str:
+def _head(module: Any) -> str:
     size = sum(part.size for part in module.parameters())
     return f"{type(module).__name__}({module.extra_repr()}), {size:,} parameters"
 
 
-def _folded(head: str, module: Module, above: set[int], unfolded: bool = False) -> str:
+def _folded(head: str, module: Any, above: set[int], unfolded: bool = False) -> str:
     """A module and what is in it; one that is in itself isn't shown again."""
     lines = []
     for name, part in parts_in(module):
         if isinstance(part, Tensor):
             lines.append(shown_text(f"{name}: {part.dtype} {part.shape}"))
-        elif isinstance(part, Module) and id(part) not in above:
+        elif id(part) not in above:
             lines.append(_folded(f"{name}: {_head(part)}", part, above | {id(module)}))
     return folded(head, f'<div style="margin-left:1.5em">{"".join(lines)}</div>', unfolded=unfolded)
-
-
-setattr(Module, "_repr_html_", module_html)  # noqa: B010

@@ -12,7 +12,6 @@ import numpy as np
 from ..engine.filled import zeros
 from ..engine.graph import grad_enabled, probing
 from ..engine.tensor import Tensor
-from ..utils.rich import folded, heat_map, shown_text
 from . import measures
 from .probes import At, Probing, Steps, is_named
 
@@ -115,6 +114,8 @@ class Named(Mapping[str, np.ndarray]):
 
     def _repr_html_(self) -> str:
         """A heat map of each name, units down and steps across, of the first sequence."""
+        from ..utils.rich import folded, heat_map, shown_text  # loaded when a notebook asks for it
+
         parts = []
         for name, values in self.items():
             steps = values[:, 0] if values.ndim == 3 else values  # (T, H)

@@ -15,6 +15,7 @@ from .certificate import Run
 from .keras import arrays_of, keras_or_error, rebuilt
 from .keras_out import to_config
 from .runs import named_outputs
+from .torch_run import torch_gradients, torch_inputs
 
 __all__ = ["as_keras_names", "run_keras", "with_one_bias"]
 
@@ -108,28 +109,12 @@ def _run(
         )
         arrays_by_name = {n: keras.ops.convert_to_numpy(y) for n, y in outputs.items()}
         return release, Run(arrays_by_name, {})
-    import torch
-
-    given = {
-        name: torch.tensor(array, requires_grad=array.dtype.kind == "f")
-        for name, array in inputs.items()
-    }
-    outputs = _outputs(ours, layer, given)
+    given = torch_inputs(inputs)
     _, _, names = to_config(ours)
-    wanted = {name: x for name, x in given.items() if x.requires_grad}
-    wanted |= dict(zip(names, (v.value.requires_grad_() for v in layer.weights), strict=True))
+    weights = (variable.value.requires_grad_() for variable in layer.weights)
+    parameters = dict(zip(names, weights, strict=True))
     outputs = _outputs(ours, layer, given)
-    reached = [name for name in cotangents if outputs[name].requires_grad]
-    found = torch.autograd.grad(
-        [outputs[name] for name in reached],
-        list(wanted.values()),
-        [torch.tensor(cotangents[name]) for name in reached],
-        allow_unused=True,
-    )
-    gradients = {
-        name: np.zeros(tuple(x.shape)) if g is None else g.numpy()
-        for (name, x), g in zip(wanted.items(), found, strict=True)
-    }
+    gradients = torch_gradients(given, parameters, outputs, cotangents)
     return release, Run({n: y.detach().cpu().numpy() for n, y in outputs.items()}, gradients)
 
 

@@ -88,7 +88,7 @@ class SequenceClassifier(Module):
             forget_bias=forget_bias,
             num_layers=num_layers,
             bidirectional=bidirectional,
-            dropout=dropout if num_layers > 1 else 0.0,
+            dropout=dropout,
             **options,
         )
         size = hidden_size * (2 if bidirectional else 1)

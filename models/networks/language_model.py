@@ -84,7 +84,7 @@ class LanguageModel(Module):
             embedding_dim,
             hidden_size,
             num_layers=num_layers,
-            dropout=dropout if num_layers > 1 else 0.0,
+            dropout=dropout,
             **options,
         )
         self.projection = Linear(hidden_size, embedding_dim, bias=False) if projection else None

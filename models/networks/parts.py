@@ -28,12 +28,15 @@ def recurrent_layer(
     *,
     forget_bias: float = 1.0,
     memory: float | None = None,
+    num_layers: int = 1,
+    dropout: float = 0.0,
     **options: Any,
 ) -> Recurrent:
     """The layer of a cell of the registry, whose gates begin nearly open.
 
     `forget_bias` is for an LSTM, `memory` for an LSTM or a GRU, in place of it (see `mg.nn.LSTM`).
     Cells without such gates pass over them, so that one call makes the layers of all cells.
+    `dropout` is between layers, so a single one passes over it.
     Raises ValueError for a cell that is unknown.
 
     >>> recurrent_layer("gru", 3, 4, forget_bias=2.0)
@@ -46,7 +49,8 @@ def recurrent_layer(
         options["memory"] = memory
     elif "forget_bias" in kind.options:
         options["forget_bias"] = forget_bias
-    return kind(input_size, hidden_size, **options)
+    between = dropout if num_layers > 1 else 0.0
+    return kind(input_size, hidden_size, num_layers=num_layers, dropout=between, **options)
 
 
 def embedding_or_none(

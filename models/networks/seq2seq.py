@@ -124,7 +124,7 @@ class Seq2Seq(Module):
         check_probability(name, "dropout", dropout)
         self.cell, self.hidden_size, self.dropout = cell, H, dropout
         self.feed, self.bidirectional = check_flag(name, "feed", feed), bidirectional
-        options |= {"num_layers": num_layers, "dropout": dropout if num_layers > 1 else 0.0}
+        options |= {"num_layers": num_layers, "dropout": dropout}
         self.source_embedding = embedding_or_none(num_embeddings, embedding_dim)
         self.encoder = recurrent_layer(
             cell,

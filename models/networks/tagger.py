@@ -70,7 +70,7 @@ class SequenceTagger(Module):
             hidden_size,
             num_layers=num_layers,
             bidirectional=bidirectional,
-            dropout=dropout if num_layers > 1 else 0.0,
+            dropout=dropout,
             **options,
         )
         self.head = Linear(hidden_size * (2 if bidirectional else 1), num_classes)

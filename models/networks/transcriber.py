@@ -69,7 +69,7 @@ class Transcriber(Module):
             input_size,
             hidden_size,
             num_layers=num_layers,
-            dropout=dropout if num_layers > 1 else 0.0,
+            dropout=dropout,
             bidirectional=True,
         )
         self.head = Linear(2 * hidden_size, steps * num_classes)

@@ -156,7 +156,7 @@ def test_a_hand_edited_size_is_told_at_once(folder):
 
 
 def sealed(folder, run, state=None, extras=None, files=None, settings=None, **figures):
-    """Write a run whose parts were put together by somebody who can calculate a hash."""
+    """Write a run of other parts, with hashes that fit them."""
     model = SimpleNamespace(state_dict=lambda: state or run.model.state_dict())
     task = SimpleNamespace(extras=lambda: run.task.extras() if extras is None else extras)
     settings = run.metrics["settings"] | (settings or {})
