@@ -19,7 +19,7 @@ import minigrad as mg
 from minigrad.nn import Recurrent
 
 __all__ = ["CLOSE", "Step", "disagreement", "fusing", "in_turns", "layer_step", "random_batch"]
-__all__ += ["torch_step", "with_fusing"]
+__all__ += ["times_in_turns", "torch_step", "with_fusing"]
 
 Step = Callable[[], list[Any]]
 
@@ -130,14 +130,30 @@ def _host(array: Any) -> np.ndarray:
 def in_turns(
     steps: Mapping[str, Step], rounds: int, pause: float | None = None
 ) -> dict[str, float]:
-    """Median seconds per step. They take turns, so that a machine that slows down slows them all.
-
-    Before each there are `pause` seconds, by default 0.15 where there may be several threads: a
-    library's threads wait busily for more work (OpenBLAS's for 2**28 ticks of the clock, 0.1 s),
-    and for so long take a core from the next step.
+    """Median seconds per step, of `times_in_turns`.
 
     >>> sorted(in_turns({"a": lambda: [], "b": lambda: []}, rounds=3))
     ['a', 'b']
+    """
+    times = times_in_turns(steps, rounds, pause)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def times_in_turns(
+    steps: Mapping[str, Callable[[], Any]],
+    rounds: int,
+    pause: float | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
+    """Seconds per step by a clock, one for each round.
+
+    They take turns, so that a machine that slows down slows them all. Before each there are `pause`
+    seconds, by default 0.15 where there may be several threads: a library's threads wait busily for
+    more work (OpenBLAS's for 2**28 ticks of the clock, 0.1 s), and for so long take a core from the
+    next step.
+
+    >>> {name: len(times) for name, times in times_in_turns({"a": list, "b": list}, 3).items()}
+    {'a': 3, 'b': 3}
     """
     if pause is None:
         pause = 0.0 if os.environ.get("MINIGRAD_THREADS") == "1" else 0.15
@@ -145,7 +161,7 @@ def in_turns(
     for _ in range(rounds):
         for name, step in steps.items():
             time.sleep(pause)
-            start = time.perf_counter()
+            start = clock()
             step()
-            times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
+            times[name].append(clock() - start)
+    return times

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from other_frameworks import torch_or_skip
 from places import ROOT
 from scans import fusing
 
@@ -129,6 +130,40 @@ def test_a_wrong_gradient_is_not_timed(recurrent, monkeypatch):
     monkeypatch.setitem(recurrent.PEERS, "wrong", wrong)
     with pytest.raises(AssertionError, match="wrong"):
         recurrent.measure("rnn", (3, 2, 4, 5), rounds=1)
+
+
+# --- whole programs ----------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("on_numpy")
+def test_eight_programs_start_alike():
+    """`measure` compares the losses of several steps; here those of one suffice."""
+    torch_or_skip()
+    programs = loaded("programs")
+    assert len(programs.PROGRAMS) == 8
+    for path in programs.PROGRAMS.values():
+        trains = programs.contenders(programs.Program(path), ("numpy",))
+        theirs, ours = (train() for train in trains.values())
+        assert ours == pytest.approx(theirs, rel=programs.CLOSE), path.stem
+
+
+def test_programs_are_measured(tmp_path):
+    torch_or_skip()
+    options = ["--programs", "names", "--backends", "numpy", "--rounds", 2, "--threads", 1]
+    said = program("programs", *options, "--json", tmp_path / "found")
+    found = json.loads((tmp_path / "found").read_text())["1"]["names"]
+    assert found["seconds"].keys() == {"PyTorch", "numpy"}
+    assert all(0 < low <= median <= high for low, median, high in found["ratios"].values())
+    assert "numpy: geometric mean" in said
+
+
+def test_a_program_of_other_losses_is_not_timed(monkeypatch):
+    programs = loaded("programs")
+    monkeypatch.setattr(
+        programs, "contenders", lambda *_: {"PyTorch": lambda: 1, "numpy": lambda: 1.01}
+    )
+    with pytest.raises(AssertionError, match="losses of names in numpy"):
+        programs.measure(programs.Program(programs.PROGRAMS["names"]), 2, ("numpy",))
 
 
 # --- updates by hand -----------------------------------------------------------------------------

@@ -19,6 +19,7 @@ IMPORTS = {
     "import torch.nn.functional as F": "import minigrad as F",
     "import torch.optim as optim": "import minigrad.optim as optim",
     "from torch import nn": "from minigrad import nn",
+    "from torch import nn, optim": "from minigrad import nn, optim",
     "from torch import optim": "from minigrad import optim",
 }
 _MARK = re.compile(r" *# minigrad(, too)?: ?(.*)")

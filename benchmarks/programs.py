@@ -1,0 +1,160 @@
+"""Whole programs, as people write them in PyTorch: a training step there and in minigrad.
+
+    python benchmarks/programs.py [--threads 1 2] [--programs names sine ...] [--json FILE]
+
+The eight programs are in program_cases/, each written once, for PyTorch; lines `# minigrad: ...`
+say what a line becomes. minigrad runs each on NumPy and on Numba. All begin with the same weights
+and read the same data. First the losses of a few steps are asserted equal; then the contenders take
+turns of the same steps, round by round. A ratio is PyTorch's time divided by minigrad's in the same
+round, so larger is faster; medians count, and the quartiles show the spread. Each number of threads
+gets a process of its own. With one thread, time is that of the CPU, so that other programs on the
+machine count less.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+from minigrad.models.reports.timing import times_in_turns
+from minigrad.utils.files import replace_file
+from minigrad.utils.install import install_line
+
+HERE = Path(__file__).parent
+sys.path.append(str(HERE.parent / "tests" / "support"))
+from ported_programs import Program, weights_of  # noqa: E402
+
+PROGRAMS = {path.stem: path for path in sorted((HERE / "program_cases").glob("*.py"))}
+BACKENDS = ("numpy", "numba")
+COMPARED = 3  # so many losses are asserted equal
+CLOSE = 1e-3  # what they may disagree by, relatively: programs train in float32
+TURN = 0.02  # seconds that a turn takes at least
+
+Train = Callable[[], float]
+
+
+def threads() -> int:
+    """How many threads each contender has in this process."""
+    return int(os.environ.get("MINIGRAD_THREADS", "1"))
+
+
+def contenders(program: Program, backends: tuple[str, ...] = BACKENDS) -> dict[str, Train]:
+    """By name what takes a training step and returns its loss, each from the same start."""
+    import torch
+
+    torch.set_num_threads(threads())
+    torch.manual_seed(0)
+    started: list[Callable[[Any], None]] = []
+    train = program.in_torch(lambda model: started.append(weights_of(model)))["step"]
+    found: dict[str, Train] = {"PyTorch": train}
+    for backend in backends:
+        with mg.use_backend(backend):
+            step = program.ported(started[0])["step"]
+        found[backend] = mg.use_backend(backend)(step)
+    return found
+
+
+def measure(program: Program, rounds: int, backends: tuple[str, ...] = BACKENDS) -> dict[str, Any]:
+    """Seconds and ratios, each as lower quartile, median and upper quartile."""
+    trains = contenders(program, backends)
+    losses = {name: [train() for _ in range(COMPARED)] for name, train in trains.items()}
+    for name, found in losses.items():
+        np.testing.assert_allclose(
+            found, losses["PyTorch"], rtol=CLOSE, err_msg=f"losses of {program.name} in {name}"
+        )
+    start = time.perf_counter()
+    for train in trains.values():
+        train()
+    count = max(1, math.ceil(TURN * len(trains) / (time.perf_counter() - start)))
+
+    def turn(train: Train) -> Callable[[], None]:
+        def steps() -> None:
+            for _ in range(count):
+                train()
+
+        return steps
+
+    clock = time.process_time if threads() == 1 else time.perf_counter
+    turns = {name: turn(train) for name, train in trains.items()}
+    times = times_in_turns(turns, rounds, clock=clock)
+    seconds = {name: [taken / count for taken in found] for name, found in times.items()}
+    theirs = seconds["PyTorch"]
+    ratios = {
+        name: quartiles([a / b for a, b in zip(theirs, seconds[name], strict=True)])
+        for name in backends
+    }
+    return {"seconds": {name: quartiles(s) for name, s in seconds.items()}, "ratios": ratios}
+
+
+def quartiles(values: list[float]) -> list[float]:
+    """The lower quartile, the median, the upper quartile."""
+    return statistics.quantiles(values, n=4, method="inclusive")
+
+
+def table(count: int, results: dict[str, dict[str, Any]]) -> None:
+    """Print one process's figures."""
+    backends = list(next(iter(results.values()))["ratios"])
+    print(f"\n{count} thread{'s' * (count > 1)}: ms per step, and how many times as fast", end="")
+    print(" as PyTorch (quartiles)")
+    print(f"{'':18}" + "".join(f"{name:>10}" for name in ("PyTorch", *backends)), end="")
+    print("".join(f"{name + ' x':>22}" for name in backends))
+    for label, row in results.items():
+        line = "".join(f"{1e3 * median:>10.2f}" for _, median, _ in row["seconds"].values())
+        for low, median, high in row["ratios"].values():
+            line += f"{median:>8.2f}" + f"({low:.2f} to {high:.2f})".rjust(14)
+        print(f"{label:18}{line}")
+    for name in backends:
+        medians = [row["ratios"][name][1] for row in results.values()]
+        mean = statistics.geometric_mean(medians)
+        print(f"{name}: geometric mean {mean:.2f}, worst {min(medians):.2f}")
+
+
+def main() -> None:
+    """Start a process per number of threads, and print what they measured."""
+    options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    options.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    options.add_argument("--programs", nargs="+", choices=list(PROGRAMS), default=list(PROGRAMS))
+    options.add_argument("--backends", nargs="+", choices=BACKENDS, default=list(BACKENDS))
+    options.add_argument("--rounds", type=int, default=15)
+    options.add_argument("--json", metavar="FILE", help="write the figures there, too")
+    options.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    chosen = options.parse_args()
+    if chosen.rounds < 2:
+        options.error("a spread needs at least 2 rounds")
+    if chosen.worker:
+        backends = tuple(chosen.backends)
+        results = {
+            name: measure(Program(PROGRAMS[name]), chosen.rounds, backends)
+            for name in chosen.programs
+        }
+        print(json.dumps(results))
+        return
+    if find_spec("torch") is None:
+        sys.exit(f"benchmarks/programs.py compares with PyTorch; {install_line('oracle')}")
+    everything = {}
+    for count in map(str, chosen.threads):
+        names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "MINIGRAD_THREADS"]
+        environment = os.environ | dict.fromkeys(names, count)
+        command = [sys.executable, __file__, "--worker", *sys.argv[1:]]
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+        everything[count] = json.loads(done.stdout.splitlines()[-1])
+        table(int(count), everything[count])
+    if chosen.json:
+        replace_file(chosen.json, json.dumps(everything, indent=1).encode())
+
+
+if __name__ == "__main__":
+    main()
