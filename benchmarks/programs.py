@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from minigrad.models.reports.timing import times_in_turns
+from minigrad.models.reports.timing import quartiles, times_in_turns
 from minigrad.utils.files import replace_file
 from minigrad.utils.install import install_line
 
@@ -97,11 +97,6 @@ def measure(program: Program, rounds: int, backends: tuple[str, ...] = BACKENDS)
         for name in backends
     }
     return {"seconds": {name: quartiles(s) for name, s in seconds.items()}, "ratios": ratios}
-
-
-def quartiles(values: list[float]) -> list[float]:
-    """The lower quartile, the median, the upper quartile."""
-    return statistics.quantiles(values, n=4, method="inclusive")
 
 
 def table(count: int, results: dict[str, dict[str, Any]]) -> None:

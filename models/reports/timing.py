@@ -10,7 +10,7 @@ import contextlib
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,8 @@ import numpy as np
 import minigrad as mg
 from minigrad.nn import Recurrent
 
-__all__ = ["CLOSE", "Step", "disagreement", "fusing", "in_turns", "layer_step", "random_batch"]
-__all__ += ["times_in_turns", "torch_step", "with_fusing"]
+__all__ = ["CLOSE", "Step", "disagreement", "fusing", "in_turns", "layer_step", "quartiles"]
+__all__ += ["random_batch", "times_in_turns", "torch_step", "with_fusing"]
 
 Step = Callable[[], list[Any]]
 
@@ -165,3 +165,12 @@ def times_in_turns(
             step()
             times[name].append(clock() - start)
     return times
+
+
+def quartiles(values: Sequence[float]) -> list[float]:
+    """The lower quartile, the median and the upper quartile of two values or more.
+
+    >>> quartiles([1, 2, 3, 4, 5])
+    [2.0, 3.0, 4.0]
+    """
+    return statistics.quantiles(values, n=4, method="inclusive")

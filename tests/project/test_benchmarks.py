@@ -166,6 +166,36 @@ def test_a_program_of_other_losses_is_not_timed(monkeypatch):
         programs.measure(programs.Program(programs.PROGRAMS["names"]), 2, ("numpy",))
 
 
+# --- small things --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "MINIGRAD_THREADS"):
+        monkeypatch.setenv(name, "1")  # as it does itself, without an end
+    return loaded("small")
+
+
+def test_small_things_have_equal_gradients_and_ratios(small, monkeypatch, capsys, tmp_path):
+    torch_or_skip()
+    monkeypatch.setattr(small, "TURN", 0)
+    options = ["--backends", "numpy", "--rounds", "2", "--json", str(tmp_path / "found")]
+    monkeypatch.setattr(sys, "argv", ["small.py", *options])
+    small.main()
+    found = json.loads((tmp_path / "found").read_text())
+    rows = [row for kind in small.ROWS.values() for row in kind()]
+    assert [(row["name"], row["target"]) for row in found] == [row[:2] for row in rows]
+    assert all(0 < low <= high for row in found for low, _, high in row["ratios"].values())
+    assert len(capsys.readouterr().out.splitlines()) == 1 + len(rows)
+
+
+def test_a_small_thing_of_other_gradients_is_not_timed(small):
+    row = small.Row("wrong", 1.0, lambda: lambda: [np.ones(2)], lambda: lambda: [np.zeros(2)])
+    with pytest.raises(AssertionError, match="wrong"):
+        small.measure(row, ("numpy",), 2)
+
+
 # --- updates by hand -----------------------------------------------------------------------------
 
 
