@@ -11,7 +11,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-deep test-oracle mutate lint format install install-oracle clean
+.PHONY: help demo test test-deep test-oracle mutate lint docs format install install-oracle clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,13 +49,16 @@ format: $(VENV)/.dev ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/.dev ## make the reference of all public names, and check its links
+	$(BIN)/python docs/reference.py
+
 include tests/cupy_on_cpu/rules.mk
 
 install: $(VENV)/.dev ## only set up what the tests need
 install-oracle: $(VENV)/.oracle ## the same, with the oracles
 
 clean: ## remove the environments and everything that was built
-	rm -rf $(VENV) $(ON_CPU) $(CUDA) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(ON_CPU) $(CUDA) build dist docs/build *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # One environment. A stamp in it says which extras are installed, as of which pyproject.toml.

@@ -175,7 +175,12 @@ sqrt.vjp(x=lambda g, y: g / (2 * y))
 
 @op
 def root(xp, x):
-    """The square root with gradient 0 at 0, of what is never negative, as a sum of squares."""
+    """The square root with gradient 0 at 0, of what is never negative, as a sum of squares.
+
+    >>> x = mg.tensor([0.0, 4.0], requires_grad=True)
+    >>> mg.grad(root(x).sum(), x)
+    tensor([0.  , 0.25])
+    """
     return xp.sqrt(x)
 
 
@@ -184,7 +189,11 @@ root.vjp(x=lambda g, y: g * root_slope(y))
 
 @op
 def root_slope(xp, r):
-    """The slope of `root` by its value r: 1 / (2 r), or 0 at 0, where it has no derivative."""
+    """The slope of `root` by its value r: 1 / (2 r), or 0 at 0, where it has no derivative.
+
+    >>> root_slope(mg.tensor([0.0, 2.0]))
+    tensor([0.  , 0.25])
+    """
     zero = r == 0
     return xp.where(zero, 0, 0.5 / xp.where(zero, 1, r))
 
@@ -212,7 +221,11 @@ hypot.vjp(
 
 @op
 def part_of_length(xp, a, r):
-    """a / r, the share of a coordinate in a length r; 0 where both are."""
+    """a / r, the share of a coordinate in a length r; 0 where both are.
+
+    >>> part_of_length(mg.tensor([0.0, 3.0]), mg.tensor([0.0, 5.0]))
+    tensor([0. , 0.6])
+    """
     return xp.divide(a, xp.where(xp.equal(r, 0), 1, r))
 
 

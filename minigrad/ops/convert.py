@@ -18,7 +18,11 @@ __all__ = ["astype", "transfer"]
 
 @op
 def cast(xp, x, *, dtype):
-    """x in another float dtype."""
+    """x in another float dtype.
+
+    >>> cast(mg.ones(2), dtype=np.dtype("float64"))
+    tensor([1., 1.], dtype=float64)
+    """
     return xp.astype(x, dtype)
 
 
@@ -27,7 +31,11 @@ cast.vjp(x=lambda g, like: cast(g, dtype=like.dtype))
 
 @op
 def discretize(xp, x, *, dtype):
-    """x as integers or truth values, which have no gradient."""
+    """x as integers or truth values, which have no gradient.
+
+    >>> discretize(mg.tensor([0.5, 2.9]), dtype=np.dtype("int64"))
+    tensor([0, 2])
+    """
     return xp.astype(x, dtype)
 
 

@@ -24,7 +24,12 @@ __all__ = ["det", "slogdet", "svd"]
 
 @op(many=True)
 def slogdet(xp, a):
-    """The sign of each determinant, and the logarithm of its absolute value."""
+    """The sign of each determinant, and the logarithm of its absolute value.
+
+    >>> sign, logabsdet = slogdet(mg.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    >>> sign.item(), logabsdet.item()
+    (-1.0, 0.0)
+    """
     (a,), dtype = floats(xp, a)
     check_square(a.shape)
     with xp.quiet():  # of NaN
@@ -76,7 +81,12 @@ det.vjp(a=lambda g, a, y: _by_matrix(g) * _cofactors(a, y))
 
 @op(many=True)
 def svd(xp, a):
-    """The singular values of each matrix, and the bases they belong to: u, s, v with a = u s v."""
+    """The singular values of each matrix, and the bases they belong to: u, s, v with a = u s v.
+
+    >>> u, s, v = svd(mg.tensor([[0.0, 2.0], [1.0, 0.0]]))
+    >>> s
+    tensor([2., 1.])
+    """
     (a,), dtype = floats(xp, a)
     return [in_dtype(xp, part, dtype) for part in hook(xp, "svd")(a)]
 

@@ -23,7 +23,11 @@ __all__ = ["index", "pad", "scatter_add", "take"]
 
 @op(view=True)
 def getitem(xp, x, *, index):
-    """x[index], the index prepared by `index_of`."""
+    """x[index], the index prepared by `index_of`.
+
+    >>> getitem(mg.tensor([1.0, 2.0, 3.0]), index=slice(1, None))
+    tensor([2., 3.])
+    """
     return xp.getitem(x, index)
 
 
@@ -32,7 +36,11 @@ getitem.vjp(x=lambda g, like, index: scatter(g, index=index, shape=like.shape))
 
 @op
 def scatter(xp, x, *, index, shape):
-    """Zeros of `shape` with x added at `index`; what meets at one place adds up."""
+    """Zeros of `shape` with x added at `index`; what meets at one place adds up.
+
+    >>> scatter(mg.tensor([1.0, 2.0, 4.0]), index=np.array([2, 0, 2]), shape=(3,))
+    tensor([2., 0., 5.])
+    """
     return xp.scatter(x, index, shape)
 
 
@@ -201,7 +209,11 @@ def scatter_add(x: Tensor, index: Any, values: Any) -> Tensor:
 
 @op
 def pad_with(xp, x, *, widths, value):
-    """x with a border of `value`: (before, after) per axis."""
+    """x with a border of `value`: (before, after) per axis.
+
+    >>> pad_with(mg.ones(2), widths=((1, 2),), value=0)
+    tensor([0., 1., 1., 0., 0.])
+    """
     return xp.pad(x, widths, constant_values=value)
 
 

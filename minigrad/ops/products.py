@@ -151,7 +151,11 @@ def outer(a: Any, b: Any) -> Any:
 
 @op
 def contract(xp, *arrays, terms, output):
-    """einsum in its plain form: no index twice in a term, none in one term alone."""
+    """einsum in its plain form: no index twice in a term, none in one term alone.
+
+    >>> contract((mg.ones((2, 3)), mg.ones((3, 4))), terms=("ab", "bc"), output="ac").shape
+    (2, 4)
+    """
     return xp.einsum(f"{','.join(terms)}->{output}", *arrays)
 
 

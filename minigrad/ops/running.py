@@ -29,7 +29,11 @@ def _with_axis(x: Any, axis: int | None) -> tuple[Any, int]:
 
 @op
 def cumsum_along(xp, x, *, axis):
-    """The running sum along one axis."""
+    """The running sum along one axis.
+
+    >>> cumsum_along(mg.tensor([1.0, 2.0, 3.0]), axis=0)
+    tensor([1., 3., 6.])
+    """
     return xp.cumsum(x, axis=one_axis(axis, x.ndim))
 
 
@@ -78,7 +82,11 @@ def cumprod(x: Any, axis: int | None = None) -> Any:
 
 @op
 def running_argmax(xp, x, *, axis, smallest):
-    """The positions of `cummax` (or `cummin`), the last of ties."""
+    """The positions of `cummax` (or `cummin`), the last of ties.
+
+    >>> running_argmax(mg.tensor([2.0, 1.0, 3.0]), axis=0, smallest=False)
+    tensor([0, 0, 2])
+    """
     axis, n, step = one_axis(axis, x.ndim), x.shape[axis], 1
     after = xp.less_equal if smallest else xp.greater_equal
     line = tuple(n if i == axis else 1 for i in range(x.ndim))

@@ -15,7 +15,11 @@ __all__: list[str] = []  # users call what `minigrad.functional` makes of them
 
 @op
 def softmax_along(xp, x, *, axis):
-    """exp(x) scaled to sum to 1 along an axis."""
+    """exp(x) scaled to sum to 1 along an axis.
+
+    >>> softmax_along(mg.tensor([0.0, 0.0]), axis=0)
+    tensor([0.5, 0.5])
+    """
     return _shares(xp, x, axis)
 
 
@@ -35,7 +39,11 @@ softmax_along.vjp(x=_softmax_slope)
 
 @op
 def log_softmax_along(xp, x, *, axis):
-    """The logarithm of `softmax_along`, accurate where that is tiny."""
+    """The logarithm of `softmax_along`, accurate where that is tiny.
+
+    >>> log_softmax_along(mg.tensor([0.0, -1000.0]), axis=0)
+    tensor([    0., -1000.])
+    """
     if 0 in x.shape:
         return xp.exp(x)
     return _logarithms(xp, x, axis)
@@ -54,6 +62,10 @@ def label_losses(xp, rows, *, index):
     """Per row (M, C) what `log_softmax_along` gives its label, with the sign changed: (M,).
 
     `index`: the numbers of the rows, and their labels.
+
+    >>> rows = mg.tensor([[0.0, 0.0], [0.0, 50.0]])
+    >>> label_losses(rows, index=(np.array([0, 1]), np.array([0, 1])))
+    tensor([0.6931472, 0.       ])
     """
     return _losses(xp, rows, index)
 
@@ -68,7 +80,12 @@ def _label_loss_slope(g: Any, logs: Any, index: Any, share: float) -> Any:
 
 @op(keeps=("logs", log_softmax_along, {"axis": -1}))
 def label_loss(xp, rows, *, index, share):
-    """The sum of `label_losses` times a number, as one over how many there are for their mean."""
+    """The sum of `label_losses` times a number, as one over how many there are for their mean.
+
+    >>> rows = mg.tensor([[0.0, 0.0], [0.0, 50.0]])
+    >>> label_loss(rows, index=(np.array([0, 1]), np.array([0, 1])), share=0.5)
+    tensor(0.3465736)
+    """
     logs = _logarithms(xp, rows, -1)
     return xp.sum(xp.getitem(logs, index)) * -share, logs
 
@@ -78,7 +95,12 @@ label_loss.vjp(rows=_label_loss_slope)
 
 @op
 def label_sum(xp, rows, *, index, share):
-    """The sum of the entries of rows (M, C) at their labels, times a number."""
+    """The sum of the entries of rows (M, C) at their labels, times a number.
+
+    >>> rows = mg.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> label_sum(rows, index=(np.array([0, 1]), np.array([1, 0])), share=0.5)
+    tensor(2.5)
+    """
     return xp.sum(xp.getitem(rows, index)) * share
 
 
@@ -87,7 +109,11 @@ label_sum.vjp(rows=lambda g, like, index, share: scatter(g * share, index=index,
 
 @op
 def label_slopes(xp, rows, *, index):
-    """The slopes of `label_losses`: `softmax_along` less 1 at each row's label."""
+    """The slopes of `label_losses`: `softmax_along` less 1 at each row's label.
+
+    >>> label_slopes(mg.tensor([[0.0, 0.0]]), index=(np.array([0]), np.array([1])))
+    tensor([[ 0.5, -0.5]])
+    """
     # Not by `_shares`: a kernel would keep its powers of the loss for the slopes, not only totals.
     shares = xp.exp(_logarithms(xp, rows, -1))
     return shares - xp.scatter(xp.ones(rows.shape[:1], rows.dtype), index, rows.shape)

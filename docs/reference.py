@@ -1,0 +1,177 @@
+"""The reference: pages from the docstrings, by pdoc. A warning or a dead link is an error.
+
+    python docs/reference.py [FOLDER]
+
+Without a folder it writes to docs/build.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pdoc.doc
+import pdoc.docstrings
+import pdoc.render
+import pdoc.render_helpers
+import pygments
+import pygments.formatters
+import pygments.lexers
+from docstrings import to_markdown
+from jinja2 import pass_context
+from links import dead_links
+from markupsafe import Markup, escape
+from members import modules, sections
+from pages import PAGES
+
+import minigrad as mg
+
+HERE = Path(__file__).parent
+TITLE = "minigrad's reference"
+OURS = re.compile(r"<code>(?P<shown>(?:mg|minigrad)\.(?P<name>[\w.]+)(?:\([^<]*\))?)</code>")
+NAME = re.compile(r'(?<=<span class="n">)([A-Z]\w+)(?=</span>)')
+
+
+def build(folder: Path) -> int:
+    """Write the pages to a folder, in place of what is there; return how many there are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        names = [name for group in PAGES.values() for name in group]
+        made = modules(names)
+        env = configured(made)
+        make_room(folder)
+        for name, module in made.items():
+            path = folder / f"{name.replace('.', '/')}.html"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(pdoc.render.html_module(module, made), encoding="utf-8")
+        start = env.get_template("index.html.jinja2").render(
+            all_modules=made,
+            pages=PAGES,
+            version=mg.__version__,
+            start=(HERE / "start.md").read_text(encoding="utf-8"),
+            root_module_name=None,
+            title=TITLE,
+        )
+        (folder / "index.html").write_text(start, encoding="utf-8")
+        (folder / "search.js").write_text(pdoc.render.search_index(made), encoding="utf-8")
+    return len(made) + 1
+
+
+def make_room(folder: Path) -> None:
+    """Remove pages that were written there before; leave a folder of other things alone."""
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    start = folder / "index.html"
+    if not start.is_file() or TITLE not in start.read_text(encoding="utf-8"):
+        raise SystemExit(f"{folder} has files that are not of the reference: name another folder")
+    shutil.rmtree(folder)
+
+
+def configured(made: dict[str, pdoc.doc.Module]) -> Any:
+    """pdoc's templates with ours before them, and with what ours ask for."""
+    pdoc.render.configure(template_directory=HERE / "templates")
+    pdoc.docstrings.convert = lambda text, form, path: to_markdown(text)
+    env = pdoc.render.env
+    homes = {
+        f"{name.removeprefix('minigrad.')}." * (name != "minigrad") + member.qualname: (
+            name,
+            member,
+        )
+        for name, module in made.items()
+        for member in members_of(module)
+    }
+    for name in ("minigrad.ops", "minigrad.functional"):
+        for member in made[name].members.values():
+            homes[member.name] = name, member
+
+    classes = {
+        member.name: name
+        for name, module in reversed(made.items())
+        for member in module.members.values()
+        if isinstance(member, pdoc.doc.Class)
+    }
+
+    @pass_context
+    def linkify(context: Any, code: str, namespace: str = "", shorten: bool = True) -> Markup:
+        """As pdoc, and what is called `mg.name`, wherever its page is."""
+        here = context["module"].modulename
+
+        def link(found: re.Match[str]) -> str:
+            name = found["name"]
+            if f"minigrad.{name}" in made:
+                page, anchor = f"minigrad.{name}", ""
+            elif name in homes:
+                page, member = homes[name]
+                anchor = f"#{member.qualname}"
+            else:
+                return found[0]
+            to = pdoc.render_helpers.relative_link(here, page)
+            return f'<code><a href="{to}{anchor}">{found["shown"]}</a></code>'
+
+        def link_class(found: re.Match[str]) -> str:
+            if found[1] not in classes:
+                return found[0]
+            to = pdoc.render_helpers.relative_link(here, classes[found[1]])
+            return f'<a href="{to}#{found[1]}">{found[1]}</a>'
+
+        linked = pdoc.render_helpers.linkify(context, code, namespace, shorten)
+        if shorten:  # a signature
+            return Markup(NAME.sub(link_class, linked))
+        return Markup(OURS.sub(link, linked))
+
+    env.filters.update(
+        highlight=highlight, linkify=linkify, summary=summary, inline=inline, slug=slug
+    )
+    env.globals.update(sections=sections)
+    return env
+
+
+def members_of(module: pdoc.doc.Module) -> list[pdoc.doc.Doc]:
+    """All that has an anchor on its page."""
+    found = list(module.members.values())
+    for member in module.members.values():
+        if isinstance(member, pdoc.doc.Class):
+            found += [m for m in member.own_members if m.name[0] != "_"]
+    return found
+
+
+def highlight(member: pdoc.doc.Doc) -> Markup:
+    """The source of a member, without an anchor for each line."""
+    style = pygments.formatters.HtmlFormatter(cssclass="pdoc-code codehilite")
+    return Markup(pygments.highlight(member.source, pygments.lexers.PythonLexer(), style))
+
+
+def summary(docstring: str) -> str:
+    """The first line of a docstring, without its full stop."""
+    return docstring.partition("\n")[0].rstrip(".")
+
+
+def inline(text: str) -> Markup:
+    """A line with `code` in it as HTML."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
+
+
+def slug(text: str) -> str:
+    """An anchor for a heading; no Python name looks like it."""
+    return "at-" + re.sub(r"\W+", "-", text).strip("-").lower()
+
+
+def main() -> None:
+    """Build, check the links, and say where the pages are."""
+    options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    options.add_argument("folder", nargs="?", type=Path, default=HERE / "build")
+    folder = options.parse_args().folder
+    count = build(folder)
+    dead = dead_links(folder)
+    if dead:
+        sys.exit("links that lead nowhere:\n" + "\n".join(dead))
+    print(f"{count} pages, all links checked; open {folder / 'index.html'}")
+
+
+if __name__ == "__main__":
+    main()
