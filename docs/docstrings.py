@@ -22,7 +22,6 @@ def to_markdown(docstring: str) -> str:
     **Raises**
     <BLANKLINE>
     - `TypeError`: x is *no* tensor.
-    <BLANKLINE>
     """
     return "\n".join(_lines(docstring.split("\n")))
 
