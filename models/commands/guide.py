@@ -47,6 +47,7 @@ def guide(out: Path | None, notebooks: Path | None, numbers: str | None, quick: 
                 click.echo(path)
             return
         folder = out or Path("guide")
+        left_out: list[str] = []
         start = time.perf_counter()
         with PartsProgress() as progress:
             claims = build(
@@ -56,12 +57,17 @@ def guide(out: Path | None, notebooks: Path | None, numbers: str | None, quick: 
                 progress=lambda chapter, done, total: progress(
                     f"chapter {chapter.number}", done, total
                 ),
+                left_out=left_out.append,
             )
     except GuideError as error:
         raise click.ClickException(str(error)) from error
     click.echo(table(claims))
     seconds = time.perf_counter() - start
-    click.echo(f"\n{len(wanted)} chapters in {seconds:.0f} s; open {folder / 'index.html'}")
+    for why in left_out:
+        click.echo(f"\n{why[0].upper()}{why[1:]}", err=True)
+    click.echo(
+        f"\n{len(wanted) - len(left_out)} chapters in {seconds:.0f} s; open {folder / 'index.html'}"
+    )
 
 
 def table(claims: list[dict[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""Exercises of chapters 2 to 7: the cells, forwards and backwards."""
+"""Exercises of chapters 1 to 15: the cells, forwards and backwards."""
 
 from __future__ import annotations
 
@@ -246,6 +246,54 @@ def open_gates(student: Student) -> None:
         other[place * H : (place + 1) * H] = 3.0
         others[f"the {gate} part: the order is input, forget, candidate, output"] = other
     compare("the bias", student("open_forget_gates", bias, 3.0), wanted, others=others)
+
+
+@exercise("half-life", 8, "How long a memory lasts behind a gate that stays as it is.")
+def half_life(student: Student) -> None:
+    """Compare for several gates and times, and set a layer's gate by the answer."""
+    for f in (0.5, 0.9, 0.99):
+        others = {
+            "1 / (1 - f), after which 1/e is left": 1 / (1 - f),
+            "the time after which 1/e is left": -1 / np.log(f),
+            "the logarithm of f over that of a half, the wrong way round": np.log(f) / np.log(0.5),
+        }
+        wanted = np.log(0.5) / np.log(f)
+        compare(f"the half-life for f = {f}", student("half_life", f), wanted, others=others)
+    for t in (1.0, 10.0, 160.0):
+        f = 0.5 ** (1 / t)
+        wanted = np.log(f / (1 - f))
+        others = {
+            "the gate, not its bias": f,
+            "log(t): a usual start, for other times": np.log(t),
+            "a gate that keeps 1 - f": -wanted,
+        }
+        compare(f"the bias for {t:g} steps", student("bias_for", t), wanted, others=others)
+
+
+@exercise("lstm-loops", 14, "A step of the LSTM in plain loops, as a kernel runs it.")
+def lstm_loops(student: Student) -> None:
+    """Compare both states with those of the layer's formula."""
+    given = _arrays(sums=(N, 4 * H), c=(N, H))
+    i, f, g, o = np.split(given["sums"], 4, axis=1)
+    i, f, o = (1 / (1 + np.exp(-a)) for a in (i, f, o))
+    g = np.tanh(g)
+    cell = f * given["c"] + i * g
+    others = {
+        "the gates of another order: they are input, forget, candidate, output": _swapped(given),
+        "a sum without input times candidate": f * given["c"],
+        "a sum without forget times old cell": i * g,
+    }
+    h, c = student.parts("lstm_step", 2, *given.values())
+    compare("the new cell state", c, cell, others=others, axes=("sequence", "unit"))
+    plain = {"output times the cell state, without tanh": o * cell}
+    compare("the new hidden state", h, o * np.tanh(cell), others=plain, axes=("sequence", "unit"))
+
+
+def _swapped(given: dict[str, np.ndarray]) -> np.ndarray:
+    """The new cell state if forget gate and candidate change places."""
+    i, g, f, _ = np.split(given["sums"], 4, axis=1)
+    found: np.ndarray = given["c"] / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
+    return found
 
 
 @exercise("invent-a-gate", 15, "A cell of yours, with a gate, that outlasts the RNN.")

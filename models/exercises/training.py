@@ -94,7 +94,7 @@ def temperature(student: Student) -> None:
         compare(what, got, wanted, others=others, axes=("character",))
 
 
-@exercise("attention", 12, "Attention: weights over what was read, and their mean.")
+@exercise("attention", 8, "Attention: weights over what was read, and their mean.")
 def attention(student: Student) -> None:
     """Compare weights and context; steps in the padding get no weight."""
     rng = _rng()

@@ -4,6 +4,7 @@ from .boxes import boxes
 from .chapter import quick
 from .claims import Claim, claim
 from .coloured import coloured
-from .pictures import Frame, Frames, Picture
+from .pictures import Frame, Frames, Picture, moving
 
-__all__ = ["Claim", "Frame", "Frames", "Picture", "boxes", "claim", "coloured", "quick"]
+__all__ = ["Claim", "Frame", "Frames", "Picture", "boxes", "claim", "coloured", "moving"]
+__all__ += ["quick"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...utils.files import replace_file
-from .chapter import Chapter, GuideError, chapters
+from .chapter import Chapter, GuideError, LeftOut, chapters
 from .execute import claims_of, kept_notebook, run
 from .pages import write_site
 
@@ -24,34 +24,40 @@ def build(
     *,
     quick: bool = False,
     progress: Callable[[Chapter, int, int], None] = lambda chapter, done, total: None,
+    left_out: Callable[[str], None] = lambda why: None,
 ) -> list[dict[str, Any]]:
     """Run chapters, and write a site of them with guide.json to a folder; returns their claims.
 
     Each claim is a dict with chapter, claim, verdict, condition and evidence. Chapters that
     finished in an earlier call, with the same script and size, are not run again. Other chapters
     of the site stay. The pages are written after each chapter, so that an interruption leaves a
-    site of those that are done.
+    site of those that are done. A chapter that needs data or a program which isn't here is left
+    out: `left_out` is called with a sentence that says what is missing and how to get it, and the
+    list of chapters has it, too.
 
-    Raises GuideError if a chapter fails or a package of the extra `guide` is missing; OSError if
-    the folder can't be written to.
+    Raises GuideError if a chapter fails, a package of the extra `guide` is missing or no chapter is
+    left; OSError if the folder can't be written to.
     """
     notebooks: dict[int, Any] = {}
     for chapter in chapters():  # what an earlier call has left
         if (done := kept_notebook(chapter, folder / KEPT, quick)) is not None:
             notebooks[chapter.number] = done
+    absent: dict[int, str] = {}
     for chapter in wanted:
-        notebooks[chapter.number] = run(
-            chapter,
-            folder / KEPT,
-            quick=quick,
-            progress=functools.partial(progress, chapter),
-        )
+        told = functools.partial(progress, chapter)
+        try:
+            notebooks[chapter.number] = run(chapter, folder / KEPT, quick=quick, progress=told)
+        except LeftOut as error:
+            absent[chapter.number] = str(error)
+            left_out(str(error))
+            if len(absent) == len(wanted):
+                raise
         claims = [
             {"chapter": number, **judged}
             for number in sorted(notebooks)
             for judged in claims_of(notebooks[number])
         ]
-        write_site(folder, chapters(), notebooks, claims)
+        write_site(folder, chapters(), notebooks, claims, absent)
         replace_file(folder / "guide.json", f"{json.dumps(claims, indent=2)}\n".encode())
     numbers = {chapter.number for chapter in wanted}
     return [judged for judged in claims if judged["chapter"] in numbers]

@@ -15,7 +15,7 @@ from typing import Any
 from ...utils.install import install_line
 from ..exercises import EXERCISES
 
-__all__ = ["Chapter", "GuideError", "chapters", "chosen", "quick"]
+__all__ = ["Chapter", "GuideError", "LeftOut", "chapters", "chosen", "quick"]
 
 FOLDER = Path(__file__).parent / "chapters"
 QUICK = "MINIGRAD_GUIDE_QUICK"  # an environment variable; not empty: chapters use small sizes
@@ -23,6 +23,10 @@ QUICK = "MINIGRAD_GUIDE_QUICK"  # an environment variable; not empty: chapters u
 
 class GuideError(Exception):
     """The guide can't be made; the text says why and what to do."""
+
+
+class LeftOut(GuideError):
+    """A chapter needs data or a program that isn't here; the other chapters do without."""
 
 
 def quick() -> bool:

@@ -14,12 +14,15 @@ import minigrad as mg
 
 from ...utils.files import replace_file
 from ...utils.install import install_line
-from .chapter import QUICK, Chapter, GuideError
+from ..speech.espeak import SpeechError
+from ..tasks.packages import DataError
+from .chapter import QUICK, Chapter, GuideError, LeftOut
 from .claims import CLAIM
 
 __all__ = ["claims_of", "key_of", "kept_notebook", "run"]
 
 LONGEST = 1200  # seconds that one cell may take
+_ABSENT = {SpeechError.__name__, DataError.__name__}  # errors that say what to install or to fetch
 
 
 def key_of(chapter: Chapter, quick: bool) -> str:
@@ -44,8 +47,8 @@ def run(
     `kept` is the folder of finished chapters: one that is there, of the same script and size, is
     read and not run again. `progress` is called with the number of cells done and their total.
 
-    Raises GuideError if a cell fails, with its code and its error, and if a package of the extra
-    `guide` is missing.
+    Raises LeftOut if the chapter needs data or a program that isn't here; GuideError if a cell
+    fails, with its code and its error, and if a package of the extra `guide` is missing.
     """
     try:
         from jupyter_client.kernelspec import KernelSpecManager
@@ -84,6 +87,8 @@ def run(
         with tempfile.TemporaryDirectory(prefix="minigrad-") as sockets:
             client.execute(env={**os.environ, **environment})
     except CellExecutionError as error:
+        if error.ename in _ABSENT:
+            raise LeftOut(f"chapter {chapter.number} is left out: {error.evalue}") from error
         raise GuideError(
             f"chapter {chapter.number}, {chapter.path.name}, fails:\n{error.traceback}"
         ) from error

@@ -19,9 +19,16 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_site(
-    folder: Path, everything: Sequence[Chapter], notebooks: Mapping[int, Any], claims: Sequence[Any]
+    folder: Path,
+    everything: Sequence[Chapter],
+    notebooks: Mapping[int, Any],
+    claims: Sequence[Any],
+    absent: Mapping[int, str],
 ) -> None:
-    """Write index.html, a page for each chapter with a notebook, and what they share."""
+    """Write index.html, a page for each chapter with a notebook, and what they share.
+
+    `absent` says of chapters by number why they have none.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
@@ -48,7 +55,9 @@ def write_site(
     counts: dict[str, int] = {}
     for judged in claims:
         counts[judged["verdict"]] = counts.get(judged["verdict"], 0) + 1
-    files["index.html"] = index.render(chapters=there, claims=claims, counts=counts)
+    files["index.html"] = index.render(
+        chapters=there, claims=claims, counts=counts, absent=absent.values()
+    )
     files |= {name: (_TEMPLATES / name).read_text("utf-8") for name in ("style.css", "page.js")}
     files["plotly.min.js"] = plotly_script()
     folder.mkdir(parents=True, exist_ok=True)

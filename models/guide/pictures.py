@@ -1,17 +1,18 @@
 """Pictures of a chapter: figures with a text beside them, and frames to step through.
 
-Both show themselves in a notebook and on a page. Each has a text that says what there is to see:
-for readers who don't see it, and for those who don't yet know where to look.
+A figure may be one of many, chosen by a slider. Pictures and frames show themselves in a notebook
+and on a page. Each has a text that says what there is to see: for readers who don't see it, and
+for those who don't yet know where to look.
 """
 
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
-__all__ = ["Frame", "Frames", "Picture"]
+__all__ = ["Frame", "Frames", "Picture", "moving"]
 
 _numbers = count(1)
 
@@ -33,6 +34,62 @@ class Picture:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         shown: dict[str, Any] = self.figure._repr_mimebundle_(include, exclude)
         return {**shown, "text/plain": self.text}
+
+
+def moving(figures: Mapping[Any, Any], what: str, *, start: int = 0) -> Any:
+    """One figure of plotly that shows one of several, by a slider and a button that plays them.
+
+    `figures` holds them by the values of the slider, `what` says what these are, `start` which is
+    shown first: 0, 1 or, from the end, -1. They must have the same traces; axes are those of the
+    one that is shown first, so give it ranges that fit all.
+
+    Raises ValueError if there are none, or their traces differ.
+
+    >>> import plotly.graph_objects as go
+    >>> figure = moving({w: go.Figure(go.Scatter(y=[w, w * w])) for w in (1, 2, 3)}, "w")
+    >>> [frame.name for frame in figure.frames], figure.layout.sliders[0].currentvalue.prefix
+    (['1', '2', '3'], 'w: ')
+    """
+    import plotly.graph_objects as go
+
+    kinds = {tuple(trace.type for trace in figure.data) for figure in figures.values()}
+    if len(kinds) != 1:
+        raise ValueError(f"moving: figures of the same traces; got {len(kinds)} sorts of them")
+    first = [*figures.values()][start]
+    frames = [go.Frame(name=str(name), data=figure.data) for name, figure in figures.items()]
+    shown = go.Figure(first.data, first.layout, frames)
+    at_once = {"mode": "immediate", "transition": {"duration": 0}}
+    one = {**at_once, "frame": {"duration": 0, "redraw": True}}
+    all_of_them = {**at_once, "fromcurrent": True, "frame": {"duration": 700, "redraw": True}}
+    buttons = [
+        {"label": "play", "method": "animate", "args": [None, all_of_them]},
+        {"label": "stop", "method": "animate", "args": [[None], one]},
+    ]
+    steps = [
+        {"label": frame.name, "method": "animate", "args": [[frame.name], one]} for frame in frames
+    ]
+    place = {"x": 0, "xanchor": "left", "y": 1.04, "yanchor": "bottom"}
+    # Above the axes: below them are titles and, on narrow pages, the legend.
+    shown.update_layout(
+        height=540,
+        margin={"t": 150},
+        updatemenus=[
+            {
+                **place,
+                **{"type": "buttons", "direction": "right", "showactive": False},
+                **{"buttons": buttons, "bgcolor": "#e3e7ee", "font": {"color": "#1d2025"}},
+                "pad": {"b": 74},
+            }
+        ],
+        sliders=[
+            {
+                **place,
+                **{"steps": steps, "active": range(len(steps))[start], "pad": {"t": 0, "b": 0}},
+                "currentvalue": {"prefix": f"{what}: ", "xanchor": "left"},
+            }
+        ],
+    )
+    return shown
 
 
 class Frame(NamedTuple):

@@ -14,7 +14,7 @@ pytest.importorskip("jupytext", reason="needs the extra guide")
 from minigrad.models.exercises import EXERCISES
 from minigrad.models.guide import execute
 from minigrad.models.guide.build import KEPT, build, write_notebooks
-from minigrad.models.guide.chapter import Chapter, GuideError, chapters, chosen
+from minigrad.models.guide.chapter import Chapter, GuideError, LeftOut, chapters, chosen
 from minigrad.models.guide.claims import claim
 from minigrad.models.guide.coloured import coloured
 from minigrad.models.guide.pictures import Frame, Frames
@@ -77,6 +77,26 @@ def test_a_chapter_that_fails(tmp_path, monkeypatch):
     with pytest.raises(GuideError, match=r"chapter 16, 16_wrong.py, fails:[^$]*ZeroDivisionError"):
         execute.run(Chapter(16, path), tmp_path / "kept")
     assert not (tmp_path / "kept").exists()
+
+
+def test_a_chapter_that_needs_what_is_not_here(site, tmp_path):
+    """The others are made, and their list says what to install."""
+    path = tmp_path / "16_speech.py"
+    path.write_text(
+        "# %% [markdown]\n# # Speech\n\n# %%\n"
+        "from minigrad.models.speech.espeak import SpeechError\n"
+        "raise SpeechError('speech is made by espeak-ng; pip install ...')\n",
+        "utf-8",
+    )
+    silent, said = Chapter(16, path), []
+    folder = tmp_path / "site"
+    shutil.copytree(site[0], folder)
+    assert build(folder, [silent, *chosen("3")], quick=True, left_out=said.append) == site[1]
+    assert said == ["chapter 16 is left out: speech is made by espeak-ng; pip install ..."]
+    index = (folder / "index.html").read_text("utf-8")
+    assert "Chapter 16 is left out: speech is made by espeak-ng; pip install" in index
+    with pytest.raises(LeftOut, match="chapter 16 is left out"):
+        build(folder, [silent], quick=True)
 
 
 def test_notebooks(tmp_path):
