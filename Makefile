@@ -16,7 +16,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.learn ## train an LSTM on film reviews and let it explain some
+demo: $(VENV)/.guide ## train an LSTM, let it explain some reviews, and make the guide's pages
 	$(BIN)/minigrad demo
 
 test: $(VENV)/.dev ## run the tests and the examples in docstrings and README
@@ -77,7 +77,7 @@ $(VENV)/pyvenv.cfg:
 		echo "Name another one, for example: make $(or $(MAKECMDGOALS),test) PYTHON=python3.12"; \
 		exit 1; } >&2
 	@if [ -e $@ ]; then \
-		[ -e $(VENV)/.learn ] || [ -e $(VENV)/.test ] || { \
+		[ -e $(VENV)/.guide ] || [ -e $(VENV)/.test ] || { \
 			echo "$(VENV) is of another Python than $(PYTHON), and not of make's making:" \
 				"remove it, or name another folder, VENV=..." >&2; exit 1; }; \
 		echo "$(VENV) is of $$($(BIN)/python --version 2>&1);" \
@@ -85,14 +85,14 @@ $(VENV)/pyvenv.cfg:
 	fi
 	$(PYTHON) -m venv --clear $(VENV)
 
-$(VENV)/.learn: pyproject.toml $(VENV)/pyvenv.cfg
-	$(PIP) install --editable '.[learn]'
+$(VENV)/.guide: pyproject.toml $(VENV)/pyvenv.cfg
+	$(PIP) install --editable '.[guide]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/pyvenv.cfg
 	$(PIP) install --editable '.[dev]'
-	@touch $(VENV)/.learn $@
+	@touch $(VENV)/.guide $@
 
 $(VENV)/.oracle: pyproject.toml $(VENV)/pyvenv.cfg
 	$(PIP) install --editable '.[dev,oracle]'
-	@touch $(VENV)/.learn $(VENV)/.dev $@
+	@touch $(VENV)/.guide $(VENV)/.dev $@

@@ -29,45 +29,29 @@ def guide(out: Path | None, notebooks: Path | None, numbers: str | None, quick: 
       minigrad guide --chapters 3,5 --out my-guide
       minigrad guide --notebooks notebooks
     """
-    from ..guide.build import build, write_notebooks
+    from ..guide.build import write_notebooks
     from ..guide.chapter import GuideError, chosen
-    from .progress import PartsProgress
+    from .guide_pages import make_pages, outcome
 
     try:
         wanted = chosen(numbers)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--chapters") from error
-    if notebooks is not None and (out is not None or quick):
-        raise click.UsageError(
-            "--notebooks writes notebooks that are not run: leave out --out and --quick"
-        )
-    try:
-        if notebooks is not None:
-            for path in write_notebooks(notebooks, wanted):
-                click.echo(path)
-            return
-        folder = out or Path("guide")
-        left_out: list[str] = []
-        start = time.perf_counter()
-        with PartsProgress() as progress:
-            claims = build(
-                folder,
-                wanted,
-                quick=quick,
-                progress=lambda chapter, done, total: progress(
-                    f"chapter {chapter.number}", done, total
-                ),
-                left_out=left_out.append,
+    if notebooks is not None:
+        if out is not None or quick:
+            raise click.UsageError(
+                "--notebooks writes notebooks that are not run: leave out --out and --quick"
             )
-    except GuideError as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(table(claims))
-    seconds = time.perf_counter() - start
-    for why in left_out:
-        click.echo(f"\n{why[0].upper()}{why[1:]}", err=True)
-    click.echo(
-        f"\n{len(wanted) - len(left_out)} chapters in {seconds:.0f} s; open {folder / 'index.html'}"
-    )
+        try:
+            paths = write_notebooks(notebooks, wanted)
+        except GuideError as error:
+            raise click.ClickException(str(error)) from error
+        click.echo("\n".join(map(str, paths)))
+        return
+    folder = out or Path("guide")
+    start = time.perf_counter()
+    claims = make_pages(folder, wanted, quick=quick)
+    click.echo(f"{table(claims)}\n\n{outcome(claims, start, folder)}")
 
 
 def table(claims: list[dict[str, Any]]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ...utils.files import replace_file
 from .chapter import Chapter, GuideError, LeftOut, chapters
-from .execute import claims_of, kept_notebook, run
+from .execute import check_installed, claims_of, kept_notebook, run
 from .pages import write_site
 
 __all__ = ["KEPT", "build", "write_notebooks"]
@@ -38,6 +38,7 @@ def build(
     Raises GuideError if a chapter fails, a package of the extra `guide` is missing or no chapter is
     left; OSError if the folder can't be written to.
     """
+    check_installed()
     notebooks: dict[int, Any] = {}
     for chapter in chapters():  # what an earlier call has left
         if (done := kept_notebook(chapter, folder / KEPT, quick)) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import sys
 import tempfile
@@ -19,8 +20,13 @@ from ..tasks.packages import DataError
 from .chapter import QUICK, Chapter, GuideError, LeftOut
 from .claims import CLAIM
 
-__all__ = ["claims_of", "key_of", "kept_notebook", "run"]
+__all__ = ["check_installed", "claims_of", "key_of", "kept_notebook", "run"]
 
+# What runs chapters and writes pages; these bring the rest.
+PACKAGES = (
+    *("ipykernel", "jinja2", "jupytext", "latex2mathml", "markdown_it", "mdit_py_plugins"),
+    *("nbclient", "plotly", "pygments"),
+)
 LONGEST = 1200  # seconds that one cell may take
 _ABSENT = {SpeechError.__name__, DataError.__name__}  # errors that say what to install or to fetch
 
@@ -33,6 +39,13 @@ def key_of(chapter: Chapter, quick: bool) -> str:
         chapter.source,
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def check_installed() -> None:
+    """Raise GuideError if a package that runs chapters or writes pages is missing."""
+    for name in PACKAGES:
+        if importlib.util.find_spec(name) is None:
+            raise GuideError(f"the guide needs the package {name}: {install_line('guide')}")
 
 
 def run(
@@ -50,14 +63,12 @@ def run(
     Raises LeftOut if the chapter needs data or a program that isn't here; GuideError if a cell
     fails, with its code and its error, and if a package of the extra `guide` is missing.
     """
-    try:
-        from jupyter_client.kernelspec import KernelSpecManager
-        from jupyter_client.manager import AsyncKernelManager
-        from nbclient import NotebookClient
-        from nbclient.exceptions import CellExecutionError, CellTimeoutError
-        from nbformat import writes
-    except ImportError as error:
-        raise GuideError(f"chapters are run by nbclient: {install_line('guide')}") from error
+    check_installed()
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError
+    from nbformat import writes
 
     if (done := kept_notebook(chapter, kept, quick)) is not None:
         return done

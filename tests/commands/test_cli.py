@@ -14,6 +14,7 @@ from rich.console import Console
 from tiny_reviews import tiny_reviews
 
 import minigrad as mg
+from minigrad.models.guide.chapter import GuideError, chosen
 from minigrad.models.reports.explain import explain, log_odds
 from minigrad.models.tasks.registry import load_run
 from minigrad.models.tasks.review_task import Reviews, ReviewSettings
@@ -24,6 +25,8 @@ from minigrad.utils.install import install_line
 
 # Not `from minigrad.models.commands import demo`: that is the command.
 DEMO = import_module("minigrad.models.commands.demo")
+CHAPTER = import_module("minigrad.models.guide.chapter")
+EXECUTE = import_module("minigrad.models.guide.execute")
 EXPLAIN = import_module("minigrad.models.commands.explain")
 
 pytestmark = pytest.mark.usefixtures("easy_reviews")
@@ -156,10 +159,15 @@ class TestWrongUseAndDamage:
 # --- demo, doctor, and the program itself --------------------------------------------------------
 
 
-def test_demo(tmp_path, monkeypatch):
+@pytest.fixture
+def small_demo(monkeypatch):
     quick = ReviewSettings(hidden=8, embedding=8, epochs=5, lr=0.05, batch_size=16)
     monkeypatch.setattr(DEMO, "Reviews", lambda: Reviews(quick))
-    printed = minigrad("demo", MINIGRAD_DATA=str(tmp_path)).stdout
+
+
+@pytest.mark.usefixtures("small_demo")
+def test_demo(tmp_path):
+    printed = minigrad("demo", "--no-guide", MINIGRAD_DATA=str(tmp_path)).stdout
     metrics = load_run(tmp_path / "demo").metrics
     assert f"held-out accuracy  {metrics['test']['accuracy']:.3f}" in printed
     held_out = {review.text: review for review in split_reviews(tiny_reviews()).test}
@@ -174,6 +182,38 @@ def test_demo(tmp_path, monkeypatch):
     )
     assert printed.count("left out\n") == len(texts) + 1
     assert f"The model is in {tmp_path / 'demo'}" in printed
+    assert not (tmp_path / "demo-guide").exists()
+
+
+@pytest.mark.usefixtures("small_demo")
+def test_demo_makes_the_guide(tmp_path, monkeypatch):
+    pytest.importorskip("nbclient", reason=install_line("guide"))
+    second = chosen("2")
+    monkeypatch.setattr(CHAPTER, "chapters", lambda: second)
+    printed = minigrad("demo", MINIGRAD_DATA=str(tmp_path)).stdout
+    index = tmp_path / "demo-guide" / "index.html"
+    said = r"\n1 chapters in \d+ s; 3 claims \(holds: 3\)\nopen (.*)\n$"
+    assert index.is_file() and re.search(said, printed)[1] == str(index)
+
+
+def test_demo_without_what_the_guide_needs(tmp_path, monkeypatch):
+    monkeypatch.setattr(EXECUTE, "PACKAGES", ("nbclient_of_nowhere",))
+    printed = minigrad("demo", MINIGRAD_DATA=str(tmp_path), code=1).stderr
+    assert "needs the package nbclient_of_nowhere" in printed and "demo --no-guide" in printed
+    assert not (tmp_path / "demo").exists()  # it says so before the training
+
+
+@pytest.mark.usefixtures("small_demo")
+def test_demo_whose_guide_fails(tmp_path, monkeypatch):
+    pytest.importorskip("nbclient", reason=install_line("guide"))
+
+    def fails(*arguments, **options):
+        raise GuideError("chapter 3 fails")
+
+    monkeypatch.setattr(import_module("minigrad.models.commands.guide_pages"), "build", fails)
+    printed = minigrad("demo", MINIGRAD_DATA=str(tmp_path), code=1)
+    assert "the guide could not be made: chapter 3 fails" in printed.stderr
+    assert f"The model is in {tmp_path / 'demo'}" in printed.stdout
 
 
 def test_demo_chooses_the_surest(trained):

@@ -68,7 +68,7 @@ def test_an_environment_of_another_python_is_made_anew(make, tmp_path):
 
 def test_an_environment_that_make_has_not_made_is_left_alone(make, tmp_path):
     make("install", "PYTHON=python3.11")
-    for stamp in (".learn", ".dev"):
+    for stamp in (".guide", ".dev"):
         (tmp_path / "env" / stamp).unlink()
     said, made, _ = make("install", "PYTHON=python3.12", code=2)
     assert "is of another Python than python3.12, and not of make's making" in said
