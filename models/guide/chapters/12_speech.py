@@ -2,7 +2,7 @@
 # # Speech: from a sound to digits, without knowing when
 #
 # A recording is thousands of numbers in each second, and what is said in it a handful of digits.
-# Which moment says which digit, no file tells. A network can learn it all the same, from sounds
+# No file says which moment holds which digit. A network can learn it all the same, from sounds
 # and their digits alone.
 
 # %%
