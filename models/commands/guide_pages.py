@@ -19,9 +19,11 @@ def make_pages(folder: Path, wanted: Sequence[Chapter], *, quick: bool) -> list[
 
     Chapters that can't run here are left out; it says which, and why.
 
-    Raises click.ClickException if a chapter fails or a package is missing.
+    Raises click.ClickException if a chapter fails or a package is missing; SystemExit after
+    Ctrl-C, with a sentence.
     """
     from .progress import PartsProgress
+    from .stopping import exit_code
 
     left_out: list[str] = []
     try:
@@ -37,6 +39,12 @@ def make_pages(folder: Path, wanted: Sequence[Chapter], *, quick: bool) -> list[
             )
     except GuideError as error:
         raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt as error:
+        click.echo(
+            "stopped; the chapters that have run don't run again when the same command goes on",
+            err=True,
+        )
+        raise SystemExit(exit_code(error)) from error
     for why in left_out:
         click.echo(f"\n{why[0].upper()}{why[1:]}", err=True)
     return claims

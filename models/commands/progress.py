@@ -139,6 +139,7 @@ class PartsProgress:
             disable=not self._console.is_terminal,
         )
         self._task = self._bar.add_task("")
+        self._part = ""
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -155,5 +156,6 @@ class PartsProgress:
     def __call__(self, part: str, done: int, total: int) -> None:
         """Moves the bar, and says where there is none when a part begins."""
         self._bar.update(self._task, description=part, completed=done, total=total)
-        if self._bar.disable and not done and total == 1:
+        if self._bar.disable and part != self._part:
             self._console.print(f"{part} ...", highlight=False)
+        self._part = part

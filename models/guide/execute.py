@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import hashlib
 import importlib.util
 import os
+import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import minigrad as mg
@@ -96,7 +102,7 @@ def run(
     }
     try:
         with tempfile.TemporaryDirectory(prefix="minigrad-") as sockets:
-            client.execute(env={**os.environ, **environment})
+            _execute(client, {**os.environ, **environment})
     except CellExecutionError as error:
         if error.ename in _ABSENT:
             raise LeftOut(f"chapter {chapter.number} is left out: {error.evalue}") from error
@@ -113,6 +119,49 @@ def run(
         older.unlink()
     replace_file(_path(chapter, kept, quick), writes(notebook).encode())
     return notebook
+
+
+def _execute(client: Any, environment: dict[str, str]) -> None:
+    """Run all cells; Ctrl-C ends the kernel and raises KeyboardInterrupt.
+
+    The client has handlers of its own for signals, after which it fails at what they closed. It
+    sets them in the main thread only, so it runs in another one.
+    """
+
+    interrupted = False
+
+    async def execute() -> None:
+        try:
+            await client.async_execute(env=environment)
+        finally:
+            if client.km is not None:  # it was starting
+                await client._async_cleanup_kernel()
+
+    def cancel() -> None:
+        client.shutdown_kernel = "immediate"
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        if not interrupted:
+            loop.call_soon_threadsafe(cancel)
+        interrupted = True
+
+    before = signal.getsignal(signal.SIGINT)
+    takes_signals = threading.current_thread() is threading.main_thread() and callable(before)
+    with asyncio.Runner() as runner, ThreadPoolExecutor(1) as pool:
+        loop = runner.get_loop()
+        if takes_signals:
+            signal.signal(signal.SIGINT, interrupt)
+        try:
+            pool.submit(runner.run, execute()).result()
+        finally:
+            if takes_signals:
+                signal.signal(signal.SIGINT, before)
+            atexit.unregister(client._cleanup_kernel)  # it stays if the kernel's start failed
+            if interrupted:  # whatever that led to
+                raise KeyboardInterrupt from None
 
 
 def kept_notebook(chapter: Chapter, kept: Path, quick: bool) -> Any:
