@@ -6,7 +6,9 @@ from typing import Any
 
 import click
 
-from .arguments import NewFolder
+from .arguments import Folder, NewFolder
+
+PORT = 8642
 
 
 @click.command()
@@ -16,7 +18,39 @@ from .arguments import NewFolder
 )
 @click.option("--chapters", "numbers", metavar="3,5", help="Only these, such as 3,5 or 1-4.")
 @click.option("--quick", is_flag=True, help="Small sizes and few seeds: in about two minutes.")
-def guide(out: Path | None, notebooks: Path | None, numbers: str | None, quick: bool) -> None:
+@click.option(
+    "--serve",
+    is_flag=True,
+    help="Open a page on this machine instead: type a review, and set the gates that read it.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help=f"Where --serve is; 0: any free port.  [default: {PORT}]",
+)
+@click.option(
+    "--model",
+    "models",
+    type=Folder("products"),
+    multiple=True,
+    help="A folder of `minigrad train reviews` or `products`, for --serve; may be repeated.  "
+    "[default: an LSTM and a GRU, trained at the first use]",
+)
+@click.option(
+    "--prepare",
+    is_flag=True,
+    help="Only train what --serve needs, for a class without network; a second time is quick.",
+)
+def guide(
+    out: Path | None,
+    notebooks: Path | None,
+    numbers: str | None,
+    quick: bool,
+    serve: bool,
+    port: int | None,
+    models: tuple[Path, ...],
+    prepare: bool,
+) -> None:
     """Run the illustrated guide, and write its pages.
 
     Each chapter runs on this machine: its pictures, numbers and verdicts are of this run. A
@@ -28,7 +62,24 @@ def guide(out: Path | None, notebooks: Path | None, numbers: str | None, quick: 
       minigrad guide --quick
       minigrad guide --chapters 3,5 --out my-guide
       minigrad guide --notebooks notebooks
+      minigrad guide --serve
+
+    --serve answers to this machine only. It keeps nothing of what is typed.
     """
+    if serve or prepare:
+        if (serve and prepare) or out is not None or notebooks is not None or numbers or quick:
+            raise click.UsageError("--serve and --prepare stand alone, but for --port and --model")
+        if prepare and (models or port is not None):
+            raise click.UsageError("--prepare trains the models of --serve: leave out the others")
+        from . import serving
+
+        if prepare:
+            serving.own_runs()
+        else:
+            serving.serve(models, PORT if port is None else port)
+        return
+    if models or port is not None:
+        raise click.UsageError("--model and --port are for --serve")
     from ..guide.build import write_notebooks
     from ..guide.chapter import GuideError, chosen
     from .guide_pages import make_pages, outcome

@@ -42,7 +42,7 @@ def boxes(
         for j, value in enumerate(row):
             x = left + j * _WIDTH
             box: dict[str, Any] = {"x": x, "y": y, "width": _WIDTH - 4, "height": _HEIGHT, "rx": 4}
-            strength = f"{0.08 + 0.62 * min(abs(value) / largest, 1.0):.2f}"
+            strength = f"{0.08 + 0.47 * min(abs(value) / largest, 1.0):.2f}"
             add(picture, "rect", **box, fill=ORANGE if value > 0 else BLUE, fill_opacity=strength)
             middle = x + _WIDTH // 2 - 2
             add(picture, "text", f"{value:.2f}", x=middle, y=y + 20, text_anchor="middle")

@@ -13,6 +13,7 @@ __all__ = ["CLAIM", "Claim", "claim", "collect"]
 
 # The type under which a claim lies among a cell's outputs, for those who gather them.
 CLAIM = "application/vnd.minigrad.claim+json"
+_UNBROKEN = " style='white-space:nowrap'"  # 1e-06 would be broken behind its hyphen
 
 Verdict = Literal["holds", "holds only if", "does not hold"]
 
@@ -37,7 +38,8 @@ class Claim:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><th scope='row'>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>"
+            f"<tr><th scope='row'>{html.escape(name)}</th>"
+            f"<td{_UNBROKEN if len(value) <= 12 else ''}>{html.escape(value)}</td></tr>"
             for name, value in self.evidence.items()
         )
         kind = self.verdict.replace(" ", "-")

@@ -38,7 +38,7 @@ def coloured(
         colour = "232,121,43" if number > 0 else "58,123,213"
         shown = f"({word})" if i < len(unknown) and unknown[i] else word
         parts.append(
-            f"<span style='background:rgba({colour},{0.65 * strength:.2f});border-radius:.2em' "
+            f"<span style='background:rgba({colour},{0.55 * strength:.2f});border-radius:.2em' "
             f"title='{number:.3g}'>{html.escape(shown)}</span>"
         )
     return f"<span style='white-space:pre-wrap;line-height:1.9'>{between.join(parts)}</span>"

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from ...utils.files import replace_file
-from .chapter import Chapter
+from ...utils.install import install_line
+from .chapter import Chapter, GuideError
 from .claims import CLAIM
 
-__all__ = ["plotly_script", "write_site"]
+__all__ = ["TEMPLATES", "plotly_script", "templates", "write_site"]
 
 _PLOTLY = "application/vnd.plotly.v1+json"
-_TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_site(
@@ -29,15 +30,7 @@ def write_site(
 
     `absent` says of chapters by number why they have none.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates()
     page = environment.get_template("page.html")
     index = environment.get_template("index.html")
     there = [chapter for chapter in everything if chapter.number in notebooks]
@@ -58,11 +51,26 @@ def write_site(
     files["index.html"] = index.render(
         chapters=there, claims=claims, counts=counts, absent=absent.values()
     )
-    files |= {name: (_TEMPLATES / name).read_text("utf-8") for name in ("style.css", "page.js")}
+    files |= {name: (TEMPLATES / name).read_text("utf-8") for name in ("style.css", "page.js")}
     files["plotly.min.js"] = plotly_script()
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
         replace_file(folder / name, text.encode())
+
+
+def templates() -> Any:
+    """Where jinja2 finds the HTML of pages; GuideError if it is missing."""
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    except ImportError as error:
+        raise GuideError(f"pages are made by jinja2: {install_line('guide')}") from error
+    return Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def plotly_script() -> str:
@@ -129,8 +137,9 @@ def _markdown() -> Any:
     from mdit_py_plugins.dollarmath import dollarmath_plugin
 
     def formula(text: str, options: Mapping[str, Any]) -> str:
-        display = "block" if options.get("display_mode") else "inline"
-        return str(convert(text, display=display))
+        if options.get("display_mode"):
+            return f"<span class='formula'>{convert(text, display='block')}</span>"
+        return str(convert(text, display="inline"))
 
     reader = MarkdownIt("commonmark", {"html": True}).enable("table")
     return reader.use(dollarmath_plugin, renderer=formula, double_inline=True)
