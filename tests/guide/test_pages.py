@@ -1,6 +1,7 @@
 """Notebooks and pages: made, complete, and without anything from elsewhere."""
 
 import json
+import shutil
 from html.parser import HTMLParser
 
 import pytest

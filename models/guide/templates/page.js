@@ -34,7 +34,12 @@
     const own = { ...layout, paper_bgcolor: "transparent", plot_bgcolor: "transparent", autosize: true };
     for (const name of ["template", "width", "sliders", "updatemenus"]) delete own[name];
     own.font = { ...layout.font, color: ink };
-    own.margin = { l: 56, r: 16, t: layout.title ? 48 : 20, b: 52, ...layout.margin };
+    const top = layout.title ? 48 : 20;
+    own.margin = { l: 56, r: 16, t: top, b: 52, ...layout.margin };
+    if (layout.sliders || layout.updatemenus) { // the room for them isn't needed
+      own.margin.t = top;
+      delete own.height;
+    }
     for (const name of Object.keys(layout).filter((key) => /^[xy]axis/.test(key))) {
       own[name] = { automargin: true, ...axis, ...layout[name] };
     }
