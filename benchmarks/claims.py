@@ -1,10 +1,10 @@
-"""Are the figures of README.md so? Computes again what can be, and says what can't and why.
+"""Are the figures of the READMEs so? Computes again what can be, and says what can't and why.
 
     python benchmarks/claims.py [reviews] [gradcheck]
 
 Without arguments it checks both: accuracies on film reviews (15 trainings and a naive Bayes; the
 reviews are downloaded once), and what minigrad's gradient checks catch in 20 seeds. Each figure is
-printed as the README has it and as found; the exit status is 1 if one is wrong. What is cheap (how
+printed as the page has it and as found; the exit status is 1 if one is wrong. What is cheap (how
 many ops, lines, cases, commands and files there are) is checked by tests/project/test_claims.py.
 """
 
@@ -18,7 +18,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "models" / "tasks" / "README.md", ROOT / "benchmarks" / "README.md"]
 
 NOT_CHECKED = {
     "times, and factors between them": "they depend on the machine; each table names the "
@@ -28,12 +29,17 @@ NOT_CHECKED = {
     "what runs on a GPU": "there is none here: minigrad gpu-report",
 }
 
-Claim = tuple[str, str, str, bool]  # what, in the README, found, whether they agree
+Claim = tuple[str, str, str, bool]  # what, on its page, found, whether they agree
+
+
+def text_of_pages() -> str:
+    """The pages with figures, one after the other."""
+    return "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
 
 def table_rows(first_cell: str) -> dict[str, list[str]]:
-    """The rows of the README's table whose second column is headed so, by their first cell."""
-    lines = README.read_text(encoding="utf-8").splitlines()
+    """The rows of the table whose second column is headed so, by their first cell."""
+    lines = text_of_pages().splitlines()
     starts = [i for i, line in enumerate(lines) if line.startswith(f"| | {first_cell}")]
     (start,) = starts
     rows = {}
@@ -46,15 +52,15 @@ def table_rows(first_cell: str) -> dict[str, list[str]]:
 
 
 def stated(pattern: str) -> str:
-    """What the README says where this pattern has its group."""
-    found = re.search(pattern, " ".join(README.read_text(encoding="utf-8").split()))
+    """What a page says where this pattern has its group."""
+    found = re.search(pattern, " ".join(text_of_pages().split()))
     if found is None:
-        raise SystemExit(f"README.md no longer says anything like {pattern!r}")
+        raise SystemExit(f"no page says anything like {pattern!r} any more")
     return found[1]
 
 
 def two_digits(x: float) -> str:
-    """As in the README: .77."""
+    """As on the pages: .77."""
     return f"{x:.2f}".lstrip("0")
 
 
@@ -111,7 +117,7 @@ def main() -> None:
     options.add_argument("groups", nargs="*", choices=[*groups, []], metavar="|".join(groups))
     chosen = options.parse_args().groups or list(groups)
     wrong = 0
-    print(f"{'':40}{'README':>24}{'found':>24}")
+    print(f"{'':40}{'page':>24}{'found':>24}")
     for group in chosen:
         for what, said, found, right in groups[group]():
             wrong += not right

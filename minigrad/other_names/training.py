@@ -7,7 +7,7 @@ logits another (2, 2), labels its classes, and loss a number.
 from __future__ import annotations
 
 MODULES = """
-nn.RNNBase -> mg.nn.Recurrent  # See "Your own cell" in the README
+nn.RNNBase -> mg.nn.Recurrent  # See "Five minutes" in the README
 nn.RNNCellBase -> mg.nn.RecurrentCell
 torch.lstm_cell -> mg.nn.LSTMCell(3, 4)
 torch.gru_cell -> mg.nn.GRUCell(3, 4)

@@ -46,7 +46,7 @@ def test_train_prints_the_figures(trained):
     assert f"written to         {folder}\n" in printed.stdout
     example = f'"{TRAIN.EXAMPLE}"'
     assert f"minigrad explain {folder} {example}" in printed.stdout
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "models" / "commands" / "README.md").read_text(encoding="utf-8")
     assert readme.count(f"my-gru {example}") == 2
     assert f"explain my-gru {example}" in minigrad("--help").stdout
     # Progress goes to the other stream, so that the figures can be piped.

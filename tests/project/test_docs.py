@@ -171,9 +171,9 @@ def test_documents(path):
     check(in_document(path))
 
 
-def test_the_pytorch_example_of_the_readme(tmp_path, monkeypatch):
+def test_the_pytorch_example_of_the_checker(tmp_path, monkeypatch):
     pytest.importorskip("torch", reason=f"PyTorch is not installed here; {install_line('oracle')}")
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "minigrad/gradchecker/README.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
     (code,) = (block for block in blocks if "import torch" in block)
     monkeypatch.chdir(tmp_path)

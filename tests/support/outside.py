@@ -2,7 +2,7 @@
 
 `KEYED` are the kinds that are part of a kernel's key: the new number counts at the next call.
 `REFUSED` are those that are refused, with the reason. Their names are the rows of the table in
-README.md.
+minigrad/compiler/README.md.
 """
 # ruff: noqa: NPY002 (NumPy's old random numbers are among what cells may read)
 
