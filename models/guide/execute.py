@@ -26,7 +26,7 @@ from ..tasks.packages import DataError
 from .chapter import QUICK, Chapter, GuideError, LeftOut
 from .claims import CLAIM
 
-__all__ = ["check_installed", "claims_of", "key_of", "kept_notebook", "run"]
+__all__ = ["check_installed", "claims_of", "execute", "key_of", "kept_notebook", "run"]
 
 # What runs chapters and writes pages; these bring the rest.
 PACKAGES = (
@@ -70,9 +70,6 @@ def run(
     fails, with its code and its error, and if a package of the extra `guide` is missing.
     """
     check_installed()
-    from jupyter_client.kernelspec import KernelSpecManager
-    from jupyter_client.manager import AsyncKernelManager
-    from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, CellTimeoutError
     from nbformat import writes
 
@@ -81,28 +78,8 @@ def run(
     notebook = chapter.notebook()
     total = len(notebook.cells)
     progress(0, total)
-
-    class ThisPython(AsyncKernelManager):  # one that a user has installed may be another
-        def __init__(self, **options: Any) -> None:
-            if os.name == "posix":  # sockets in a folder that others can't read
-                options |= {"transport": "ipc", "ip": f"{sockets}/kernel"}
-            super().__init__(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]), **options)
-
-    client = NotebookClient(
-        notebook,
-        kernel_manager_class=ThisPython,
-        kernel_name="python3",
-        timeout=LONGEST,
-        on_cell_complete=lambda cell, cell_index: progress(cell_index + 1, total),
-    )
-    environment = {
-        "PLOTLY_RENDERER": "plotly_mimetype",
-        QUICK: "1" if quick else "",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-    }
     try:
-        with tempfile.TemporaryDirectory(prefix="minigrad-") as sockets:
-            _execute(client, {**os.environ, **environment})
+        execute(notebook, quick=quick, progress=lambda done: progress(done, total))
     except CellExecutionError as error:
         if error.ename in _ABSENT:
             raise LeftOut(f"chapter {chapter.number} is left out: {error.evalue}") from error
@@ -119,6 +96,45 @@ def run(
         older.unlink()
     replace_file(_path(chapter, kept, quick), writes(notebook).encode())
     return notebook
+
+
+def execute(
+    notebook: Any,
+    *,
+    quick: bool = False,
+    folder: str | os.PathLike[str] = "",
+    progress: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Run all cells of a notebook, with this Python, and put the outputs into it.
+
+    `folder` is where it runs, by default here; `progress` is called with the number of cells done.
+    Raises nbclient's errors if a cell fails or takes too long.
+    """
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
+
+    class ThisPython(AsyncKernelManager):  # one that a user has installed may be another
+        def __init__(self, **options: Any) -> None:
+            if os.name == "posix":  # sockets in a folder that others can't read
+                options |= {"transport": "ipc", "ip": f"{sockets}/kernel"}
+            super().__init__(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]), **options)
+
+    client = NotebookClient(
+        notebook,
+        kernel_manager_class=ThisPython,
+        kernel_name="python3",
+        timeout=LONGEST,
+        resources={"metadata": {"path": str(folder or os.getcwd())}},
+        on_cell_complete=lambda cell, cell_index: progress(cell_index + 1),
+    )
+    environment = {
+        "PLOTLY_RENDERER": "plotly_mimetype",
+        QUICK: "1" if quick else "",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
+    with tempfile.TemporaryDirectory(prefix="minigrad-") as sockets:
+        _execute(client, {**os.environ, **environment})
 
 
 def _execute(client: Any, environment: dict[str, str]) -> None:

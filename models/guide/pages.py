@@ -10,6 +10,7 @@ from typing import Any
 
 from ...utils.files import replace_file
 from ...utils.install import install_line
+from ..training.notebook import PROGRESS
 from .chapter import Chapter, GuideError
 from .claims import CLAIM
 
@@ -90,7 +91,7 @@ class _Cell:
 
     def has(self, kind: str) -> bool:
         """Whether an output is of this type."""
-        return any(kind in output.get("data", {}) for output in self._outputs)
+        return any(kind in _data(output) for output in self._outputs)
 
     @property
     def text(self) -> str:
@@ -109,13 +110,18 @@ class _Cell:
     @property
     def outputs(self) -> list[str]:
         """What the cell has shown."""
-        return [_output(output) for output in self._outputs]
+        return [_output(output) for output in self._outputs if PROGRESS not in _data(output)]
+
+
+def _data(output: Any) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = output.get("data", {})
+    return found
 
 
 def _output(output: Any) -> str:
     if output.output_type == "stream":
         return f"<pre class='printed'>{html.escape(output.text)}</pre>"
-    data = output.get("data", {})
+    data = _data(output)
     if _PLOTLY in data:
         figure = json.dumps(data[_PLOTLY]).replace("</", "<\\/")
         text = html.escape(str(data.get("text/plain", "")))

@@ -18,6 +18,7 @@ from minigrad.nn import Module
 from .birthplace import find_birth
 from .callbacks import Callback, EarlyStopping
 from .checkpoint import Checkpoint
+from .notebook import NotebookProgress, notebook_kernel
 from .run_folder import SavedRunError
 from .state import NORMS, Training
 from .task import Task
@@ -34,6 +35,7 @@ def fit(
     callbacks: Sequence[Callback] = (),
     checkpoint: Checkpoint | None = None,
     resume: bool = False,
+    progress: bool = True,
 ) -> Training:
     """Train a task's model, and leave it as it was after its best epoch.
 
@@ -53,6 +55,8 @@ def fit(
     an attribute `training`. An error between two steps, as one that a callback raises, leaves a
     checkpoint of that moment; else the last one stays.
 
+    In a notebook the cell shows how far it is, unless `progress` is False.
+
     Returns the `Training`: its `model`, `history`, `best` and times.
 
     Raises FloatingPointError if the loss or a gradient becomes NaN or infinite; SavedRunError if a
@@ -68,6 +72,8 @@ def fit(
         training = Training(task)
         training.notice = notice
         everyone = [*callbacks]
+        if progress and notebook_kernel() is not None:
+            everyone.append(NotebookProgress())
         if task.settings.patience:
             everyone.append(EarlyStopping(task.settings.patience))
         try:
