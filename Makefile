@@ -11,13 +11,23 @@ export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-deep test-oracle mutate lint docs format install install-oracle clean
+.PHONY: help demo class test test-deep test-oracle mutate lint docs format install install-oracle clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.guide ## train an LSTM, let it explain some reviews, and make the guide's pages
 	$(BIN)/minigrad demo
+
+class: $(VENV)/.class ## all that a lesson needs, offline from then on: pages, networks, a plan
+	$(BIN)/python -m minigrad guide --prepare
+	$(BIN)/python -m minigrad guide --chapters 1-7,9-10 --out guide > $(VENV)/class.log
+	@printf '%s\n' '' 'Ready; from now on without a network:' \
+		'  open guide/teacher.html         the plan for 90 minutes' \
+		'  open guide/index.html           the chapters that it shows' \
+		'  $(BIN)/minigrad guide --serve    the page with the review and the gates' \
+		'  $(BIN)/minigrad exercise list    for students' \
+		'All chapters, within a quarter of an hour: $(BIN)/minigrad guide'
 
 test: $(VENV)/.dev ## run the tests and the examples in docstrings and README
 	MINIGRAD_PROFILE=fast $(BIN)/python -m pytest -n 2
@@ -89,10 +99,14 @@ $(VENV)/.guide: pyproject.toml $(VENV)/pyvenv.cfg
 	$(PIP) install --editable '.[guide]'
 	@touch $@
 
+$(VENV)/.class: pyproject.toml $(VENV)/pyvenv.cfg
+	$(PIP) install --editable '.[guide,numba]'
+	@touch $(VENV)/.guide $@
+
 $(VENV)/.dev: pyproject.toml $(VENV)/pyvenv.cfg
 	$(PIP) install --editable '.[dev]'
-	@touch $(VENV)/.guide $@
+	@touch $(VENV)/.guide $(VENV)/.class $@
 
 $(VENV)/.oracle: pyproject.toml $(VENV)/pyvenv.cfg
 	$(PIP) install --editable '.[dev,oracle]'
-	@touch $(VENV)/.guide $(VENV)/.dev $@
+	@touch $(VENV)/.guide $(VENV)/.class $(VENV)/.dev $@

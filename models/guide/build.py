@@ -58,7 +58,7 @@ def build(
             for number in sorted(notebooks)
             for judged in claims_of(notebooks[number])
         ]
-        write_site(folder, chapters(), notebooks, claims, absent)
+        write_site(folder, chapters(), notebooks, claims, absent, quick=quick)
         replace_file(folder / "guide.json", f"{json.dumps(claims, indent=2)}\n".encode())
     numbers = {chapter.number for chapter in wanted}
     return [judged for judged in claims if judged["chapter"] in numbers]

@@ -26,10 +26,12 @@ def write_site(
     notebooks: Mapping[int, Any],
     claims: Sequence[Any],
     absent: Mapping[int, str],
+    *,
+    quick: bool = False,
 ) -> None:
-    """Write index.html, a page for each chapter with a notebook, and what they share.
+    """Write index.html, a page for each chapter with a notebook, teacher.html, what they share.
 
-    `absent` says of chapters by number why they have none.
+    `absent` says of chapters by number why they have none, `quick` whether sizes are small.
     """
     environment = templates()
     page = environment.get_template("page.html")
@@ -52,6 +54,9 @@ def write_site(
     files["index.html"] = index.render(
         chapters=there, claims=claims, counts=counts, absent=absent.values()
     )
+    files["teacher.html"] = environment.get_template("teacher.html").render(
+        chapters=there, text=_plan(environment, everything, there, quick)
+    )
     files |= {name: (TEMPLATES / name).read_text("utf-8") for name in ("style.css", "page.js")}
     files["plotly.min.js"] = plotly_script()
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,6 +77,20 @@ def templates() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _plan(
+    environment: Any, everything: Sequence[Chapter], there: Sequence[Chapter], quick: bool
+) -> str:
+    """The teacher's plan as HTML; a chapter that isn't there is named without a link."""
+
+    def named(number: int) -> str:
+        (chapter,) = (chapter for chapter in everything if chapter.number == number)
+        text = f"chapter {number}, {chapter.title.partition(':')[0]}"
+        return f"[{text}]({chapter.slug}.html)" if chapter in there else text
+
+    plan = environment.get_template("teacher.md").render(chapter=named, short=quick)
+    return str(_markdown().render(plan))
 
 
 def plotly_script() -> str:

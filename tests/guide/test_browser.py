@@ -129,10 +129,10 @@ def test_every_kind_of_picture(browser, site, width, dark):
         )
 
 
-@pytest.mark.parametrize("width", [1100, 390])
-def test_the_index(browser, site, width):
-    for dark in (False, True):
-        with browser.page((site / "index.html").as_uri(), width=width, dark=dark) as page:
+@pytest.mark.parametrize("name", ["index", "teacher"])
+def test_other_pages(browser, site, name):
+    for width, dark in SIZES:
+        with browser.page((site / f"{name}.html").as_uri(), width=width, dark=dark) as page:
             opened(page)
             check_page(page, width)
 

@@ -73,3 +73,14 @@ def test_an_environment_that_make_has_not_made_is_left_alone(make, tmp_path):
     said, made, _ = make("install", "PYTHON=python3.12", code=2)
     assert "is of another Python than python3.12, and not of make's making" in said
     assert not made and (tmp_path / "env" / "pyvenv.cfg").exists()
+
+
+def test_a_class_is_set_up_once(make):
+    said, _, calls = make("class", "PYTHON=python3.11")
+    calls = calls.splitlines()
+    assert ".[guide,numba]" in next(call for call in calls if "-m pip" in call)
+    guides = [call.partition("-m minigrad ")[2] for call in calls if "-m minigrad" in call]
+    assert guides == ["guide --prepare", "guide --chapters 1-7,9-10 --out guide"]
+    assert "guide/teacher.html" in said and "minigrad guide --serve" in said
+    _, made, again = make("class", "PYTHON=python3.11")
+    assert not made and "pip" not in again and again.count("-m minigrad") == 2
