@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import minigrad as mg
+
 from ...utils.install import install_line
 from ..exercises import EXERCISES
 
-__all__ = ["Chapter", "GuideError", "LeftOut", "chapters", "chosen", "quick"]
+__all__ = ["Chapter", "GuideError", "LeftOut", "chapters", "chosen", "fast_backend", "quick"]
 
 FOLDER = Path(__file__).parent / "chapters"
 QUICK = "MINIGRAD_GUIDE_QUICK"  # an environment variable; not empty: chapters use small sizes
@@ -32,6 +34,21 @@ class LeftOut(GuideError):
 def quick() -> bool:
     """Whether chapters take small sizes and few seeds, for tests and first looks."""
     return bool(os.environ.get(QUICK))
+
+
+def fast_backend() -> str:
+    """Choose the backend Numba for long trainings, and say so; the sentence is returned, too.
+
+    A quick run is short on any backend, and a backend that MINIGRAD_BACKEND names stays.
+    """
+    here = mg.current_backend().name
+    if quick() or os.environ.get("MINIGRAD_BACKEND"):
+        return f"Trained on the backend {here}."
+    try:
+        mg.set_backend("numba")
+    except mg.BackendError as error:
+        return f"Trained on the backend {here}; Numba would take a fraction of the time: {error}"
+    return "Trained on the backend numba, which takes a fraction of NumPy's time for small layers."
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from minigrad.models.guide.boxes import boxes
 from minigrad.models.guide.build import build
 from minigrad.models.guide.chapter import chapters
 from minigrad.models.guide.claims import claim
-from minigrad.models.guide.coloured import coloured
+from minigrad.models.guide.coloured import Coloured, coloured
 from minigrad.models.guide.pages import write_site
 from minigrad.models.guide.pictures import Frame, Frames, Picture
 
@@ -65,6 +65,7 @@ def gallery():
         Picture(figure(), "Seven lines that rise and fall."),
         Frames("Three", [Frame(n, boxes(rows, marked=["x"]), f"text {n}") for n in "abc"]),
         Frames("One", [Frame("only", colours)]),
+        Coloured("Pick", words, {"up": range(30), "down": range(0, -30, -1)}),
         claim("This holds.", True, {"value": 1e-6}),
         claim("This may.", "it is so", {"a rather long name of a number": [1.5, 2.5, "text"]}),
         claim("This doesn't.", False, {"value": "a"}),
@@ -182,6 +183,14 @@ def test_controls(browser, site):
         page.until(f"{kind} === 'log'")
         page.click(".plot-controls button", 1)
         page.until(f"{kind} === 'linear'")
+        # The text that is coloured by what the reader picks.
+        last = "document.querySelector('.coloured-text span span:last-child').style.background"
+        assert page.run(last).startswith("rgba(232, 121, 43")
+        page.run(
+            "document.querySelector('.coloured-text').parentElement.querySelector('select').focus()"
+        )
+        page.press("End")
+        page.until(f"{last}.startsWith('rgba(58, 123, 213')")
         # Dark from now on, and wide.
         page.prefer("prefers-color-scheme", "dark")
         page.until(

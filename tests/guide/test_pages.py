@@ -14,8 +14,8 @@ from minigrad.models.guide import execute
 from minigrad.models.guide.build import KEPT, build, write_notebooks
 from minigrad.models.guide.chapter import Chapter, GuideError, LeftOut, chapters, chosen
 from minigrad.models.guide.claims import claim
-from minigrad.models.guide.coloured import coloured
-from minigrad.models.guide.pictures import Frame, Frames
+from minigrad.models.guide.coloured import Coloured, coloured
+from minigrad.models.guide.pictures import Frame, Frames, moving
 
 
 @pytest.fixture(scope="module")
@@ -119,12 +119,20 @@ def test_what_is_shown_is_escaped():
     for shown in (
         claim(wild, wild, {wild: wild})._repr_html_(),
         coloured([wild], [1.0]),
+        Coloured(wild, [wild], {wild: [1.0]})._repr_html_(),
         Frames(wild, [Frame(wild, "", wild)])._repr_html_(),
         Frames(wild, [Frame(wild, "", wild), Frame("b", "")])._repr_html_(),
     ):
         assert "<script>alert" not in shown and "&lt;script&gt;" in shown
     with pytest.raises(ValueError, match="1 words, but 2 values"):
         coloured(["a"], [1, 2])
+    with pytest.raises(ValueError, match="each of 1 words"):
+        Coloured("one", ["a"], {"first": [1], "second": [1, 2]})
+    with pytest.raises(ValueError, match="no rows"):
+        Coloured("none", ["a"], {})
+    go = pytest.importorskip("plotly.graph_objects", reason="needs the extra guide")
+    with pytest.raises(ValueError, match="2 sorts"):
+        moving({1: go.Figure(go.Bar()), 2: go.Figure(go.Scatter())}, "number")
     with pytest.raises(ValueError, match="no frames"):
         Frames("none", [])
     for wrong in (1, None, 0.5):
