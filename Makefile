@@ -60,7 +60,7 @@ format: $(VENV)/.dev ## format the code and mend what ruff can mend
 	$(BIN)/ruff format .
 
 docs: $(VENV)/.dev ## make the reference of all public names, and check its links
-	$(BIN)/python docs/reference.py
+	$(BIN)/python -m minigrad.models.reference build/reference
 
 include tests/cupy_on_cpu/rules.mk
 
@@ -68,7 +68,7 @@ install: $(VENV)/.dev ## only set up what the tests need
 install-oracle: $(VENV)/.oracle ## the same, with the oracles
 
 clean: ## remove the environments and everything that was built
-	rm -rf $(VENV) $(ON_CPU) $(CUDA) build dist docs/build *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(ON_CPU) $(CUDA) build dist *.egg-info .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # One environment. A stamp in it says which extras are installed, as of which pyproject.toml.

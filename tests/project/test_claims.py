@@ -78,7 +78,7 @@ def test_every_benchmark_that_is_named_is_there():
 
 def test_the_files_that_are_named_are_there():
     rows = dict(re.findall(r"^\| \[`(\w+)/`\]\(\1/README\.md\) \| (.*) \|$", README, re.M))
-    assert rows.keys() == {"minigrad", "backends", "models", "tests", "benchmarks", "docs"}
+    assert rows.keys() == {"minigrad", "backends", "models", "tests", "benchmarks"}
     for folder, holds in rows.items():
         for name in re.findall(r"`([\w*]+(?:\.py|/))`", holds):
             assert list((ROOT / folder).glob(name.rstrip("/"))), f"{folder}/{name}"

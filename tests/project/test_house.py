@@ -3,6 +3,7 @@
 import ast
 import importlib
 import re
+import subprocess
 from collections import Counter
 
 import pytest
@@ -119,6 +120,19 @@ def test_no_private_name_is_imported_from_another_file():
         if re.match(r"_(?!_)", alias.name)
     ]
     assert not found, "give these names without an underscore: " + ", ".join(found)
+
+
+def test_the_top_level_stays():
+    """Five folders and the usual small files: a new purpose has its place within one of them."""
+    try:
+        git = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    except FileNotFoundError:
+        pytest.skip("git is not installed")
+    if git.returncode or not git.stdout:
+        pytest.skip("not a checkout of git")
+    files = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "MANIFEST.in", "Makefile", "README.md"}
+    top = {path.split("/")[0] for path in git.stdout.splitlines() if not path.startswith(".")}
+    assert top == {*FOLDERS, *files, "pyproject.toml"}
 
 
 def test_no_two_files_of_tests_share_a_name():

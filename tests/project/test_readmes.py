@@ -95,21 +95,21 @@ def test_every_chapter_is_in_the_table_of_claims():
 
 
 def test_the_picture_can_be_seen_in_dark_and_light():
-    picture = ElementTree.parse(ROOT / "docs" / "reading.svg").getroot()
+    picture = ElementTree.parse(ROOT / "benchmarks" / "reading.svg").getroot()
     (style,) = picture.iter("{http://www.w3.org/2000/svg}style")
     assert "prefers-color-scheme: dark" in style.text
     assert "definitely +" in picture.get("aria-label")
 
 
 def test_the_picture_is_of_the_explanation(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "docs"))
-    import picture
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    import reading
 
     vocabulary = Vocabulary(["<pad>", "<unk>", "a", "lovely", "film"])
     mg.manual_seed(0)
     model = SequenceClassifier("gru", num_embeddings=5, embedding_dim=4, hidden_size=3)
     model.eval()
-    drawn = ElementTree.fromstring(picture.reading(model, vocabulary, "A lovely, lovely film!"))
+    drawn = ElementTree.fromstring(reading.reading(model, vocabulary, "A lovely, lovely film!"))
     words = tokenize("A lovely, lovely film!")
     parts = memory(model, vocabulary.encode(words)).part
     said = drawn.get("aria-label")

@@ -1,39 +1,22 @@
 """The reference: its pages are built without a warning, and have what users look for."""
 
-import doctest
 import re
-import sys
 from html import unescape
 
 import pytest
-from places import ROOT
 
 import minigrad as mg
 from minigrad.engine.op import OPS
+from minigrad.utils.install import install_line
 
-pytest.importorskip("pdoc", reason="pdoc is not installed here; make install")
-
-
-@pytest.fixture(scope="module")
-def scripts():
-    """The files of docs/, imported as when the script runs."""
-    patch = pytest.MonkeyPatch()
-    patch.syspath_prepend(str(ROOT / "docs"))
-    import docstrings
-    import links
-    import members
-    import reference
-
-    yield {"docstrings": docstrings, "links": links, "members": members, "reference": reference}
-    for module in (docstrings, links, members, reference, sys.modules["pages"]):
-        sys.modules.pop(module.__name__)
-    patch.undo()
+pytest.importorskip("pdoc", reason=f"no pdoc; {install_line('docs')}")
+from minigrad.models.reference import build, docstrings, links
 
 
 @pytest.fixture(scope="module")
-def folder(scripts, tmp_path_factory):
+def folder(tmp_path_factory):
     made = tmp_path_factory.mktemp("reference") / "pages"
-    scripts["reference"].build(made)
+    build.build(made)
     return made
 
 
@@ -41,8 +24,8 @@ def text_of(folder, page):
     return unescape(re.sub("<[^>]+>", "", (folder / page).read_text(encoding="utf-8")))
 
 
-def test_every_link_and_anchor_is_there(scripts, folder):
-    assert scripts["links"].dead_links(folder) == []
+def test_every_link_and_anchor_is_there(folder):
+    assert links.dead_links(folder) == []
 
 
 def test_every_public_name_has_its_place_with_its_example(folder):
@@ -84,7 +67,7 @@ def test_the_start_page_lists_all(folder):
         assert f'href="{link}"' in start
 
 
-def test_docstrings_become_markdown(scripts):
+def test_docstrings_become_markdown():
     given = """A * b and c * d of *words*, <op tanh>, `a < b`.
 
 Parameters
@@ -121,23 +104,17 @@ Examples
 
 
     a block"""
-    assert scripts["docstrings"].to_markdown(given) == wanted
+    assert docstrings.to_markdown(given) == wanted
 
 
-@pytest.mark.parametrize("name", ["docstrings", "members"])
-def test_examples(scripts, name):
-    failed, tried = doctest.testmod(scripts[name])
-    assert tried and not failed
-
-
-def test_dead_links_are_found(scripts, tmp_path):
+def test_dead_links_are_found(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "a.html").write_text(
         '<p id="x"></p><a href="sub/b.html#y"></a><a href="#x"></a><a href="sub/c.html"></a>'
         '<a href="#nowhere"></a><a href="https://pdoc.dev/#z"></a><p id="x"></p>'
     )
     (tmp_path / "sub" / "b.html").write_text('<p id="y"></p><a href="../a.html#z"></a>')
-    assert sorted(scripts["links"].dead_links(tmp_path)) == [
+    assert sorted(links.dead_links(tmp_path)) == [
         "a.html: the anchor x is there twice",
         "a.html: there is no anchor #nowhere",
         "a.html: there is no file sub/c.html",
@@ -145,10 +122,10 @@ def test_dead_links_are_found(scripts, tmp_path):
     ]
 
 
-def test_a_folder_of_other_things_is_left_alone(scripts, tmp_path):
+def test_a_folder_of_other_things_is_left_alone(tmp_path):
     (tmp_path / "letter.txt").write_text("Dear")
     with pytest.raises(SystemExit, match="name another folder"):
-        scripts["reference"].build(tmp_path)
+        build.build(tmp_path)
     assert (tmp_path / "letter.txt").exists()
 
 

@@ -1,10 +1,10 @@
 """The picture of the main README: an LSTM reads a review, and what each word adds to its answer.
 
-    python docs/picture.py [FILE]
+    python benchmarks/reading.py [FILE]
 
 Trains the model of `minigrad demo` (seed 0, some half a minute on two cores; the reviews are
 downloaded once), and draws what `minigrad explain` computes for each beginning of the review.
-Without a file it writes docs/reading.svg.
+Without a file it writes benchmarks/reading.svg.
 """
 
 from __future__ import annotations

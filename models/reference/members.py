@@ -34,11 +34,10 @@ def _as_written(annotation: Any, *places: Any) -> Any:
     return _Written(annotation) if isinstance(annotation, str) else annotation
 
 
-pdoc.doc.safe_eval_type = pdoc.doc_types.safe_eval_type = _as_written
-
-
 def modules(names: list[str]) -> dict[str, pdoc.doc.Module]:
     """The modules with what their pages show, by name."""
+    for part in (pdoc.doc, pdoc.doc_types):
+        vars(part)["safe_eval_type"] = _as_written
     vars(mg)["trace"] = mg.trace  # it is loaded when it is first asked for
     made = {name: pdoc.doc.Module.from_name(name) for name in names}
     for module in made.values():
@@ -82,7 +81,7 @@ def _callable(member: pdoc.doc.Doc, module: pdoc.doc.Module) -> pdoc.doc.Doc:
 
 def _as_function(member: pdoc.doc.Function) -> pdoc.doc.Function:
     """With the signature and the text of the call, not of the declaration."""
-    value = member.wrapped
+    value: Any = member.wrapped
     member.obj = value = getattr(value, "__wrapped__", value) if _is_call(value) else value
     member.decorators = []
     member.docstring = inspect.cleandoc(value.__doc__ or "")
@@ -143,15 +142,17 @@ def _place_members(made: dict[str, pdoc.doc.Module]) -> None:
             if not isinstance(_raw(cls.obj, name), Absent | type)  # a class has its own place
             if member.docstring or member.kind != "variable" or _is_field(cls.obj, name)
         }
+        member: Any  # a function where it has a signature
         for name, member in cls.members.items():
-            if name == "__init__" and inspect.isfunction(_raw(cls.obj, name)):
+            method = _raw(cls.obj, name)
+            if name == "__init__" and inspect.isfunction(method):
                 member.signature_without_self = _constructor(cls.obj)
                 member.taken_from = here[0], f"{here[1]}.{name}"
                 continue
             owner = next((kind for kind in cls.obj.__mro__ if name in vars(kind)), cls.obj)
             named = [k for k in cls.obj.__mro__ if k in public and issubclass(k, owner)]
             home = public[named[-1]] if named and named[-1] is not cls.obj else here
-            if _is_call(_raw(cls.obj, name)):
+            if _is_call(method):
                 _as_function(member).source = ""  # the page of ops has it
             elif owner is cls.obj and _is_in(member, cls):
                 member.source = ""  # the class's has it

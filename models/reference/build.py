@@ -1,16 +1,9 @@
-"""The reference: pages from the docstrings, by pdoc. A warning or a dead link is an error.
-
-    python docs/reference.py [FOLDER]
-
-Without a folder it writes to docs/build.
-"""
+"""Pages from the docstrings, by pdoc. A warning is an error."""
 
 from __future__ import annotations
 
-import argparse
 import re
 import shutil
-import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -22,14 +15,16 @@ import pdoc.render_helpers
 import pygments
 import pygments.formatters
 import pygments.lexers
-from docstrings import to_markdown
 from jinja2 import pass_context
-from links import dead_links
 from markupsafe import Markup, escape
-from members import modules, sections
-from pages import PAGES
 
 import minigrad as mg
+
+from .docstrings import to_markdown
+from .members import modules, sections
+from .pages import PAGES
+
+__all__ = ["build"]
 
 HERE = Path(__file__).parent
 TITLE = "minigrad's reference"
@@ -53,7 +48,7 @@ def build(folder: Path) -> int:
             all_modules=made,
             pages=PAGES,
             version=mg.__version__,
-            start=(HERE / "start.md").read_text(encoding="utf-8"),
+            start=(HERE / "templates" / "start.txt").read_text(encoding="utf-8"),
             root_module_name=None,
             title=TITLE,
         )
@@ -75,7 +70,7 @@ def make_room(folder: Path) -> None:
 def configured(made: dict[str, pdoc.doc.Module]) -> Any:
     """pdoc's templates with ours before them, and with what ours ask for."""
     pdoc.render.configure(template_directory=HERE / "templates")
-    pdoc.docstrings.convert = lambda text, form, path: to_markdown(text)
+    vars(pdoc.docstrings)["convert"] = lambda text, form, path: to_markdown(text)
     env = pdoc.render.env
     homes = {
         f"{name.removeprefix('minigrad.')}." * (name != "minigrad") + member.qualname: (
@@ -159,19 +154,3 @@ def inline(text: str) -> Markup:
 def slug(text: str) -> str:
     """An anchor for a heading; no Python name looks like it."""
     return "at-" + re.sub(r"\W+", "-", text).strip("-").lower()
-
-
-def main() -> None:
-    """Build, check the links, and say where the pages are."""
-    options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    options.add_argument("folder", nargs="?", type=Path, default=HERE / "build")
-    folder = options.parse_args().folder
-    count = build(folder)
-    dead = dead_links(folder)
-    if dead:
-        sys.exit("links that lead nowhere:\n" + "\n".join(dead))
-    print(f"{count} pages, all links checked; open {folder / 'index.html'}")
-
-
-if __name__ == "__main__":
-    main()

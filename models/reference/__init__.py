@@ -1,0 +1,1 @@
+"""The reference of all public names: pages made of the docstrings."""
