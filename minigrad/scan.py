@@ -10,14 +10,15 @@ from collections.abc import Callable
 from typing import Any
 
 from .engine.filled import zeros
-from .engine.graph import only_values, probing, scanning, time_step
+from .engine.graph import only_values, probing, scanning, tick, time_step
+from .engine.spans import Span, note_span
 from .engine.tensor import Tensor
 from .engine.wrapping import alias, apart
 from .fusion import compiles, dispatch
 from .nested import describe, layout_of, name_of, parts_of, rebuild
 from .ops import astype, reshape, stack, sum, unstack, where
 from .recording.instrument import run_probed
-from .recording.probes import Steps
+from .recording.probes import Steps, place
 from .valid_steps import ValidSteps
 
 __all__ = ["scan"]
@@ -152,6 +153,7 @@ def _compose(
     """The loop, on arguments that have been checked; `valid` as in `ValidSteps.mask`."""
     inputs = parts_of(xs)
     T = inputs[0].shape[0]
+    start = tick()
     if T == 0:
         nothing = rebuild(xs, [astype(sum(x, axis=0), x.dtype) for x in inputs])  # zeros (N, ...)
         with Steps(T, None):
@@ -165,12 +167,14 @@ def _compose(
         running = unstack(valid)
     steps = [rebuild(xs, parts) for parts in zip(*map(unstack, inputs), strict=True)]
     outputs: list[Any] = [None] * T
+    began = []
     token = time_step.set(None)
     try:
         with Steps(T, valid, reverse) as scan:
             for t in reversed(range(T)) if reverse else range(T):
                 time_step.set(t)
                 scan.t = t
+                began.append((t, tick()))
                 y, new = _step(cell, params, steps[t], state)
                 outputs[t] = parts_of(y)
                 after = parts_of(new)
@@ -189,10 +193,14 @@ def _compose(
         raise ValueError(
             f"scan: {name_of(cell)} returned more outputs in some steps than in others"
         )
+    began.append((T, tick()))
     ys = [stack(parts) for parts in zip(*outputs, strict=True)]  # each (T, N, ...)
     if valid is not None:
         ys = [_choose(valid, part, _zero(part)) for part in ys]
-    return rebuild(y, ys), apart(state)
+    state = apart(state)
+    where_it_is = place.get().removesuffix(".") or name_of(cell)
+    note_span((ys, state), Span(start, tick(), where_it_is, steps=began))
+    return rebuild(y, ys), state
 
 
 def _step(cell: Callable[..., Any], params: Any, x: Any, state: Any) -> tuple[Any, Any]:

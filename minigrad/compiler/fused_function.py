@@ -48,7 +48,7 @@ class FunctionCall(FusedCall):
         """One per function, under its name."""
         op = self._fused.op
         if op is None:
-            op = self._fused.op = HandmadeOp(self.name, backward, _input_names)
+            op = self._fused.op = HandmadeOp(self.name, backward, _input_names, _inside)
         return op
 
     @property
@@ -163,6 +163,12 @@ def _input_names(node: Node) -> tuple[int, list[str]]:
     """The inputs, which are the first of what a node has saved, by their parameters' names."""
     call, *_ = node.settings
     return 0, call.given.names(call.function)
+
+
+def _inside(node: Node) -> tuple[str, Any]:
+    """What the node stands for, and its program."""
+    call, plan, _ = node.settings
+    return call.title, plan.program
 
 
 class _Cell:

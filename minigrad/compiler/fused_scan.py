@@ -30,7 +30,13 @@ def _input_names(node: Node) -> tuple[int, list[str]]:
     return 0, [value.name for value in plan.inputs]
 
 
-_SCAN = HandmadeOp("scan", backward, _input_names)
+def _inside(node: Node) -> tuple[str, Any]:
+    """What the node stands for, and the program of one step."""
+    call, plan, _ = node.settings
+    return f"scan of {call.name}", plan.program
+
+
+_SCAN = HandmadeOp("scan", backward, _input_names, _inside)
 
 
 @dataclass(eq=False)

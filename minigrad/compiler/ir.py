@@ -30,6 +30,7 @@ class Value:
         "args",
         "backend",
         "dtype",
+        "label",
         "line",
         "name",
         "op",
@@ -50,6 +51,7 @@ class Value:
         self.backend, self.op, self.args, self.settings = backend, op, args, settings
         self.shape, self.dtype = tuple(shape), np.dtype(dtype)
         self.name, self.line = name, ""
+        self.label = ""  # what `mg.probe` calls it
 
     @property
     def ndim(self) -> int:

@@ -164,7 +164,7 @@ def _make_like(
 ) -> Value:
     """A value of the dtype, and from the line, of another one."""
     value = Value(like.backend, op, args, settings, shape, like.dtype)
-    value.line = like.line
+    value.line, value.label = like.line, like.label
     return value
 
 

@@ -137,7 +137,7 @@ class Program:
                 args.append(f"{key}={text}")
         shape = ", ".join(self.size_text(n) for n in value.shape)
         text = f"{numbers[value]:4} = {value.op}({', '.join(args)})"
-        return f"{text:52} ({shape}){'   ' + value.line if value.line else ''}"
+        return "   ".join(filter(None, (f"{text:52} ({shape})", value.line, value.label)))
 
 
 def topological_order(roots: Iterable[Value]) -> list[Value]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
 
-from ..engine.graph import ALL_STEPS, Node, enable_grad, only_values, probing, time_step
+from ..engine.graph import ALL_STEPS, Node, enable_grad, on_call, only_values, probing, time_step
 from ..engine.registry import use_backend
 from ..engine.sweep import run_sweep
 from ..engine.tensor import Tensor
@@ -220,11 +220,19 @@ def _listing(ys: Iterable[Value]) -> list[Any]:
 def call_cell(backend: SymbolicBackend, cell: Any, params: Any, x: Any, state: Any) -> Any:
     """What the cell returns: y and the new state, of a form that a scan can use."""
     backend.calls = sys._getframe()
+    made: list[tuple[Node, Any]] = []
+
+    def note(op: Any, node: Any, inputs: Any, y: Any, *_: Any) -> None:
+        if node is not None and isinstance(y, Value):
+            made.append((node, y))
+
     try:
-        with tracing(), use_backend(backend), enable_grad():
+        with tracing(), use_backend(backend), enable_grad(), on_call.within(note):
             result = cell(params, x, state)
     finally:
         backend.calls = None
+    for node, value in made:
+        value.label = getattr(node, "label", value.label)
     if not isinstance(result, tuple) or len(result) != 2:
         raise Untraceable("it doesn't return a pair (y, state)")
     y, new = result

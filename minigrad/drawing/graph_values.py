@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..engine.graph import Node, Output
+from ..engine.graph import HandmadeOp, Node, Output
 from ..engine.inplace import verify
 from ..engine.op import Op
 from ..engine.sweep import run_sweep
@@ -61,8 +61,16 @@ class GraphValues:
 
     def _read_saved(self, node: Node) -> dict[int, Any]:
         """Note the values that `node` keeps of other nodes; return its constants."""
-        op, constants = node.op, {}
+        op, constants = node.op, dict[int, Any]()
         verify(node)
+        if isinstance(op, HandmadeOp):
+            given = enumerate(zip(node.edges, op.named_inputs(node), strict=False))
+            for i, (edge, (_, array)) in given:
+                if array is not None and edge is None:
+                    constants[i] = array
+                elif array is not None and edge is not None:
+                    self.values.setdefault(edge, array)
+            return constants
         sources = op.saved_sources(node) or ()
         for slot, (array, source) in enumerate(zip(node.saved or (), sources, strict=False)):
             if array is None or isinstance(array, tuple):

@@ -156,10 +156,12 @@ class Node:
         "dtype",
         "edges",  # per array input its node, or None where no gradient flows
         "hooks",
+        "label",  # what `mg.probe` calls its value; unset if it has no name
         "op",
         "saved",  # the arrays that the derivatives name, see `inplace.verify`; None once freed
         "settings",
         "shape",
+        "spans",  # the calls whose result it is, see spans.py; unset if it is none's
     )
 
     op: Any
@@ -171,6 +173,8 @@ class Node:
     dtype: Any
     backend: Any
     hooks: Hooks | None
+    label: str
+    spans: tuple[Any, ...]
 
     def __init__(
         self,
@@ -228,9 +232,11 @@ class HandmadeOp:
         name: str,
         backward: Callable[..., None] | None = None,
         inputs: Callable[[Node], tuple[int, Sequence[str]]] | None = None,
+        inside: Callable[[Node], tuple[str, Any]] | None = None,
     ) -> None:
         self.name = name
         self.backward = backward
+        self.inside = inside  # a function of a node: what it calls, and the program of that
         # A function of a node: where its inputs begin among its saved arrays, and their names.
         self._inputs = inputs
 
@@ -240,6 +246,12 @@ class HandmadeOp:
             return None
         first, names = self._inputs(node)
         return f"input {names[i - first]}" if first <= i < first + len(names) else None
+
+    def named_inputs(self, node: Node) -> list[tuple[str, Any]]:
+        """What its function calls the inputs, if it has names, and what was saved of each."""
+        first, names = (0, ()) if self._inputs is None else self._inputs(node)
+        saved = [None] * len(names) if node.saved is None else node.saved[first:]
+        return list(zip(map(str, names), saved, strict=False))
 
     def saved_sources(self, node: Node) -> None:
         """Its backward step takes what was saved as it is, in every kind of sweep."""

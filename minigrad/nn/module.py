@@ -6,17 +6,19 @@ hold, directly or in lists, tuples and dicts; nothing is registered anywhere.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from reprlib import recursive_repr
 from types import FunctionType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from ..engine.creation import as_dtype
 from ..engine.filled import zeros_like
-from ..engine.graph import no_grad, probing
+from ..engine.graph import grad_enabled, no_grad, probing, tick
 from ..engine.registry import backend_at, current_backend
+from ..engine.spans import note_span
 from ..engine.tensor import Tensor
 from ..recording.probes import placed_by
 from ..utils.arguments import check_flag
@@ -69,10 +71,17 @@ class Module(Holder):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What `forward` gives."""
+        start = tick()
         if probing.get() is None:
-            return self.forward(*args, **kwargs)
-        with placed_by(self):
-            return self.forward(*args, **kwargs)
+            result = self.forward(*args, **kwargs)
+        else:
+            with placed_by(self):
+                result = self.forward(*args, **kwargs)
+        if grad_enabled.get():
+            note_span(result, (start, tick(), self.__class__, weakref.ref(self)))
+        return result
+
+    _is_step: ClassVar[bool] = False  # whether a call is a step of a loop, for pictures
 
     # --- its parts -------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from ..engine.tensor import Tensor
 from .cell_module import CellModule
@@ -30,6 +30,8 @@ class RecurrentCell(CellModule):
     >>> Step(3, 4)(mg.ones((2, 3))).shape
     (2, 4)
     """
+
+    _is_step: ClassVar[bool] = True
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True) -> None:
         super().__init__(input_size, hidden_size, bias)

@@ -21,8 +21,8 @@ _scans: ContextVar[tuple[Steps, ...]] = ContextVar("minigrad_scans", default=())
 def probe(name: str, x: Tensor) -> Tensor:
     """x itself, under a name: `mg.record()` keeps its value, `mg.override(...)` replaces it.
 
-    A probe costs nothing unless something is recorded or replaced. Kernels are the same with and
-    without it.
+    `mg.draw` shows the name, too. A probe costs next to nothing unless something is recorded or
+    replaced. Kernels are the same with and without it.
 
     >>> import minigrad as mg
     >>> def cell(p, x, h):
@@ -34,7 +34,11 @@ def probe(name: str, x: Tensor) -> Tensor:
     [[1.0, 1.0], [2.0, 2.0], [3.0, 3.0]]
     """
     asks = probing.get()
-    return x if asks is None else asks.visit(full_name(name, x), x)
+    if asks is not None:
+        x = asks.visit(full_name(name, x), x)
+    if (node := getattr(x, "_node", None)) is not None:
+        node.label = name  # for pictures
+    return x
 
 
 def full_name(name: str, x: Any) -> str:

@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.drawing.render import Arrow, Box, Drawing, Layout, Row
+from minigrad.drawing.layout import Layout
+from minigrad.drawing.parts import Arrow, Box, Row
+from minigrad.drawing.render import Drawing
 
 SVG = "{http://www.w3.org/2000/svg}"
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*(?:e[-+]?\d+)?|inf|nan)")
@@ -504,7 +506,7 @@ def test_nothing_overlaps_or_sticks_out():
         unused = set(range(n - 1)) - {arrow.tail for arrow in arrows}
         arrows += [Arrow(tail, n - 1, "") for tail in sorted(unused)]
         picture = Drawing(boxes, arrows, [])
-        layout = Layout(picture)
+        layout = Layout(boxes, arrows)
         placed = list(layout.boxes())
         for ((x, y), (w, h)), ((p, q), (v, k)) in itertools.combinations(placed, 2):
             assert abs(x - p) >= (w + v) / 2 or abs(y - q) >= (h + k) / 2
@@ -528,7 +530,7 @@ def test_inputs_run_from_left_to_right_where_they_can():
         for _ in range(3):  # chains on one side, long arrows on the other
             total = mg.sin(total) * y if flip else y * mg.sin(total)
         picture = mg.draw(total)
-        ends = zip(picture.arrows, Layout(picture).end, strict=True)
+        ends = zip(picture.arrows, Layout(picture.boxes, picture.arrows).end, strict=True)
         pairs = [
             end < following
             for (arrow, end), (other, following) in itertools.pairwise(ends)
@@ -542,7 +544,7 @@ def test_an_array_that_is_used_twice_by_one_op():
     x = mg.tensor(3.0, requires_grad=True)
     picture = mg.draw(x * x)
     assert [tuple(arrow) for arrow in picture.arrows] == [(0, 1, "a"), (0, 1, "b")]
-    first, second = Layout(picture).end
+    first, second = Layout(picture.boxes, picture.arrows).end
     assert first != second
     assert picture.svg.count('class="edge"') == 2
 
@@ -556,6 +558,8 @@ def test_save(tmp_path):
     assert picture._repr_svg_() == picture.svg
     assert (tmp_path / "graph.dot").read_text(encoding="utf-8") == picture.dot
     assert (tmp_path / "graph.gv").read_text(encoding="utf-8") == picture.dot
-    with pytest.raises(ValueError, match=r"saved as \.svg, \.dot or \.gv; got 'graph\.png'"):
+    with pytest.raises(
+        ValueError, match=r"saved as \.html, \.svg, \.dot or \.gv; got 'graph\.png'"
+    ):
         picture.save(tmp_path / "graph.png")
     assert len(list(tmp_path.iterdir())) == 3
