@@ -32,7 +32,7 @@ def test_any_tensor_is_shown(array):
     shown = tensor._repr_html_()
     parsed(shown)
     assert str(tensor.dtype) in shown
-    if tensor.ndim and tensor.size and array.dtype != np.bool_:
+    if tensor.ndim and tensor.size:
         rows = array.reshape(-1, array.shape[-1])
         steps = [-(-n // most) for n, most in zip(rows.shape, (24, 60), strict=True)]
         cells = rows[:: steps[0], :: steps[1]]
@@ -58,19 +58,35 @@ def test_modules():
         def __init__(self):
             self.layers = [mg.nn.Linear(3, 4), mg.nn.LSTM(4, 5)]
             self.tied = self.layers[0]
+            self.count = mg.nn.Buffer(mg.zeros(2))
+            self.layers[0].bias.requires_grad = False
 
     shown = Looped()._repr_html_()
     parsed(shown)
     assert "Looped(), 236 parameters" in shown
     assert "layers.1: LSTM(4, 5), 220 parameters" in shown
-    assert "weight_hh_l0: float32 (20, 5)" in shown
+    assert "weight_hh_l0: float32 (20, 5)<" in shown
+    assert "bias: float32 (4,), frozen<" in shown and "count: float32 (2,), buffer<" in shown
+
+
+def test_optimisers_and_loaders_say_what_they_are():
+    model = mg.nn.Linear(2, 1)
+    groups = [{"params": [model.weight]}, {"params": [model.bias], "lr": 0.5}]
+    said = repr(mg.optim.SGD(groups, lr=0.1))
+    assert said.startswith("<SGD of 1 parameters, lr=0.1, ") and "; 1 parameters, lr=0.5, " in said
+    loader = mg.data.DataLoader(np.arange(5), batch_size=8, shuffle=True)
+    assert repr(loader) == "<loader of 5 examples, 1 batch of 5, shuffled, at epoch 0>"
 
 
 def test_reports_programs_recordings():
     report = mg.gradcheck(mg.tanh, mg.randn((3,)))
     assert report._repr_html_().startswith("<b>PASS</b>")
     wrong = mg.gradcheck(lambda x: x * x.detach(), mg.randn((3,)), raise_exception=False)
-    assert wrong._repr_html_().startswith("<b>FAIL</b>")
+    shown = wrong._repr_html_()
+    assert shown.startswith("<b>FAIL</b><pre") and shown.count("the gradient is wrong in 3") == 2
+    # A style of a picture is a style of the whole page.
+    style = re.search("<style>(.*?)</style>", shown)[1]
+    assert all(rule.startswith(".gradcheck ") for rule in style.split("}")[:-1])
     layer = mg.nn.GRU(3, 4)
     program = layer.trace()
     assert re.sub("<.*?>", "", program._repr_html_()).count(" = ") == str(program).count(" = ")

@@ -68,6 +68,8 @@ class DataLoader:
     [[9, 5], [2, 6], [0, 7]] [2 3] [1, 1]
     >>> len(loader), loader.epoch
     (2, 1)
+    >>> loader
+    <loader of 4 examples, 2 batches of 2, at epoch 1>
     """
 
     def __init__(
@@ -112,6 +114,14 @@ class DataLoader:
         self._at = (0, 0)  # the epoch, and how many of its batches were given
         self._begun = 0  # how many epochs were
         self._newest: Any = None  # the epoch that `_at` is about
+
+    def __repr__(self) -> str:
+        count, size = len(self), min(self.batch_size, self._examples.count)
+        batches = f"{count} batch{'es' * (count > 1)} of {size}"
+        order = ", shuffled" * self.shuffle
+        return (
+            f"<loader of {self._examples.count} examples, {batches}{order}, at epoch {self.epoch}>"
+        )
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..engine.tensor import Leaf, Tensor
 
 __all__ = ["tensor_html"]
@@ -29,7 +27,7 @@ def tensor_html(tensor: Tensor) -> str:
     if tensor.ndim == 0:
         return shown_text(f"{head}: {tensor.item()}")
     parts = [shown_text(head)]
-    if values.size and np.issubdtype(values.dtype, np.number):
+    if values.size:
         parts.append(heat_map(values))
         grad = tensor.grad if isinstance(tensor._node, Leaf) else None
         if grad is not None:

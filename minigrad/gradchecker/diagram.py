@@ -17,16 +17,18 @@ Points = list[tuple[float, float]]
 
 WIDTH, HEIGHT = 420, 300  # of one diagram, in pixels
 LEFT, RIGHT, TOP, BOTTOM = 62, 16, 44, 46  # the margins around its axes
+# Of these pictures alone: a page that contains one has texts of its own.
 _STYLE = (
-    "text{font:12px sans-serif;fill:#222}.title{font-weight:bold}.axis{stroke:#888;fill:none}"
-    ".grid{stroke:#ddd}.curve{stroke:#1f5fa8;stroke-width:2;fill:none}.dot{fill:#1f5fa8}"
-    ".guide{stroke:#b33;stroke-dasharray:4 3}"
+    ".gradcheck text{font:12px sans-serif;fill:#222}.gradcheck .title{font-weight:bold}"
+    ".gradcheck .axis{stroke:#888;fill:none}.gradcheck .grid{stroke:#ddd}"
+    ".gradcheck .curve{stroke:#1f5fa8;stroke-width:2;fill:none}.gradcheck .dot{fill:#1f5fa8}"
+    ".gradcheck .guide{stroke:#b33;stroke-dasharray:4 3}"
 )
 
 
 def diagrams(given: list[tuple[str, str, Points, Points]]) -> str:
     """Diagrams side by side, each a title, a label of the y axis, a curve, and a guide line."""
-    root = svg.document(0, 0, WIDTH * len(given), HEIGHT)
+    root = svg.document(0, 0, WIDTH * len(given), HEIGHT, class_="gradcheck")
     svg.add(root, "style", _STYLE)
     svg.add(root, "rect", width="100%", height="100%", fill="white")
     for i, diagram in enumerate(given):

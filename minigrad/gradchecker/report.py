@@ -130,12 +130,13 @@ class Report:
         return str(self)  # what a prompt shows
 
     def _repr_html_(self) -> str:
-        """The verdict, then all that is said of it, and the diagrams folded."""
+        """The verdict and its reasons, then all that is said of it, and the diagrams, folded."""
         from ..utils.rich import folded, shown_text  # loaded when a notebook asks for it
 
-        text = str(self)
-        plot = folded("diagrams", self.svg)
-        return f"<b>{self.verdict}</b>{folded(text.splitlines()[0], shown_text(text))}{plot}"
+        first, *more = str(self).splitlines()
+        said = first.partition(": ")[2]
+        verdict = f"<b>{self.verdict}</b>{''.join(map(shown_text, self.reasons))}"
+        return verdict + folded(said, shown_text("\n".join(more))) + folded("diagrams", self.svg)
 
     def __str__(self) -> str:
         lines = [f"{self.verdict}: gradient check of order {self.order}, seed {self.seed}"]

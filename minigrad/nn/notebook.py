@@ -6,6 +6,7 @@ from typing import Any
 
 from ..engine.tensor import Tensor
 from ..utils.rich import folded, shown_text
+from .parameter import Buffer
 from .parts import parts_in
 
 __all__ = ["module_html"]
@@ -31,7 +32,9 @@ def _folded(head: str, module: Any, above: set[int], unfolded: bool = False) -> 
     lines = []
     for name, part in parts_in(module):
         if isinstance(part, Tensor):
-            lines.append(shown_text(f"{name}: {part.dtype} {part.shape}"))
+            kind = "" if part.requires_grad else ", frozen"
+            kind = ", buffer" if isinstance(part, Buffer) else kind
+            lines.append(shown_text(f"{name}: {part.dtype} {part.shape}{kind}"))
         elif id(part) not in above:
             lines.append(_folded(f"{name}: {_head(part)}", part, above | {id(module)}))
     return folded(head, f'<div style="margin-left:1.5em">{"".join(lines)}</div>', unfolded=unfolded)

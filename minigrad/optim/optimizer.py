@@ -44,6 +44,8 @@ class Optimizer:
     >>> optimizer = mg.optim.SGD([{"params": [model.weight]}, slow], lr=0.1)
     >>> [group["lr"] for group in optimizer.param_groups]
     [0.1, 0.01]
+    >>> mg.optim.Adagrad(model.parameters())
+    <Adagrad of 2 parameters, lr=0.01, ...>
     """
 
     rule: ClassVar[Callable[..., Any]]
@@ -58,6 +60,14 @@ class Optimizer:
             self.param_groups.append(self._checked(group))
         if not self._params:
             raise ValueError(f"{name} got no parameters to train")
+
+    def __repr__(self) -> str:
+        groups = [
+            f"{len(group['params'])} parameters, "
+            + ", ".join(f"{name}={value!r}" for name, value in group.items() if name != "params")
+            for group in self.param_groups
+        ]
+        return f"<{type(self).__name__} of {'; '.join(groups)}>"
 
     @property
     def _params(self) -> list[Tensor]:

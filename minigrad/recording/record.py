@@ -17,6 +17,8 @@ from .probes import At, Probing, Steps, is_named
 
 __all__ = ["record"]
 
+_FEW_NAMES = 12  # of which a notebook shows all heat maps unfolded
+
 
 class record:
     """Within this context the values that `mg.probe` names are kept, as arrays by their names.
@@ -119,7 +121,9 @@ class Named(Mapping[str, np.ndarray]):
         parts = []
         for name, values in self.items():
             steps = values[:, 0] if values.ndim == 3 else values  # (T, H)
-            parts.append(folded(f"{name} {values.shape}", heat_map(np.asarray(steps).T)))
+            picture = heat_map(np.asarray(steps).T)
+            few = len(self) <= _FEW_NAMES
+            parts.append(folded(f"{name} {values.shape}", picture, unfolded=few))
         return "".join(parts) or shown_text(repr(self))
 
     def full(self, name: str) -> str:

@@ -12,10 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from .svg import add, document, written
+from .svg import Value, add, document, written
 
 __all__ = ["curves", "folded", "heat_map", "shown_text"]
 
+# Of pictures: colours of the page, and no wider than a phone.
+_ROOT: dict[str, Value] = {
+    "role": "img",
+    "fill": "currentColor",
+    "style": "max-width:100%;height:auto",
+}
 _ROWS, _COLUMNS = 24, 60  # cells of a heat map at most
 _FEW = 30  # columns that may be wide
 ORANGE, BLUE = "#e8792b", "#3a7bd5"
@@ -51,7 +57,7 @@ def heat_map(values: np.ndarray, title: str = "") -> str:
         said.append("every " + " and every ".join(f"{_th(k)} {kind}" for kind, k in kinds if k > 1))
     size = 12.0 if shown.shape[1] <= _FEW else 8.0
     width = max(size * shown.shape[1] + 4, 7.0 * len(", ".join(said)))
-    picture = document(0.0, 0.0, width, size * shown.shape[0] + 22, role="img", fill="currentColor")
+    picture = document(0.0, 0.0, width, size * shown.shape[0] + 22, **_ROOT)
     picture.set("aria-label", ", ".join(said))
     for i, row in enumerate(shown):
         for j, value in enumerate(row):
@@ -90,7 +96,7 @@ def curves(lines: Mapping[str, Sequence[float]], title: str = "") -> str:
     found = [v for line in lines.values() for v in line if math.isfinite(v)]
     low, high = min(found, default=0.0), max(found, default=1.0)
     span, most = (high - low) or 1.0, max((len(line) for line in lines.values()), default=1)
-    picture = document(0.0, 0.0, width + right, height + 40, role="img", fill="currentColor")
+    picture = document(0.0, 0.0, width + right, height + 40, **_ROOT)
     picture.set("aria-label", f"{title}: " + "; ".join(_ended(*line) for line in lines.items()))
     add(picture, "text", title, x=2, y=14, font_size=12, font_family="sans-serif")
     box: dict[str, Any] = {"x": 2.0, "y": 22.0, "width": width - 4, "height": height}
@@ -128,6 +134,6 @@ def shown_text(text: str) -> str:
     """A text of several lines as HTML.
 
     >>> shown_text("a < b")
-    '<pre style="margin:0">a &lt; b</pre>'
+    '<pre style="margin:0;overflow-x:auto">a &lt; b</pre>'
     """
-    return f'<pre style="margin:0">{html.escape(text)}</pre>'
+    return f'<pre style="margin:0;overflow-x:auto">{html.escape(text)}</pre>'
