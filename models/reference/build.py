@@ -29,6 +29,8 @@ __all__ = ["build"]
 HERE = Path(__file__).parent
 TITLE = "minigrad's reference"
 OURS = re.compile(r"<code>(?P<shown>(?:mg|minigrad)\.(?P<name>[\w.]+)(?:\([^<]*\))?)</code>")
+UNNAMED = '<a class="headerlink"'
+NAMED = f'{UNNAMED} aria-label="a link to this place"'
 NAME = re.compile(r'(?<=<span class="n">)([A-Z]\w+)(?=</span>)')
 
 
@@ -43,7 +45,8 @@ def build(folder: Path) -> int:
         for name, module in made.items():
             path = folder / f"{name.replace('.', '/')}.html"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(pdoc.render.html_module(module, made), encoding="utf-8")
+            page = pdoc.render.html_module(module, made).replace(UNNAMED, NAMED)
+            path.write_text(page, encoding="utf-8")
         start = env.get_template("index.html.jinja2").render(
             all_modules=made,
             pages=PAGES,
@@ -122,7 +125,8 @@ def configured(made: dict[str, pdoc.doc.Module]) -> Any:
     env.filters.update(
         highlight=highlight, linkify=linkify, summary=summary, inline=inline, slug=slug
     )
-    env.globals.update(sections=sections)
+    dark = pygments.formatters.HtmlFormatter(style="github-dark").get_style_defs(".pdoc-code")
+    env.globals.update(sections=sections, dark_code=dark)
     return env
 
 

@@ -4,6 +4,8 @@ import re
 from html import unescape
 
 import pytest
+from browser import Browser
+from page_checks import check_page
 
 import minigrad as mg
 from minigrad.engine.op import OPS
@@ -65,6 +67,23 @@ def test_the_start_page_lists_all(folder):
         "minigrad/backend.html#PROTOCOL",
     ):
         assert f'href="{link}"' in start
+
+
+def test_pages_in_a_browser(folder, tmp_path):
+    browser = Browser(tmp_path)  # skips where there is none
+    try:
+        for name, width, dark in (("index", 380, True), ("minigrad/linalg", 1100, False)):
+            address = (folder / f"{name}.html").as_uri()
+            with browser.page(address, width=width, dark=dark) as page:
+                check_page(page, width)
+        with browser.page((folder / "index.html").as_uri()) as page:
+            page.click("input[type=search]")
+            page.write("gradgradcheck")
+            found = "main.pdoc a[href='minigrad.html#gradgradcheck']"
+            page.until(f"document.querySelector({found!r})")
+            assert all(address.startswith("file://") for address in page.fetched())
+    finally:
+        browser.close()
 
 
 def test_docstrings_become_markdown():
