@@ -34,6 +34,7 @@ def boxes(
     height = (_HEIGHT + 6) * len(found) + 4
     style: dict[str, Any] = {"fill": "currentColor", "font_family": "monospace", "font_size": 13}
     picture = document(0, 0, width, height, role="img", **style)
+    picture.set("style", f"min-width:{0.78 * width:.0f}px")  # narrower pages scroll it
     said = (f"{name}: {' '.join(f'{v:.2f}' for v in row)}" for name, row in found.items())
     picture.set("aria-label", "; ".join(said))
     for i, (name, row) in enumerate(found.items()):

@@ -60,7 +60,7 @@ def gallery():
     """A notebook with everything that a chapter shows."""
     words = [f"word{i}" for i in range(30)]
     colours = coloured(words, [i / 29 for i in range(-29, 30, 2)], unknown=[True] * 30)
-    rows = {"x": [-1.0, -0.5, 0.0, 0.5, 1.0], "new h": [1.0] * 5}
+    rows = {"x": [-1.0, -0.5, 0.0, 0.5, 1.0], "new h": [1.0] * 8}
     shown = [
         Picture(figure(), "Seven lines that rise and fall."),
         Frames("Three", [Frame(n, boxes(rows, marked=["x"]), f"text {n}") for n in "abc"]),

@@ -66,6 +66,13 @@ _TOO_WIDE = """
 })()
 """
 
+# Texts in pictures that are too small to read, with their size in pixels.
+_TINY = """
+[...document.querySelectorAll("main svg text")].filter((e) => e.textContent.trim())
+  .map((e) => [e.textContent.slice(0, 20), parseFloat(getComputedStyle(e).fontSize) *
+    Math.hypot(e.getScreenCTM().a, e.getScreenCTM().b)]).filter(([, size]) => size < 10)
+"""
+
 # Things to click without a name, pictures without a text.
 _NAMELESS = """
 (() => {
@@ -82,11 +89,12 @@ _NAMELESS = """
 
 
 def check_page(page, width):
-    """Contrast, width, names; and nothing on the console. Leaves the window as high as the page."""
+    """Contrast, width, sizes, names; and nothing on the console. Leaves the window as high as the page."""
     edge = page.run("Math.max(document.documentElement.scrollWidth, window.innerWidth)")
     assert edge <= width, (edge, page.run(_TOO_WIDE))
     assert page.run(_TOO_WIDE) == []
     assert page.run(_NAMELESS) == []
+    assert page.run(_TINY) == []
     page.resize(width, page.run("document.documentElement.scrollHeight"))
     count, faint = page.run(_CONTRAST)
     assert count > 5 and faint == []
