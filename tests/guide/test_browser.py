@@ -224,9 +224,13 @@ def test_paper(browser, site):
         page.until("document.querySelector('.plot-controls')")
         page.prefer("prefers-color-scheme", "light", media="print")
         assert page.run(SHOWN) == "111"
-        for gone in (".frames-controls", ".plot-controls", "header", ".pager"):
+        for gone in (".frames-controls", ".plot-controls", "header", ".pager", ".source"):
             assert page.run(f"getComputedStyle(document.querySelector('{gone}')).display") == "none"
-        assert page.run("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+        for ink in ("body", ".xtick text", ".xtitle", ".legendtext"):
+            style = f"getComputedStyle(document.querySelector('{ink}'))"
+            assert page.run(f"{style}[{ink!r} === 'body' ? 'color' : 'fill']") == "rgb(0, 0, 0)"
+        drawn = "document.querySelector('.main-svg').getBoundingClientRect().width"
+        assert page.run(drawn) < 700  # pixels on A4
         assert page.pdf().startswith(b"%PDF")
 
 
