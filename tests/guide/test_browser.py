@@ -229,8 +229,6 @@ def test_paper(browser, site):
         for ink in ("body", ".xtick text", ".xtitle", ".legendtext"):
             style = f"getComputedStyle(document.querySelector('{ink}'))"
             assert page.run(f"{style}[{ink!r} === 'body' ? 'color' : 'fill']") == "rgb(0, 0, 0)"
-        drawn = "document.querySelector('.main-svg').getBoundingClientRect().width"
-        assert page.run(drawn) < 700  # pixels on A4
         assert page.pdf().startswith(b"%PDF")
 
 

@@ -89,7 +89,7 @@ _NAMELESS = """
 
 
 def check_page(page, width):
-    """Contrast, width, sizes, names; and nothing on the console. Leaves the window as high as the page."""
+    """Contrast, width, sizes, names, a silent console. Leaves the window as high as the page."""
     edge = page.run("Math.max(document.documentElement.scrollWidth, window.innerWidth)")
     assert edge <= width, (edge, page.run(_TOO_WIDE))
     assert page.run(_TOO_WIDE) == []
