@@ -11,7 +11,7 @@ import numpy as np
 from ..engine.graph import HandmadeOp, Node, Output
 from ..engine.op import Op
 from ..engine.tensor import Leaf, Tensor
-from .graph_values import GraphValues, has_parts
+from .graph_values import GraphValues, has_parts, named_inputs
 from .groups import printable
 from .parts import Box, Row
 
@@ -130,7 +130,7 @@ class Boxes:
         else:
             title = f"{name} = {what}" if name else what
         if has_parts(node):
-            subtitle = f"{len(node.shape)} outputs"
+            subtitle = "1 output" if len(node.shape) == 1 else f"{len(node.shape)} outputs"
         else:
             subtitle = _type(node.shape, node.dtype, node.backend)
         does = (node.op.__doc__ or "").splitlines()[:1] if isinstance(node.op, Op) else []
@@ -221,7 +221,7 @@ def _input(node: Node, i: int) -> str:
     """What the op of a node calls its input number `i`."""
     op = node.op
     if not isinstance(op, Op):
-        return dict(enumerate(op.named_inputs(node))).get(i, ("",))[0]
+        return dict(enumerate(named_inputs(node))).get(i, ("",))[0]
     return str(i) if op.variadic else op.inputs[i]
 
 

@@ -52,6 +52,7 @@ def draw(
         without gradients if it is missing.
     names : what to call the tensors: a dict of them by name (`names=locals()` will do, since
         values that aren't tensors are passed over), or a module, whose parameters have names.
+        A constant without a name that one folded box alone takes is inside of it.
     fold : what is one box: each time "step"; each "layer", which is the call of a module without
         others in it, with its parameters; each "gate", or other named value, with the ops that
         serve it alone; None: nothing. A number n folds what is more than n calls, loops, steps or

@@ -30,6 +30,13 @@ def nodes_of(root: Node) -> list[Node]:
     return sorted(seen, key=lambda node: node.birth)
 
 
+def named_inputs(node: Node) -> list[tuple[str, Any]]:
+    """Of a node made by hand: what its function calls the inputs, and what was saved of each."""
+    first, names = (0, ()) if node.op.inputs_of is None else node.op.inputs_of(node)
+    saved = [None] * len(names) if node.saved is None else node.saved[first:]
+    return list(zip(map(str, names), saved, strict=False))
+
+
 class GraphValues:
     """The arrays that a graph can still tell.
 
@@ -64,7 +71,7 @@ class GraphValues:
         op, constants = node.op, dict[int, Any]()
         verify(node)
         if isinstance(op, HandmadeOp):
-            given = enumerate(zip(node.edges, op.named_inputs(node), strict=False))
+            given = enumerate(zip(node.edges, named_inputs(node), strict=False))
             for i, (edge, (_, array)) in given:
                 if array is not None and edge is None:
                     constants[i] = array

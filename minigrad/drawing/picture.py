@@ -170,10 +170,13 @@ class Pictures:
         return None if describe is None else program_drawing(describe(unit)[1])
 
     def _finer(self, group: Group, nodes: Sequence[Node], fold: Any) -> Any:
-        """How the inside of a group is folded: at the next level where something is."""
+        """How the inside of a group is folded: at the next level where something is.
+
+        There may be steps within a step, of a scan in a scan.
+        """
         if isinstance(fold, int):
             return fold
-        for level in LEVELS[LEVELS.index(fold) + 1 :]:
+        for level in LEVELS[max(1, LEVELS.index(fold)) :]:
             if any(self._closed(node, level, group) for node in nodes):
                 return level
         return None

@@ -238,20 +238,14 @@ class HandmadeOp:
         self.backward = backward
         self.inside = inside  # a function of a node: what it calls, and the program of that
         # A function of a node: where its inputs begin among its saved arrays, and their names.
-        self._inputs = inputs
+        self.inputs_of = inputs
 
     def saved_name(self, node: Node, i: int) -> str | None:
         """What the user knows a saved array as: "input w_hh"; None for one of the op's own."""
-        if self._inputs is None:
+        if self.inputs_of is None:
             return None
-        first, names = self._inputs(node)
+        first, names = self.inputs_of(node)
         return f"input {names[i - first]}" if first <= i < first + len(names) else None
-
-    def named_inputs(self, node: Node) -> list[tuple[str, Any]]:
-        """What its function calls the inputs, if it has names, and what was saved of each."""
-        first, names = (0, ()) if self._inputs is None else self._inputs(node)
-        saved = [None] * len(names) if node.saved is None else node.saved[first:]
-        return list(zip(map(str, names), saved, strict=False))
 
     def saved_sources(self, node: Node) -> None:
         """Its backward step takes what was saved as it is, in every kind of sweep."""

@@ -227,6 +227,35 @@ def test_a_scan_of_ones_own_with_padding():
 
 
 @pytest.mark.usefixtures("on_numpy")
+def test_scans_by_depth_and_in_each_other():
+    def inner(w, x, h):
+        h = mg.tanh(x @ w + h)
+        return h, h
+
+    def outer(w, x, h):
+        _, h = mg.scan(inner, w, mg.stack([x, x, x]), h)
+        return h, h
+
+    w = mg.randn((3, 3), requires_grad=True)
+    ys, _ = mg.scan(outer, w, mg.randn((2, 1, 3)), mg.zeros((1, 3)))
+    steps = ["outer step 0", "outer step 1"]
+    expected = {
+        0: ["outer"],
+        1: steps,
+        2: ["inner", "inner (2)"],
+        "step": steps,
+        "layer": ["outer"],
+    }
+    for fold, groups in expected.items():
+        assert titles(mg.draw(ys.sum(), fold=fold), "group") == groups
+    for fold in ("step", "layer"):
+        picture = mg.draw(ys.sum(), names={"w": w}, fold=fold)
+        step = (picture.open("outer") if fold == "layer" else picture).open("outer step 1")
+        assert titles(step) == ["w", "tanh", *(f"inner step {t}" for t in range(3))]
+        assert titles(step.open("inner step 2"), "result") == ["tanh"]
+
+
+@pytest.mark.usefixtures("on_numpy")
 def test_steps_in_a_module_in_a_model():
     model = Tagger()
     picture = mg.draw(model(mg.randn((3, 2, 3))).sum(), fold="layer", names={})
