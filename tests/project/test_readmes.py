@@ -73,7 +73,8 @@ def test_every_command_and_option_is_there(name, line):
         command, words = within, words[1:]
     in_a_sentence = not words or words[0] == "--help"  # `minigrad train`
     assert in_a_sentence or not isinstance(command, click.Group)
-    known = {name for parameter in command.params for name in parameter.opts}
+    options = [(*parameter.opts, *parameter.secondary_opts) for parameter in command.params]
+    known = {name for names in options for name in names}
     given = {word for word in words if word.startswith("--")} - {"--help"}
     assert given <= known, given - known
 
