@@ -22,10 +22,10 @@ VERDICTS = {
     "01_words": "HH",
     "02_rnn_cell": "HHH",
     "03_squashing": "HHH",
-    "04_vanishing_gradients": "HI?",
+    "04_vanishing_gradients": "HHI?",
     "05_lstm_cell": "HH",
     "06_highway": "II",
-    "07_gru": "HHNH",
+    "07_gru": "HHINH",
     "08_short_term_memory": "???",
     "09_review": None,  # with reviews that are made up
     "10_cost": None,  # times: judged where they are measured

@@ -9,31 +9,43 @@ import numpy as np
 import plotly.graph_objects as go
 
 import minigrad as mg
-from minigrad.models.guide import Picture, claim
+from minigrad.models.guide import Picture, claim, moving
 
 # %% [markdown]
 # ## Times three, again and again
 #
-# Let the matrix be the number 3 and the state begin at 1, once without tanh and once with it.
+# Let the matrix be the number 3 and the state begin at 1, once without tanh and once with it. Then
+# try other numbers in place of 3.
 
 # %%
 steps = 100
-free, held = [np.float32(1)], [np.float32(1)]
-with np.errstate(over="ignore"):
-    for _ in range(steps):
-        free.append(np.float32(3) * free[-1])
-        held.append(np.tanh(np.float32(3) * held[-1]))
-overflow = next(t for t, value in enumerate(free) if np.isinf(value))
 
-figure = go.Figure()
-figure.add_scatter(y=[float(v) for v in free[:overflow]], name="times 3")
-figure.add_scatter(y=[float(v) for v in held], name="tanh(times 3)")
-figure.update_yaxes(type="log", title="value", exponentformat="power")
-figure.update_xaxes(title="step")
+
+def repeated(factor):
+    """The value after each step, without tanh and with it, in float32."""
+    free, held = [np.float32(1)], [np.float32(1)]
+    with np.errstate(over="ignore"):
+        for _ in range(steps):
+            free.append(np.float32(factor) * free[-1])
+            held.append(np.tanh(np.float32(factor) * held[-1]))
+    return free, held
+
+
+free, held = repeated(3)
+overflow = next(t for t, value in enumerate(free) if np.isinf(value))
+figures = {}
+for factor in (0.5, 0.9, 1.0, 1.1, 1.5, 2.0, 3.0):
+    figure = go.Figure()
+    for name, values in zip(("without tanh", "with tanh"), repeated(factor), strict=True):
+        figure.add_scatter(y=[float(v) if np.isfinite(v) else None for v in values], name=name)
+    figure.update_yaxes(type="log", title="value", exponentformat="power", range=[-31, 39])
+    figure.update_xaxes(title="step", range=[0, steps])
+    figures[factor] = figure
 Picture(
-    figure,
-    f"Without tanh the value is a straight line on this logarithmic axis, up to the largest number "
-    f"of float32 at step {overflow - 1}. With tanh it stays just below 1.",
+    moving(figures, "times", start=-1),
+    "Times 3, the value without tanh is a straight line on this logarithmic axis, up to the "
+    f"largest number of float32 at step {overflow - 1}; with tanh it stays just below 1. Below 1, "
+    "both fade away: tanh holds what grows, and brings nothing back that shrinks.",
 )
 
 # %%

@@ -5,6 +5,7 @@
 # as well? And which of them is better?
 
 # %%
+import html
 import re
 import tempfile
 import time
@@ -15,7 +16,7 @@ from plotly.subplots import make_subplots
 
 import minigrad as mg
 from minigrad.doctor import report
-from minigrad.models.guide import Picture, claim, fast_backend, quick
+from minigrad.models.guide import Frame, Frames, Picture, claim, fast_backend, quick
 from minigrad.models.guide.chapter import chapters
 from minigrad.models.reports.comparison import compare
 from minigrad.models.tasks.registry import find_task
@@ -73,7 +74,7 @@ def training_step(layer):
 
 
 backends = [row["name"] for row in report() if row["available"]]
-rounds = 3 if quick() else 25
+rounds = 15 if quick() else 25
 seconds = {}
 for backend in backends:
     with mg.use_backend(backend):
@@ -158,7 +159,21 @@ for name, settings in tasks.items():
             training = fit(kind(kind.Settings(cell=cell, seed=seed, **settings)))
             runs.append(run_of(training).metrics)
     compared[name] = compare(kind.metric, runs)
-    print(name, compared[name], sep="\n", end="\n\n")
+
+
+def table(found):
+    """The mean of the seeds of each cell with the spread, and what is to beat, as HTML."""
+    lines = [["", found.metric.name, "from – to", "parameters"]]
+    for row in found.rows:
+        mean, low, high = map(found.metric.print, (row.mean, row.lowest, row.highest))
+        lines.append([row.cell, mean, f"{low} – {high}", f"{row.parameters:,}"])
+    lines += [[name, found.metric.print(value)] for name, value in found.baselines.items()]
+    cells = ("".join(f"<td>{html.escape(cell)}</td>" for cell in line) for line in lines)
+    return f"<table>{''.join(f'<tr>{line}</tr>' for line in cells)}</table>"
+
+
+frames = [Frame(name, table(found), " ".join(found.judgements)) for name, found in compared.items()]
+Frames(f"Means over {len(seeds)} seeds, the best first", frames)
 
 # %%
 cells = ("rnn", "lstm", "gru")

@@ -45,7 +45,7 @@
     }
     area.style.height = "";
     if (area.clientWidth < NARROW) {
-      const height = area.clientHeight;
+      const height = Math.max(area.clientHeight, own.height ?? 0);
       area.style.height = `${height + legendBelow(area, data, layout, own)}px`;
       delete own.height;
     }
