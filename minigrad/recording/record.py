@@ -15,7 +15,7 @@ from ..engine.tensor import Tensor
 from . import measures
 from .probes import At, Probing, Steps, is_named
 
-__all__ = ["record"]
+__all__ = ["Recording", "record"]
 
 _FEW_NAMES = 12  # of which a notebook shows all heat maps unfolded
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 __all__ = ["to_markdown"]
 
 _UNDERLINE = re.compile(r"-{3,}$")
+_ITEM = re.compile(r"([*\w]+(?:, [*\w]+)*) : (.*)")
 _FLAGS = re.compile(r"\s*#\s*doctest:.*$")
 _EMPHASIS = re.compile(r"(?<![\w*`])\*\w[^*\n]*\*(?![\w*])")  # *words*
 _CODE = re.compile(r"(`[^`]*`)")
@@ -27,7 +28,7 @@ def to_markdown(docstring: str) -> str:
 
 
 def _lines(lines: list[str]) -> Iterator[str]:
-    at, listing, examples = 0, False, False
+    at, section, listing = 0, False, False
     while at < len(lines):
         line = lines[at]
         if line.startswith(">>> "):
@@ -37,16 +38,16 @@ def _lines(lines: list[str]) -> Iterator[str]:
             at = end
             continue
         if at + 1 < len(lines) and _UNDERLINE.match(lines[at + 1]) and line.strip():
-            examples = line.strip() == "Examples"
-            listing = not examples
-            if not examples:  # they are seen to be some
+            section = line.strip() != "Examples"  # these are seen to be some
+            if section:
                 yield from (f"**{line.strip()}**", "")
             at += 2
             continue
-        if listing and " : " in line and not line.startswith(" "):
-            name, _, text = line.partition(" : ")
-            yield f"- `{name}`: {_text(text)}"
-        elif line.startswith("    ") and not listing:
+        item = _ITEM.match(line)  # of any list: classes have some below a sentence
+        listing = bool(item) or (listing and bool(line))
+        if item:
+            yield f"- `{item[1]}`: {_text(item[2])}"
+        elif line.startswith("    ") and not (section or listing):
             yield line  # a block of code
         else:
             yield _text(line)

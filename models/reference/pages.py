@@ -8,6 +8,7 @@ _NETWORKS = "minigrad.models.networks"
 PAGES: dict[str, tuple[str, ...]] = {
     "Tensors, ops and gradients": (
         *("minigrad", "minigrad.ops", "minigrad.functional", "minigrad.linalg"),
+        *("minigrad.recording.record", "minigrad.recording.measures", "minigrad.drawing.render"),
         "minigrad.errors",
     ),
     "Layers and training": (

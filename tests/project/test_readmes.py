@@ -18,7 +18,8 @@ from minigrad.models.reports.explain import memory
 from minigrad.models.training.text import Vocabulary, tokenize
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in readmes()}
+PATHS = [*readmes(), ROOT / "CONTRIBUTING.md", ROOT / "minigrad" / "coming_from_pytorch.md"]
+TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in PATHS}
 PAGES = pytest.mark.parametrize("name", TEXTS)
 
 

@@ -98,6 +98,11 @@ Raises
 ------
 TypeError : neither.
 
+By keyword:
+
+axis : one of
+    them.
+
 Examples
 --------
 >>> f(1)  # doctest: +ELLIPSIS
@@ -114,6 +119,11 @@ Examples
 **Raises**
 
 - `TypeError`: neither.
+
+By keyword:
+
+- `axis`: one of
+    them.
 
 
 ```pycon
