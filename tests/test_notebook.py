@@ -70,6 +70,11 @@ def test_modules():
     assert "bias: float32 (4,), frozen<" in shown and "count: float32 (2,), buffer<" in shown
 
 
+def test_an_empty_tensor_says_its_shape():
+    said = [repr(mg.zeros(shape, backend="numpy")) for shape in ((0,), (0, 3))]
+    assert said == ["tensor([])", "tensor([], shape=(0, 3))"]
+
+
 def test_optimisers_and_loaders_say_what_they_are():
     model = mg.nn.Linear(2, 1)
     groups = [{"params": [model.weight]}, {"params": [model.bias], "lr": 0.5}]

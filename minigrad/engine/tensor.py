@@ -320,7 +320,9 @@ class Tensor(Methods["Tensor"]):
 
     def __repr__(self) -> str:
         text = np.array2string(self.numpy(), separator=", ", prefix="tensor(", threshold=100)
-        extras = "" if self.dtype in (np.float32, np.int64, np.bool_) else f", dtype={self.dtype}"
+        extras = f", shape={self.shape}" if self.ndim > 1 and not self.size else ""
+        if self.dtype not in (np.float32, np.int64, np.bool_):
+            extras += f", dtype={self.dtype}"
         if self.backend.name != "numpy":
             extras += f", backend={self.backend.name!r}"
         if isinstance(self._node, Leaf):
