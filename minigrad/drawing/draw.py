@@ -40,8 +40,8 @@ def draw(
     A separate sweep computes these: no `.grad` changes, no hook runs, and the graph is kept. If
     `backward()` has freed the graph, there are shapes, and the values and `.grad` of the leaves.
 
-    Parameters of modules that were called have their names in the outermost one, and values that
-    `mg.probe` names have those, such as the gates of an LSTM. Each time step, of a layer's scan or
+    Parameters of modules that were called, and still exist, have their names in the outermost one,
+    and values that `mg.probe` names have those, such as the gates of an LSTM. Each time step, of a layer's scan or
     of a loop over a cell such as `mg.nn.LSTMCell`, is one box. `picture.open(title)` is what is
     inside of it. A scan or function that runs by a kernel is one node; inside is its program.
 
