@@ -4,17 +4,8 @@ from .boxes import boxes
 from .chapter import fast_backend, quick
 from .claims import Claim, claim
 from .coloured import Coloured, coloured
+from .diagram import Box, diagram
 from .pictures import Frame, Frames, Picture, moving
 
-__all__ = [
-    "Claim",
-    "Coloured",
-    "Frame",
-    "Frames",
-    "Picture",
-    "boxes",
-    "claim",
-    "coloured",
-    "moving",
-]
-__all__ += ["fast_backend", "quick"]
+__all__ = ["Box", "Claim", "Coloured", "Frame", "Frames", "Picture", "boxes", "claim", "coloured"]
+__all__ += ["diagram", "fast_backend", "moving", "quick"]

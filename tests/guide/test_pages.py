@@ -1,6 +1,7 @@
 """Notebooks and pages: made, complete, and without anything from elsewhere."""
 
 import json
+import re
 import shutil
 from html.parser import HTMLParser
 
@@ -15,6 +16,7 @@ from minigrad.models.guide.build import KEPT, build, write_notebooks
 from minigrad.models.guide.chapter import Chapter, GuideError, LeftOut, chapters, chosen
 from minigrad.models.guide.claims import claim
 from minigrad.models.guide.coloured import Coloured, coloured
+from minigrad.models.guide.diagram import Box, diagram
 from minigrad.models.guide.pictures import Frame, Frames, moving
 
 
@@ -114,12 +116,26 @@ def test_notebooks(tmp_path):
     assert paths[2].read_text("utf-8") == "work of a reader"
 
 
+def test_a_diagram():
+    """A box is dashed and an arrow faint until there are numbers; arrows go round other boxes."""
+    places = {"a": Box(0, 0), "b": Box(0, 1), "c": Box(0, 2)}
+    arrows = [("a", "b"), ("b", "c"), ("a", "c")]
+    before = diagram(places, arrows, {"a": [0.5], "b": None})
+    after = diagram(places, arrows, {"a": [0.5], "b": None, "c": [-1.0]}, marked=["c"])
+    assert before.count("stroke-dasharray") == 1 and "stroke-dasharray" not in after
+    assert before.count('fill-opacity="0.25"') == 2 and 'fill-opacity="0.25"' not in after
+    paths = re.findall(r' d="([^"]*)"', after)
+    assert [path.count("L") for path in paths] == [1, 1, 3]
+    assert 'aria-label="a: 0.50; c: -1.00"' in after
+
+
 def test_what_is_shown_is_escaped():
     wild = "<script>alert('&')</script>"
     for shown in (
         claim(wild, wild, {wild: wild})._repr_html_(),
         coloured([wild], [1.0]),
         Coloured(wild, [wild], {wild: [1.0]})._repr_html_(),
+        diagram({wild: Box(0, 0)}, [], {}),
         Frames(wild, [Frame(wild, "", wild)])._repr_html_(),
         Frames(wild, [Frame(wild, "", wild), Frame("b", "")])._repr_html_(),
     ):

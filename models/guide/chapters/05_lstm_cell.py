@@ -8,10 +8,10 @@
 import numpy as np
 
 import minigrad as mg
-from minigrad.models.guide import Frame, Frames, boxes, claim
+from minigrad.models.guide import Box, Frame, Frames, claim, diagram
 
 mg.manual_seed(5)
-T, I, H = 4, 3, 4
+T, I, H = 4, 3, 3
 layer = mg.nn.LSTM(I, H).double()
 x = mg.randn((T, 1, I), dtype=np.float64)
 
@@ -19,38 +19,69 @@ x = mg.randn((T, 1, I), dtype=np.float64)
 # ## Look inside
 #
 # The values inside the cell have names, and `mg.record()` keeps them at each step. Here is the
-# third step: go through it with the buttons, and watch which row is new.
+# third step: go through it with the buttons, and watch how the numbers move from box to box.
 
 # %%
 with mg.record() as trace:
     y, (h, c) = layer(x)
 
 t = 2
-old = {"x": x[t, 0], "old h": trace["hidden"][t - 1, 0], "old cell": trace["cell"][t - 1, 0]}
-steps = [
-    ("1 combine", ["x", "old h"], "Each gate weighs the word and the old hidden state."),
-    ("2 forget", ["forget"], "1: the memory stays. 0: it leaves the belt."),
-    ("3 candidate", ["candidate"], "What could be put on the belt, between -1 and 1."),
-    ("4 input", ["input"], "How much of the candidate is worth keeping."),
-    ("5 new cell state", ["new cell"], "forget times old cell, plus input times candidate."),
-    ("6 output", ["output"], "Which memories matter now."),
-    ("7 new hidden state", ["new h"], "output times tanh of the new cell: what others see."),
-]
-values = {
-    **old,
-    "forget": trace["forget"][t, 0],
-    "candidate": trace["candidate"][t, 0],
-    "input": trace["input"][t, 0],
-    "new cell": trace["cell"][t, 0],
-    "output": trace["output"][t, 0],
-    "new h": trace["hidden"][t, 0],
+places = {
+    "x": Box(0, 0),
+    "old h": Box(1, 0),
+    "old cell": Box(2, 0),
+    "combine, for each gate": Box(0, 1, 3),
+    "candidate": Box(0, 2),
+    "input": Box(1, 2),
+    "forget": Box(2, 2),
+    "input × cand.": Box(0.5, 3),
+    "forget × old": Box(2, 3),
+    "new cell": Box(1.5, 4),
+    "output": Box(0, 5),
+    "tanh(new cell)": Box(1.5, 5),
+    "new h": Box(1, 6),
 }
-order, frames = list(values), []
+arrows = [
+    *(("x", "combine, for each gate"), ("old h", "combine, for each gate")),
+    *(("combine, for each gate", gate) for gate in ("candidate", "input", "forget", "output")),
+    *(("candidate", "input × cand."), ("input", "input × cand.")),
+    *(("forget", "forget × old"), ("old cell", "forget × old")),
+    *(("input × cand.", "new cell"), ("forget × old", "new cell")),
+    *(("new cell", "tanh(new cell)"), ("tanh(new cell)", "new h"), ("output", "new h")),
+]
+at = {name: trace[name][t, 0] for name in ("forget", "candidate", "input", "cell", "output")}
+old_cell = trace["cell"][t - 1, 0]
+values = {"x": x[t, 0], "old h": trace["hidden"][t - 1, 0], "old cell": old_cell}
+steps = [
+    (
+        "1 combine",
+        {"combine, for each gate": None},
+        "A sum for each gate and each unit: of the word and the old hidden state, with weights.",
+    ),
+    (
+        "2 forget",
+        {"forget": at["forget"], "forget × old": at["forget"] * old_cell},
+        "1: the memory stays. 0: it leaves the belt.",
+    ),
+    ("3 candidate", {"candidate": at["candidate"]}, "What could go on the belt, from -1 to 1."),
+    (
+        "4 input",
+        {"input": at["input"], "input × cand.": at["input"] * at["candidate"]},
+        "How much of the candidate is worth keeping.",
+    ),
+    ("5 new cell state", {"new cell": at["cell"]}, "What stayed plus what came."),
+    ("6 output", {"output": at["output"]}, "Which memories matter now."),
+    (
+        "7 new hidden state",
+        {"tanh(new cell)": np.tanh(at["cell"]), "new h": trace["hidden"][t, 0]},
+        "output times tanh of the new cell: what others see.",
+    ),
+]
+frames = []
 for name, new, meaning in steps:
-    last = max(order.index(row) for row in [*new, "old cell"])
-    shown = {row: values[row] for row in order[: last + 1]}
-    frames.append(Frame(name, boxes(shown, marked=new), meaning))
-Frames("The third step of an LSTM with four units", frames)
+    values |= new
+    frames.append(Frame(name, diagram(places, arrows, values, marked=[*new]), meaning))
+Frames("The third step of an LSTM with three units", frames)
 
 # %% [markdown]
 # ## The seven lines

@@ -8,10 +8,10 @@
 import numpy as np
 
 import minigrad as mg
-from minigrad.models.guide import Frame, Frames, boxes, claim
+from minigrad.models.guide import Box, Frame, Frames, boxes, claim, diagram
 
 mg.manual_seed(7)
-T, I, H = 4, 3, 4
+T, I, H = 4, 3, 3
 layer = mg.nn.GRU(I, H).double()
 x = mg.randn((T, 1, I), dtype=np.float64)
 with mg.record() as trace:
@@ -22,29 +22,55 @@ with mg.record() as trace:
 
 # %%
 t = 2
-values = {
-    "x": x[t, 0],
-    "old h": trace["hidden"][t - 1, 0],
-    "reset": trace["reset"][t, 0],
-    "update": trace["update"][t, 0],
-    "candidate": trace["candidate"][t, 0],
-    "new h": trace["hidden"][t, 0],
+places = {
+    "x": Box(0, 0),
+    "old h": Box(2, 0),
+    "combine, for each gate": Box(0, 1, 3),
+    "reset": Box(0, 2),
+    "update": Box(2, 3),
+    "candidate": Box(0, 3),
+    "(1-update) × cand.": Box(0.75, 4),
+    "update × old": Box(2, 4),
+    "new h": Box(1.5, 5),
 }
+arrows = [
+    *(("x", "combine, for each gate"), ("old h", "combine, for each gate")),
+    *(("combine, for each gate", gate) for gate in ("reset", "update", "candidate")),
+    *(("reset", "candidate"), ("candidate", "(1-update) × cand.")),
+    *(("update", "(1-update) × cand."), ("update", "update × old")),
+    ("old h", "update × old"),
+    *(("(1-update) × cand.", "new h"), ("update × old", "new h")),
+]
+at = {name: trace[name][t, 0] for name in ("reset", "update", "candidate", "hidden")}
+old = trace["hidden"][t - 1, 0]
+values = {"x": x[t, 0], "old h": old}
 steps = [
-    ("1 combine", "old h", "Both gates weigh the word and the old state."),
-    ("2 reset", "reset", "How much of the old state the candidate may look at."),
-    ("3 update", "update", "1: the old state stays as it is. 0: the candidate replaces it."),
-    ("4 candidate", "candidate", "A new state, from the word and from what reset lets through."),
-    ("5 new state", "new h", "update times old, plus (1 - update) times candidate."),
+    (
+        "1 combine",
+        {"combine, for each gate": None},
+        "Both gates and the candidate weigh the word and the old state.",
+    ),
+    ("2 reset", {"reset": at["reset"]}, "How much of the old state the candidate may look at."),
+    (
+        "3 update",
+        {"update": at["update"], "update × old": at["update"] * old},
+        "1: the old state stays as it is. 0: the candidate replaces it.",
+    ),
+    (
+        "4 candidate",
+        {
+            "candidate": at["candidate"],
+            "(1-update) × cand.": (1 - at["update"]) * at["candidate"],
+        },
+        "A new state, from the word and from what reset lets through.",
+    ),
+    ("5 new state", {"new h": at["hidden"]}, "What stayed of the old plus what came of the new."),
 ]
-order = list(values)
-frames = [
-    Frame(
-        name, boxes({row: values[row] for row in order[: order.index(new) + 1]}, marked=[new]), text
-    )
-    for name, new, text in steps
-]
-Frames("The third step of a GRU with four units", frames)
+frames = []
+for name, new, meaning in steps:
+    values |= new
+    frames.append(Frame(name, diagram(places, arrows, values, marked=[*new]), meaning))
+Frames("The third step of a GRU with three units", frames)
 
 # %% [markdown]
 # ## One gate in place of two
