@@ -1,4 +1,4 @@
-"""Exercises of chapters 2 to 4: derivatives by hand."""
+"""Exercises of chapters 1 to 13: derivatives by hand."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def sigmoid_slope(student: Student) -> None:
     compare("the gradient of x", got, wanted, factors=slopes, axes=("row", "column"))
 
 
-@exercise("chain-rule", 3, "One unit: back through tanh(w x + b) to w, x and b.")
+@exercise("chain-rule", 2, "One unit: back through tanh(w x + b) to w, x and b.")
 def chain_rule(student: Student) -> None:
     """Compare all three gradients."""
     x, w, b, g = _rng().normal(size=4)

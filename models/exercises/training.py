@@ -54,7 +54,7 @@ def adam(student: Student) -> None:
         compare(f"the weight after step {t}", w, parameter, others=others, axes=("entry",))
 
 
-@exercise("clipping", 4, "Scale gradients down to a common norm.")
+@exercise("clipping", 11, "Scale gradients down to a common norm.")
 def clipping(student: Student) -> None:
     """Above the limit all are scaled by one number, below it none is."""
     rng = _rng()

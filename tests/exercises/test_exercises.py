@@ -1,5 +1,6 @@
 """Right answers pass; wrong ones fail at the right place, with the reason if it is a usual one."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from solved_exercises import SOLUTIONS, WRONG, filled
 from minigrad.models.exercises import EXERCISES, Mistake, check, compare
 from minigrad.models.exercises.compare import suspects
 from minigrad.models.exercises.exercise import blanks_of
+from minigrad.models.guide.chapter import chapters
 
 HERE = Path("answer.py")
 
@@ -19,6 +21,12 @@ def test_every_exercise_is_solved_here():
     assert EXERCISES.keys() == SOLUTIONS.keys()
     assert len(EXERCISES) >= 20
     assert {name for name, *_ in WRONG} == EXERCISES.keys()
+
+
+def test_every_chapter_has_one_to_three():
+    counts = Counter(exercise.chapter for exercise in EXERCISES.values())
+    assert counts.keys() == {chapter.number for chapter in chapters()}
+    assert max(counts.values()) <= 3
 
 
 @pytest.mark.parametrize("name", SOLUTIONS)

@@ -61,6 +61,21 @@ claim(
 )
 
 # %% [markdown]
+# Training has moved the words' vectors (chapter 1). Which lie in the same direction as those of
+# some words, by the cosine of the angle between them? What these words do in the task is the
+# same: not what they mean.
+
+# %%
+task, model = trained["lstm"]
+vectors = model.embedding.weight.numpy()
+vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+for word in ("great", "easy", "not", "problem", "camera"):
+    if word in task.vocabulary.words:
+        alike = vectors @ vectors[task.vocabulary.words.index(word)]
+        nearest = [task.vocabulary.words[i] for i in np.argsort(-alike)[1:6]]
+        print(f"{word:8}", *nearest, sep="  ")
+
+# %% [markdown]
 # ## Word by word
 #
 # Each word's part in the answer, computed in three ways. By the gates: what the word put into the
