@@ -24,7 +24,7 @@ from .engine.graph import (
 )
 from .engine.op_calls import fit_gradient, fit_gradients, raise_no_derivative
 from .engine.op_checks import check_one_each, check_parameters
-from .engine.op_text import parameters
+from .engine.op_expressions import parameters
 from .engine.sweep import note_taken
 from .engine.tensor import Tensor
 from .engine.wrapping import as_view, same_backend

@@ -119,9 +119,6 @@ class ArrayModuleBackend:
                 if not hasattr(self, method) and hasattr(xp, method):
                     setattr(self, method, getattr(xp, method))
 
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"backend {self.__dict__.get('name', '?')!r} has no {name!r}")
-
     def __repr__(self) -> str:
         return f"<minigrad backend {self.name!r} on {self.device}>"
 

@@ -74,13 +74,22 @@ def explain(op: Any, error: Exception, arrays: tuple[Any, ...], settings: dict[s
         return
     shapes = [tuple(getattr(x, "shape", ())) for x in arrays]
     text = (
-        _wrong_axis(op.name, settings, shapes)
+        _no_method(error)
+        or _wrong_axis(op.name, settings, shapes)
         or _wrong_order(op.name, settings, shapes)
         or _SHAPES.get(op.name, _no_broadcast)(shapes)
         or f"{error}; called with {_describe_call(op, arrays, settings)}"
     )
     kind = type(error) if type(error) in (ValueError, TypeError, IndexError) else ValueError
     raise kind(f"{public_name(op.name)}: {text}") from error
+
+
+def _no_method(error: Exception) -> str | None:
+    """That a backend lacks a name of the protocol."""
+    backend: Any = getattr(error, "obj", None)
+    if not isinstance(error, AttributeError) or not hasattr(backend, "array_type"):
+        return None
+    return f"backend {backend.name!r} has no {error.name!r}; a backend needs it for this"
 
 
 def _describe_call(op: Any, arrays: tuple[Any, ...], settings: dict[str, Any]) -> str:

@@ -43,7 +43,8 @@ from ..errors import DeclarationError
 from . import op_calls, op_checks
 from .explain import explain
 from .graph import Node, Output, grad_enabled, on_call, raw_backend, tick
-from .op_text import REQUIRED, parameters, write
+from .op_expressions import parameters
+from .op_text import REQUIRED, write
 from .registry import get_backend
 from .tensor import Tensor
 from .to_numpy import check_gradient

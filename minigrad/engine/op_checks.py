@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from ..errors import DeclarationError
-from .op_text import parameters
+from .op_expressions import parameters
 
 # What derivatives and the written text call things; no input or setting may have such a name.
 _TAKEN = {"g", "y", "like", "shapes", "op", "node", "backend", "data", "edge", "edges", "error"}

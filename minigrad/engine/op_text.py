@@ -13,9 +13,11 @@ minigrad's own ops are proved by its tests; what other ops return is checked at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, NamedTuple
+
+from .op_expressions import derivative_text, method_texts, parameters
 
 REQUIRED = object()
 """The default of a setting that has none."""
@@ -41,7 +43,8 @@ def {op}({signature}):
     else:                                                                    | fixed
         backend = raw_backend()
         if backend is not None:  # within a sweep: raw arrays in, raw arrays out
-            return forward(backend, {inputs}{settings})
+            return backend.{method}({method_raw})                            | is_method
+            return forward(backend, {inputs}{settings})                      | is_forward
         return op.call({as_tensors}{settings})
     {x}_data = {x}._data                                                     | each input, only
     {x}_node = {x}._node                                                     | each input, only
@@ -58,7 +61,9 @@ def {op}({signature}):
     if ({tracked}) and grad_enabled():                                       | undeclared
         raise_no_derivative(op)
     try:
-        {result}(backend, {data}{settings})
+        method = backend.{method}                                            | is_method
+        y = method({method_data})                                            | is_method
+        {result}(backend, {data}{settings})                                  | is_forward
     except Exception as error:
         explain(op, error, {arrays}, dict({settings_alone}))
         raise
@@ -102,9 +107,9 @@ def {op}_backward(node, saved, g, sweep):
     {nodes} = node.edges                                                     | one_by_one
     {saved_names}, = saved                                                   | unpacks
     if {x}_node in grads:                                                    | each derivative
-        part = vjp_{x}({arguments})
+        part = {derivative}
         part = fit_gradient(op, part, {x!r}, {x}_node, sweep)                | checked
-        if part.shape != {x}_node.shape or part.dtype is not {x}_node.dtype: | may_differ
+        if {part}.shape != {x}_node.shape or {part}.dtype is not {x}_node.dtype: | may_differ
             part = sweep.unbroadcast(part, {x}_node)
         if grads[{x}_node] is None:
             grads[{x}_node] = part
@@ -147,11 +152,6 @@ def _parse(template: str) -> Iterator[_Line]:
 _CALL_LINES, _BACKWARD_LINES = list(_parse(_CALL)), list(_parse(_BACKWARD))
 
 
-def parameters(fn: Callable[..., Any]) -> tuple[str, ...]:
-    """The names of a function's positional parameters."""
-    return fn.__code__.co_varnames[: fn.__code__.co_argcount]
-
-
 def write(op: Any) -> str:
     """The text of the call, and of the backward step if a gradient flows to an input."""
     facts, items = _facts(op), _items(op)
@@ -192,6 +192,7 @@ def _facts(op: Any) -> dict[str, Any]:
     inputs, settings = op.inputs, op.settings
     passed = [f"{name}={name}" for name in settings]
     data = ["*data"] if op.variadic else [f"{x}_data" for x in inputs]
+    method, method_data = method_texts(op, data)
     nodes = _join(f"{x}_node" for x in inputs)
     followed = [x for x in inputs if not op.declared or op.joint_vjp or op.derivatives.get(x)]
     sizes = [*settings][-1:] == ["shape"]  # x.reshape(2, 3) is x.reshape((2, 3))
@@ -221,6 +222,8 @@ def _facts(op: Any) -> dict[str, Any]:
         "outputs": op.multi_output,
         "one_output": not op.multi_output,
         "view": op.view,
+        "is_method": method,
+        "is_forward": not method,
         "has_settings": bool(settings),
         "unpacks": op.saved_names and not op.variadic,
         # Texts.
@@ -238,6 +241,9 @@ def _facts(op: Any) -> dict[str, Any]:
         "edges": "edges" if op.variadic else f"({nodes})",
         "tracked": "any(edges)" if op.variadic else _any_node(followed),
         "result": "y = forward" if op.keeps is None else f"y, {op.keeps[0]}_data = keeping",
+        "method": method,
+        "method_data": method_data,
+        "method_raw": method_texts(op, inputs)[1],
         "is_float": "" if op.trusted else f" and {is_float}",
         "saved": _saved(op),
         "saved_names": ", ".join(op.saved_names),
@@ -262,7 +268,7 @@ def _items(op: Any) -> dict[str, list[dict[str, Any]]]:
         "derivative": [
             {
                 "x": x,
-                "arguments": ", ".join(f"{x}_node" if n == "like" else n for n in parameters(fn)),
+                **derivative_text(op, x, fn),
                 # What reads the only input or the output knows the shape and the dtype.
                 "may_differ": op.trusted and (many or parameters(fn) == ("g",)),
             }

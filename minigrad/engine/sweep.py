@@ -244,7 +244,8 @@ def run_sweep(
                         raise
                     if on_gradients:
                         on_gradients.tell(node, grads)
-                    grads[node] = g if node in keep else None
+                    if wanted is None or node not in keep:  # leaves aren't visited
+                        grads[node] = None
                     if not retain:
                         node.saved = None
         visited: set[Node] | None = None

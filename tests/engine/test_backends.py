@@ -348,6 +348,10 @@ def test_a_cotangent_on_another_backend():
         (x * 2).backward(mg.ones(2, backend="strict"))
 
 
-def test_a_backend_without_a_name_says_so():
-    with pytest.raises(AttributeError, match="backend 'numpy' has no 'frobnicate'"):
+def test_an_op_that_a_backend_lacks_says_so():
+    backend = ArrayModuleBackend(np, "small", is_host=True)
+    del backend.tanh
+    with pytest.raises(ValueError, match="tanh: backend 'small' has no 'tanh'; a backend needs"):
+        mg.tanh(mg.Tensor(np.ones(2), backend))
+    with pytest.raises(AttributeError, match="frobnicate"):
         _ = mg.get_backend("numpy").frobnicate

@@ -356,7 +356,7 @@ def test_the_text_before_the_first_call_is_the_one_that_runs(name):
     before = op.source
     assert free_names(before) <= {*op._scope(), *dir(builtins)}
     if mg.OPS[name].declared:
-        assert all(f"vjp_{x}(" in before for x, fn in op.derivatives.items() if fn is not None)
+        assert before.count("part = ") >= sum(fn is not None for fn in op.derivatives.values())
     op._specialise()
     assert op.source == before
     import linecache

@@ -333,7 +333,9 @@ def test_a_bad_declaration_fails_at_once(text):
 
 def test_the_written_text_is_readable():
     assert re.search(r"def multiply\(a, b\):\n", mg.multiply.source)
-    assert "part = vjp_a(g, b)" in mg.multiply.source
+    assert "method = backend.multiply\n        y = method(a_data, b_data)" in mg.multiply.source
+    assert "part = g * b\n" in mg.multiply.source
+    assert "part = vjp_a(g, b, a_node)\n" in mg.matmul.source
     compile(mg.multiply.source, "multiply", "exec")
 
 
