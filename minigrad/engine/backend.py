@@ -189,7 +189,7 @@ class ArrayModuleBackend:
         """The product by the module."""
         if b.ndim == 2 and a.ndim > 2:  # one large product beats a loop of small ones
             rows = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
-            return self.xp.matmul(rows, b).reshape(*a.shape[:-1], b.shape[-1])
+            return self._matmul(rows, b).reshape(*a.shape[:-1], b.shape[-1])
         return self.xp.matmul(a, b)
 
     def sum(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
