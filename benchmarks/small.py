@@ -38,7 +38,7 @@ from minigrad.utils.files import replace_file
 from minigrad.utils.install import install_line
 
 BACKENDS = ("numpy", "numba")
-TURN = 0.004  # seconds that a turn of the peer takes at least
+TURN = 0.02  # seconds that a turn of the peer takes at least
 RNG = np.random.default_rng(0)
 
 Step = Callable[[], Any]
@@ -148,13 +148,12 @@ def optimisers() -> Iterator[Row]:
     def of(optim: Any, tensor: Callable[..., Any], name: str, options: dict[str, float]) -> Step:
         params = [tensor(p) for p in starts]
         for p, g in zip(params, gradients, strict=True):
-            p.requires_grad = True
             p.grad = tensor(g)
         optimizer = getattr(optim, name)(params, lr=1e-4, **options)
 
         def step() -> list[Any]:
             optimizer.step()
-            return [p.detach() for p in params]
+            return params
 
         return step
 
@@ -250,16 +249,16 @@ def by_hand() -> Iterator[Row]:
             h = np.zeros((1, H))
             hs = [h]
             for x in xs:
-                h = np.tanh(x @ w_x + h @ w_h + b)
+                h = np.tanh(np.dot(x, w_x) + np.dot(h, w_h) + b)
                 hs.append(h)
             dw_x, dw_h, db = np.zeros_like(w_x), np.zeros_like(w_h), np.zeros_like(b)
             dh = g
             for t in reversed(range(T)):
                 dz = dh * (1 - hs[t + 1] * hs[t + 1])
-                dw_x += xs[t].T @ dz
-                dw_h += hs[t].T @ dz
+                dw_x += np.dot(xs[t].T, dz)
+                dw_h += np.dot(hs[t].T, dz)
                 db += dz[0]
-                dh = dz @ w_h.T
+                dh = np.dot(dz, w_h.T)
             return [dw_x, dw_h, db]
 
         return step

@@ -36,9 +36,9 @@ def dispatch_counts() -> dict[tuple[str, str, str, str], int]:
     return dict(_counts)
 
 
-def count(name: str, backend: Any, way: str, reason: str) -> None:
-    """Count a call that ran in a certain way."""
-    _counts[name, backend.name, way, reason] += 1
+def count(name: str, backend: Any, way: str, reason: str, times: int = 1) -> None:
+    """Count a call, or several, that ran in a certain way."""
+    _counts[name, backend.name, way, reason] += times
 
 
 def reset_dispatch_counts() -> None:
@@ -56,11 +56,17 @@ def compiles(backend: Any) -> bool:
     return getattr(backend, "compile_loop", None) is not None
 
 
-def dispatch(name: str, what: str, backend: Any, attempt: Callable[[bool], Any] | None) -> Any:
+def dispatch(
+    name: str,
+    what: str,
+    backend: Any,
+    attempt: Callable[[bool], Any] | None,
+    times: int = 1,
+) -> Any:
     """What `attempt(required)` gives, or None if it is a reason to compose instead; and count it.
 
     `name` is what the counts call it, `what` what an error does. There is no attempt if the backend
-    has no compiler.
+    has no compiler. It counts as so many `times`.
     """
     choice = _variable.get() or "1"
     if choice not in ("0", "1", "require"):
@@ -72,14 +78,14 @@ def dispatch(name: str, what: str, backend: Any, attempt: Callable[[bool], Any] 
     else:
         outcome = attempt(choice == "require")
     if outcome.__class__ is not str:
-        count(name, backend, "fused", "")
+        count(name, backend, "fused", "", times)
         return outcome
     if choice == "require":
         raise FusionError(
             f"MINIGRAD_FUSED=require, but {what} on backend {backend.name!r} can't be fused: "
             f"{outcome}"
         )
-    count(name, backend, "composed", outcome)
+    count(name, backend, "composed", outcome, times)
     return None
 
 
@@ -88,14 +94,19 @@ def is_worth_a_kernel(numbers: int, backend: Any) -> bool:
     return numbers >= MIN_ELEMENTS_TO_FUSE or not backend.is_host
 
 
-def is_composed(name: str, numbers: int, backend: Any) -> bool:
-    """Whether a function of so many numbers is composed in any case; then it is counted as such."""
+def is_composed(
+    name: str, numbers: int, backend: Any, times: int = 1, what: str | None = None
+) -> bool:
+    """Whether a function of so many numbers is composed in any case; then it is counted as such.
+
+    Calls of it may be as many as `times`, each of at most so many numbers.
+    """
     attempt = None
     if compiles(backend):
         if is_worth_a_kernel(numbers, backend) or _variable.get() == "require":
             return False
         attempt = _too_small
-    dispatch(name, name, backend, attempt)
+    dispatch(name, what or name, backend, attempt, times)
     return True
 
 

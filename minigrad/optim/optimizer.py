@@ -5,17 +5,22 @@ Formulas and option names are those of `torch.optim`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from ..engine.filled import zeros_like
 from ..engine.graph import enable_grad
 from ..engine.registry import active
 from ..engine.tensor import Tensor
-from ..fusion import TOO_SMALL, compiles, dispatch, is_worth_a_kernel
+from ..fusion import TOO_SMALL, compiles, dispatch, is_composed, is_worth_a_kernel
 from ..utils.arguments import check_flag
+from ..utils.summation import HALF, SINGLE
 from .groups import checked_group, groups_of, options_of, with_gradient
-from .running import Misfit, are_of, from_host, running_dtype, to_host
+from .running import Misfit, are_of, from_host, to_host
 
 __all__ = ["Optimizer"]
 
@@ -145,14 +150,37 @@ class Optimizer:
         self._check_gradients()
         for group in self.param_groups:
             options = options_of(group)
-            for p in group["params"]:
-                if p.grad is not None:
-                    state = self.state.setdefault(p, {})
-                    self._made_for.setdefault(p, p.dtype)
-                    with active(p.backend):
-                        new = _update(type(self).rule, p, p.grad._data, state, options)
-                    p._data = p.backend.asarray(new)
+            trained = [p for p in group["params"] if p.grad is not None]
+            for backend, params in groupby(trained, key=attrgetter("backend")):
+                with active(backend):
+                    self._update(list(params), backend, options)
         return loss
+
+    def _update(self, params: list[Tensor], xp: Any, options: dict[str, Any]) -> None:
+        """Update parameters of one backend, each in one pass if it has a compiler and that pays."""
+        rule = type(self).rule
+        name = getattr(rule, "__name__", type(rule).__name__)
+        what = f"an update by {name}"
+        largest = max(p.size for p in params) if compiles(xp) else 0
+        composed = is_composed(name, largest, xp, len(params), what)
+        for p in params:
+            state = self.state.get(p)
+            if state is None:
+                state = self.state[p] = {}
+                self._made_for.setdefault(p, p._data.dtype)
+            data, g = p._data, p.grad._data  # type: ignore[union-attr]
+            dtype = data.dtype
+            if dtype == HALF:  # calculated in float32, and so are the running values
+                data, g = xp.astype(data, SINGLE), xp.astype(g, SINGLE)
+            new = None
+            if not composed:
+                attempt = partial(_attempt, rule, data, g, state, options, xp)
+                new = dispatch(name, what, xp, attempt)
+            if new is None:
+                new = rule(xp, data, g, state, **options)
+            if dtype == HALF:
+                new = xp.astype(new, dtype)
+            p._data = new if new.__class__ is xp.array_type else xp.asarray(new)
 
     def _call(self, closure: Callable[[], Any]) -> Any:
         """What a closure returns, called with gradients on."""
@@ -175,14 +203,18 @@ class Optimizer:
             raise RuntimeError(
                 f"{type(self).__name__}: a gradient must be a tensor; got {type(g).__name__}"
             )
-        if (g.shape, g.dtype) != (p.shape, p.dtype) or g.backend is not p.backend:
+        array, like = g._data, p._data
+        if array.shape != like.shape or array.dtype != like.dtype or g.backend is not p.backend:
             raise RuntimeError(
                 f"{type(self).__name__}: {_describe(p)} has a gradient of shape {g.shape}, "
                 f"{g.dtype} on {g.backend.name!r}; compute the gradient again"
             )
 
     def _check_state(self, p: Tensor) -> None:
-        for key, value in self.state.get(p, {}).items():
+        state = self.state.get(p)
+        if not state:
+            return
+        for key, value in state.items():
             if not are_of(value, p, self._made_for.get(p)):
                 raise RuntimeError(
                     f"{type(self).__name__}: {_describe(p)} was of another dtype or on another "
@@ -269,28 +301,13 @@ class Optimizer:
         self._made_for = {p: p.dtype for p in running}
 
 
-def _update(
-    rule: Callable[..., Any], p: Tensor, g: Any, state: dict[str, Any], options: dict[str, Any]
-) -> Any:
-    """The new array of a parameter by its rule, in one pass where the backend has a compiler.
+def _attempt(rule: Any, p: Any, g: Any, state: Any, options: Any, xp: Any, required: bool) -> Any:
+    """The new array of a parameter in one pass, or the reason why there is none."""
+    if not required and not is_worth_a_kernel(math.prod(p.shape), xp):
+        return TOO_SMALL
+    from ..compiler.fused_update import fused_update
 
-    That of a float16 one is calculated in float32, and so are its running values.
-    """
-    xp, name = p.backend, getattr(rule, "__name__", type(rule).__name__)
-    data, dtype = p._data, running_dtype(p.dtype)
-    if dtype != p.dtype:
-        data, g = xp.astype(data, dtype), xp.astype(g, dtype)
-
-    def attempt(required: bool) -> Any:
-        if not required and not is_worth_a_kernel(p.size, xp):
-            return TOO_SMALL
-        from ..compiler.fused_update import fused_update
-
-        return fused_update(rule, data, g, state, options, xp, required)
-
-    new = dispatch(name, f"an update by {name}", xp, attempt if compiles(xp) else None)
-    new = rule(xp, data, g, state, **options) if new is None else new
-    return new if dtype == p.dtype else xp.astype(new, p.dtype)
+    return fused_update(rule, p, g, state, options, xp, required)
 
 
 def _describe(p: Tensor) -> str:
