@@ -26,7 +26,7 @@ from .numba_kernels.threads import by_rows
 from .numpy_backend import NumpyBackend
 
 # Products with fewer rows or columns, or fewer terms in all, are the library's.
-_NARROW, _SMALL = 16, 1 << 18
+_NARROW, _SMALL = 16, 3 << 20
 
 _FLOATS = (np.dtype("float32"), np.dtype("float64"))  # in the machine's byte order
 
@@ -58,11 +58,11 @@ class NumbaBackend(NumpyBackend):
         if terms > summation.LONG and min(rows, columns) < _NARROW:
             out = super().matmul(a, b)
         elif a.size * columns < _SMALL:
-            out = np.dot(a, b)  # takes half the time of np.matmul at this size
+            out = np.dot(a, b)
         elif terms != b.shape[0] or a.dtype != b.dtype or a.dtype not in _FLOATS:
             out = super().matmul(a, b)
         elif min(rows, columns) < _NARROW:
-            out = np.matmul(a, b, out=self.empty((rows, columns), a.dtype))
+            out = np.dot(a, b, out=self.empty((rows, columns), a.dtype))
         else:
             size = terms if terms <= summation.LONG else terms_at_a_time(a, b, rows * columns)
             return self._product(a, b, start) if size == terms else self._parts(a, b, start, size)
