@@ -12,7 +12,7 @@ calls.
 from __future__ import annotations
 
 import opcode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import CodeType
 from typing import Any
 
@@ -27,12 +27,26 @@ def parameters(function: Callable[..., Any]) -> tuple[str, ...]:
     return function.__code__.co_varnames[: function.__code__.co_argcount]
 
 
-def method_texts(op: Any, data: Iterable[str]) -> tuple[str, str]:
-    """The backend's method that an op's forward is, and what it is called with; or nothing."""
-    if not op.trusted or op.variadic or op.keeps is not None:
-        return "", ""
-    texts = {name: name for name in op.settings} | dict(zip(op.inputs, data, strict=True))
-    return method_call(op.forward, texts) or ("", "")
+def forward_texts(op: Any, data: Sequence[str]) -> tuple[str, str, str]:
+    """The backend's method that an op's forward is, or nothing; and what gives the output.
+
+    That is the call for tensors, whose arrays are `data`, and the one for inputs that are arrays.
+    """
+    if op.trusted and not op.variadic and op.keeps is None:
+        names = {name: name for name in op.settings}
+        call, raw = (
+            method_call(op.forward, names | dict(zip(op.inputs, texts, strict=True)))
+            for texts in (data, op.inputs)
+        )
+        if call and raw:
+            return call[0], f"method({call[1]})", f"backend.{raw[0]}({raw[1]})"
+    settings = [f"{name}={name}" for name in op.settings]
+    forward = "forward" if op.keeps is None else "keeping"
+    return (
+        "",
+        f"{forward}({', '.join(['backend', *data, *settings])})",
+        f"forward({', '.join(['backend', *op.inputs, *settings])})",
+    )
 
 
 def derivative_text(op: Any, x: str, function: Callable[..., Any]) -> dict[str, str]:
@@ -46,6 +60,13 @@ def derivative_text(op: Any, x: str, function: Callable[..., Any]) -> dict[str, 
     if text is not None:
         return {"derivative": text, "part": "node"}
     return {"derivative": f"vjp_{x}({', '.join(texts.values())})", "part": "part"}
+
+
+def joint_arguments(op: Any) -> str:
+    """What is passed to a derivative of all inputs."""
+    names = () if op.joint_vjp is None else parameters(op.joint_vjp)
+    saved = {"shapes", *op.inputs} if op.variadic else ()
+    return ", ".join("saved" if name in saved else name for name in names)
 
 
 def expression(function: Callable[..., Any], texts: Mapping[str, str]) -> str | None:

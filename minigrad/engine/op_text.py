@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from .op_expressions import derivative_text, method_texts, parameters
+from .op_expressions import derivative_text, forward_texts, joint_arguments, parameters
 
 REQUIRED = object()
 """The default of a setting that has none."""
@@ -43,8 +43,7 @@ def {op}({signature}):
     else:                                                                    | fixed
         backend = raw_backend()
         if backend is not None:  # within a sweep: raw arrays in, raw arrays out
-            return backend.{method}({method_raw})                            | is_method
-            return forward(backend, {inputs}{settings})                      | is_forward
+            return {raw_call}
         return op.call({as_tensors}{settings})
     {x}_data = {x}._data                                                     | each input, only
     {x}_node = {x}._node                                                     | each input, only
@@ -61,9 +60,8 @@ def {op}({signature}):
     if ({tracked}) and grad_enabled():                                       | undeclared
         raise_no_derivative(op)
     try:
-        method = backend.{method}                                            | is_method
-        y = method({method_data})                                            | is_method
-        {result}(backend, {data}{settings})                                  | is_forward
+        method = backend.{method}                                            | method
+        {result} = {call}
     except Exception as error:
         explain(op, error, {arrays}, dict({settings_alone}))
         raise
@@ -192,7 +190,7 @@ def _facts(op: Any) -> dict[str, Any]:
     inputs, settings = op.inputs, op.settings
     passed = [f"{name}={name}" for name in settings]
     data = ["*data"] if op.variadic else [f"{x}_data" for x in inputs]
-    method, method_data = method_texts(op, data)
+    method, call, raw_call = forward_texts(op, data)
     nodes = _join(f"{x}_node" for x in inputs)
     followed = [x for x in inputs if not op.declared or op.joint_vjp or op.derivatives.get(x)]
     sizes = [*settings][-1:] == ["shape"]  # x.reshape(2, 3) is x.reshape((2, 3))
@@ -222,8 +220,6 @@ def _facts(op: Any) -> dict[str, Any]:
         "outputs": op.multi_output,
         "one_output": not op.multi_output,
         "view": op.view,
-        "is_method": method,
-        "is_forward": not method,
         "has_settings": bool(settings),
         "unpacks": op.saved_names and not op.variadic,
         # Texts.
@@ -235,15 +231,14 @@ def _facts(op: Any) -> dict[str, Any]:
         "settings_alone": ", ".join(passed),
         "settings_tuple": f"({_join(settings)})",
         "setting_names": ", ".join(settings),
-        "data": ", ".join(data),
         "arrays": f"({_join(data)})",
         "nodes": nodes,
         "edges": "edges" if op.variadic else f"({nodes})",
         "tracked": "any(edges)" if op.variadic else _any_node(followed),
-        "result": "y = forward" if op.keeps is None else f"y, {op.keeps[0]}_data = keeping",
+        "result": "y" if op.keeps is None else f"y, {op.keeps[0]}_data",
         "method": method,
-        "method_data": method_data,
-        "method_raw": method_texts(op, inputs)[1],
+        "call": call,
+        "raw_call": raw_call,
         "is_float": "" if op.trusted else f" and {is_float}",
         "saved": _saved(op),
         "saved_names": ", ".join(op.saved_names),
@@ -251,7 +246,7 @@ def _facts(op: Any) -> dict[str, Any]:
         "dtype": _dtype(op),
         "tensor": "as_view" if op.view else "Tensor",
         "output": output if op.trusted else f'{output} if part.dtype.kind == "f" else None',
-        "arguments": _arguments(op),
+        "arguments": joint_arguments(op),
     }
 
 
@@ -276,13 +271,6 @@ def _items(op: Any) -> dict[str, list[dict[str, Any]]]:
             if fn is not None
         ],
     }
-
-
-def _arguments(op: Any) -> str:
-    """What is passed to a derivative of all inputs."""
-    names = () if op.joint_vjp is None else parameters(op.joint_vjp)
-    saved = {"shapes", *op.inputs} if op.variadic else ()
-    return ", ".join("saved" if name in saved else name for name in names)
 
 
 def _dtype(op: Any) -> str:

@@ -244,8 +244,7 @@ def run_sweep(
                         raise
                     if on_gradients:
                         on_gradients.tell(node, grads)
-                    if wanted is None or node not in keep:  # leaves aren't visited
-                        grads[node] = None
+                    grads[node] = g if node in keep else None
                     if not retain:
                         node.saved = None
         visited: set[Node] | None = None
