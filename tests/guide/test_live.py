@@ -13,10 +13,12 @@ import pytest
 from command_line import minigrad
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_reviews import tiny_run
 
 pytest.importorskip("jinja2", reason="needs the extra guide")
 
 import minigrad as mg
+from minigrad.models.guide.live import Reader
 from minigrad.models.guide.live.gates_by_hand import CELLS, run_by_hand
 from minigrad.models.guide.live.server import MOST_BYTES
 from minigrad.models.reports.explain import explain
@@ -142,6 +144,23 @@ def test_bytes_that_are_no_request(server, body, path):
     status, _, answer = ask(server, "POST", path, body)
     assert status == 400 or body[:1].strip() in (b"", b"{"), answer
     assert "error" in json.loads(answer) or status == 200
+
+
+@given(raw=st.binary(max_size=200), head=st.sampled_from(["", "GET / HTTP/1.1\r\n", "POST "]))
+def test_a_connection_with_anything_on_it(server, raw, head):
+    with contextlib.suppress(ConnectionError):
+        sent(server, head + raw.decode("latin-1"))
+    assert ask(server, "GET", "/")[0] == 200
+
+
+def test_a_model_of_two_layers():
+    run = tiny_run(cell="gru", hidden=4, epochs=1, layers=2)
+    found = Reader(run).answer({"text": TEXT, "gates": {"update": {"set": 1}}})
+    assert found["kept"] is None and [*found["parts"]] == ["by the gradient", "by trying"]
+    upper = run.model.activations(run.task.vocabulary.encode(TEXT.split())[:, None])
+    np.testing.assert_allclose(found["values"]["reset"], upper["l1.reset"][:, 0], atol=0.2)
+    assert np.all(found["values"]["update"] == np.ones((3, 4)))
+    assert found["parts"]["by trying"] == [0, 0, 0]  # nothing that is read gets in
 
 
 @given(text=st.text(max_size=60))
