@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -139,7 +140,7 @@ def _data(output: Any) -> Mapping[str, Any]:
 
 def _output(output: Any) -> str:
     if output.output_type == "stream":
-        return f"<pre class='printed'>{html.escape(output.text)}</pre>"
+        return _printed(output.text)
     data = _data(output)
     if _PLOTLY in data:
         figure = json.dumps(data[_PLOTLY]).replace("</", "<\\/")
@@ -152,7 +153,14 @@ def _output(output: Any) -> str:
     for kind in ("text/html", "image/svg+xml"):
         if kind in data:
             return f"<div class='shown{' judged' if CLAIM in data else ''}'>{data[kind]}</div>"
-    return f"<pre class='printed'>{html.escape(data.get('text/plain', ''))}</pre>"
+    return _printed(data.get("text/plain", ""))
+
+
+def _printed(text: str) -> str:
+    """Columns and code keep their lines, and scroll; other texts are wrapped."""
+    aligned = re.search(r"\S {3,}\S|^ {4}", text, re.MULTILINE)
+    kind = "printed aligned" if aligned else "printed"
+    return f"<pre class='{kind}'>{html.escape(text)}</pre>"
 
 
 def _markdown() -> Any:

@@ -27,6 +27,22 @@
     return height + 8;
   };
 
+  // Names below an axis lean to the left, where there is room for them; how high they are.
+  const leanNames = (data, own) => {
+    let height = 0;
+    for (const trace of data) {
+      const axis = (trace.xaxis ?? "x").replace("x", "xaxis");
+      const names = own[axis]?.ticktext ?? (typeof trace.x?.[0] === "string" ? trace.x : []);
+      const longest = Math.max(0, ...names.map((name) => String(name).length));
+      if (longest > 6) {
+        own[axis] = { tickangle: -45, ...own[axis] };
+        height = Math.max(height, Math.min(5 * longest, 150) - 20);
+      }
+    }
+    own.margin.b += Math.max(height, 0);
+    return Math.max(height, 0);
+  };
+
   const draw = (figure) => {
     const area = figure.querySelector(".plot-area");
     const { data, layout = {}, frames = [] } = JSON.parse(figure.querySelector("script").textContent);
@@ -46,7 +62,8 @@
     area.style.height = "";
     if (area.clientWidth < NARROW) {
       const height = Math.max(area.clientHeight, own.height ?? 0);
-      area.style.height = `${height + legendBelow(area, data, layout, own)}px`;
+      const below = leanNames(data, own) + legendBelow(area, data, layout, own);
+      area.style.height = `${height + below}px`;
       delete own.height;
     }
     figure.dataset.narrow = area.clientWidth < NARROW;
