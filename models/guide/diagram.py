@@ -90,7 +90,7 @@ def _box(
     for i, value in enumerate(row):
         left = x + 3 + i * each
         cell: dict[str, Any] = {"x": left, "y": y + 24, "width": each - 2, "height": 24, "rx": 3}
-        strength = f"{0.08 + 0.62 * min(abs(float(value)), 1.0):.2f}"
+        strength = f"{0.08 + 0.47 * min(abs(float(value)), 1.0):.2f}"
         add(picture, "rect", **cell, fill=ORANGE if value > 0 else BLUE, fill_opacity=strength)
         place: dict[str, Any] = {"x": left + each / 2 - 1, "y": y + 40}
         add(picture, "text", f"{value:.2f}", **place, text_anchor="middle", font_size=11)

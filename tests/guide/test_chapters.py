@@ -22,7 +22,7 @@ VERDICTS = {
     "01_words": "HH",
     "02_rnn_cell": "HHH",
     "03_squashing": "HHH",
-    "04_vanishing_gradients": "HHI?",
+    "04_vanishing_gradients": "HII?",
     "05_lstm_cell": "HH",
     "06_highway": "II",
     "07_gru": "HHINH",
