@@ -134,7 +134,9 @@ def _copy_if_shared(gradient: Tensor, taken: dict[int, Any]) -> Tensor:
         note_taken(gradient._data, taken)
     else:
         taken[id(owner)] = owner
-    return gradient._as_made()
+    if not hasattr(gradient, "_leaf"):
+        gradient._leaf = None  # as of what was made by hand: `_as_made` takes a call
+    return gradient
 
 
 def _is_all_of(view: Any, owner: Any) -> bool:

@@ -210,7 +210,7 @@ def run_sweep(
                 keep[node] = None
     sweep = (GraphSweep if graph else Sweep)(grads, taken)
     for node, seed in seeds:
-        sweep.give(node, sweep.array(seed))
+        sweep.give(node, seed if graph else seed._data)
     done = 0
     raw = raw_backend.set(None)
     mode = grad_enabled.set(True) if graph else None  # the graph remembers derivatives, too
