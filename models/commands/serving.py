@@ -41,8 +41,14 @@ def loaded_runs(folders: Sequence[Path]) -> list[Run]:
 
 def serve(folders: Sequence[Path], port: int) -> None:
     """Serve the page until Ctrl-C."""
+    from ..guide.chapter import GuideError
     from ..guide.live import Reader, serving
+    from ..guide.pages import templates
 
+    try:
+        templates()  # before anything is trained
+    except GuideError as error:
+        raise click.ClickException(str(error)) from error
     readers = [Reader(run) for run in (loaded_runs(folders) if folders else own_runs())]
     try:
         server = serving(port, readers)

@@ -293,6 +293,12 @@ def test_the_command(runs, tmp_path, monkeypatch):
     assert process.returncode == 0 and out == "\nended\n" and err == ""
 
 
+def test_a_package_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    said = minigrad("guide", "--serve", code=1).output
+    assert 'pages are made by jinja2: in the checkout: pip install -e ".[guide]"' in said
+
+
 WRONG = {
     "--serve and --prepare stand alone": ["--serve", "--quick"],
     "are for --serve": ["--port", "8000"],
