@@ -31,7 +31,7 @@ VERDICTS = {
     "10_cost": None,  # times: judged where they are measured
     "11_text": "HHI",
     "12_speech": "HHH?HI",
-    "13_gradient_checks": "IHN",
+    "13_gradient_checks": "IHNI",
     "14_program": "HHH" if NUMBA else "HH",
     "15_own_cell": "HHH" if NUMBA else "HH",
 }

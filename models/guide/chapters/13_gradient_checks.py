@@ -127,3 +127,64 @@ claim(
         "loss after 200 steps, wrong derivative": losses["wrong"],
     },
 )
+
+# %% [markdown]
+# ## In which gate is it?
+#
+# Plant another one: an LSTM whose forget gate has lost the factor $1 - f$ of sigmoid's derivative.
+# Over several steps the mistake comes into everything, as each gradient comes through the forget
+# gates of later steps. In a single step it has nowhere else to go, and the check, which knows the
+# gates by their rows in the weights, names the place.
+
+
+# %%
+@mg.op
+def slightly_wrong_sigmoid(xp, x):
+    """sigmoid, with a mistake in its derivative."""
+    return 1 / (1 + xp.exp(-x))
+
+
+slightly_wrong_sigmoid.vjp(x=lambda g, y: g * y)
+
+
+def wrong_cell(p, x, state):
+    """An LSTM's cell, with the mistake in its forget gate."""
+    h, c = state
+    sums = mg.linear(x, p.w_ih, p.b_ih) + mg.linear(h, p.w_hh, p.b_hh)
+    i, f, g, o = mg.split(sums, 4, axis=-1)
+    c = slightly_wrong_sigmoid(f) * c + mg.sigmoid(i) * mg.tanh(g)
+    h = mg.sigmoid(o) * mg.tanh(c)
+    return h, (h, c)
+
+
+class WrongLSTM(mg.nn.LSTM):
+    """An LSTM with that cell."""
+
+    cell = wrong_cell
+
+
+layer = WrongLSTM(3, 4).double()
+state = tuple(mg.randn((1, 2, 4), dtype=np.float64) for _ in range(2))
+gates, wrong = {}, {}
+for steps in (1, 4):
+    x = mg.randn((steps, 2, 3), dtype=np.float64)
+    report = mg.gradcheck(layer, (x, state), raise_exception=False)
+    places = [
+        entry for entry in report.entries if entry.status == "wrong" and "gate" in entry.where
+    ]
+    gates[steps] = sorted({entry.where.split("gate ")[1][0] for entry in places})
+    wrong[steps] = len([entry for entry in report.entries if entry.status == "wrong"])
+    print(
+        f"steps: {steps}; {wrong[steps]} slopes are wrong, of weights of the gates {gates[steps]}"
+    )
+    print("  the worst:", report.worst)
+claim(
+    "A gradient check says in which gate the mistake is.",
+    "it looks at a single step: over several, the mistake spreads to the other gates"
+    if gates[1] == ["f"] and len(gates[4]) == 4
+    else gates[1] == ["f"],
+    {
+        **{f"gates with wrong slopes, steps: {n}": found for n, found in gates.items()},
+        **{f"wrong slopes, steps: {n}": found for n, found in wrong.items()},
+    },
+)
