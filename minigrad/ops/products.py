@@ -35,7 +35,7 @@ def _matmul_a(g: Any, b: Any, like: Any) -> Any:
         return expand_dims(g, -1) * b
     if len(like.shape) == 1:
         return reshape(matmul(b, expand_dims(g, -1)), b.shape[:-1])
-    return matmul(g, swapaxes(b, -1, -2))  # the op: `@` of arrays would pass by the backend
+    return matmul(g, _turned(b))  # the op: `@` of arrays would pass by the backend
 
 
 def _matmul_b(g: Any, a: Any, like: Any) -> Any:
@@ -49,7 +49,12 @@ def _matmul_b(g: Any, a: Any, like: Any) -> Any:
     if len(like.shape) == 2 and a.ndim > 2:  # one product over all leading axes at once
         n = math.prod(a.shape[:-1])
         a, g = reshape(a, (n, a.shape[-1])), reshape(g, (n, g.shape[-1]))
-    return matmul(swapaxes(a, -1, -2), g)
+    return matmul(_turned(a), g)
+
+
+def _turned(x: Any) -> Any:
+    """x with its last two axes exchanged."""
+    return transpose(x) if x.ndim == 2 else swapaxes(x, -1, -2)
 
 
 matmul.vjp(a=_matmul_a, b=_matmul_b)
