@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import subprocess
 import sys
@@ -31,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import models
-from minigrad.models.reports.timing import Step, layer_step, random_batch, torch_step
+from minigrad.models.reports.timing import Step, layer_step, pinned, random_batch, torch_step
 from minigrad.utils.files import replace_file
 
 SMALL = (2, 2, 3, 4)  # T, N, I, H
@@ -76,8 +75,7 @@ def peak(peer: str, kind: str, shape: tuple[int, ...], steps: int) -> int:
 
 def measured(peer: str, kind: str, shape: tuple[int, ...], steps: int) -> int | None:
     """`peak` in a process of its own; None if the peer is not installed."""
-    one = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "MINIGRAD_THREADS")
-    environment = os.environ | dict.fromkeys(one, "1") | {"MINIGRAD_FUSED": "require"}
+    environment = pinned(1) | {"MINIGRAD_FUSED": "require"}
     command = [sys.executable, __file__, "--worker", json.dumps([peer, kind, shape, steps])]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout)

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from minigrad.models.reports.timing import quartiles, times_in_turns
+from minigrad.models.reports.timing import pinned, quartiles, times_in_turns
 from minigrad.utils.files import replace_file
 from minigrad.utils.install import install_line
 
@@ -96,7 +96,11 @@ def measure(program: Program, rounds: int, backends: tuple[str, ...] = BACKENDS)
         name: quartiles([a / b for a, b in zip(theirs, seconds[name], strict=True)])
         for name in backends
     }
-    return {"seconds": {name: quartiles(s) for name, s in seconds.items()}, "ratios": ratios}
+    return {
+        "seconds": {name: quartiles(s) for name, s in seconds.items()},
+        "ratios": ratios,
+        "rounds": seconds,
+    }
 
 
 def table(count: int, results: dict[str, dict[str, Any]]) -> None:
@@ -141,10 +145,8 @@ def main() -> None:
         sys.exit(f"benchmarks/programs.py compares with PyTorch; {install_line('oracle')}")
     everything = {}
     for count in map(str, chosen.threads):
-        names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "MINIGRAD_THREADS"]
-        environment = os.environ | dict.fromkeys(names, count)
         command = [sys.executable, __file__, "--worker", *sys.argv[1:]]
-        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+        done = subprocess.run(command, env=pinned(int(count)), stdout=subprocess.PIPE, check=True)
         everything[count] = json.loads(done.stdout.splitlines()[-1])
         table(int(count), everything[count])
     if chosen.json:

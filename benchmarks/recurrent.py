@@ -28,9 +28,10 @@ from minigrad.models.reports.timing import (
     CLOSE,
     Step,
     disagreement,
-    in_turns,
     layer_step,
+    pinned,
     random_batch,
+    times_in_turns,
     torch_step,
 )
 from minigrad.utils.files import replace_file
@@ -119,8 +120,8 @@ def floor_step(kind: str, weights: dict[str, np.ndarray], x: np.ndarray, g: np.n
 PEERS = {"minigrad": minigrad_step, "PyTorch": torch_step, "JAX": jax_step, "floor": floor_step}
 
 
-def measure(kind: str, shape: tuple[int, ...], rounds: int) -> dict[str, float]:
-    """Median seconds per peer, after asserting equal gradients."""
+def measure(kind: str, shape: tuple[int, ...], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each round per peer, after asserting equal gradients."""
     *_, I, H = shape
     rng = np.random.default_rng(0)
     bound, rows = 1 / math.sqrt(H), GATES[kind] * H
@@ -140,10 +141,10 @@ def measure(kind: str, shape: tuple[int, ...], rounds: int) -> dict[str, float]:
     for name, step in steps.items():
         if name != "floor":  # which has no gradients
             assert disagreement(step(), expected) <= CLOSE, name
-    return in_turns(steps, rounds)
+    return times_in_turns(steps, rounds)
 
 
-def table(threads: int, results: dict[str, dict[str, float]]) -> None:
+def table(threads: int, results: dict[str, dict[str, list[float]]]) -> None:
     """Print one process's figures."""
     peers = [name for name in PEERS if any(name in row for row in results.values())]
     others = [name for name in peers if name != "minigrad"]
@@ -151,7 +152,8 @@ def table(threads: int, results: dict[str, dict[str, float]]) -> None:
     print(f"{'cell (T, N, I, H)':28}" + "".join(f"{name:>10}" for name in peers), end="")
     print("".join(f"{name + ' x':>11}" for name in others))
     ratios: dict[str, list[float]] = {name: [] for name in others}
-    for label, row in results.items():
+    for label, rounds in results.items():
+        row = {name: statistics.median(times) for name, times in rounds.items()}
         line = "".join(f"{row[name] * 1e3:>10.2f}" for name in peers)
         for name in others:
             ratios[name].append(row[name] / row["minigrad"])
@@ -184,14 +186,8 @@ def main() -> None:
     everything = {}
     for threads in chosen.threads:
         count = str(threads)
-        names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "MINIGRAD_THREADS"]
-        environment = os.environ | dict.fromkeys(names, count)
-        environment["XLA_FLAGS"] = (
-            f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'} "
-            f"intra_op_parallelism_threads={threads}"
-        )
         command = [sys.executable, __file__, "--worker", *sys.argv[1:]]
-        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+        done = subprocess.run(command, env=pinned(threads), stdout=subprocess.PIPE, check=True)
         everything[count] = json.loads(done.stdout.splitlines()[-1])
         table(threads, everything[count])
     if chosen.json:

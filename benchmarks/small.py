@@ -306,12 +306,14 @@ def measure(row: Row, backends: tuple[str, ...], rounds: int) -> dict[str, Any]:
     turns = {name: turn(name) for name in steps}
     times = times_in_turns(turns, rounds, 0.0, time.process_time)
     peer = times["peer"]
+    seconds = {name: [t / count for t in taken] for name, taken in times.items()}
     return {
         "name": row.name,
         "target": row.target,
         "microseconds": {
-            name: quartiles([1e6 * t / count for t in taken]) for name, taken in times.items()
+            name: quartiles([1e6 * t for t in taken]) for name, taken in seconds.items()
         },
+        "rounds": seconds,
         "ratios": {
             name: quartiles([a / b for a, b in zip(times[name], peer, strict=True)])
             for name in backends

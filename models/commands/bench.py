@@ -17,6 +17,7 @@ from minigrad.nn import Recurrent
 
 from .arguments import NewFile, named, write
 from .bench_memory import memory
+from .bench_records import compare, page, self_test
 from .gradcheck import EXIT
 
 if TYPE_CHECKING:
@@ -25,16 +26,19 @@ if TYPE_CHECKING:
 
 @click.group()
 def bench() -> None:
-    """Measure cells.
+    """Measure cells, and minigrad beside its peers.
 
     \b
     Examples:
       minigrad bench cell minigrad.models.zoo:MGU
       minigrad bench memory first
+      minigrad bench self-test
+      minigrad bench compare before.json after.json
     """
 
 
-bench.add_command(memory)
+for command in (memory, compare, page, self_test):
+    bench.add_command(command)
 
 
 @bench.command()

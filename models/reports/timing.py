@@ -19,7 +19,7 @@ import minigrad as mg
 from minigrad.nn import Recurrent
 
 __all__ = ["CLOSE", "Step", "disagreement", "fusing", "in_turns", "layer_step", "quartiles"]
-__all__ += ["random_batch", "times_in_turns", "torch_step", "with_fusing"]
+__all__ += ["pinned", "random_batch", "times_in_turns", "torch_step", "with_fusing"]
 
 Step = Callable[[], list[Any]]
 
@@ -147,10 +147,13 @@ def times_in_turns(
 ) -> dict[str, list[float]]:
     """Seconds per step by a clock, one for each round.
 
-    They take turns, so that a machine that slows down slows them all. Before each there are `pause`
-    seconds, by default 0.15 where there may be several threads: a library's threads wait busily for
-    more work (OpenBLAS's for 2**28 ticks of the clock, 0.1 s), and for so long take a core from the
-    next step.
+    They take turns, so that a machine that slows down slows them all, in an order that is drawn
+    anew for each round, always by the same draws: a step may gain or lose by the one before it.
+    Warm up and compare the steps before, as the first round counts.
+
+    Before each there are `pause` seconds, by default 0.15 where there may be several threads: a
+    library's threads wait busily for more work (OpenBLAS's for 2**28 ticks of the clock, 0.1 s),
+    and for so long take a core from the next step.
 
     >>> {name: len(times) for name, times in times_in_turns({"a": list, "b": list}, 3).items()}
     {'a': 3, 'b': 3}
@@ -158,13 +161,33 @@ def times_in_turns(
     if pause is None:
         pause = 0.0 if os.environ.get("MINIGRAD_THREADS") == "1" else 0.15
     times: dict[str, list[float]] = {name: [] for name in steps}
+    draws = np.random.default_rng(0)
     for _ in range(rounds):
-        for name, step in steps.items():
+        for name in map(str, draws.permutation([*steps])):
+            step = steps[name]
             time.sleep(pause)
             start = clock()
             step()
             times[name].append(clock() - start)
     return times
+
+
+def pinned(threads: int) -> dict[str, str]:
+    """The environment of a process whose libraries all have so many threads.
+
+    They read it when they are imported, so it is for a process that starts.
+
+    >>> pinned(2)["OPENBLAS_NUM_THREADS"]
+    '2'
+    """
+    names = ("OMP", "OPENBLAS", "MKL", "BLIS")
+    xla = f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'}"
+    return {
+        **os.environ,
+        **{f"{name}_NUM_THREADS": str(threads) for name in names},
+        "MINIGRAD_THREADS": str(threads),
+        "XLA_FLAGS": f"{xla} intra_op_parallelism_threads={threads}",
+    }
 
 
 def quartiles(values: Sequence[float]) -> list[float]:

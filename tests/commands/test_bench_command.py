@@ -18,7 +18,13 @@ from minigrad.models import GRU, LSTM, RNN, zoo
 from minigrad.models.commands import main
 from minigrad.models.reports import cell_bench
 from minigrad.models.reports.cell_bench import CellBench
-from minigrad.models.reports.timing import disagreement, in_turns, layer_step, torch_step
+from minigrad.models.reports.timing import (
+    disagreement,
+    in_turns,
+    layer_step,
+    times_in_turns,
+    torch_step,
+)
 
 OWN = """
 import minigrad as mg
@@ -288,7 +294,18 @@ def test_turns():
     calls = []
     steps = {name: lambda name=name: calls.append(name) for name in "ab"}
     found = in_turns(steps, rounds=3)
-    assert calls == list("ababab") and set(found) == {"a", "b"}
+    assert set(found) == {"a", "b"}
+    assert [set(calls[i : i + 2]) for i in (0, 2, 4)] == [{"a", "b"}] * 3
+
+
+def test_each_turn_has_an_order_that_is_drawn():
+    orders = []
+    for _ in range(2):
+        calls = []
+        steps = {name: lambda name=name, to=calls: to.append(name) for name in "abc"}
+        times_in_turns(steps, rounds=30, pause=0)
+        orders.append([tuple(calls[i : i + 3]) for i in range(0, 90, 3)])
+    assert orders[0] == orders[1] and len(set(orders[0])) == 6
 
 
 def test_ratios():
