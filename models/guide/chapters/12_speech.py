@@ -97,15 +97,8 @@ time = (np.arange(500) + 0.5) * chunk / espeak.RATE
 figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.04)
 outline = np.ravel([edges.min(axis=1), edges.max(axis=1)], order="F")
 figure.add_scatter(x=np.repeat(time, 2), y=outline, line_width=1, name="sound", row=1, col=1)
-figure.add_heatmap(
-    z=bands.T.round(2),
-    x=np.arange(len(bands)) * 0.010,
-    colorscale="Viridis",
-    showscale=False,
-    name="energy",
-    row=2,
-    col=1,
-)
+energy = go.Heatmap(z=bands.T.round(2), x=np.arange(len(bands)) * 0.010, colorscale="Viridis")
+figure.add_trace(energy.update(showscale=False), row=2, col=1)
 for digit, (start, end) in zip(shown.digits, shown.times, strict=True):
     figure.add_vrect(start, end, fillcolor="orange", opacity=0.2, line_width=0, row=1, col=1)
     middle = (start + end) / 2
@@ -261,15 +254,8 @@ for epoch, said in snapshots.kept.items():
         label = name if symbol else "blank"
         figure.add_scatter(x=seconds, y=said[:, symbol].round(4), name=label, line=line)
     best = [SYMBOLS[symbol] if symbol else "·" for symbol in said.argmax(axis=1)]
-    figure.add_scatter(
-        x=seconds,
-        y=[1.06] * len(best),
-        text=best,
-        mode="text",
-        textfont_size=10,
-        showlegend=False,
-        name="best",
-    )
+    row = {"y": [1.06] * len(best), "text": best, "mode": "text", "textfont_size": 10}
+    figure.add_scatter(x=seconds, **row, showlegend=False)
     for digit, (start, end) in zip(shown.digits, shown.times, strict=True):
         figure.add_vrect(start, end, fillcolor="orange", opacity=0.15, line_width=0)
         figure.add_annotation(x=(start + end) / 2, y=-0.06, text=f"“{digit}”", showarrow=False)
@@ -306,12 +292,10 @@ Frames("From steps to digits", frames)
 # `exact` is the share of strings that are right from beginning to end.
 
 # %%
-figures_of = {
-    name: task.evaluate(model, part)
-    for name, part in {"unheard voices": "test", "voices of the training": "known"}.items()
-}
+parts = {"unheard voices": "test", "voices of the training": "known"}
+figures_of = {name: task.evaluate(model, part) for name, part in parts.items()}
 rivals = task.baselines()
-unheard, familiar = (figures_of[name] for name in figures_of)
+unheard, familiar = figures_of.values()
 claim(
     "It has learned to write down digits of voices that it never heard, without any times.",
     unheard["exact"] > 3 * max(rivals.values()),
@@ -344,7 +328,7 @@ claim(
 # probability, that have the symbol there.
 
 # %%
-log_probs = mg.tensor(np.log(said[:, None]), requires_grad=True)
+log_probs = mg.tensor(np.log(np.maximum(said, 1e-30))[:, None], requires_grad=True)
 loss = mg.ctc_loss(log_probs, [[d + 1 for d in shown.digits]], None, None, reduction="sum")
 share = -mg.grad(loss, log_probs).numpy()[:, 0]  # (T, 11)
 figure = go.Figure()
