@@ -45,9 +45,9 @@ def build(
             notebooks[chapter.number] = done
     absent: dict[int, str] = {}
     for chapter in wanted:
-        told = functools.partial(progress, chapter)
+        moved = functools.partial(progress, chapter)
         try:
-            notebooks[chapter.number] = run(chapter, folder / KEPT, quick=quick, progress=told)
+            notebooks[chapter.number] = run(chapter, folder / KEPT, quick=quick, progress=moved)
         except LeftOut as error:
             absent[chapter.number] = str(error)
             left_out(str(error))

@@ -101,7 +101,7 @@ longer = {
     for one, two in (("lstm", "gru"), ("gru", "lstm"))
 }
 claim(
-    "Of LSTM and GRU, none remembers longer on every task.",
+    "Neither LSTM nor GRU remembers longer on every task.",
     max(map(len, longer.values())) < len(results),
     {
         **{

@@ -24,9 +24,9 @@ print(fast_backend())
 # ## Three cells
 #
 # The reviews are sentences about products, by their users, with ratings (Hu and Liu 2004; Hutto
-# and Gilbert 2014). A tenth of them is held out. Three in four are good, so who always says "good"
-# is right three times in four. That is why the two kinds count alike here: the measure is the mean
-# of the share of good ones that are recognised and the share of bad ones.
+# and Gilbert 2014). A tenth of them is held out. Three in four are good, so the answer "good" is
+# right three times in four without reading. That is why the two kinds count alike here: the
+# measure is the mean of the share of good ones that are recognised and the share of bad ones.
 
 # %%
 epochs = 3 if quick() else 8
@@ -201,8 +201,8 @@ claim(
 )
 
 # %% [markdown]
-# These reviews are short: what nothing has to leave the state needs no forgetting. A gate that a
-# picture shows at work may be one that the answer does without.
+# These reviews are short, and a state that has room for all of a review needs no forgetting. So a
+# gate that pictures show at work may be one that the answer does without.
 #
 # ## The article's review
 #
