@@ -14,6 +14,7 @@ machine count less.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import math
 import os
@@ -75,6 +76,7 @@ def measure(program: Program, rounds: int, backends: tuple[str, ...] = BACKENDS)
         np.testing.assert_allclose(
             found, losses["PyTorch"], rtol=CLOSE, err_msg=f"losses of {program.name} in {name}"
         )
+    gc.freeze()  # so that no turn searches for garbage in what the others have loaded
     start = time.perf_counter()
     for train in trains.values():
         train()

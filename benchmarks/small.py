@@ -14,6 +14,7 @@ CPU time divided by the peer's in the same round; medians count, and the quartil
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import math
 import os
@@ -289,6 +290,7 @@ def measure(row: Row, backends: tuple[str, ...], rounds: int) -> dict[str, Any]:
         for backend in backends:
             with mg.use_backend(backend):
                 assert disagreement(steps[backend](), right) <= CLOSE, (row.name, backend)
+    gc.freeze()  # so that no turn searches for garbage in what the peer has loaded
     start = time.perf_counter()
     steps["peer"]()
     count = max(1, math.ceil(TURN / (time.perf_counter() - start)))

@@ -174,6 +174,7 @@ def small(monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "MINIGRAD_THREADS"):
         monkeypatch.setenv(name, "1")  # as it does itself, without an end
+    monkeypatch.setattr("gc.freeze", lambda: None)
     return loaded("small")
 
 
