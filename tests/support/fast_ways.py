@@ -48,6 +48,7 @@ AS_THEY_ARE = {
         "_SATURATED": "changes no result: what is computed there is 1",
     },
     "minigrad.ops.exponentials": {"_FLAT": "changes no result: a slope is 0 from there on"},
+    "minigrad.recording.record": {"_FEW_NAMES": "how many pictures a notebook shows unfolded"},
     "minigrad.utils.rich": {
         "_ROWS": "how much of an array a picture shows; test_notebook has larger ones",
         "_COLUMNS": "how much of an array a picture shows; test_notebook has larger ones",
