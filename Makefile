@@ -11,7 +11,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo class test test-deep test-oracle mutate lint docs format install install-oracle clean
+.PHONY: help demo class test test-deep test-oracle bench bench-peers mutate lint docs format install install-oracle clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,13 @@ test-deep: $(VENV)/.dev ## the same with many more random cases (long)
 
 test-oracle: $(VENV)/.oracle ## the same as test, compared with the oracles as well (a large download)
 	MINIGRAD_PROFILE=fast $(BIN)/python -m pytest -n 2
+
+bench: $(VENV)/.dev ## run all benchmarks beside the peers that are installed (an hour, on a quiet machine)
+	@mkdir -p build
+	$(BIN)/minigrad bench self-test
+	$(BIN)/minigrad bench all --json build/bench.json --page build/bench.html
+
+bench-peers: $(VENV)/.peers ## install what the benchmarks compare with (a large download)
 
 mutate: $(VENV)/.dev ## break every derivative and see whether the tests' checks notice (minutes)
 	$(BIN)/minigrad mutate
@@ -106,6 +113,10 @@ $(VENV)/.class: pyproject.toml $(VENV)/pyvenv.cfg
 $(VENV)/.dev: pyproject.toml $(VENV)/pyvenv.cfg
 	$(PIP) install --editable '.[dev]'
 	@touch $(VENV)/.guide $(VENV)/.class $@
+
+$(VENV)/.peers: pyproject.toml $(VENV)/pyvenv.cfg
+	$(PIP) install --editable '.[dev,peers]'
+	@touch $(VENV)/.guide $(VENV)/.class $(VENV)/.dev $@
 
 $(VENV)/.oracle: pyproject.toml $(VENV)/pyvenv.cfg
 	$(PIP) install --editable '.[dev,oracle]'

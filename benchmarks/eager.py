@@ -6,9 +6,10 @@ The chain `y = tanh(y * x + x)`, 200 times over an (8, 8) float32 array, then th
 sum with respect to x: 600 ops, so small that what is measured is the framework, not the
 arithmetic. NumPy by hand, with its derivative written out, is the floor.
 
-Every peer that is installed takes part (PyTorch, HIPS autograd, MyGrad). First all gradients are
-asserted equal; then the peers take turns, round by round, so that a machine that slows down slows
-them all; the medians count.
+Every peer that is installed takes part (PyTorch, HIPS autograd, MyGrad; JAX compiles the whole
+chain, and tinygrad builds it before it runs, so theirs are not ops one by one). First all gradients
+are asserted equal; then the peers take turns, round by round, so that a machine that slows down
+slows them all; the medians count.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ import importlib
 import json
 import platform
 import statistics
-import time
 from collections.abc import Callable
 from importlib.metadata import version
 
 import numpy as np
 
+from minigrad.models.reports.bench.significance import FEWEST_ROUNDS, ranking
+from minigrad.models.reports.timing import times_in_turns
 from minigrad.utils.files import replace_file
 
 REPEATS = 200
@@ -111,12 +113,42 @@ def mygrad() -> Run:
     return run
 
 
+def jax_jit() -> Run:
+    """The chain in JAX, compiled as a whole: the first run, which compiles, is not timed."""
+    import jax
+    import jax.numpy as jnp
+
+    def chain(x):
+        y = x
+        for _ in range(REPEATS):
+            y = jnp.tanh(y * x + x)
+        return y.sum()
+
+    gradient = jax.jit(jax.grad(chain))
+    return lambda: np.asarray(gradient(X))
+
+
+def tinygrad() -> Run:
+    """The chain in tinygrad, on the CPU by clang; it runs when it is read."""
+    from tinygrad import Tensor
+
+    def run() -> np.ndarray:
+        x = y = Tensor(X)
+        for _ in range(REPEATS):
+            y = (y * x + x).tanh()
+        return y.sum().gradient(x)[0].numpy()
+
+    return run
+
+
 PEERS = {
     "NumPy by hand": ("numpy", numpy_by_hand),
     "minigrad": ("minigrad", minigrad),
     "PyTorch": ("torch", pytorch),
     "HIPS autograd": ("autograd", hips_autograd),
     "MyGrad": ("mygrad", mygrad),
+    "JAX, jit": ("jax", jax_jit),
+    "tinygrad": ("tinygrad", tinygrad),
 }
 
 
@@ -133,21 +165,21 @@ def main() -> None:
             importlib.import_module(module)
         except ImportError:
             print(f"{name}: not installed, left out")
+            continue
+        run = make()
+        try:
+            run()
+        except (OSError, RuntimeError) as error:  # tinygrad, for one, calls a compiler
+            print(f"{name}: can't run here, left out: {type(error).__name__}: {error}")
         else:
-            runs[name], versions[name] = make(), version(module)
+            runs[name], versions[name] = run, version(module)
 
     expected = runs["NumPy by hand"]()
     for name, run in runs.items():
         np.testing.assert_allclose(run(), expected, rtol=1e-4, atol=1e-5, err_msg=name)
     print(f"gradients equal; Python {platform.python_version()}, {chosen.rounds} rounds\n")
 
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(chosen.rounds):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - start)
-
+    seconds = times_in_turns(runs, chosen.rounds, 0.0)
     median = {name: statistics.median(times) for name, times in seconds.items()}
     print(f"{'':16}{'version':>12}{'µs per op':>12}{'of PyTorch':>12}{'of NumPy':>12}")
     for name, value in median.items():
@@ -155,9 +187,11 @@ def main() -> None:
         of_numpy = f"{value / median['NumPy by hand']:.2f}"
         row = f"{value / OPS * 1e6:>12.2f}{of_torch:>12}{of_numpy:>12}"
         print(f"{name:16}{versions[name]:>12}{row}")
+    if chosen.rounds >= FEWEST_ROUNDS:
+        print(f"\nthe fastest first, ≈ where no difference can be seen: {ranking(seconds)}")
     if chosen.json:
-        figures = {name: value / OPS * 1e6 for name, value in median.items()}
-        text = json.dumps({"microseconds_per_op": figures, "versions": versions}, indent=1)
+        figures = {name: [value / OPS for value in times] for name, times in seconds.items()}
+        text = json.dumps({"seconds_per_op": figures, "versions": versions}, indent=1)
         replace_file(chosen.json, text.encode())
 
 

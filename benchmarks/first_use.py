@@ -2,7 +2,7 @@
 
     python benchmarks/first_use.py [--cells LSTM GRU ...] [--rounds 5] [--json FILE]
 
-Each figure is from processes of their own, and the median of several but for cold ones. `import
+Each figure is the median of several processes. `import
 minigrad` is asserted to load neither numba nor cupy. A first use begins when minigrad and its
 layers are imported and ends with the gradients of a small training step on the Numba backend, so
 it includes the import of Numba. Cold means an empty cache folder for kernels (MINIGRAD_CACHE),
@@ -60,14 +60,16 @@ def seconds(program: str, *arguments: str, cache: Path | None = None) -> float:
     return float(done.stdout)
 
 
-def first_use(cell: str, rounds: int) -> dict[str, float]:
-    """Seconds until a cell's first gradients, with a cold and with a warm cache."""
-    with tempfile.TemporaryDirectory() as folder:
-        cache = Path(folder)
-        cold = seconds(FIRST_USE, cell, cache=cache)
-        assert list(cache.glob("*.py")), "no kernel was written"
-        warm = [seconds(FIRST_USE, cell, cache=cache) for _ in range(rounds)]
-    return {"cold": cold, "warm": statistics.median(warm)}
+def first_use(cell: str, rounds: int) -> dict[str, list[float]]:
+    """Seconds until a cell's first gradients, with a cold and with a warm cache, by round."""
+    times: dict[str, list[float]] = {"cold": [], "warm": []}
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            cache = Path(folder)
+            times["cold"].append(seconds(FIRST_USE, cell, cache=cache))
+            assert list(cache.glob("*.py")), "no kernel was written"
+            times["warm"].append(seconds(FIRST_USE, cell, cache=cache))
+    return times
 
 
 def main() -> None:
@@ -77,15 +79,16 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=5)
     options.add_argument("--json", metavar="FILE", help="write the figures there, too")
     chosen = options.parse_args()
-    alone = statistics.median(seconds(IMPORT) for _ in range(chosen.rounds))
-    print(f"import minigrad: {alone:.3f} s (target {TARGETS['import']})")
-    found = {}
+    alone = [seconds(IMPORT) for _ in range(chosen.rounds)]
+    print(f"import minigrad: {statistics.median(alone):.3f} s (target {TARGETS['import']})")
+    figures = {}
     for cell in chosen.cells:
-        found[cell] = times = first_use(cell, chosen.rounds)
-        said = [f"{kind} {times[kind]:.2f} s (target {TARGETS[kind]})" for kind in times]
+        figures[cell] = times = first_use(cell, chosen.rounds)
+        medians = {kind: statistics.median(rounds) for kind, rounds in times.items()}
+        said = [f"{kind} {found:.2f} s (target {TARGETS[kind]})" for kind, found in medians.items()]
         print(f"first gradients of {cell}: {', '.join(said)}")
     if chosen.json:
-        text = json.dumps({"import": alone, "first use": found}, indent=1)
+        text = json.dumps({"import": alone, "first use": figures}, indent=1)
         replace_file(chosen.json, f"{text}\n".encode())
 
 

@@ -7,7 +7,7 @@ update of an optimiser, in float32 on one thread. "fused" is the Numba backend, 
 text on NumPy; PyTorch takes part where it is installed.
 
 First all gradients (or updated parameters) are asserted equal. Then the peers take turns, round by
-round, and the least CPU time of each counts: that of the round which nothing else disturbed.
+round, and the median of the CPU time of each counts.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -23,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import minigrad as mg
-from minigrad.models.reports.timing import CLOSE, Step, disagreement
+from minigrad.models.reports.timing import CLOSE, Step, disagreement, times_in_turns
 from minigrad.utils.files import replace_file
 
 RNG = np.random.default_rng(0)
@@ -180,18 +181,12 @@ def peers() -> dict[str, dict[str, Step]]:
     return cases
 
 
-def measure(steps: dict[str, Step], rounds: int) -> dict[str, float]:
-    """Least seconds of CPU time per peer, after asserting equal results."""
+def measure(steps: dict[str, Step], rounds: int) -> dict[str, list[float]]:
+    """Seconds of CPU time of each round per peer, after asserting equal results."""
     results = {name: step() for name, step in steps.items()}
     for name, result in results.items():
         assert disagreement(result, results["composed"]) <= CLOSE, name
-    best = dict.fromkeys(steps, float("inf"))
-    for _ in range(rounds):
-        for name, step in steps.items():
-            start = time.process_time()
-            step()
-            best[name] = min(best[name], time.process_time() - start)
-    return best
+    return times_in_turns(steps, rounds, 0.0, time.process_time)
 
 
 def main() -> None:
@@ -207,9 +202,10 @@ def main() -> None:
     print("".join(f"{name + ' x':>12}" for name in names[1:]))
     figures = {}
     for label, steps in peers().items():
-        figures[label] = best = measure(steps, chosen.rounds)
-        line = "".join(f"{best[name] * 1e6:>10.0f}" for name in names)
-        ratios = "".join(f"{best[name] / best['fused']:>12.2f}" for name in names[1:])
+        figures[label] = times = measure(steps, chosen.rounds)
+        medians = {name: statistics.median(times[name]) for name in names}
+        line = "".join(f"{medians[name] * 1e6:>10.0f}" for name in names)
+        ratios = "".join(f"{medians[name] / medians['fused']:>12.2f}" for name in names[1:])
         print(f"{label:34}{line}{ratios}", flush=True)
     if chosen.json:
         replace_file(chosen.json, json.dumps(figures, indent=1).encode())

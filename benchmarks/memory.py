@@ -22,6 +22,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -87,6 +88,7 @@ def main() -> None:
     options.add_argument("--cells", nargs="+", choices=["lstm", "gru", "rnn"], default=["lstm"])
     options.add_argument("--shape", type=int, nargs=4, default=(100, 64, 128, 256))
     options.add_argument("--steps", type=int, default=3, help="taken one after the other")
+    options.add_argument("--rounds", type=int, default=1, help="processes of each; medians count")
     options.add_argument("--json", metavar="FILE", help="write the figures there, too")
     options.add_argument("--worker", type=json.loads, help=argparse.SUPPRESS)
     chosen = options.parse_args()
@@ -102,8 +104,14 @@ def main() -> None:
     print(f"{'cell':6}" + "".join(f"{peer:>10}" for peer in PEERS) + f"{'ratio':>10}")
     everything: dict[str, Any] = {}
     for kind in chosen.cells:
-        row = {peer: measured(peer, kind, chosen.shape, chosen.steps) for peer in PEERS}
-        everything[kind] = row
+        found: dict[str, list[int]] = {}
+        for _ in range(chosen.rounds):
+            for peer in PEERS:
+                bytes_ = measured(peer, kind, chosen.shape, chosen.steps)
+                if bytes_ is not None:
+                    found.setdefault(peer, []).append(bytes_)
+        everything[kind] = found
+        row = {peer: statistics.median(found[peer]) if peer in found else None for peer in PEERS}
         line = "".join("         -" if b is None else f"{b / MEGA:>10.1f}" for b in row.values())
         ratio = f"{row['minigrad'] / row['PyTorch']:>10.2f}" if row["PyTorch"] else ""
         print(f"{kind:6}{line}{ratio}")

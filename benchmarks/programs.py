@@ -19,7 +19,6 @@ import json
 import math
 import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -30,7 +29,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from minigrad.models.reports.timing import pinned, quartiles, times_in_turns
+from minigrad.models.reports.timing import in_processes, quartiles, times_in_turns
 from minigrad.utils.files import replace_file
 from minigrad.utils.install import install_line
 
@@ -146,11 +145,9 @@ def main() -> None:
     if find_spec("torch") is None:
         sys.exit(f"benchmarks/programs.py compares with PyTorch; {install_line('oracle')}")
     everything = {}
-    for count in map(str, chosen.threads):
-        command = [sys.executable, __file__, "--worker", *sys.argv[1:]]
-        done = subprocess.run(command, env=pinned(int(count)), stdout=subprocess.PIPE, check=True)
-        everything[count] = json.loads(done.stdout.splitlines()[-1])
-        table(int(count), everything[count])
+    for count, results in in_processes(__file__, chosen.threads):
+        everything[str(count)] = results
+        table(count, results)
     if chosen.json:
         replace_file(chosen.json, json.dumps(everything, indent=1).encode())
 

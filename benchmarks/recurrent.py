@@ -18,8 +18,6 @@ import json
 import math
 import os
 import statistics
-import subprocess
-import sys
 
 import numpy as np
 
@@ -28,8 +26,8 @@ from minigrad.models.reports.timing import (
     CLOSE,
     Step,
     disagreement,
+    in_processes,
     layer_step,
-    pinned,
     random_batch,
     times_in_turns,
     torch_step,
@@ -184,12 +182,9 @@ def main() -> None:
         print(json.dumps(results))
         return
     everything = {}
-    for threads in chosen.threads:
-        count = str(threads)
-        command = [sys.executable, __file__, "--worker", *sys.argv[1:]]
-        done = subprocess.run(command, env=pinned(threads), stdout=subprocess.PIPE, check=True)
-        everything[count] = json.loads(done.stdout.splitlines()[-1])
-        table(threads, everything[count])
+    for threads, found in in_processes(__file__, chosen.threads):
+        everything[str(threads)] = found
+        table(threads, found)
     if chosen.json:
         replace_file(chosen.json, json.dumps(everything, indent=1).encode())
 

@@ -16,6 +16,7 @@ from minigrad.engine.registry import chosen_by
 from minigrad.nn import Recurrent
 
 from .arguments import NewFile, named, write
+from .bench_all import COMMANDS
 from .bench_memory import memory
 from .bench_records import compare, page, self_test
 from .gradcheck import EXIT
@@ -33,11 +34,12 @@ def bench() -> None:
       minigrad bench cell minigrad.models.zoo:MGU
       minigrad bench memory first
       minigrad bench self-test
+      minigrad bench all --json before.json --page bench.html
       minigrad bench compare before.json after.json
     """
 
 
-for command in (memory, compare, page, self_test):
+for command in (memory, *COMMANDS, compare, page, self_test):
     bench.add_command(command)
 
 

@@ -7,8 +7,11 @@ layer: its outputs, then, for a given cotangent, the gradients of the input and 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -18,8 +21,9 @@ import numpy as np
 import minigrad as mg
 from minigrad.nn import Recurrent
 
-__all__ = ["CLOSE", "Step", "disagreement", "fusing", "in_turns", "layer_step", "quartiles"]
-__all__ += ["pinned", "random_batch", "times_in_turns", "torch_step", "with_fusing"]
+__all__ = ["CLOSE", "Step", "disagreement", "fusing", "in_processes", "in_turns", "layer_step"]
+__all__ += ["pinned", "quartiles", "random_batch", "repeated", "times_in_turns", "torch_step"]
+__all__ += ["with_fusing"]
 
 Step = Callable[[], list[Any]]
 
@@ -188,6 +192,27 @@ def pinned(threads: int) -> dict[str, str]:
         "MINIGRAD_THREADS": str(threads),
         "XLA_FLAGS": f"{xla} intra_op_parallelism_threads={threads}",
     }
+
+
+def in_processes(script: str, threads: Iterable[int]) -> Iterator[tuple[int, Any]]:
+    """By number of threads, what a script finds that is called as now, with --worker added.
+
+    Each has a process of its own, which prints what it finds as one line of JSON, the last.
+    """
+    for count in threads:
+        command = [sys.executable, script, "--worker", *sys.argv[1:]]
+        done = subprocess.run(command, env=pinned(count), stdout=subprocess.PIPE, check=True)
+        yield count, json.loads(done.stdout.splitlines()[-1])
+
+
+def repeated(step: Callable[[], Any], count: int) -> Callable[[], None]:
+    """A turn that takes the step so many times: what is too short for a clock alone."""
+
+    def turn() -> None:
+        for _ in range(count):
+            step()
+
+    return turn
 
 
 def quartiles(values: Sequence[float]) -> list[float]:

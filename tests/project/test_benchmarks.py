@@ -14,6 +14,7 @@ from places import ROOT
 from scans import fusing
 
 import minigrad as mg
+from minigrad.models.reports.bench.groups import GROUPS
 
 FOLDER = ROOT / "benchmarks"
 
@@ -68,8 +69,10 @@ def test_memory_of_a_layer(tmp_path):
     assert said.startswith("MB at (T, N, I, H) = (400, 64, 16, 128), 3 steps\n")
     found = json.loads((tmp_path / "m.json").read_text())["rnn"]
     assert set(found) == {"minigrad", "PyTorch"}
+    (line,) = GROUPS["peak-memory"].lines({"rnn": found})
+    assert line.unit == "bytes" and line.values == found
     # At least the outputs, and the gradients of z: much more than what a process has free.
-    assert found["minigrad"] > 2 * 4 * 400 * 64 * 128
+    assert len(found["minigrad"]) == 1 and min(found["minigrad"]) > 2 * 4 * 400 * 64 * 128
 
 
 # --- first use ---------------------------------------------------------------------------------
@@ -101,7 +104,10 @@ print(1 if kernel.exists() else 10)
 kernel.touch()
 """
     monkeypatch.setattr(first_use, "FIRST_USE", writes)
-    assert first_use.first_use("any", rounds=3) == {"cold": 10, "warm": 1}
+    found = first_use.first_use("any", rounds=3)
+    assert found == {"cold": [10] * 3, "warm": [1] * 3}
+    lines = [*GROUPS["first-use"].lines({"import": [1.0], "first use": {"any": found}})]
+    assert [line.name for line in lines] == ["import", "any, cold", "any, warm"]
 
 
 # --- recurrent layers --------------------------------------------------------------------------
@@ -120,6 +126,8 @@ def test_recurrent_layers(recurrent):
     found = recurrent.measure("gru", (3, 2, 4, 5), rounds=2)
     assert {"minigrad", "floor"} <= set(found)
     assert all(len(rounds) == 2 and 0 < min(rounds) < 60 for rounds in found.values())
+    (line,) = GROUPS["recurrent"].lines({"2": {"gru": found}})
+    assert (line.floor, line.threads, line.own) == ("products alone", 2, ["minigrad"])
 
 
 def test_a_wrong_gradient_is_not_timed(recurrent, monkeypatch):
@@ -155,6 +163,8 @@ def test_programs_are_measured(tmp_path):
     assert found["seconds"].keys() == {"PyTorch", "numpy"}
     assert all(0 < low <= median <= high for low, median, high in found["ratios"].values())
     assert "numpy: geometric mean" in said
+    (line,) = GROUPS["programs"].lines({"1": {"names": found}})
+    assert line.values.keys() == {"PyTorch", "minigrad numpy"} and line.threads == 1
 
 
 def test_a_program_of_other_losses_is_not_timed(monkeypatch):
@@ -189,6 +199,9 @@ def test_small_things_have_equal_gradients_and_ratios(small, monkeypatch, capsys
     assert [(row["name"], row["target"]) for row in found] == [row[:2] for row in rows]
     assert all(0 < low <= high for row in found for low, _, high in row["ratios"].values())
     assert len(capsys.readouterr().out.splitlines()) == 1 + len(rows)
+    lines = [*GROUPS["ops"].lines(found)]
+    assert [line.name for line in lines] == [row.name for row in rows]
+    assert all(line.own == ["minigrad numpy"] and "peer" in line.values for line in lines)
 
 
 def test_a_small_thing_of_other_gradients_is_not_timed(small):

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from minigrad.nn import LSTM
 
-from ..timing import layer_step, random_batch, times_in_turns
+from ..timing import layer_step, random_batch, repeated, times_in_turns
 from .significance import Difference, in_one_run
 
 __all__ = ["SLOWDOWN", "SelfTest", "judged", "self_test"]
@@ -73,16 +71,8 @@ def self_test(rounds: int) -> SelfTest:
     each = (time.process_time() - start) / 10
     count = 10 * max(1, math.ceil(TURN / 10 / max(each, 1e-6)))
     turns = {
-        "plain": _repeated(step, count),
-        "again": _repeated(step, count),
-        "slowed": _repeated(step, round((1 + SLOWDOWN) * count)),
+        "plain": repeated(step, count),
+        "again": repeated(step, count),
+        "slowed": repeated(step, round((1 + SLOWDOWN) * count)),
     }
     return judged(times_in_turns(turns, rounds, 0.0, time.process_time))
-
-
-def _repeated(step: Callable[[], Any], count: int) -> Callable[[], None]:
-    def turn() -> None:
-        for _ in range(count):
-            step()
-
-    return turn
