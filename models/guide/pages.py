@@ -17,6 +17,7 @@ from .claims import CLAIM
 
 __all__ = ["TEMPLATES", "plotly_script", "templates", "write_site"]
 
+OPEN = "open"  # the tag of cells whose code is part of the text: `# %% tags=["open"]`
 _PLOTLY = "application/vnd.plotly.v1+json"
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -48,12 +49,13 @@ def write_site(
             after=there[i + 1] if i + 1 < len(there) else None,
             cells=cells,
             plotly=any(cell.has(_PLOTLY) for cell in cells),
+            quick=quick,
         )
     counts: dict[str, int] = {}
     for judged in claims:
         counts[judged["verdict"]] = counts.get(judged["verdict"], 0) + 1
     files["index.html"] = index.render(
-        chapters=there, claims=claims, counts=counts, absent=absent.values()
+        chapters=there, claims=claims, counts=counts, absent=absent.values(), quick=quick
     )
     files["teacher.html"] = environment.get_template("teacher.html").render(
         chapters=there, text=_plan(environment, everything, there, quick)
@@ -106,6 +108,7 @@ class _Cell:
 
     def __init__(self, cell: Any) -> None:
         self.kind: str = cell.cell_type
+        self.is_open: bool = OPEN in cell.metadata.get("tags", [])
         self.source: str = cell.source
         self._outputs: list[Any] = list(cell.get("outputs", []))
 

@@ -17,7 +17,10 @@ from minigrad.models.guide.chapter import Chapter, GuideError, LeftOut, chapters
 from minigrad.models.guide.claims import claim
 from minigrad.models.guide.coloured import Coloured, coloured
 from minigrad.models.guide.diagram import Box, diagram
+from minigrad.models.guide.pages import write_site
 from minigrad.models.guide.pictures import Frame, Frames, moving
+
+PAGE = "15-own-cell.html"
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +60,17 @@ def test_a_site(site):
     assert "<math" in page and "class='plot'" in page and "aria-label=" in page
     assert "minigrad exercise show tanh-slope" in page
     assert "Traceback" not in page
+
+
+def test_a_quick_run_says_so_and_tagged_cells_are_open(tmp_path):
+    chapter = chosen("15")[0]
+    notebook = chapter.notebook()
+    for quick in (True, False):
+        write_site(tmp_path, chapters(), {15: notebook}, [], {}, quick=quick)
+        texts = {name: (tmp_path / name).read_text("utf-8") for name in ("index.html", PAGE)}
+        assert all(("Made by a quick run" in text) == quick for text in texts.values())
+        assert texts[PAGE].count('<details class="source" open>') == 1
+        assert texts[PAGE].count('<details class="source">') > 3
 
 
 def test_what_is_done_is_not_run_again(site, monkeypatch):

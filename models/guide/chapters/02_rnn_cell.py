@@ -6,6 +6,7 @@
 
 # %%
 import inspect
+import textwrap
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from minigrad.models.guide import Frame, Frames, boxes, claim
 from minigrad.nn.cells import rnn_tanh_cell
 
 mg.manual_seed(2)
-print(inspect.getsource(rnn_tanh_cell).split('"""')[2].strip())
+print(textwrap.dedent(inspect.getsource(rnn_tanh_cell).split('"""')[2]).strip())
 
 # %% [markdown]
 # $$h_t = \tanh(W_{ih} x_t + b_{ih} + W_{hh} h_{t-1} + b_{hh})$$

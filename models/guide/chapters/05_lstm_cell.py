@@ -89,7 +89,7 @@ Frames("The third step of an LSTM with three units", frames)
 # The same in seven lines of NumPy, with the layer's weights. The order of the gates in the
 # matrices is input, forget, candidate, output, as in PyTorch.
 
-# %%
+# %% tags=["open"]
 w_ih, w_hh = layer.weight_ih_l0.numpy(), layer.weight_hh_l0.numpy()
 bias = (layer.bias_ih_l0 + layer.bias_hh_l0).numpy()
 

@@ -19,7 +19,7 @@ mg.manual_seed(15)
 # ## The idea
 
 
-# %%
+# %% tags=["open"]
 def two_gates(p, x, state):
     h, c = state
     sums = mg.linear(x, p.w_ih, p.b_ih) + mg.linear(h, p.w_hh)
