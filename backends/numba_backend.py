@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -11,11 +12,12 @@ import numba
 import numpy as np
 
 from minigrad.compiler.schedule import Loop
+from minigrad.precision import PARTS, products
 from minigrad.utils import summation
 from minigrad.utils.summation import terms_at_a_time
 
+from .numba_kernels import amx, threads
 from .numba_kernels import gemm as numba_gemm
-from .numba_kernels import threads
 from .numba_kernels.array_pool import ArrayPool
 from .numba_kernels.cache import Kernel
 from .numba_kernels.codegen import Writer
@@ -23,6 +25,7 @@ from .numba_kernels.gemm import gemm, pack
 from .numba_kernels.register_block import MR
 from .numba_kernels.scatter import add_rows
 from .numba_kernels.threads import by_rows
+from .numba_kernels.tile_product import pays
 from .numpy_backend import NumpyBackend
 
 # Products with fewer rows or columns, or fewer terms in all, are the library's.
@@ -88,13 +91,15 @@ class NumbaBackend(NumpyBackend):
     def _product(self, a: Any, b: Any, start: Any) -> Any:
         """The product of large matrices."""
         rows, columns = a.shape[0], b.shape[1]
+        in_float32 = a.dtype == np.float32
         if start is None and a.strides[0] == a.itemsize != a.strides[1]:
             # By columns, as in a weight's gradient: laid out as the weight, which is transposed.
             transposed = self.empty((columns, rows), a.dtype)
-            numba_gemm.matmul(b.T, a.T, transposed)
+            parts = _bf16_parts(columns) if in_float32 else 0
+            numba_gemm.matmul(b.T, a.T, transposed, parts=parts)
             return transposed.T
         out = self.empty((rows, columns), a.dtype)
-        numba_gemm.matmul(a, b, out, start)
+        numba_gemm.matmul(a, b, out, start, _bf16_parts(rows) if in_float32 else 0)
         return out
 
     def scatter(self, g: Any, index: Any, shape: tuple[int, ...]) -> Any:
@@ -108,6 +113,14 @@ class NumbaBackend(NumpyBackend):
         add_rows(table, positions, _tidy(g).reshape(index.size, width))
         return out
 
+    def doctor_lines(self) -> list[str]:
+        """Which products of float32 matrices there are here, for `minigrad doctor`."""
+        reason, mode = amx.why_not(), products()
+        if reason is None:
+            return [f"products in {mode}; MINIGRAD_PRODUCTS may be {', '.join(PARTS)}"]
+        asked = "" if mode == "float32" else f", not in {mode}"
+        return [f"products in float32{asked}: {reason}"]
+
     def compile_loop(self, loop: Loop, dtype: str) -> Callable[..., None]:
         """A compiled kernel for a loop; the same text is compiled once."""
         writer = Writer(loop)
@@ -116,7 +129,8 @@ class NumbaBackend(NumpyBackend):
         plain = [loop.invariant.index(v) for v in writer.plain]
         packed = [loop.invariant.index(v) for v in writer.packed]
         sizes = [loop.program.sizes[name] for name in writer.sizes]
-        products = [gemm(name).address for name in writer.product_dtypes]
+        plain_gemms = [gemm(name).address for name in writer.product_dtypes]
+        in_float32 = "float32" in writer.product_dtypes
         kernel = self.kernels.get(text)
         if kernel is None:
             self.kernels[text] = kernel = Kernel(text)
@@ -133,9 +147,13 @@ class NumbaBackend(NumpyBackend):
             kept: Sequence[Any],
         ) -> None:
             weights = list(map(_tidy, map(invariant.__getitem__, plain)))
-            panels = list(map(pack, map(invariant.__getitem__, packed)))
+            gemms, layout = plain_gemms, pack
+            if in_float32 and products() != "float32" and (parts := _bf16_parts(N, T)):
+                gemms = [gemm(name, parts).address for name in writer.product_dtypes]
+                layout = partial(pack, parts=parts)
+            panels = list(map(layout, map(invariant.__getitem__, packed)))
             rows = [x if x.flags.carray else _tidy(x) for x in steps]
-            rest = (*full_history, N, *sizes, *weights, *rows, *products, *panels, *carries, *kept)
+            rest = (*full_history, N, *sizes, *weights, *rows, *gemms, *panels, *carries, *kept)
             everything = (T, 0, N, descending, keep, *rest)
             compiled, work = kernel.ready(everything), T * N * width
             if work < threads.MIN_WORK_PER_THREAD:  # nothing to share out
@@ -148,6 +166,13 @@ class NumbaBackend(NumpyBackend):
             by_rows(part, N, work, MR)
 
         return run
+
+
+def _bf16_parts(rows: int, times: int = 1) -> int:
+    """The bf16 parts of a number in float32 products, `times` of so many rows; 0 for none."""
+    mode = products()
+    parts = 0 if mode == "float32" else amx.parts_of(mode)
+    return parts if parts and pays(parts, rows, rows * times) else 0
 
 
 def _tidy(x: Any) -> Any:

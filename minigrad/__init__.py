@@ -44,6 +44,7 @@ from .gradchecker.gradcheck import *
 from .ops import *
 from .other_names import hooks
 from .per_example.gradients import *
+from .precision import *
 from .recording import *
 from .sampling import *
 from .saving import load as load
@@ -80,6 +81,7 @@ else:  # type checkers take all that is imported above for public
     # Backends.
     __all__ += ["PROTOCOL", "ArrayModuleBackend", "BackendError", "available_backends"]
     __all__ += ["current_backend", "get_backend", "register_backend", "set_backend", "use_backend"]
+    __all__ += ["set_products"]
 
     def __getattr__(name):
         """The compiler is loaded when it is first asked for."""

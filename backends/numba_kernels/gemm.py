@@ -16,13 +16,11 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
-from . import register_block
+from . import amx, register_block, tile_product
 from .files import keep_callback, keep_compiled
+from .intrinsics import call_address
 from .register_block import MR, block, move, vector_lanes
 from .threads import by_rows
 
@@ -32,9 +30,6 @@ _BLOCKS, _TERMS, _COLUMN_TERMS = 64, 256, 96
 
 # How many terms of a product cost as much as a number that a loop computes; see `by_rows`.
 _TERMS_PER_NUMBER = 400
-
-# The intrinsics' declared type asks callers for the typing context, which the compiler passes.
-_intrinsic: Any = intrinsic
 
 
 def panel_width(dtype: Any) -> int:
@@ -53,17 +48,37 @@ def regular(x: np.ndarray) -> np.ndarray:
     return np.array(x, x.dtype.newbyteorder("="), order="C")
 
 
-def pack(b: np.ndarray) -> np.ndarray:
-    """`b` (K, M) in panels (panels, K, NR); the last one is filled up with zeros."""
+def pack(b: np.ndarray, parts: int = 0) -> np.ndarray:
+    """`b` (K, M) in panels (panels, K, NR); the last one is filled up with zeros.
+
+    With `parts`, as `gemm(..., parts)` takes it, there are more panels, with bf16 parts in them.
+    """
     b = regular(b)
     K, M = b.shape
     width = panel_width(b.dtype)
-    packed = np.empty((-(-M // width), K, width), b.dtype)
-    if b.strides[1] == b.itemsize:
-        _pack_rows(b, packed)
+    panels = -(-M // width)
+    if parts and K and b.dtype == np.float32:
+        packed = _pack_parts(b, panels, width, parts)
     else:
-        _pack_columns(b.T, packed)
+        packed = np.empty((panels, K, width), b.dtype)
+    if b.strides[1] == b.itemsize:
+        _pack_rows(b, packed[:panels])
+    else:
+        _pack_columns(b.T, packed[:panels])
     return packed
+
+
+def _pack_parts(b: np.ndarray, panels: int, width: int, parts: int) -> np.ndarray:
+    """Room for panels, and behind them the parts of `b`, where cache lines begin."""
+    K, M = b.shape
+    size = tile_product.room(parts, K, M)
+    more = -(-size // (K * width * 4))
+    whole = (panels + more) * K * width * 4
+    memory = np.empty(whole + 64, np.uint8)
+    memory = memory[-memory.ctypes.data % 64 :][:whole]
+    tail = memory[panels * K * width * 4 :][:size]
+    tile_product.write(b, parts, tail, gemm(b.dtype.name).address)
+    return memory.view(np.float32).reshape(panels + more, K, width)
 
 
 @keep_compiled
@@ -104,9 +119,18 @@ def _pack_columns(bt, packed):
 # --- the whole product ---------------------------------------------------------------------
 
 
+def gemm(dtype: str, parts: int = 0) -> Any:
+    """The compiled product for a dtype: `.address` is for `product`, `.ctypes` for Python.
+
+    With `parts`, 1 to 3, it is that in bf16 parts on the tile unit, for what `pack` packs so.
+    """
+    if parts and dtype == "float32":
+        return tile_product.tile_gemm(not amx.EMULATED)
+    return _plain_gemm(dtype)
+
+
 @cache
-def gemm(dtype: str) -> Any:
-    """The compiled product for a dtype: `.address` is for `product`, `.ctypes` for Python."""
+def _plain_gemm(dtype: str) -> Any:
     kind = np.dtype(dtype)
     real, size, width = kind.type, kind.itemsize, panel_width(kind)
     ahead, lanes = width * size, vector_lanes(size)
@@ -160,20 +184,6 @@ def gemm(dtype: str) -> Any:
     return keep_callback(signature, str(register_block.__file__))(multiply)
 
 
-@_intrinsic
-def _call(typing, address, arguments):
-    """Call a compiled product by its address."""
-    signature = types.void(types.intp, arguments)
-
-    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        numbers = cgutils.unpack_tuple(builder, values[1])
-        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * len(numbers))
-        builder.call(builder.inttoptr(values[0], kind.as_pointer()), numbers)
-        return context.get_dummy_value()
-
-    return signature, codegen
-
-
 @njit(nogil=True)
 def product(gemm, a, packed, c, lo, hi):
     """c[lo:hi] = a[lo:hi] @ b for rows of a (N, K), b packed by `pack`, and c (N, M).
@@ -187,7 +197,7 @@ def product(gemm, a, packed, c, lo, hi):
         a_row, a_term = a.strides
         left, target = a.ctypes.data + lo * a_row, c.ctypes.data + lo * c.strides[0]
         sides = left, a_row, a_term, packed.ctypes.data, target, c.strides[0]
-        _call(gemm, (*sides, hi - lo, terms, c.shape[1], 0, 0))
+        call_address(gemm, (*sides, hi - lo, terms, c.shape[1], 0, 0))
 
 
 @njit(nogil=True)
@@ -201,13 +211,18 @@ def product_onto(gemm, start, a, packed, c, lo, hi):
         left, target = a.ctypes.data + lo * a_row, c.ctypes.data + lo * c.strides[0]
         sides = left, a_row, a_term, packed.ctypes.data, target, c.strides[0]
         line = 0 if start.ndim == 1 else start.strides[0]
-        _call(gemm, (*sides, hi - lo, terms, c.shape[1], start.ctypes.data + lo * line, line))
+        call_address(
+            gemm, (*sides, hi - lo, terms, c.shape[1], start.ctypes.data + lo * line, line)
+        )
 
 
-def matmul(a: np.ndarray, b: np.ndarray, c: np.ndarray, start: np.ndarray | None = None) -> None:
+def matmul(
+    a: np.ndarray, b: np.ndarray, c: np.ndarray, start: np.ndarray | None = None, parts: int = 0
+) -> None:
     """c = a @ b for float matrices of one dtype, a and b in any layout, c with whole rows.
 
-    With `start` (N, M) or (M,), of that dtype too, it is start + a @ b.
+    With `start` (N, M) or (M,), of that dtype too, it is start + a @ b. With `parts`, float32
+    matrices are multiplied in bf16 parts; see `gemm`.
     """
     (rows, terms), columns = a.shape, b.shape[1]
     if not (c.flags.behaved and c.dtype.isnative and _has_whole_rows(c)):
@@ -218,7 +233,8 @@ def matmul(a: np.ndarray, b: np.ndarray, c: np.ndarray, start: np.ndarray | None
         c[...] = 0 if start is None else start
         return
     a = regular(a)
-    multiply, packed = gemm(a.dtype.name).ctypes, pack(b)
+    parts = parts if a.dtype == np.float32 else 0
+    multiply, packed = gemm(a.dtype.name, parts).ctypes, pack(b, parts)
     a_row, a_term = a.strides
     left, panels, target = (x.ctypes.data for x in (a, packed, c))
     line, start_line, base = c.strides[0], 0, 0
@@ -229,7 +245,7 @@ def matmul(a: np.ndarray, b: np.ndarray, c: np.ndarray, start: np.ndarray | None
         sides = left + lo * a_row, a_row, a_term, panels, target + lo * line, line
         multiply(*sides, hi - lo, terms, columns, base + lo * start_line, start_line)
 
-    by_rows(part, rows, rows * terms * columns // _TERMS_PER_NUMBER, MR)
+    by_rows(part, rows, rows * terms * columns // _TERMS_PER_NUMBER, 32 if parts else MR)
 
 
 def _has_whole_rows(x: np.ndarray) -> bool:

@@ -1,9 +1,10 @@
-"""What generated kernels use to walk over arrays: rows as addresses, and the widest vectors."""
+"""What compiled code uses to walk over arrays: addresses, bits, and the widest vectors."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -49,4 +50,60 @@ def widest_vectors(typing):
     return types.void(), codegen
 
 
-__all__ = ["row", "widest_vectors"]
+@_intrinsic
+def call_address(typing, address, arguments):
+    """Call a compiled function of integers by its address."""
+    signature = types.void(types.intp, arguments)
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        numbers = cgutils.unpack_tuple(builder, values[1])
+        kind = ir.FunctionType(ir.VoidType(), [ir.IntType(64)] * len(numbers))
+        builder.call(builder.inttoptr(values[0], kind.as_pointer()), numbers)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def _pointer_to(kind: Any) -> Any:
+    """What makes an address a pointer to numbers of a kind, read and written as `pointer[j]`."""
+
+    @_intrinsic
+    def pointer(typing, address):
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.inttoptr(arguments[0], context.get_value_type(kind).as_pointer())
+
+        return types.CPointer(kind)(types.intp), codegen
+
+    return pointer
+
+
+floats, words, shorts, longs = map(
+    _pointer_to, (types.float32, types.uint32, types.uint16, types.int64)
+)
+
+
+@_intrinsic
+def bits(typing, x):
+    """The bits of a float, as an unsigned integer."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
+
+    return types.Integer.from_bitwidth(x.bitwidth, signed=False)(x), codegen
+
+
+@_intrinsic
+def float_of(typing, bits, like):
+    """The float of the type of `like` that has these bits; bits above its width are dropped."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        narrow = types.Integer.from_bitwidth(like.bitwidth, signed=False)
+        # Numba widens sums and shifts of 32 bits to 64.
+        bits = context.cast(builder, arguments[0], signature.args[0], narrow)
+        return builder.bitcast(bits, context.get_value_type(like))
+
+    return like(bits, like), codegen
+
+
+__all__ = ["bits", "call_address", "float_of", "row", "widest_vectors"]
+__all__ += ["floats", "longs", "shorts", "words"]

@@ -34,6 +34,7 @@ from numba.core.errors import TypingError
 from numba.extending import intrinsic, overload
 
 from .float_constants import FLOAT32, FLOAT64, Constants
+from .intrinsics import bits, float_of
 
 __all__ = ["FLAGS", "exp", "expm1", "log", "log1p", "maximum", "minimum", "sigmoid", "softplus"]
 __all__ += ["tanh"]
@@ -74,29 +75,6 @@ def _overload_constants(x):
         )
     table = tables[x]
     return lambda x: table
-
-
-@_intrinsic
-def _bits(typing_context, x):
-    """The bits of a float, as an unsigned integer."""
-
-    def generate(context, builder, signature, args):
-        return builder.bitcast(args[0], context.get_value_type(signature.return_type))
-
-    return types.Integer.from_bitwidth(x.bitwidth, signed=False)(x), generate
-
-
-@_intrinsic
-def _float(typing_context, bits, like):
-    """The float of the type of `like` that has these bits; bits above its width are dropped."""
-
-    def generate(context, builder, signature, args):
-        narrow = types.Integer.from_bitwidth(like.bitwidth, signed=False)
-        # Numba widens sums and shifts of 32 bits to 64.
-        bits = context.cast(builder, args[0], signature.args[0], narrow)
-        return builder.bitcast(bits, context.get_value_type(like))
-
-    return like(bits, like), generate
 
 
 @_intrinsic
@@ -142,7 +120,7 @@ def _exp_parts(x, rounder, c):
     rounded = x * c.log2_e + rounder
     n = rounded - rounder
     r = (x - n * c.ln2_hi) - n * c.ln2_lo
-    s = _float(_bits(rounded) << c.mantissa, x)  # the low bits become the exponent
+    s = float_of(bits(rounded) << c.mantissa, x)  # the low bits become the exponent
     return s, r + r * r * _polynomial(r, c.exp)
 
 
@@ -162,8 +140,8 @@ def _log_parts(x, c):
     no normal number.
     """
     real = type(x)
-    e = _float(_bits(x * c.sqrt2) >> c.mantissa | _bits(c.whole), x) - (c.whole + c.bias)
-    return e, _float(_bits((c.rounder + real(2)) - e) << c.mantissa, x)
+    e = float_of(bits(x * c.sqrt2) >> c.mantissa | bits(c.whole), x) - (c.whole + c.bias)
+    return e, float_of(bits((c.rounder + real(2)) - e) << c.mantissa, x)
 
 
 @_inline

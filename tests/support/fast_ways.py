@@ -27,6 +27,7 @@ LOWERED = {
     "minigrad.backends.numba_backend": {"_NARROW": 1, "_SMALL": 0, "_FEW": 0},
     "minigrad.backends.numba_kernels.gemm": {"_TERMS_PER_NUMBER": 1},
     "minigrad.backends.numba_kernels.scatter": {"_BLOCK": 1},
+    "minigrad.backends.numba_kernels.tile_product": {"_TERMS": 1, "_NUMBERS": 1},
     "minigrad.backends.numba_kernels.threads": {"MIN_WORK_PER_THREAD": 1},
     "minigrad.backends.cupy_kernels.loop": {"_LARGE": 1},
 }
@@ -74,6 +75,20 @@ AS_THEY_ARE = {
         "BYTES": "of the processor's registers; test_numba_gemm has the other size, too",
         "VECTORS": "of the processor's registers; test_numba_gemm has the other size, too",
         "_AHEAD": "says what is asked for early, and changes no result",
+    },
+    "minigrad.backends.numba_kernels.tile_product": {
+        "HEADER": "bytes that three numbers have room in",
+        "_STEP": "in compiled code; test_products_in_parts has sizes on both sides",
+    },
+    "minigrad.backends.numba_kernels.split": {
+        "LEFT": "what parts do for; test_products_in_parts has numbers on both sides",
+        "RIGHT": "what parts do for; test_products_in_parts has numbers on both sides",
+    },
+    "minigrad.backends.numba_kernels.tiles": {
+        "SIDE": "of the processor's tiles",
+        "TILE": "of the processor's tiles",
+        "CONFIG": "of the processor's tiles",
+        "UNIT": "room for the emulated tiles",
     },
     "minigrad.backends.numba_kernels.codegen": {
         "SUM_BLOCK": "in compiled code; longer rows are tested"

@@ -1,0 +1,99 @@
+"""How exact the products of float32 matrices are, where a backend has faster ones."""
+
+from __future__ import annotations
+
+import contextlib
+from contextvars import ContextVar, Token
+from typing import Any
+
+from .utils.arguments import SettingError, Variable
+from .utils.scope import Scope
+from .utils.spelling import nearest
+
+__all__ = ["set_products"]
+
+# By their names: into how many bf16 numbers a float32 number is split; 0 if it is not.
+PARTS = {"float32": 0, "bf16x6": 3, "bf16x3": 2, "bf16": 1}
+
+_variable = Variable("MINIGRAD_PRODUCTS")
+_chosen: ContextVar[str | None] = ContextVar("minigrad_products", default=None)
+
+
+def products() -> str:
+    """What holds here: the innermost `set_products`, else MINIGRAD_PRODUCTS, else "float32"."""
+    chosen = _chosen.get()
+    if chosen is None:
+        chosen = _variable.get() or "float32"
+        if chosen not in PARTS:
+            raise SettingError(f"MINIGRAD_PRODUCTS is {_known()}; got {chosen!r}{_meant(chosen)}")
+    return chosen
+
+
+def _known() -> str:
+    *others, last = PARTS
+    return f"{', '.join(others)} or {last}"
+
+
+def _meant(name: str) -> str:
+    near = nearest(name, PARTS)
+    return f" (did you mean {near!r}?)" if near else ""
+
+
+class set_products(Scope):
+    """Choose how exact products of float32 matrices are; also a context manager and a decorator.
+
+    It holds in this thread or async task: from here on, or within the `with` block or the decorated
+    function. The environment variable MINIGRAD_PRODUCTS holds wherever nothing is chosen.
+
+    Parameters
+    ----------
+    mode : one of
+
+        ========  ==================================================================
+        float32   the default
+        bf16x6    six products of bf16 numbers: at least as exact as float32
+        bf16x3    three: errors of at most 1e-5 of the result's root mean square
+        bf16      one, of rounded operands: errors of about 4e-3
+        ========  ==================================================================
+
+        Results are float32 in all of them, and so are sums.
+
+    The faster ways are for the backend "numba" on processors with AMX (`minigrad doctor` says
+    whether this is one). Elsewhere the products run in float32; there, the backend "numba" warns
+    once. They are for large products and for products inside scans; small ones stay in float32, as
+    do other dtypes, batches of matrices, and rows with infinity, NaN or extreme numbers, for
+    which parts don't do.
+
+    Source: Henry, Tang, Heinecke (2019), "Leveraging the bfloat16 Artificial Intelligence Datatype
+    For Higher-Precision Computations".
+
+    >>> with mg.set_products("bf16x3"):
+    ...     y = mg.ones((2, 3)) @ mg.ones((3, 4))
+    >>> mg.set_products("float32")
+    set_products('float32')
+    """
+
+    def __init__(self, mode: str) -> None:
+        if mode not in PARTS:
+            raise ValueError(f"set_products: mode is {_known()}; got {mode!r}{_meant(str(mode))}")
+        super().__init__(_chosen, mode)
+        self._here: Token[str | None] | None = _chosen.set(mode)
+
+    def __enter__(self) -> None:
+        self._undo()
+        super().__enter__()
+
+    def __call__(self, function: Any) -> Any:
+        """The function, whose products are as exact as this says."""
+        self._undo()
+        return super().__call__(function)
+
+    def _undo(self) -> None:
+        """It is for a block or a function, and not from here on."""
+        if self._here is not None:
+            with contextlib.suppress(ValueError):  # made in another thread or task
+                _chosen.reset(self._here)
+            self._here = None
+
+    def __repr__(self) -> str:
+        return f"set_products({self._value!r})"
