@@ -47,15 +47,10 @@ class set_products(Scope):
 
     Parameters
     ----------
-    mode : one of
-
-        ========  ==================================================================
-        float32   the default
-        bf16x6    six products of bf16 numbers: at least as exact as float32
-        bf16x3    three: errors of at most 1e-5 of the result's root mean square
-        bf16      one, of rounded operands: errors of about 4e-3
-        ========  ==================================================================
-
+    mode : "float32", "bf16x6", "bf16x3" or "bf16".
+        float32 is the default. bf16x6 takes six products of bf16 numbers for one of float32
+        numbers, and is at least as exact as float32. bf16x3 takes three; its errors are at most 1e-5 of the
+        result's root mean square. bf16 takes one, of rounded operands, with errors of about 2e-3.
         Results are float32 in all of them, and so are sums.
 
     The faster ways are for the backend "numba" on processors with AMX (`minigrad doctor` says
@@ -74,7 +69,7 @@ class set_products(Scope):
     """
 
     def __init__(self, mode: str) -> None:
-        if mode not in PARTS:
+        if not isinstance(mode, str) or mode not in PARTS:
             raise ValueError(f"set_products: mode is {_known()}; got {mode!r}{_meant(str(mode))}")
         super().__init__(_chosen, mode)
         self._here: Token[str | None] | None = _chosen.set(mode)

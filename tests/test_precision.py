@@ -73,7 +73,7 @@ def test_the_variable_holds_where_nothing_is_chosen(monkeypatch):
     assert found[-1] == "failed"
 
 
-@pytest.mark.parametrize("mode", ["bf16x2", "tf32", "", None, 3, "BF16"])
+@pytest.mark.parametrize("mode", ["bf16x2", "tf32", "", None, 3, [], "BF16"])
 def test_other_modes(mode):
     with pytest.raises(ValueError, match=r"set_products: mode is float32, .* or bf16; got"):
         mg.set_products(mode)
