@@ -49,8 +49,9 @@ class set_products(Scope):
     ----------
     mode : "float32", "bf16x6", "bf16x3" or "bf16".
         float32 is the default. bf16x6 takes six products of bf16 numbers for one of float32
-        numbers, and is at least as exact as float32. bf16x3 takes three; its errors are at most 1e-5 of the
-        result's root mean square. bf16 takes one, of rounded operands, with errors of about 2e-3.
+        numbers, and is at least as exact as float32. bf16x3 takes three; its errors are at most
+        1e-5 of the result's root mean square. bf16 takes one, of rounded operands, with errors of
+        about 2e-3.
         Results are float32 in all of them, and so are sums.
 
     The faster ways are for the backend "numba" on processors with AMX (`minigrad doctor` says
