@@ -140,6 +140,50 @@ def test_a_wrong_gradient_is_not_timed(recurrent, monkeypatch):
         recurrent.measure("rnn", (3, 2, 4, 5), rounds=1)
 
 
+# --- how cost grows ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def growing(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    monkeypatch.setenv("MINIGRAD_THREADS", "1")
+    return loaded("growth")
+
+
+def test_what_grows_faster_than_its_products_is_noticed(growing):
+    sizes, wobble = (10, 100, 1000, 10_000), (1.0, 1.1, 0.9, 1.05, 0.95)
+
+    def costs(power):
+        return [[w * 1e-6 * size**power for w in wobble] for size in sizes]
+
+    rows = [
+        {"minigrad numpy": even, "minigrad numba": steep, growing.FLOOR: floor}
+        for even, steep, floor in zip(costs(1), costs(1.2), costs(1), strict=True)
+    ]
+    found = growing.growth(sizes, rows, growing.FLOOR)
+    assert found[growing.FLOOR] == {"slope": pytest.approx(1)}
+    even, steep = found["minigrad numpy"], found["minigrad numba"]
+    assert even["of ratio"][1] == pytest.approx(0, abs=1e-9) and not even["faster"]
+    assert steep["slope"] == pytest.approx(1.2) and steep["faster"]
+
+
+def test_a_layer_is_measured_at_each_size(growing, monkeypatch):
+    monkeypatch.setitem(growing.AXES, "T", (2, 3, 4))
+    monkeypatch.setattr(growing, "BASE", {"T": 2, "N": 2, "I": 3, "H": 4})
+    found = growing.measured("gru", "T", 2, with_memory=False)
+    lines = [*GROUPS["growth"].lines([found])]
+    assert [(line.axis, line.at) for line in lines] == [("T", 2), ("T", 3), ("T", 4)]
+    assert all({"minigrad numpy", growing.FLOOR} <= line.values.keys() for line in lines)
+    assert all(line.floor == growing.FLOOR and line.paired for line in lines)
+
+
+def test_what_a_step_keeps(growing):
+    T, N, I, H = 5, 2, 3, 4
+    parameters = sum(p.data.size for p in mg.nn.LSTM(I, H).parameters())
+    arrays = T * N * H + T * N * 4 * H + T * N * I + parameters
+    assert growing.kept_bytes("lstm", (T, N, I, H)) == 4 * arrays
+
+
 # --- whole programs ----------------------------------------------------------------------------
 
 

@@ -111,6 +111,15 @@ def _by_seed(outcomes: list[dict[str, Any]]) -> list[float]:
     return [statistics.median(o["seconds"] for o in outcomes if o["seed"] == s) for s in seeds]
 
 
+def _growth(found: Any) -> Lines:
+    for series in found:
+        axis, floors = series["axis"], {"s": "products alone", "bytes": None}
+        for unit, rows in series["rows"].items():
+            for at, values in zip(series["sizes"], rows, strict=True):
+                more: dict[str, Any] = {"axis": axis, "at": at, "paired": unit == "s"}
+                yield Line("growth", series["cell"], 1, unit, values, floors[unit], **more)
+
+
 # --- the groups ----------------------------------------------------------------------------------
 
 
@@ -185,6 +194,13 @@ GROUPS = {
         _products,
         threads=True,
         quick=("--sizes", "0", "1"),
+    ),
+    "growth": Group(
+        "growth.py",
+        "How time and memory of a recurrent layer grow with T, N and H.",
+        _growth,
+        quick=("--cells", "rnn", "--axes", "N", "--no-memory"),
+        needs=("numba",),
     ),
 }
 

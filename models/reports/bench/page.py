@@ -54,9 +54,17 @@ def page_of(record: Record) -> str:
 def _about(record: Record) -> str:
     rows = []
     for name in ("machine", "versions", "commit", "settings"):
-        said = ", ".join(f"{key} {value}" for key, value in getattr(record, name).items())
+        said = ", ".join(f"{key}: {_text(value)}" for key, value in getattr(record, name).items())
         rows.append(f"<tr><td>{name}</td><td>{html.escape(said or 'unknown')}</td></tr>")
     return f"<table>{''.join(rows)}</table>"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "as usual" if value is None else str(value)
 
 
 def _grouped(lines: Iterable[Line]) -> list[tuple[tuple[str, int, str], list[Line]]]:
@@ -93,7 +101,7 @@ def _points(lines: list[Line]) -> Any:
     figure.update_layout(
         height=160 + 26 * len(lines),
         margin={"l": 10, "t": 20},
-        xaxis={"title": _TITLES[lines[0].unit], "type": "log" if logarithmic else "linear"},
+        xaxis={**_axis(lines[0].unit), "type": "log" if logarithmic else "linear"},
         yaxis={"autorange": "reversed", "automargin": True},
         hovermode="y unified",
     )
@@ -118,9 +126,15 @@ def _growth(lines: list[Line]) -> Any:
     figure.update_layout(
         title=lines[0].name,
         xaxis={"title": lines[0].axis, "type": "log"},
-        yaxis={"title": _TITLES[lines[0].unit], "type": "log"},
+        yaxis={**_axis(lines[0].unit), "type": "log"},
     )
     return figure
+
+
+def _axis(unit: str) -> dict[str, Any]:
+    """An axis with numbers as 10 ms and 3 MB."""
+    suffix = {"s": "s", "bytes": "B", "count": ""}[unit]
+    return {"title": _TITLES[unit], "ticksuffix": suffix, "exponentformat": "SI"}
 
 
 def _spreads(rounds: list[list[float]], axis: str) -> dict[str, Any]:
