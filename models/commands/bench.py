@@ -18,7 +18,7 @@ from minigrad.nn import Recurrent
 from .arguments import NewFile, named, write
 from .bench_all import COMMANDS
 from .bench_memory import memory
-from .bench_records import compare, page, self_test
+from .bench_records import compare, page, self_test, tables
 from .gradcheck import EXIT
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def bench() -> None:
     """
 
 
-for command in (memory, *COMMANDS, compare, page, self_test):
+for command in (memory, *COMMANDS, compare, page, tables, self_test):
     bench.add_command(command)
 
 

@@ -1,4 +1,4 @@
-"""`minigrad bench compare`, `minigrad bench page` and `minigrad bench self-test`."""
+"""`minigrad bench compare`, `page`, `tables` and `self-test`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -58,6 +58,20 @@ def page(record: Path, out: Path) -> None:
     from ..reports.bench.page import page_of
 
     write(out, page_of(_read(record)))
+
+
+@click.command()
+@click.argument("record", metavar="RUN.json", type=OldFile())
+def tables(record: Path) -> None:
+    """Print a run of benchmarks as tables of Markdown, with machine, versions and commit.
+
+    \b
+    Example:
+      minigrad bench tables build/bench.json
+    """
+    from ..reports.bench.tables import tables_of
+
+    click.echo(tables_of(_read(record)), nl=False)
 
 
 @click.command("self-test")

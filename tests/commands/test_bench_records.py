@@ -161,6 +161,20 @@ def test_a_page_has_all_in_it(saved, tmp_path):
     assert run("page", saved("a", line()), tmp_path / "page.txt").exit_code == 2
 
 
+def test_tables(saved):
+    peak = Line("peak-memory", "a|b", 1, "bytes", {"minigrad": [3 << 20], "PyTorch": [9 << 10]})
+    missed = Line("gradcheck", "missed", 1, "count", {"minigrad": [0]})
+    grown = Line("growth", "lstm", 2, "s", {"minigrad": scaled(1e-3)}, axis="T", at=10)
+    found = run("tables", saved("a", line(), peak, missed, grown))
+    assert found.exit_code == 0, found.output
+    rows = found.output.splitlines()
+    assert rows[0].startswith("commit ") and f"Python {platform.python_version()}" in rows[0]
+    assert "### ops: 1 thread, s" in rows and "| a\\|b | 3 MB | 9 kB |" in rows
+    assert "| missed | 0 |" in rows
+    assert "| lstm, T = 10 | 1 ms (0.99 to 1.02) |" in rows
+    assert "|  | minigrad numpy | PyTorch | floor |" in rows
+
+
 @pytest.mark.parametrize(("planted", "exit_code"), [(1.1, 0), (1.0, 1)])
 def test_the_self_test(monkeypatch, planted, exit_code):
     def times(turns, rounds, *_):
