@@ -93,6 +93,26 @@ def step(seed=0):
     return [g.numpy() for g in mg.grad(loss, [x, w, *layer.parameters()])]
 
 
+def large():
+    """One product outside of scans."""
+    rng = np.random.default_rng(0)
+    a, b = (mg.tensor(rng.normal(size=n).astype(np.float32)) for n in ((70, 90), (90, 50)))
+    return [(a @ b).numpy()]
+
+
+def inside():
+    """Products inside a scan, and none outside."""
+    rng = np.random.default_rng(0)
+    sizes = (40, 40), (6, 20, 40), (20, 40)
+    u, x, h = (mg.tensor(rng.normal(size=n).astype(np.float32) / 6) for n in sizes)
+
+    def cell(u, x, h):
+        h = mg.tanh(x + h @ u)
+        return h, h
+
+    return [mg.scan(cell, u, x, h)[0].numpy()]
+
+
 def distance(found, right):
     return max(
         np.sqrt(np.mean((x.astype(float) - y) ** 2) / np.mean(y.astype(float) ** 2))
@@ -110,15 +130,16 @@ def numba():
 
 
 @pytest.mark.numba
-def test_every_mode_in_scans_and_large_products(numba, fast_ways):
+@pytest.mark.parametrize("program", [large, inside, step])
+def test_every_mode_in_scans_and_large_products(program, numba, fast_ways):
     """The kernels are the same in all modes, and float32 gives the same bits before and after."""
     with emulated_tiles():
-        before = step()
+        before = program()
         found = {}
         for mode in PARTS:
             with mg.set_products(mode):
-                found[mode] = distance(step(), before)
-        after = step()
+                found[mode] = distance(program(), before)
+        after = program()
     assert all(np.array_equal(x, y) for x, y in zip(before, after, strict=True))
     assert found["float32"] == 0
     assert 0 < found["bf16x6"] < 3e-6
