@@ -20,6 +20,7 @@ from markupsafe import Markup, escape
 
 import minigrad as mg
 
+from ...utils.files import replace_file
 from .docstrings import to_markdown
 from .members import modules, sections
 from .pages import PAGES
@@ -46,7 +47,7 @@ def build(folder: Path) -> int:
             path = folder / f"{name.replace('.', '/')}.html"
             path.parent.mkdir(parents=True, exist_ok=True)
             page = pdoc.render.html_module(module, made).replace(UNNAMED, NAMED)
-            path.write_text(page, encoding="utf-8")
+            replace_file(path, page.encode())
         start = env.get_template("index.html.jinja2").render(
             all_modules=made,
             pages=PAGES,
@@ -55,8 +56,8 @@ def build(folder: Path) -> int:
             root_module_name=None,
             title=TITLE,
         )
-        (folder / "index.html").write_text(start, encoding="utf-8")
-        (folder / "search.js").write_text(pdoc.render.search_index(made), encoding="utf-8")
+        replace_file(folder / "index.html", start.encode())
+        replace_file(folder / "search.js", pdoc.render.search_index(made).encode())
     return len(made) + 1
 
 

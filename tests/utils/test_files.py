@@ -123,6 +123,7 @@ def test_all_files_are_replaced_whole():
         ("files.py", "target.write_bytes("),  # a device or a pipe
         ("memory.py", 'Path("/proc/self/clear_refs").write_text('),  # of the kernel's
         ("say.py", "file.write_bytes("),  # a temporary one, for a player
+        ("10_cost.py", "script.write_text("),  # in a temporary folder
         ("11_text.py", "path.write_text("),  # in a temporary folder
         ("packages.py", '(info / "METADATA").write_text('),  # in a temporary folder
         ("packages.py", '(stand_in / "build_meta.py").write_text('),
