@@ -165,6 +165,7 @@ class NumbaBackend(NumpyBackend):
 
             by_rows(part, N, work, MR)
 
+        run.text = text  # type: ignore[attr-defined]  # for `source()`
         return run
 
 

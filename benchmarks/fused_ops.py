@@ -1,10 +1,10 @@
 """Fused functions and updates: minigrad's kernels beside its own compositions and PyTorch.
 
-    python benchmarks/fused_ops.py [--rounds 100] [--json FILE]
+    python benchmarks/fused_ops.py [--rounds 100] [--backend numba] [--json FILE]
 
 Each step is a function forwards and the gradients of its inputs for a random cotangent, or one
-update of an optimiser, in float32 on one thread. "fused" is the Numba backend, "composed" the same
-text on NumPy; PyTorch takes part where it is installed.
+update of an optimiser, in float32 on one thread. "fused" is the Numba backend, or another;
+"composed" the same text on NumPy, op by op; PyTorch takes part where it is installed.
 
 First all gradients (or updated parameters) are asserted equal. Then the peers take turns, round by
 round, and the median of the CPU time of each counts.
@@ -24,7 +24,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import minigrad as mg
-from minigrad.models.reports.timing import CLOSE, Step, disagreement, times_in_turns
+from minigrad.models.reports.timing import (
+    CLOSE,
+    Step,
+    disagreement,
+    times_in_turns,
+    with_fusing,
+)
 from minigrad.utils.files import replace_file
 
 RNG = np.random.default_rng(0)
@@ -157,23 +163,23 @@ def torch_update(name: str, options: dict[str, float], p: np.ndarray, g: np.ndar
     return step
 
 
-def peers() -> dict[str, dict[str, Step]]:
+def peers(backend: str = "numba") -> dict[str, dict[str, Step]]:
     """The steps of each case, by peer."""
     cases: dict[str, dict[str, Step]] = {}
     for label, case in FUNCTIONS.items():
         tensors = [mg.tensor(x, backend="numpy") for x in (*case.inputs, *case.given)]
         g = normal(*case.ours(*tensors).shape)
         cases[label] = {
-            "fused": our_step(case, "numba", g),
-            "composed": our_step(case, "numpy", g),
+            "fused": with_fusing("require", our_step(case, backend, g)),
+            "composed": with_fusing("0", our_step(case, "numpy", g)),
         }
         if WITH_TORCH:
             cases[label]["PyTorch"] = torch_step(case, g)
     for label, update in OPTIMISERS.items():
         p, g = normal(WEIGHTS), normal(WEIGHTS)
         steps = {
-            "fused": our_update(*update, p, g, "numba"),
-            "composed": our_update(*update, p, g, "numpy"),
+            "fused": with_fusing("require", our_update(*update, p, g, backend)),
+            "composed": with_fusing("0", our_update(*update, p, g, "numpy")),
         }
         if WITH_TORCH:
             steps["PyTorch"] = torch_update(*update, p, g)
@@ -193,6 +199,7 @@ def main() -> None:
     """Measure all cases and print a table."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--rounds", type=int, default=100, help="turns of each peer")
+    options.add_argument("--backend", default="numba", help="of the fused ones")
     options.add_argument("--json", metavar="FILE", help="write the figures there, too")
     chosen = options.parse_args()
     os.environ["MINIGRAD_THREADS"] = "1"
@@ -201,7 +208,7 @@ def main() -> None:
     print(f"{'microseconds':34}" + "".join(f"{name:>10}" for name in names), end="")
     print("".join(f"{name + ' x':>12}" for name in names[1:]))
     figures = {}
-    for label, steps in peers().items():
+    for label, steps in peers(chosen.backend).items():
         figures[label] = times = measure(steps, chosen.rounds)
         medians = {name: statistics.median(times[name]) for name in names}
         line = "".join(f"{medians[name] * 1e6:>10.0f}" for name in names)

@@ -1,11 +1,13 @@
-"""Recurrent layers, forwards and backwards: minigrad's generated kernels beside their peers.
+"""Recurrent layers, forwards and backwards: minigrad's compiled loops beside their peers.
 
     python benchmarks/recurrent.py [--threads 1 2] [--cells lstm gru rnn] [--json FILE]
+    python benchmarks/recurrent.py --backend numpy
 
 A training step of one layer without what surrounds it: the outputs, then the gradients of the
 input and all weights, for a random cotangent, in float32. Peers: `torch.nn` and `jax.lax.scan`
-under jit, each with the same number of threads, where they are installed; and the floor, which is
-the bare matrix products that no such step can avoid, by `np.dot`.
+under jit, each with the same number of threads, where they are installed; the same layer composed
+of ops, where minigrad is on NumPy; and the floor, which is the bare matrix products that no such
+step can avoid, by `np.dot`.
 
 First all gradients are asserted equal to PyTorch's. Then the peers take turns, round by round,
 and the medians count. Each number of threads gets a process of its own.
@@ -16,11 +18,11 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import statistics
 
 import numpy as np
 
+import minigrad as mg
 from minigrad import models
 from minigrad.models.reports.timing import (
     CLOSE,
@@ -31,6 +33,7 @@ from minigrad.models.reports.timing import (
     random_batch,
     times_in_turns,
     torch_step,
+    with_fusing,
 )
 from minigrad.utils.files import replace_file
 
@@ -46,11 +49,19 @@ GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 
 
 def minigrad_step(kind: str, weights: dict[str, np.ndarray], x: np.ndarray, g: np.ndarray) -> Step:
-    """A layer of minigrad.models on the Numba backend."""
-    os.environ["MINIGRAD_FUSED"] = "require"
+    """A layer of minigrad.models, fused."""
+    return with_fusing("require", _layer_step(kind, weights, x, g))
+
+
+def composed_step(kind: str, weights: dict[str, np.ndarray], x: np.ndarray, g: np.ndarray) -> Step:
+    """The same layer op by op."""
+    return with_fusing("0", _layer_step(kind, weights, x, g))
+
+
+def _layer_step(kind: str, weights: dict[str, np.ndarray], x: np.ndarray, g: np.ndarray) -> Step:
     layer = getattr(models, kind.upper())(x.shape[2], g.shape[2])
     layer.load_state_dict(weights)
-    return layer_step(layer.to("numba"), x, g)
+    return layer_step(layer.to(mg.current_backend().name), x, g)
 
 
 def jax_step(kind: str, weights: dict[str, np.ndarray], x: np.ndarray, g: np.ndarray) -> Step:
@@ -115,7 +126,13 @@ def floor_step(kind: str, weights: dict[str, np.ndarray], x: np.ndarray, g: np.n
     return step
 
 
-PEERS = {"minigrad": minigrad_step, "PyTorch": torch_step, "JAX": jax_step, "floor": floor_step}
+PEERS = {
+    "minigrad": minigrad_step,
+    "composed": composed_step,
+    "PyTorch": torch_step,
+    "JAX": jax_step,
+    "floor": floor_step,
+}
 
 
 def measure(kind: str, shape: tuple[int, ...], rounds: int) -> dict[str, list[float]]:
@@ -167,6 +184,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     options.add_argument("--cells", nargs="+", choices=list(GATES), default=list(GATES))
+    options.add_argument("--backend", default="numba", help="the backend of minigrad's layers")
     options.add_argument("--shapes", type=int, nargs="+", help="positions in the grid, from 0")
     options.add_argument("--rounds", type=int, default=15)
     options.add_argument("--json", metavar="FILE", help="write the figures there, too")
@@ -174,6 +192,9 @@ def main() -> None:
     chosen = options.parse_args()
     shapes = [GRID[i] for i in chosen.shapes] if chosen.shapes else GRID
     if chosen.worker:
+        mg.set_backend(chosen.backend)
+        if chosen.backend != "numpy":
+            del PEERS["composed"]
         results = {
             f"{kind} {shape}": measure(kind, shape, chosen.rounds)
             for kind in chosen.cells

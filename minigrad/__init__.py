@@ -54,6 +54,7 @@ from .scan import scan as scan
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .compiler.scan_plan import source as source
     from .compiler.trace import trace as trace
 else:  # type checkers take all that is imported above for public
     __all__ = ["backend", "data", "errors", "functional", "linalg", "nn", "optim"]
@@ -77,7 +78,7 @@ else:  # type checkers take all that is imported above for public
     __all__ += functional.__all__
     __all__ += ["ctc_beam_search", "ctc_greedy"]
     # Cells over time, and kernels.
-    __all__ += ["dispatch_counts", "fuse", "reset_dispatch_counts", "scan", "trace"]
+    __all__ += ["dispatch_counts", "fuse", "reset_dispatch_counts", "scan", "source", "trace"]
     # Backends.
     __all__ += ["PROTOCOL", "ArrayModuleBackend", "BackendError", "available_backends"]
     __all__ += ["current_backend", "get_backend", "register_backend", "set_backend", "use_backend"]
@@ -89,6 +90,10 @@ else:  # type checkers take all that is imported above for public
             from .compiler.trace import trace
 
             return trace
+        if name == "source":
+            from .compiler.scan_plan import source
+
+            return source
         raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
 
     hooks.install(

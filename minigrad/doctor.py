@@ -17,6 +17,7 @@ from .engine.registry import (
     how_to_install,
 )
 from .errors import BackendError
+from .fusion import compiles
 
 __all__ = ["exit_code", "report", "table"]
 
@@ -25,11 +26,11 @@ def report() -> list[dict[str, Any]]:
     """One dict per known backend, by name; every one is loaded and tried, and none can crash this.
 
     Keys: name, available (it computes a gradient here), why (the reason if not, else None),
-    version (of the array library), device, memory (of a device: what it has and what is in use, in
-    bytes; else None), lines (what the table says of the device), install (what to type if it is not
-    available; else None), current (whether new tensors are made on it), chosen_by (who says so:
-    "use_backend", "set_backend", "MINIGRAD_BACKEND" or "default"; None if it is not the current
-    one).
+    version (of the array library), device, fuses (what it has kernels for; else None), memory (of a
+    device: what it has and what is in use, in bytes; else None), lines (what the table says of the
+    device), install (what to type if it is not available; else None), current (whether new tensors
+    are made on it), chosen_by (who says so: "use_backend", "set_backend", "MINIGRAD_BACKEND" or
+    "default"; None if it is not the current one).
 
     A current backend that is not even known, as by a misspelt `MINIGRAD_BACKEND`, has a dict, too.
 
@@ -54,6 +55,7 @@ def _examine(name: str, current: bool) -> dict[str, Any]:
         "why": None,
         "version": None,
         "device": None,
+        "fuses": None,
         "memory": None,
         "lines": [],
         "install": how_to_install(name),
@@ -65,6 +67,9 @@ def _examine(name: str, current: bool) -> dict[str, Any]:
         module = getattr(backend, "xp", None)
         found["version"] = getattr(backend, "version", None) or getattr(module, "__version__", None)
         found["device"] = backend.device
+        if compiles(backend):
+            loops_only = getattr(backend, "loops_only", False)
+            found["fuses"] = "scans" if loops_only else "scans, functions and updates"
         _try(backend)
         found["memory"] = getattr(backend, "memory", lambda: None)()
         found["lines"] = list(getattr(backend, "doctor_lines", list)())
@@ -93,7 +98,9 @@ def table(rows: list[dict[str, Any]] | None = None) -> str:
         state = "works" if row["available"] else "not available"
         details = " ".join(filter(None, [row["version"], f"on {row['device']}"]))
         lines.append(
-            f"{mark} {row['name']:{width}}  {state}" + (f": {details}" if row["device"] else "")
+            f"{mark} {row['name']:{width}}  {state}"
+            + (f": {details}" if row["device"] else "")
+            + (f"; fuses {row['fuses']}" if row["fuses"] else "")
         )
         lines += [f"      {line}" for line in row["lines"]]
         if row["why"]:

@@ -15,7 +15,15 @@ from typing import Any
 from .engine.graph import is_tracing, only_values
 from .engine.tensor import Tensor
 from .engine.wrapping import apart
-from .fusion import PLAIN, TOO_SMALL, FusedFunction, compiles, dispatch, is_worth_a_kernel
+from .fusion import (
+    NO_COMPILER,
+    PLAIN,
+    FusedFunction,
+    compiles,
+    dispatch,
+    is_composed,
+    why_no_kernel,
+)
 from .other_names.calls import refuse
 
 # Objects of these have attributes, but none that are a function's arguments.
@@ -43,13 +51,16 @@ class RowFunction(FusedFunction):
         if not compiles(backend):
             # Without tensors it is part of a derivative; within a trace, of the program there.
             if backend is not None and not is_tracing():
-                dispatch(self.name, self.name, backend, None)
+                dispatch(self.name, self.name, backend, NO_COMPILER)
+            return self._compose(args, settings)
+        if getattr(backend, "loops_only", False) and is_composed(self.name, None, backend):
             return self._compose(args, settings)
 
         def attempt(required: bool) -> Any:
-            sizes = [x._data.size for x in args if isinstance(x, Tensor)]
-            if not required and sizes and not is_worth_a_kernel(max(sizes), backend):
-                return TOO_SMALL
+            if not required:
+                sizes = [x._data.size for x in args if isinstance(x, Tensor)]
+                if reason := why_no_kernel(max(sizes) if sizes else None, backend):
+                    return reason
             from .compiler.fused_function import FunctionCall
 
             return FunctionCall(self, args, settings, backend).attempt()
@@ -86,8 +97,9 @@ def fuse(function: Callable[..., Any] | None = None, *, name: str | None = None)
 
     On a backend with a compiler the function runs as one kernel forwards and one backwards: a
     pass over the rows in which every value is a loop over the features. Its gradient follows
-    automatically, as for any composition. On other backends, and wherever it can't be compiled,
-    it runs as the composition of its ops; `dispatch_counts()` reports which way, and why.
+    automatically, as for any composition. On NumPy, whose ops are faster one by one, on backends
+    without a compiler, and wherever it can't be compiled, it runs as the composition of its ops;
+    `dispatch_counts()` reports which way, and why.
     Second-order gradients are always those of the composition. One kernel per function and dtype
     serves every number of rows. Floats among the arguments are arguments of the kernel, too, unless
     the function looks at them, as in `if beta < 1`; other arguments that are not tensors are

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from .engine.graph import on_call, probing
@@ -12,11 +14,14 @@ from .utils.arguments import SettingError, Variable
 
 _counts: Counter[tuple[str, str, str, str]] = Counter()
 _variable = Variable("MINIGRAD_FUSED")
+_composing: ContextVar[bool] = ContextVar("composing", default=False)
 
 # With fewer numbers in its largest input a function is composed: calling a kernel costs more than
 # NumPy's ops. On a device each op is a kernel, and one is always less than several.
 MIN_ELEMENTS_TO_FUSE = 16_384
 TOO_SMALL = f"too little work (fewer than {MIN_ELEMENTS_TO_FUSE} numbers) for a kernel to be faster"
+OP_BY_OP = "on this backend its ops are faster one by one"
+NO_COMPILER = "the backend has no compiler"
 
 
 def dispatch_counts() -> dict[tuple[str, str, str, str], int]:
@@ -31,7 +36,7 @@ def dispatch_counts() -> dict[tuple[str, str, str, str], int]:
     ...     return total + x, total + x
     >>> _ = mg.scan(add, None, mg.ones((3, 2), backend="numpy"), mg.zeros(2, backend="numpy"))
     >>> mg.dispatch_counts()
-    {('add', 'numpy', 'composed', 'the backend has no compiler'): 1}
+    {('add', 'numpy', 'fused', ''): 1}
     """
     return dict(_counts)
 
@@ -51,6 +56,16 @@ def reset_dispatch_counts() -> None:
     _counts.clear()
 
 
+@contextmanager
+def composed() -> Iterator[None]:
+    """Within, everything runs op by op, as with MINIGRAD_FUSED=0."""
+    before = _composing.set(True)
+    try:
+        yield
+    finally:
+        _composing.reset(before)
+
+
 def compiles(backend: Any) -> bool:
     """Whether a backend has a compiler; without one, minigrad does not import its own."""
     return getattr(backend, "compile_loop", None) is not None
@@ -60,21 +75,21 @@ def dispatch(
     name: str,
     what: str,
     backend: Any,
-    attempt: Callable[[bool], Any] | None,
+    attempt: Callable[[bool], Any] | str,
     times: int = 1,
 ) -> Any:
     """What `attempt(required)` gives, or None if it is a reason to compose instead; and count it.
 
-    `name` is what the counts call it, `what` what an error does. There is no attempt if the backend
-    has no compiler. It counts as so many `times`.
+    `name` is what the counts call it, `what` what an error does. In place of an attempt there may
+    be the reason at once. It counts as so many `times`.
     """
-    choice = _variable.get() or "1"
+    choice = "0" if _composing.get() else _variable.get() or "1"
     if choice not in ("0", "1", "require"):
         raise SettingError(f"MINIGRAD_FUSED is 0, 1 or require; got {choice!r}")
     if choice == "0":
         outcome = "MINIGRAD_FUSED=0"
-    elif attempt is None:
-        outcome = "the backend has no compiler"
+    elif isinstance(attempt, str):
+        outcome = attempt
     else:
         outcome = attempt(choice == "require")
     if outcome.__class__ is not str:
@@ -89,29 +104,32 @@ def dispatch(
     return None
 
 
-def is_worth_a_kernel(numbers: int, backend: Any) -> bool:
-    """Whether a kernel for so many numbers does; on a device it always does."""
-    return numbers >= MIN_ELEMENTS_TO_FUSE or not backend.is_host
+def why_no_kernel(numbers: int | None, backend: Any) -> str:
+    """Why no kernel runs for so many numbers, if that is known; or nothing.
+
+    There is none without a compiler; on the host it may be no faster. On a device it always is.
+    """
+    if getattr(backend, "compile_loop", None) is None:
+        return NO_COMPILER
+    if not backend.is_host:
+        return ""
+    if getattr(backend, "loops_only", False):
+        return OP_BY_OP
+    return TOO_SMALL if numbers is not None and numbers < MIN_ELEMENTS_TO_FUSE else ""
 
 
 def is_composed(
-    name: str, numbers: int, backend: Any, times: int = 1, what: str | None = None
+    name: str, numbers: int | None, backend: Any, times: int = 1, what: str | None = None
 ) -> bool:
     """Whether a function of so many numbers is composed in any case; then it is counted as such.
 
     Calls of it may be as many as `times`, each of at most so many numbers.
     """
-    attempt = None
-    if compiles(backend):
-        if is_worth_a_kernel(numbers, backend) or _variable.get() == "require":
-            return False
-        attempt = _too_small
-    dispatch(name, what or name, backend, attempt, times)
+    reason = why_no_kernel(numbers, backend)
+    if not reason or (reason is not NO_COMPILER and _variable.get() == "require"):
+        return False
+    dispatch(name, what or name, backend, reason, times)
     return True
-
-
-def _too_small(required: bool) -> str:
-    return TOO_SMALL
 
 
 def why_composed() -> str:

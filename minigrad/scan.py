@@ -14,7 +14,7 @@ from .engine.graph import only_values, probing, scanning, tick, time_step
 from .engine.spans import Span, note_span
 from .engine.tensor import Tensor
 from .engine.wrapping import alias, apart
-from .fusion import compiles, dispatch
+from .fusion import NO_COMPILER, compiles, dispatch
 from .nested import describe, layout_of, name_of, parts_of, rebuild
 from .ops import astype, reshape, stack, sum, unstack, where
 from .recording.instrument import run_probed
@@ -109,7 +109,8 @@ def scan(
             given = cell, params, xs, state, valid, reverse, composed, backend, instrument, like
             return call(*given).attempt()
 
-        fused = dispatch(name, f"a scan of {name}", backend, attempt if compiles(backend) else None)
+        way = attempt if compiles(backend) else NO_COMPILER
+        fused = dispatch(name, f"a scan of {name}", backend, way)
         if fused is None:
             return composed(params, xs, state)
         if instrument is not None:

@@ -194,10 +194,10 @@ def test_refused_arguments():
         scan(cell)
     assert next(iter(mg.dispatch_counts()))[3] == "anomaly mode looks at every op"
     mg.reset_dispatch_counts()
-    with mg.use_backend("numpy"):
+    with mg.use_backend("strict"):
         scan(cell)
     assert next(iter(mg.dispatch_counts()))[1:] == (
-        *("numpy", "composed"),
+        *("strict", "composed"),
         "the backend has no compiler",
     )
 
@@ -279,7 +279,7 @@ def test_counts_are_a_copy():
     assert mg.dispatch_counts() == {}
 
 
-ON_NUMPY = """
+ONE_BY_ONE = """
 import sys
 import minigrad as mg
 from minigrad import nn
@@ -298,7 +298,33 @@ print(*sorted({way for _, _, way, _ in mg.dispatch_counts()}))
 """
 
 
-def test_numpy_imports_no_compiler():
-    command = [sys.executable, "-c", ON_NUMPY]
+def test_what_is_composed_imports_no_compiler(monkeypatch):
+    monkeypatch.setenv("MINIGRAD_FUSED", "0")
+    command = [sys.executable, "-c", ONE_BY_ONE]
     told = subprocess.run(command, capture_output=True, text=True, check=True)
     assert told.stdout == "\ncomposed\n"
+
+
+ON_NUMPY = """
+import sys
+import minigrad as mg
+
+swish = mg.fuse(lambda x: x * mg.sigmoid(x))
+mg.set_backend("numpy")
+x = mg.ones((200, 200), requires_grad=True)
+mg.cross_entropy(swish(mg.nn.Linear(200, 10)(x)), mg.zeros(200, "int64")).backward()
+print(*(name for name in sys.modules if name.startswith("minigrad.compiler")))
+print(*sorted({reason for *_, reason in mg.dispatch_counts()}))
+mg.reset_dispatch_counts()
+mg.nn.GRU(3, 4)(mg.ones((5, 2, 3)))
+print("minigrad.compiler" in sys.modules, *mg.dispatch_counts())
+print(*(name for name in sys.modules if name.split(".")[0] in ("numba", "cupy")))
+"""
+
+
+def test_on_numpy_scans_alone_are_fused():
+    command = [sys.executable, "-c", ON_NUMPY]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    imported, reasons, scan, others = told.stdout.splitlines()
+    assert (imported, reasons) == ("", "on this backend its ops are faster one by one")
+    assert scan == "True ('gru_cell', 'numpy', 'fused', '')" and not others

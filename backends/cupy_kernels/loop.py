@@ -55,6 +55,7 @@ class CupyLoop:
 
     def __init__(self, loop: Loop, writer: Writer, kernels: Kernels, backend: Any) -> None:
         self._loop, self._stages, self._own = loop, writer.stages, writer.own
+        self.text = writer.text
         self._kernels, self._cupy, self._tally = kernels, backend.xp, backend.launched
         products = sum(isinstance(stage, Product) for stage in self._stages)
         self._per_step = {"products": products, "kernels": len(self._stages) - products}

@@ -14,7 +14,7 @@ import numpy as np
 
 from minigrad.compiler.ir import ELEMENTWISE, TRUTH, Value
 from minigrad.compiler.program import Program
-from minigrad.compiler.sizes import Dim, form_text
+from minigrad.compiler.sizes import Dim, Polynomial, form_text
 from minigrad.errors import Untraceable
 
 from .regions import is_one, row_width
@@ -119,18 +119,11 @@ class Expressions:
 
     def size(self, n: int) -> str:
         """A size as text."""
-        plain = {}
-        for names, factor in self.program.form(n).items():
-            self.sizes.update(dict.fromkeys(names))
-            plain[tuple(map(_plain_name, names))] = factor
-        return form_text(plain).replace("//", self.dialect.quotient)
+        return size_text(self.program.form(n), self.sizes).replace("//", self.dialect.quotient)
 
     def size_arguments(self) -> list[str]:
         """The sizes as a kernel's arguments, after N."""
-        arguments = ["N", *map(_plain_name, self.sizes)]
-        if len(set(arguments)) < len(arguments):
-            raise Untraceable(f"names of its sizes are too much alike: {', '.join(self.sizes)}")
-        return arguments
+        return size_arguments(self.sizes)
 
     def column(self, start: int, each: bool) -> str:
         """The number of a column: `start + j`, or `start` if not `each`."""
@@ -199,7 +192,24 @@ def _operand_dtypes(value: Value) -> Iterable[Any]:
     return [np.result_type(*kinds)] * len(value.args)
 
 
-def _plain_name(name: str) -> str:
+def size_text(form: Polynomial, sizes: dict[str, None]) -> str:
+    """A size as text; `sizes` fills up with the names in it."""
+    plain = {}
+    for names, factor in form.items():
+        sizes.update(dict.fromkeys(names))
+        plain[tuple(map(plain_name, names))] = factor
+    return form_text(plain)
+
+
+def size_arguments(sizes: Collection[str]) -> list[str]:
+    """The sizes as a kernel's arguments, after N."""
+    arguments = ["N", *map(plain_name, sizes)]
+    if len(set(arguments)) < len(arguments):
+        raise Untraceable(f"names of its sizes are too much alike: {', '.join(sizes)}")
+    return arguments
+
+
+def plain_name(name: str) -> str:
     """The name of a size as a name in any language."""
     return "".join(
         c if c.isascii() and c.isalnum() else "_" if c in "._" else f"u{ord(c):x}" for c in name

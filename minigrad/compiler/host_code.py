@@ -2,31 +2,31 @@
 
 The forward function of a cell that computes `h = tanh(x @ p.w.T + h @ p.u.T)` is
 
-    def forward(T, N, descending, w0, w1, x0, state0):
+    def forward(T, N, descending, w, u, xs, h0):
         rows = T * N
-        v0 = transpose(w1, (1, 0))  # cell:2
-        v1 = transpose(w0, (1, 0))  # cell:2
-        x0_rows = x0.reshape(rows, 3)
-        v2 = matmul(x0_rows, v1)  # cell:2
+        u_T = transpose(u, (1, 0))  # cell:2
+        w_T = transpose(w, (1, 0))  # cell:2
+        xs_rows = xs.reshape(rows, 3)
+        products = matmul(xs_rows, w_T)  # cell:2
         first, last = (T, 0) if descending else (0, T)
-        states0 = empty((T + 1, N, 4), float32)  # state
-        states0[first] = state0
-        v2_steps = v2.reshape(T, N, 4)
-        kernel(T, N, descending, True, (True,), (v0,), (v2_steps,), (states0,), ())
-        old0, new0 = (states0[1:], states0[:-1]) if descending else (states0[:-1], states0[1:])
-        return (new0,), (copy(states0[last]),), (w1, new0, x0_rows, old0, w0)
+        hs = empty((T + 1, N, 4), float32)  # state
+        hs[first] = h0
+        products_steps = products.reshape(T, N, 4)
+        kernel(T, N, descending, True, (True,), (u_T,), (products_steps,), (hs,), ())
+        h_before, h_after = (hs[1:], hs[:-1]) if descending else (hs[:-1], hs[1:])
+        return (h_after,), (copy(hs[last]),), (u, h_after, xs_rows, h_before, w)
 
-The names are those of kernels: w for weights, x for inputs, old and new for states.
+The names are those of the cell and its parameters; an s at the end stands for all steps.
 Outside of the loop the steps are rows, T*N of them; a kernel takes the same memory step by step.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from .ir import Value
+from .names import Names
 from .program import Program
 from .schedule import BackwardPass, Loop, Schedule
 from .source import PythonSource, tuple_text
@@ -39,17 +39,18 @@ Kernel = Callable[..., None]
 # no row per sequence and is computed of things that have, as a weight's gradient, counts as ROWS.
 INVARIANT, STEPS, ROWS = "invariant", "steps", "rows"
 
+# Names in the texts besides those of values.
+_GIVEN = ("rows", "kernel", "first", "last", "descending", "saved", "numbers")
+
 
 class HostSource(PythonSource):
     """The text of one direction, and the names of the values in it, by their form."""
 
-    prefix = ""  # of names: those of both directions differ
-
-    def __init__(self, program: Program, xp: Any) -> None:
+    def __init__(self, program: Program, xp: Any, taken: Iterable[str] = ()) -> None:
         super().__init__(xp)
         self.program = program
         self.names: dict[tuple[str, Value], str] = {}
-        self._numbers = itertools.count()
+        self.naming = Names(program, [*_GIVEN, *taken])
         self.lines.append("rows = T * N")
 
     # --- names -----------------------------------------------------------------------------
@@ -104,7 +105,9 @@ class HostSource(PythonSource):
         find, rows = (self.invariant, "N") if form == INVARIANT else (self.rows, "rows")
         for value in values:
             text = self.call(value, [find(x) for x in value.inputs], rows)
-            name = f"{self.prefix}v{next(self._numbers)}"
+            name = self.naming.of(value)
+            if form == ROWS and value.has_rows:
+                name = self.naming.all_of(name)
             self.assign(form, value, name, text, value.line)
 
     def loop(
@@ -132,11 +135,11 @@ class HostSource(PythonSource):
         carries: list[str] = []
         stored: list[str] = []
         for value, start, full in zip(loop.carry_in, starts, full_history, strict=True):
-            name = self._empty(f"states{len(carries)}", "T + 1" if full else "2", value)
+            name = self._empty("T + 1" if full else "2", value, self.naming.carry(value))
             self.lines.append(f"{name}[{'first' if full else 0}] = {start}")
             carries.append(name)
         for value in loop.kept:
-            stored.append(self._empty(f"kept{len(stored)}", "T" if store else "1", value))
+            stored.append(self._empty("T" if store else "1", value, self.naming.of(value)))
         if loop.body or carries:
             invariant = tuple_text(self.invariant(v) for v in loop.invariant)
             steps = tuple_text(self.steps(v) for v in loop.steps)
@@ -147,8 +150,8 @@ class HostSource(PythonSource):
         ends = ["last" if full else "T % 2" for full in full_history]
         return [f"{carry}[{end}]" for carry, end in zip(carries, ends, strict=True)]
 
-    def _empty(self, name: str, count: str, value: Value) -> str:
-        name, comment = self.prefix + name, value.name or value.line or value.op
+    def _empty(self, count: str, value: Value, label: str) -> str:
+        name, comment = self.naming.all_of(label), value.name or value.line or value.op
         made = f"{self.op('empty')}({_shape(count, value)}, {self.dtype(value)})"
         self.lines.append(f"{name} = {made}  # {comment}")
         return name
@@ -167,9 +170,10 @@ class ForwardSource(HostSource):
     ) -> None:
         super().__init__(program, xp)
         layout = schedule.forward
-        self.names |= {(INVARIANT, v): f"w{i}" for i, v in enumerate(program.params)}
-        self.names |= {(STEPS, v): f"x{i}" for i, v in enumerate(program.xs)}
-        starts = [f"state{i}" for i in range(len(program.state))]
+        naming = self.naming
+        self.names |= {(INVARIANT, v): naming.of(v) for v in program.params}
+        self.names |= {(STEPS, v): naming.all_of(naming.wanted[v]) for v in program.xs}
+        starts = [naming.new(f"{self.naming.carry(v)}0") for v in program.state]
         self._inputs = [*self.names.values(), *starts]
         self._inputs += [self.names.setdefault((INVARIANT, v), n) for v, n in _numbers(program)]
 
@@ -184,12 +188,15 @@ class ForwardSource(HostSource):
         ends = self.loop(kernel, layout.loop, starts, full_history, store)
         for i, ((old, new), full) in enumerate(zip(pairs, full_history, strict=True)):
             if full:
-                halves = f"states{i}[1:], states{i}[:-1]", f"states{i}[:-1], states{i}[1:]"
+                states = ends[i].partition("[")[0]
+                halves = f"{states}[1:], {states}[:-1]", f"{states}[:-1], {states}[1:]"
+                label = self.naming.carry(old)
+                before, after = naming.new(f"{label}_before"), naming.new(f"{label}_after")
                 self.lines.append(
-                    f"old{i}, new{i} = ({halves[0]}) if descending else ({halves[1]})"
+                    f"{before}, {after} = ({halves[0]}) if descending else ({halves[1]})"
                 )
-                self.names[STEPS, old] = f"old{i}"
-                self.names.setdefault((STEPS, new), f"new{i}")
+                self.names[STEPS, old] = before
+                self.names.setdefault((STEPS, new), after)
         self.compute(ROWS, layout.sunk)
         self._ys = [self._output(y, program.ys[:i]) for i, y in enumerate(program.ys)]
         # A carry with its history may be an output, too; an edit of one must not change the other.
@@ -220,8 +227,6 @@ class BackwardSource(HostSource):
     with the names in the forward text that this one reads.
     """
 
-    prefix = "d"
-
     def __init__(
         self,
         program: Program,
@@ -231,11 +236,13 @@ class BackwardSource(HostSource):
         forward: ForwardSource,
         asked: Collection[Value],
     ) -> None:
-        super().__init__(program, xp)
+        super().__init__(program, xp, forward.names.values())
         self.saved: dict[str, None] = {}
         self._forward = forward
         self.names |= {(INVARIANT, v): name for v, name in _numbers(program)}
-        self._g = [f"g{i}" for i in range(len(program.g_ys) + len(program.g_state))]
+        naming, wanted = self.naming, self.naming.wanted
+        self._g = [naming.all_of(wanted[v]) for v in program.g_ys]
+        self._g += [naming.new(f"{wanted[v]}_last") for v in program.g_state]
         read = layout.read.union(layout.grads.values())
         for value, name in zip(program.g_ys, self._g, strict=False):
             if value not in read:
@@ -252,9 +259,9 @@ class BackwardSource(HostSource):
         last = self.loop(kernel, layout.loop, starts, full_history, store=True)
         for i, (g, full) in enumerate(zip(layout.loop.carry_in, full_history, strict=True)):
             if full:
-                self.assign(
-                    STEPS, g, f"dold{i}", f"dstates{i}[1:] if descending else dstates{i}[:-1]"
-                )
+                states = last[i].partition("[")[0]
+                before = naming.new(f"{self.naming.carry(g)}_before")
+                self.assign(STEPS, g, before, f"{states}[1:] if descending else {states}[:-1]")
         grads = {x: g for x, g in layout.grads.items() if x in asked}
         needed = set(program.order(*grads.values()))
         self.compute(ROWS, [v for v in layout.sunk if v in needed])

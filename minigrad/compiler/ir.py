@@ -23,7 +23,10 @@ REDUCTIONS = {"sum", "mean", "max", "min"}
 
 
 class Value:
-    """An array without numbers: shape, dtype, the op that makes it, and from which values."""
+    """An array without numbers: shape, dtype, the op that makes it, and from which values.
+
+    `line` says where in the cell it is made, `target` what the cell assigns there: `h`, or `f, g`.
+    """
 
     __slots__ = (
         "__weakref__",
@@ -36,6 +39,7 @@ class Value:
         "op",
         "settings",
         "shape",
+        "target",
     )
 
     def __init__(
@@ -50,7 +54,7 @@ class Value:
     ) -> None:
         self.backend, self.op, self.args, self.settings = backend, op, args, settings
         self.shape, self.dtype = tuple(shape), np.dtype(dtype)
-        self.name, self.line = name, ""
+        self.name, self.line, self.target = name, "", ""
         self.label = ""  # what `mg.probe` calls it
 
     @property

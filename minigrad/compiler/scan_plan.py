@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from ..errors import Untraceable
+from ..errors import BackendError, Untraceable
+from ..fusion import compiles
+from ..nested import parts_of
 from .accumulate import accumulate_products
 from .determinism import Read
 from .host_code import BackwardSource, ForwardSource
 from .merge_products import merge_products
+from .parameter_tree import ParameterTree
 from .schedule import schedule
 from .trace import trace
 
@@ -57,8 +60,10 @@ class ScanPlan:
         if self.schedule.backward is not None:
             self._back_kernel = backend.compile_loop(self.schedule.backward.loop, dtypes[0])
             self._text = self._forward_text(store=True)
-            self._saved = list(self._backward_text(wanted).saved)
+            back = self._backward_source = self._backward_text(wanted)
+            self._saved = list(back.saved)
             self._forward[True] = self._text.compile(self._saved)
+            self._backward[tuple(wanted)] = back.compile(self._saved)
 
     def forward(self, store: bool) -> Callable[..., Any]:
         """What runs it: (T, N, reverse, *inputs, *numbers) gives (ys, last, saved).
@@ -66,7 +71,10 @@ class ScanPlan:
         See `ForwardSource`. Without `store` it saves nothing for a backward pass.
         """
         if store not in self._forward:
-            self._forward[store] = self._forward_text(store).compile([])
+            text = self._forward_text(store)
+            self._forward[store] = text.compile([])
+            if self.schedule.backward is None:
+                self._text = text
         return self._forward[store]
 
     def backward(self, wanted: tuple[bool, ...]) -> Callable[..., Any]:
@@ -78,6 +86,22 @@ class ScanPlan:
             self._backward[wanted] = self._backward_text(wanted).compile(self._saved)
         return self._backward[wanted]
 
+    @property
+    def source(self) -> str:
+        """All that runs: the loop's kernel and what is around it, forwards and backwards."""
+        differentiates = self.schedule.backward is not None
+        self.forward(store=differentiates)
+        kernels, texts = [self._kernel], [self._text.text]
+        if differentiates:
+            kernels.append(self._back_kernel)
+            texts.append(self._backward_source.text)
+        parts = []
+        for title, kernel, text in zip(("forwards", "backwards"), kernels, texts, strict=False):
+            shown = getattr(kernel, "text", "# (this backend does not show its kernels)").strip()
+            of_loop = f"# {title}: the loop over time\n\n{shown}"
+            parts += [of_loop, f"# {title}: what is around it\n\n{text.strip()}"]
+        return "\n\n\n".join(parts) + "\n"
+
     def _forward_text(self, store: bool) -> ForwardSource:
         return ForwardSource(self.program, self.schedule, self._kernel, self.xp, store)
 
@@ -87,3 +111,34 @@ class ScanPlan:
         return BackwardSource(
             self.program, self.schedule.backward, self._back_kernel, self.xp, self._text, asked
         )
+
+
+def source(cell: Callable[..., Any], params: Any, xs: Any, state: Any) -> str:
+    """What `scan` runs for a cell, as text: on NumPy plain NumPy, elsewhere the kernels.
+
+    It is written for the shapes and dtypes of `params`, one step's input `xs` and `state`, and for
+    the gradients of all of them: forwards, then backwards, each with the loop over time first.
+
+    Raises `Untraceable` for a cell that can't be compiled, and `BackendError` on a backend without
+    a compiler; `mg.trace` shows the cell's program there.
+
+    >>> def leaky(w, x, h):
+    ...     h = w * h + x
+    ...     return h, h
+    >>> w, x, h = mg.ones((2,), backend="numpy"), *mg.zeros((2, 3, 2), backend="numpy")
+    >>> text = mg.source(leaky, w, x, h)
+    >>> print(text[text.index("    tmp") : text.index("# forwards: what")].rstrip())
+        tmp = np.empty((N, H), np.float32)
+        for h_prev, x, h in zip(before(hs, full0), each(xs), after(hs, full0)):
+            np.multiply(params, h_prev, out=tmp)
+            np.add(tmp, x, out=h)
+    """
+    backend = parts_of(state)[0].backend
+    if not compiles(backend):
+        raise BackendError(
+            f"source: backend {backend.name!r} has no compiler, so scans run op by op there; "
+            "mg.trace shows a cell's program"
+        )
+    tensors = [*ParameterTree(params).tensors, *parts_of(xs), *parts_of(state)]
+    wanted = [t.dtype.kind == "f" for t in tensors]
+    return ScanPlan(cell, params, xs, state, backend, wanted).source

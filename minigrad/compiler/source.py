@@ -21,7 +21,11 @@ class PythonSource:
     """The text of a Python function, line by line, and the objects that it calls.
 
     The sizes in it are those that its values were traced with; only the number of rows is free.
+
+    `text` is there once the function is made.
     """
+
+    text: str
 
     def __init__(self, xp: Any) -> None:
         self.xp = xp
@@ -77,6 +81,7 @@ class PythonSource:
         filename = f"<minigrad {name} {zlib.crc32(text.encode()):08x}>"
         linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
         exec(compile(text, filename, "exec"), self.scope)
+        self.text = text
         function = self.scope[name]
         weakref.finalize(function, linecache.cache.pop, filename, None).atexit = False
         return function

@@ -6,6 +6,8 @@ backward pass over what comes out, yields the program of one time step.
 
 from __future__ import annotations
 
+import linecache
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -31,6 +33,7 @@ from .symbolic_shapes import (
     plain,
 )
 
+_ASSIGNED = re.compile(r"\s*(\w+(?:\s*,\s*\w+)*)\s*=[^=]")
 _SPLITTABLE = {"add", "subtract", "multiply", "divide", "negative"}
 
 
@@ -79,7 +82,7 @@ class SymbolicBackend:
         key = (op, names, repr(tuple(out)), np.dtype(dtype), repr(settings))
         if key not in self._known:
             value = Traced(self, op, args, settings, out, dtype)
-            value.line = self._cell_line()
+            value.line, value.target = self._cell_line()
             self.values.append(value)
             self._known[key] = value
         return self._known[key]
@@ -101,14 +104,17 @@ class SymbolicBackend:
 
     active = quiet  # and no device has to be the current one
 
-    def _cell_line(self) -> str:
-        """Where in the cell a value is made."""
+    def _cell_line(self) -> tuple[str, str]:
+        """Where in the cell a value is made, and what is assigned there."""
         frame: FrameType | None = sys._getframe(2) if self.calls is not None else None
         while frame is not None and frame is not self.calls:
             if not is_within(frame, "minigrad", packages_of_cells):
-                return f"{frame.f_code.co_name}:{frame.f_lineno}"
+                code = frame.f_code
+                text = linecache.getline(code.co_filename, frame.f_lineno)
+                found = _ASSIGNED.match(text)
+                return f"{code.co_name}:{frame.f_lineno}", found[1] if found else ""
             frame = frame.f_back
-        return ""
+        return "", ""
 
     # --- shapes ----------------------------------------------------------------------------
 

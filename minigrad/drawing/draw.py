@@ -43,8 +43,8 @@ def draw(
     Parameters of modules that were called, and still exist, have their names in the outermost one,
     and values that `mg.probe` names have those, such as the gates of an LSTM. Each time step, of a
     layer's scan or of a loop over a cell such as `mg.nn.LSTMCell`, is one box.
-    `picture.open(title)` is what is inside of it. A scan or function that runs by a kernel is one
-    node; inside is its program.
+    `picture.open(title)` is what is inside of it. A scan or function that runs fused is one node;
+    inside is its program. (`MINIGRAD_FUSED=0` composes scans, which gives their steps boxes.)
 
     Parameters
     ----------

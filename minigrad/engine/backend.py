@@ -81,7 +81,8 @@ OPTIONAL: dict[str, str] = {
     "slogdet": "slogdet(a): the signs and the logarithms of determinants, 0 and -inf if singular",
     "svd": "svd(a): u, s and v with a = u @ diag(s) @ v, no larger than they must be",
     # compiling
-    "compile_loop": "compile_loop(loop, dtype): a kernel for a `minigrad.compiler.schedule.Loop`",
+    "compile_loop": "compile_loop(loop, dtype): a kernel with a `text`, for a `schedule.Loop`",
+    "loops_only": "whether its kernels pay for cells over time, and for nothing else",
     "kernels": "its kernels that are in use, by their text",
     "product_starts": "whether matmul(a, b, start) adds to `start`, (N, M) or (M,)",
     "sum_rows": "sum_rows(arrays, shapes): the sums of several arrays over their rows, in one go",

@@ -297,9 +297,9 @@ class Recurrent(RecurrentOptions):
     def step(self, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """One step of a stream: y (N, D*H) and the new state, for x (N, I) and the last state.
 
-        The same numbers as the layer gives for the whole sequence, to the bit where steps are
-        composed of ops, as on NumPy. A compiled backend multiplies the inputs of all steps at once,
-        which may round otherwise. For a single sequence x is (I,).
+        The same numbers as the layer gives for the whole sequence, up to rounding: a compiled loop
+        multiplies the inputs of all steps at once. With `MINIGRAD_FUSED=0` they are the same to the
+        bit on NumPy. For a single sequence x is (I,).
 
         Raises ValueError for a layer that is bidirectional, as it would have to know the end, or
         one that drops something in training, as those masks are drawn for whole sequences.
@@ -310,7 +310,7 @@ class Recurrent(RecurrentOptions):
         >>> x, h = mg.ones((5, 2, 3)), None
         >>> for t in range(5):
         ...     y, h = gru.step(x[t], h)
-        >>> bool((y == gru(x)[0][-1]).all())
+        >>> mg.allclose(y, gru(x)[0][-1], rtol=1e-6)
         True
         """
         name = type(self).__name__
@@ -356,9 +356,32 @@ class Recurrent(RecurrentOptions):
         """
         from ..compiler.trace import trace  # loaded when it is first asked for
 
+        return trace(*self._one_step())
+
+    def source(self) -> str:
+        """What the first layer runs, as text: on NumPy plain NumPy, elsewhere the kernels.
+
+        On NumPy it is what one writes by hand: the loop over time forwards, and the backward pass
+        that the chain rule gives. `mg.source` does the same for any cell, and says what it raises.
+
+        >>> text = mg.nn.LSTM(3, 4).astype("float64").to("numpy").source()
+        >>> print(text[text.index("        np.dot") : text.index("# forwards: what")].rstrip())
+                np.dot(h_prev, w_hh_T, out=sums)
+                np.add(sums, product, out=sums)
+        ...
+                np.add(tmp, tmp2, out=c)
+                np.tanh(c, out=tanh_c)
+                np.multiply(o, tanh_c, out=h)
+        """
+        from ..compiler.scan_plan import source
+
+        return source(*self._one_step())
+
+    def _one_step(self) -> tuple[Any, Any, Any, Any]:
+        """The first layer's cell, its parameters, and an input and a state for one step."""
         like = next(self.parameters())
         x = zeros((1, 2, self.input_size), like.dtype, backend=like.backend)
         parts = self._state(None, (2,), x)
         cell, p, xs = self._prepared("_l0", x)
         step = tuple(part[0] for part in xs) if isinstance(xs, tuple) else xs[0]
-        return trace(cell, p, step, self._packed(parts))
+        return cell, p, step, self._packed(parts)

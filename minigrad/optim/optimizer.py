@@ -16,7 +16,7 @@ from ..engine.filled import zeros_like
 from ..engine.graph import enable_grad
 from ..engine.registry import active
 from ..engine.tensor import Tensor
-from ..fusion import TOO_SMALL, compiles, dispatch, is_composed, is_worth_a_kernel
+from ..fusion import compiles, dispatch, is_composed, why_no_kernel
 from ..utils.arguments import check_flag
 from ..utils.summation import HALF, SINGLE
 from .groups import checked_group, groups_of, options_of, with_gradient
@@ -303,8 +303,8 @@ class Optimizer:
 
 def _attempt(rule: Any, p: Any, g: Any, state: Any, options: Any, xp: Any, required: bool) -> Any:
     """The new array of a parameter in one pass, or the reason why there is none."""
-    if not required and not is_worth_a_kernel(math.prod(p.shape), xp):
-        return TOO_SMALL
+    if not required and (reason := why_no_kernel(math.prod(p.shape), xp)):
+        return reason
     from ..compiler.fused_update import fused_update
 
     return fused_update(rule, p, g, state, options, xp, required)

@@ -204,7 +204,8 @@ def _show(found: "CellBench") -> None:
     if found.refusal:
         click.echo(f"kernels    none: {found.refusal}")
     else:
-        click.echo("kernels    fused; their text is in")
+        where = "their text is in" if found.kernels else "print(layer.source()) shows their text"
+        click.echo(f"kernels    fused; {where}")
         for kernel in found.kernels:
             click.echo(f"           {kernel}")
     T, N, I, H = found.shape

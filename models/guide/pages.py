@@ -92,7 +92,7 @@ def _plan(
         text = f"chapter {number}, {chapter.title.partition(':')[0]}"
         return f"[{text}]({chapter.slug}.html)" if chapter in there else text
 
-    plan = environment.get_template("teacher.md").render(chapter=named, short=quick)
+    plan = environment.get_template("teacher.txt").render(chapter=named, short=quick)
     return str(_markdown().render(plan))
 
 

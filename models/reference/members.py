@@ -38,7 +38,8 @@ def modules(names: list[str]) -> dict[str, pdoc.doc.Module]:
     """The modules with what their pages show, by name."""
     for part in (pdoc.doc, pdoc.doc_types):
         vars(part)["safe_eval_type"] = _as_written
-    vars(mg)["trace"] = mg.trace  # it is loaded when it is first asked for
+    # They are loaded when they are first asked for.
+    vars(mg).update(source=mg.source, trace=mg.trace)
     made = {name: pdoc.doc.Module.from_name(name) for name in names}
     for module in made.values():
         module.source = ""  # each name has its own

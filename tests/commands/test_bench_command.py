@@ -123,9 +123,10 @@ def test_every_cell(target, tmp_path):
     assert found["target"] == target and found["backend"] == "numpy"
     assert found["shape"] == [2, 2, 3, 4]
     assert found["gradients"]["verdict"] == "PASS" and found["gradients"]["order"] == 2
-    assert found["refusal"] == "the backend has no compiler" and found["kernels"] == []
+    assert found["refusal"] == "" and found["kernels"] == []
     name = target.partition(":")[2]
-    contenders = {f"{name}, composed on numpy", "LSTM, composed on numpy"}
+    contenders = {f"{name}, {way} on numpy" for way in ("fused", "composed")}
+    contenders |= {"LSTM, fused on numpy"}
     contenders |= {"torch.nn.LSTM"} if find_spec("torch") else set()
     assert set(found["seconds"]) == set(found["ratios"]) == contenders
     assert all(seconds > 0 for seconds in found["seconds"].values())
@@ -135,7 +136,8 @@ def test_every_cell(target, tmp_path):
 def test_a_cell_of_ones_own(own, name):
     result = bench(f"my_cells:{name}", "--backend", "numpy")
     assert "gradients  PASS" in result.stdout
-    assert times(result)["Leaky, composed on numpy"][1] == 1
+    assert times(result)["Leaky, fused on numpy"][1] == 1
+    assert "kernels    fused; print(layer.source()) shows their text" in result.stdout
     assert "forward:" not in result.stdout
 
 

@@ -12,7 +12,7 @@ import minigrad as mg
 from minigrad import doctor
 from minigrad.engine.backend import ArrayModuleBackend
 
-KEYS = {"name", "available", "why", "version", "device", "memory", "install", "current"}
+KEYS = {"name", "fuses", "available", "why", "version", "device", "memory", "install", "current"}
 KEYS |= {"chosen_by", "lines"}
 
 
@@ -32,7 +32,7 @@ def test_numpy_works():
     found = row("numpy")
     assert found["available"] and found["why"] is None
     assert found["version"] == np.__version__
-    assert found["device"] == "cpu"
+    assert found["device"] == "cpu" and found["fuses"] == "scans"
     assert found["install"] is None
 
 
@@ -40,6 +40,7 @@ def test_who_chose_the_current_backend():
     with mg.use_backend("strict"):
         assert row("strict")["current"] and row("strict")["chosen_by"] == "use_backend"
         assert not row("numpy")["current"] and row("numpy")["chosen_by"] is None
+        assert row("strict")["fuses"] is None and "on cpu; fuses scans\n" in doctor.table()
         assert "'strict', chosen by use_backend" in doctor.table()
 
 

@@ -15,6 +15,12 @@ from minigrad.drawing.graph_values import nodes_of
 from minigrad.engine.graph import Output, on_call
 
 
+@pytest.fixture
+def op_by_op(monkeypatch):
+    """Scans are composed, so that each step has nodes."""
+    monkeypatch.setenv("MINIGRAD_FUSED", "0")
+
+
 def titles(picture, kind=None):
     return [box.title for box in picture.boxes if kind in (None, box.kind)]
 
@@ -157,6 +163,7 @@ class Tagger(mg.nn.Module):
         return self.head(self.lstm(x)[0])
 
 
+@pytest.mark.usefixtures("op_by_op")
 @pytest.mark.usefixtures("on_numpy")
 def test_steps_of_a_layer():
     model = Tagger()
@@ -176,6 +183,7 @@ def test_steps_of_a_layer():
     assert titles(inner.open("cell"), "result") == ["cell = add"]
 
 
+@pytest.mark.usefixtures("op_by_op")
 @pytest.mark.usefixtures("on_numpy")
 @pytest.mark.parametrize("T, steps", [(2, 2), (3, 2), (3, 3), (5, 3), (40, 3), (40, 5)])
 def test_of_many_steps_those_in_the_middle_share_a_box(T, steps):
@@ -212,6 +220,7 @@ def test_a_loop_over_a_cell(backend):
     check_order(picture)
 
 
+@pytest.mark.usefixtures("op_by_op")
 @pytest.mark.usefixtures("on_numpy")
 def test_a_scan_of_ones_own_with_padding():
     def cell(w, x, h):
@@ -226,6 +235,7 @@ def test_a_scan_of_ones_own_with_padding():
         assert "state = tanh" in titles(picture.open("cell step 3").open("state"))
 
 
+@pytest.mark.usefixtures("op_by_op")
 @pytest.mark.usefixtures("on_numpy")
 def test_scans_by_depth_and_in_each_other():
     def inner(w, x, h):
@@ -255,6 +265,7 @@ def test_scans_by_depth_and_in_each_other():
         assert titles(step.open("inner step 2"), "result") == ["tanh"]
 
 
+@pytest.mark.usefixtures("op_by_op")
 @pytest.mark.usefixtures("on_numpy")
 def test_steps_in_a_module_in_a_model():
     model = Tagger()
@@ -343,6 +354,7 @@ def test_a_fused_function_opens_to_its_program(backend):
 # --- forms and errors ------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("op_by_op")
 @pytest.mark.usefixtures("on_numpy")
 def test_html_and_text(tmp_path):
     picture = mg.draw(Tagger()(mg.randn((3, 2, 3))).sum())

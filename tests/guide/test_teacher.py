@@ -11,7 +11,7 @@ from minigrad.models.guide.chapter import chapters, chosen
 from minigrad.models.guide.live.gates_by_hand import CELLS
 from minigrad.models.guide.pages import TEMPLATES
 
-PLAN = (TEMPLATES / "teacher.md").read_text("utf-8")
+PLAN = (TEMPLATES / "teacher.txt").read_text("utf-8")
 SOURCES = {chapter.number: chapter.source for chapter in chapters()}
 
 

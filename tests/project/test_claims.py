@@ -167,7 +167,7 @@ def test_the_core_is_as_long_as_the_readme_says():
     assert is_about(claimed(r"it has about ([\d,]+) lines; a test", path), lines + more), (
         lines + more
     )
-    assert lines + more <= 1650  # what a student reads in an evening
+    assert lines + more <= 1660  # what a student reads in an evening
     whole = sum(code_lines(file) for file in core.glob("*.py"))
     assert is_about(claimed(r"about ([\d,]+) lines of code", rest), whole), whole
     said = re.search(

@@ -93,6 +93,7 @@ AS_THEY_ARE = {
     "minigrad.backends.numba_kernels.codegen": {
         "SUM_BLOCK": "in compiled code; longer rows are tested"
     },
+    "minigrad.backends.numpy_kernels.codegen": {"LINE_WIDTH": "of a text, for its reader"},
     "minigrad.backends.cupy_kernels.codegen": {
         "MOST_THREADS": "in compiled code; rows wider are tested"
     },

@@ -55,7 +55,7 @@ outputs, last = layer(x.reshape(len(words), 1, 4))
 difference = float(np.abs(last.numpy() - h.numpy()).max())
 claim(
     "Reading word by word, handing on the hidden state, is all that a layer does with a text.",
-    difference == 0,
+    difference < 1e-6,  # in one loop the sums are rounded in another order
     {"difference between the last states of both ways": difference},
 )
 
