@@ -121,21 +121,22 @@ def _losses(
     start[:, 0] = 0
     said = take_along_axis(x, np.broadcast_to(path, (T, N, width)), axis=2)
 
-    def step(p: Any, x: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
-        """alpha (N, W): the log-probability of all ways that end at each place of the path."""
-        low, jump = p  # no width from outside, so that one kernel serves any number of labels
-        one = concatenate([low[:, :1], alpha[:, :-1]], axis=1)
-        two = concatenate([low, alpha[:, :-2]], axis=1)
-        alpha = logaddexp(logaddexp(alpha, one), two + jump) + x
-        return alpha, alpha
-
     given = [tensor(array.astype(x.dtype), backend=xp) for array in (jumps, start)]
     low = full((N, 2), _LOW, x.dtype, backend=xp)
-    _, alpha = scan(step, (low, given[0]), said, given[1], lengths)
+    _, alpha = scan(_step, (low, given[0]), said, given[1], lengths)
     last = take_along_axis(alpha, np.stack([2 * ends, np.maximum(2 * ends - 1, 0)], 1), axis=1)
     without = tensor(ends == 0, backend=xp)  # of labels: one end only
     total = logaddexp(last[:, 0], where(without, _LOW, last[:, 1]))
     return where(total < _LOW / 2, impossible, -clip(total, _LOW / 2, None))
+
+
+def _step(p: Any, x: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
+    """alpha (N, W): the log-probability of all ways that end at each place of the path."""
+    low, jump = p  # no width from outside, so that one kernel serves any number of labels
+    one = concatenate([low[:, :1], alpha[:, :-1]], axis=1)
+    two = concatenate([low, alpha[:, :-2]], axis=1)
+    alpha = logaddexp(logaddexp(alpha, one), two + jump) + x
+    return alpha, alpha
 
 
 def _integers(name: str, value: Any) -> np.ndarray:

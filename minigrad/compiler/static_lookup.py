@@ -70,7 +70,7 @@ def own_attributes(f: types.FunctionType) -> dict[str, Any]:
 
 def is_settled(f: types.FunctionType) -> bool:
     """Whether a function and all that it reads is taken to stay as it is."""
-    if f.__closure__ is not None:
+    if f.__closure__ is not None or "<locals>" in f.__qualname__:  # each call may make another
         return False
     return str(f.__globals__.get("__name__")).partition(".")[0] in FIXED
 

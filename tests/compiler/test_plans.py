@@ -15,7 +15,9 @@ from scans import fusing, run
 import minigrad as mg
 from minigrad.compiler import host_code, row_source
 from minigrad.compiler.fused_function import FunctionCall
+from minigrad.compiler.plan_cache import PlanCache
 from minigrad.compiler.scan_plan import ScanPlan
+from minigrad.testing.op_cases import OP_CASES
 
 T, N, I, H = 4, 3, 2, 5
 BACKEND = InterpretedBackend()
@@ -51,6 +53,18 @@ def test_a_plan_serves_again():
     with mg.no_grad():
         scan(cell, mg.tensor(2.0, requires_grad=True))
     assert len(BACKEND.texts) == texts + 3
+
+
+@pytest.mark.parametrize("name", OP_CASES)
+def test_no_op_or_loss_makes_a_plan_at_each_call(name, monkeypatch):
+    made = []
+    make = PlanCache._make
+    monkeypatch.setattr(PlanCache, "_make", lambda self, *a: made.append(a) or make(self, *a))
+    for case in OP_CASES[name]:
+        for t in range(2):
+            made.clear()
+            case(*(mg.tensor(x, requires_grad=x.dtype.kind == "f") for x in case.draw()))
+            assert not (t and made), case
 
 
 def outputs(cell, params=None):

@@ -68,7 +68,7 @@ def test_memory_of_a_layer(tmp_path):
     )
     assert said.startswith("MB at (T, N, I, H) = (400, 64, 16, 128), 3 steps\n")
     found = json.loads((tmp_path / "m.json").read_text())["rnn"]
-    assert set(found) == {"minigrad", "PyTorch"}
+    assert set(found) == {"minigrad", *(["PyTorch"] if importlib.util.find_spec("torch") else [])}
     (line,) = GROUPS["peak-memory"].lines({"rnn": found})
     assert line.unit == "bytes" and line.values == found
     # At least the outputs, and the gradients of z: much more than what a process has free.
