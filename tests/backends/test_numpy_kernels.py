@@ -15,7 +15,7 @@ import minigrad as mg
 from minigrad.backends.numpy_backend import LoopingNumpyBackend
 from minigrad.backends.numpy_kernels import loops
 
-some = settings(max_examples=60 if settings.default.max_examples < 100 else 3000)
+some = settings(max_examples=30 if settings.default.max_examples < 100 else 3000)
 
 
 class Rubbish:

@@ -185,7 +185,7 @@ few_steps = cases(most_steps=4)
 
 @pytest.mark.parametrize("part", range(3))
 @settings(
-    max_examples=10 if settings.default.max_examples < 100 else 100, report_multiple_bugs=False
+    max_examples=6 if settings.default.max_examples < 100 else 100, report_multiple_bugs=False
 )
 @given(data=st.data())
 def test_any_cell(part, data, compiling):

@@ -10,7 +10,7 @@ import minigrad as mg
 from minigrad.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, Recurrent, RecurrentCell, RNNCell
 from minigrad.nn.cells import rnn_relu_cell
 
-fewer = settings(max_examples=max(15, settings.default.max_examples // 4))  # these take long
+fewer = settings(max_examples=max(10, settings.default.max_examples // 4))  # these take long
 
 LAYERS = {
     "tanh": (RNN, {}),
