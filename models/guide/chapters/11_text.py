@@ -99,7 +99,10 @@ for temperature in (0.3, 0.7, 1.0, 1.5):
 claim(
     "The higher the temperature, the less certain the next character.",
     sorted(spread.values()) == list(spread.values()),
-    {f"bits of uncertainty at {temperature}": value for temperature, value in spread.items()},
+    {
+        f"bits of uncertainty, first character, at {temperature}": value
+        for temperature, value in spread.items()
+    },
 )
 
 # %% [markdown]
