@@ -28,11 +28,10 @@ from minigrad.models.reports.timing import (
     CLOSE,
     Step,
     disagreement,
-    in_processes,
     repeated,
+    report_by_threads,
     times_in_turns,
 )
-from minigrad.utils.files import replace_file
 
 SIZES = [(1, 128, 512), (32, 128, 512), (1600, 64, 512), (64, 256, 1024), (1024, 1024, 1024)]
 TURN = 0.005  # seconds that a turn takes at least
@@ -164,12 +163,7 @@ def main() -> None:
             json.dumps({f"{m, k} @ {k, n}": measure((m, k, n), chosen.rounds) for m, k, n in sizes})
         )
         return
-    everything = {}
-    for threads, found in in_processes(__file__, chosen.threads):
-        everything[str(threads)] = found
-        table(threads, found)
-    if chosen.json:
-        replace_file(chosen.json, json.dumps(everything, indent=1).encode())
+    report_by_threads(__file__, chosen.threads, table, chosen.json)
 
 
 if __name__ == "__main__":

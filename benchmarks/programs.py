@@ -29,8 +29,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from minigrad.models.reports.timing import in_processes, quartiles, times_in_turns
-from minigrad.utils.files import replace_file
+from minigrad.models.reports.timing import quartiles, report_by_threads, times_in_turns
 from minigrad.utils.install import install_line
 
 HERE = Path(__file__).parent
@@ -144,12 +143,7 @@ def main() -> None:
         return
     if find_spec("torch") is None:
         sys.exit(f"benchmarks/programs.py compares with PyTorch; {install_line('oracle')}")
-    everything = {}
-    for count, results in in_processes(__file__, chosen.threads):
-        everything[str(count)] = results
-        table(count, results)
-    if chosen.json:
-        replace_file(chosen.json, json.dumps(everything, indent=1).encode())
+    report_by_threads(__file__, chosen.threads, table, chosen.json)
 
 
 if __name__ == "__main__":

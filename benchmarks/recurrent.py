@@ -28,14 +28,13 @@ from minigrad.models.reports.timing import (
     CLOSE,
     Step,
     disagreement,
-    in_processes,
     layer_step,
     random_batch,
+    report_by_threads,
     times_in_turns,
     torch_step,
     with_fusing,
 )
-from minigrad.utils.files import replace_file
 
 GRID = [
     (20, 1, 16, 16),
@@ -202,12 +201,7 @@ def main() -> None:
         }
         print(json.dumps(results))
         return
-    everything = {}
-    for threads, found in in_processes(__file__, chosen.threads):
-        everything[str(threads)] = found
-        table(threads, found)
-    if chosen.json:
-        replace_file(chosen.json, json.dumps(everything, indent=1).encode())
+    report_by_threads(__file__, chosen.threads, table, chosen.json)
 
 
 if __name__ == "__main__":

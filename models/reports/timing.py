@@ -20,10 +20,11 @@ import numpy as np
 
 import minigrad as mg
 from minigrad.nn import Recurrent
+from minigrad.utils.files import replace_file
 
 __all__ = ["CLOSE", "Step", "disagreement", "fusing", "in_processes", "in_turns", "layer_step"]
-__all__ += ["pinned", "quartiles", "random_batch", "repeated", "times_in_turns", "torch_step"]
-__all__ += ["with_fusing"]
+__all__ += ["pinned", "quartiles", "random_batch", "repeated", "report_by_threads"]
+__all__ += ["times_in_turns", "torch_step", "with_fusing"]
 
 Step = Callable[[], list[Any]]
 
@@ -203,6 +204,21 @@ def in_processes(script: str, threads: Iterable[int]) -> Iterator[tuple[int, Any
         command = [sys.executable, script, "--worker", *sys.argv[1:]]
         done = subprocess.run(command, env=pinned(count), stdout=subprocess.PIPE, check=True)
         yield count, json.loads(done.stdout.splitlines()[-1])
+
+
+def report_by_threads(
+    script: str, threads: Iterable[int], table: Callable[[int, Any], None], path: str | None
+) -> None:
+    """Show what `in_processes` finds, as it comes; write all to a file of JSON, if one is given.
+
+    `table` prints what one number of threads gave.
+    """
+    everything = {}
+    for count, found in in_processes(script, threads):
+        everything[str(count)] = found
+        table(count, found)
+    if path:
+        replace_file(path, json.dumps(everything, indent=1).encode())
 
 
 def repeated(step: Callable[[], Any], count: int) -> Callable[[], None]:

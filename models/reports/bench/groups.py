@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -62,22 +63,16 @@ def _eager(found: Any) -> Lines:
     yield _line("eager", "an op of 600", 1, found["seconds_per_op"])
 
 
-def _recurrent(found: Any) -> Lines:
+def _by_threads(group: str, found: Any) -> Lines:
     for threads, rows in found.items():
         for name, rounds in rows.items():
-            yield _line("recurrent", name, int(threads), rounds)
+            yield _line(group, name, int(threads), rounds)
 
 
 def _programs(found: Any) -> Lines:
     for threads, rows in found.items():
         for name, row in rows.items():
             yield _line("programs", name, int(threads), row["rounds"])
-
-
-def _products(found: Any) -> Lines:
-    for threads, rows in found.items():
-        for name, rounds in rows.items():
-            yield _line("products", name, int(threads), rounds)
 
 
 def _peak_memory(found: Any) -> Lines:
@@ -158,7 +153,7 @@ GROUPS = {
     "recurrent": Group(
         "recurrent.py",
         "A training step of one recurrent layer.",
-        _recurrent,
+        partial(_by_threads, "recurrent"),
         threads=True,
         quick=("--shapes", "0"),
         needs=("numba",),
@@ -191,7 +186,7 @@ GROUPS = {
     "products": Group(
         "products.py",
         "Matrix products and their gradients.",
-        _products,
+        partial(_by_threads, "products"),
         threads=True,
         quick=("--sizes", "0", "1"),
     ),

@@ -26,7 +26,7 @@ def page_of(record: Record) -> str:
     """The page, as HTML that needs no other file and no network.
 
     Each group has a plot: a row per line, a point per contender at its median, with its spread as
-    a bar; the floor, below which none can get, is a black stroke. Where a line was measured at
+    a bar; the floor, what NumPy alone takes, is a black stroke. Where a line was measured at
     several sizes (`Line.axis`), the plot shows how its cost grows. Under it stands the ranking,
     with ≈ where no difference can be seen.
 

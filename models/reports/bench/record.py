@@ -48,7 +48,7 @@ class Line:
     threads : how many each contender had.
     unit : "s", "bytes" or "count"; of all, less is better.
     values : by contender, one for each round; minigrad's own contenders begin with "minigrad".
-    floor : the contender below which none can get, if there is one.
+    floor : the contender that does the bare work in NumPy alone, if there is one.
     paired : whether contenders took turns, so that rounds can be compared one by one.
     axis, at : the size that grows from line to line of one name, as "T", and its value here.
     """
