@@ -73,18 +73,18 @@ if hasattr(os, "sched_setaffinity"):
 def by_rows(run: Callable[[int, int], None], rows: int, work: int, block: int) -> None:
     """Call `run(lo, hi)` for parts of 0..rows, side by side where that pays.
 
-    `work` is how many numbers the whole computes. Parts are multiples of `block` rows but for the
-    last one. What a row gives doesn't depend on the part that it is in.
+    `work` is how many numbers the whole computes. There are no more parts than blocks of `block`
+    rows, and they are equally long: a product divides its rows into blocks of nearly the same
+    height. What a row gives doesn't depend on the part that it is in.
     """
-    blocks = -(-rows // block)
-    parts = min(work // MIN_WORK_PER_THREAD, blocks)
+    parts = min(work // MIN_WORK_PER_THREAD, -(-rows // block))
     if parts > 1:
         threads = thread_count()
         parts = min(parts, threads)
     if parts <= 1:
         run(0, rows)
         return
-    cuts = [min(rows, blocks * i // parts * block) for i in range(parts + 1)]
+    cuts = [rows * i // parts for i in range(parts + 1)]
     pool = _pool(threads)
     if _this_core is not None:
         pool.leave_free(_this_core())
