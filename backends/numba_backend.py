@@ -22,7 +22,6 @@ from .numba_kernels.array_pool import ArrayPool
 from .numba_kernels.cache import Kernel
 from .numba_kernels.codegen import Writer
 from .numba_kernels.gemm import gemm, pack
-from .numba_kernels.register_block import MR
 from .numba_kernels.scatter import add_rows
 from .numba_kernels.threads import by_rows
 from .numba_kernels.tile_product import pays
@@ -163,7 +162,7 @@ class NumbaBackend(NumpyBackend):
             def part(lo: int, hi: int) -> None:
                 compiled(T, lo, hi, descending, keep, *rest)
 
-            by_rows(part, N, work, MR)
+            by_rows(part, N, work, threads.ROWS_PER_CUT)
 
         run.text = text  # type: ignore[attr-defined]  # for `source()`
         return run

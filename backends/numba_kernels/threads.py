@@ -18,6 +18,10 @@ from minigrad.utils.arguments import SettingError
 # A part smaller than this, in numbers that the loop computes, isn't worth waking a thread for.
 MIN_WORK_PER_THREAD = 20_000
 
+# A loop over time is cut at multiples of so many rows. Each thread reads all weights at each step,
+# for one row nearly as long as for two.
+ROWS_PER_CUT = 2
+
 
 def thread_count() -> int:
     """How many threads kernels use: MINIGRAD_THREADS, or Numba's setting."""
@@ -73,18 +77,18 @@ if hasattr(os, "sched_setaffinity"):
 def by_rows(run: Callable[[int, int], None], rows: int, work: int, block: int) -> None:
     """Call `run(lo, hi)` for parts of 0..rows, side by side where that pays.
 
-    `work` is how many numbers the whole computes. There are no more parts than blocks of `block`
-    rows, and they are equally long: a product divides its rows into blocks of nearly the same
-    height. What a row gives doesn't depend on the part that it is in.
+    `work` is how many numbers the whole computes. Parts are multiples of `block` rows but for the
+    last one, and as equal as that allows. What a row gives doesn't depend on the part that it is in.
     """
-    parts = min(work // MIN_WORK_PER_THREAD, -(-rows // block))
+    blocks = -(-rows // block)
+    parts = min(work // MIN_WORK_PER_THREAD, blocks)
     if parts > 1:
         threads = thread_count()
         parts = min(parts, threads)
     if parts <= 1:
         run(0, rows)
         return
-    cuts = [rows * i // parts for i in range(parts + 1)]
+    cuts = [min(rows, round(blocks * i / parts) * block) for i in range(parts + 1)]
     pool = _pool(threads)
     if _this_core is not None:
         pool.leave_free(_this_core())

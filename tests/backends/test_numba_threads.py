@@ -26,9 +26,9 @@ def test_parts_cover_all_rows_once(rows, monkeypatch):
     parts = parts_of(rows, 6, monkeypatch, "3")
     assert parts[0][0] == 0 and parts[-1][1] == rows
     assert all(end == start for (_, end), (start, _) in pairwise(parts))
-    assert len(parts) == min(3, -(-rows // 6))
-    heights = [hi - lo for lo, hi in parts]
-    assert max(heights) - min(heights) <= 1
+    assert all(lo % 6 == 0 for lo, _ in parts)
+    heights = [-(-(hi - lo) // 6) for lo, hi in parts]
+    assert len(parts) == min(3, -(-rows // 6)) and max(heights) - min(heights) <= 1
 
 
 def test_little_work_is_one_part(monkeypatch):

@@ -28,7 +28,7 @@ LOWERED = {
     "minigrad.backends.numba_kernels.gemm": {"_TERMS_PER_NUMBER": 1},
     "minigrad.backends.numba_kernels.scatter": {"_BLOCK": 1},
     "minigrad.backends.numba_kernels.tile_product": {"_TERMS": 1, "_NUMBERS": 1},
-    "minigrad.backends.numba_kernels.threads": {"MIN_WORK_PER_THREAD": 1},
+    "minigrad.backends.numba_kernels.threads": {"MIN_WORK_PER_THREAD": 1, "ROWS_PER_CUT": 1},
     "minigrad.backends.cupy_kernels.loop": {"_LARGE": 1},
 }
 
