@@ -78,7 +78,7 @@ def by_rows(run: Callable[[int, int], None], rows: int, work: int, block: int) -
     """Call `run(lo, hi)` for parts of 0..rows, side by side where that pays.
 
     `work` is how many numbers the whole computes. Parts are multiples of `block` rows but for the
-    last one, and as equal as that allows. What a row gives doesn't depend on the part that it is in.
+    last one, and as equal as that allows. A row's results don't depend on the part that it is in.
     """
     blocks = -(-rows // block)
     parts = min(work // MIN_WORK_PER_THREAD, blocks)
