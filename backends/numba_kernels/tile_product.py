@@ -25,7 +25,7 @@ from . import intrinsics, register_block, split, tiles
 from .files import keep_callback
 from .intrinsics import call_address, floats, longs, words
 from .register_block import BYTES, VECTORS
-from .split import LEFT, RIGHT, bits_of, right_size, split_left, split_right
+from .split import LEFT, MAGNITUDES, RIGHT, bits_of, right_size, split_left, split_right
 from .tiles import CONFIG, SIDE, TILE, UNIT
 
 PANEL = BYTES * VECTORS  # bytes of a row of a panel
@@ -59,10 +59,10 @@ def write(b: np.ndarray, parts: int, tail: np.ndarray, float32_product: int) -> 
     terms, columns = b.shape
     do = False
     if tail.size > HEADER:
-        rest, largest = np.empty(32, np.float32), np.empty(-(-columns // 32) * 32, np.uint32)
+        most, largest = np.empty(MAGNITUDES, np.uint8), np.empty(-(-columns // 32) * 32, np.uint32)
         split_right(
             *(parts, b.ctypes.data, b.strides[1], b.strides[0], columns, terms),
-            *(rest.ctypes.data, tail.ctypes.data + HEADER, largest.ctypes.data),
+            *(most.ctypes.data, tail.ctypes.data + HEADER, largest.ctypes.data),
         )
         low, high = map(bits_of, RIGHT)
         do = bool(((largest == 0) | (largest >= low) & (largest <= high)).all())
@@ -154,22 +154,22 @@ def tile_gemm(real: bool) -> Any:
         blocks = (terms + 31) // 32
         a_step, b_step = blocks * parts * TILE, blocks * parts * 2 * TILE
         most_tiles = (min(rows, _STEP) + SIDE - 1) // SIDE
-        size = 64 + UNIT + CONFIG + TILE + 128 + most_tiles * (64 + a_step)
+        size = 64 + UNIT + CONFIG + TILE + MAGNITUDES + most_tiles * (64 + a_step)
         memory = np.empty(size, np.uint8)
         for m in range(0, rows, _STEP):
             # Numba keeps the memory as long as it may be asked for its address.
             unit = (memory.ctypes.data + 63) // 64 * 64
             config = unit + UNIT
             edge = config + CONFIG
-            rest = edge + TILE
-            left = rest + 128
+            most = edge + TILE
+            left = most + MAGNITUDES
             largest = left + most_tiles * a_step
             count = min(_STEP, rows - m)
             tall = (count + SIDE - 1) // SIDE
             height = (count + tall - 1) // tall  # tiles of nearly the same height
             origin, target = a + m * a_row, c + m * c_row
             base = start + m * start_row
-            split_left(parts, origin, a_row, a_term, count, terms, height, rest, left, largest)
+            split_left(parts, origin, a_row, a_term, count, terms, height, most, left, largest)
             _write_config(config, height)
             tiles.load_config(real, unit, config)
             for group in range(0, columns, 64):
@@ -208,8 +208,8 @@ def tile_gemm(real: bool) -> Any:
                         _end(real, unit, 3, c1 + 64, c_row, r1, n1 - SIDE, height, edge)
             tiles.release(real, unit)
             for i in range(count):
-                most = words(largest + (i // height * SIDE + i % height) * 4)[0]
-                if most != 0 and (most < _LEFT_LOW or most > _LEFT_HIGH):
+                high = words(largest + (i // height * SIDE + i % height) * 4)[0]
+                if high != 0 and (high < _LEFT_LOW or high > _LEFT_HIGH):
                     sides = origin + i * a_row, a_row, a_term, panels, target + i * c_row, c_row
                     onto = base + i * start_row if start != 0 else 0
                     call_address(plain, (*sides, 1, terms, columns, onto, start_row))

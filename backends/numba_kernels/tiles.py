@@ -4,8 +4,8 @@ Each instruction takes `real` first, a constant. If it is true, it is the proces
 plain Numba does the same with memory at the address `unit`, so that every machine can test what
 uses them. Numbers of registers are constants; addresses and strides (in bytes) are integers.
 
-Products are of pairs of bf16 numbers, sums are float32, rounded to the nearest. As on the
-processor, numbers below 2 ** -126 count as 0.
+Products are of pairs of bf16 numbers and exact, sums are float32, each rounded to the nearest. As
+on the processor, numbers below 2 ** -126 count as 0, of their sign.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from numba.extending import intrinsic
 
 from .intrinsics import float_of, floats, words
 
+# The intrinsics' declared type asks callers for the typing context, which the compiler passes.
+_intrinsic: Any = intrinsic
+
 # Rows of a register, and float32 numbers of a row.
 SIDE = 16
 
@@ -30,7 +33,7 @@ TILE, CONFIG = 1024, 64
 UNIT = 8 * TILE + CONFIG + 128
 
 _LEAST = np.float32(2**-126)  # the smallest number that doesn't count as 0
-_ONE = np.float32(1)  # of the type that bits stand for
+_ZERO, _ONE = np.float32(0), np.float32(1)  # one is of the type that bits stand for
 
 
 def _instruction(name: str, kinds: str, emulated: Callable[..., None]) -> Any:
@@ -72,7 +75,7 @@ def _instruction(name: str, kinds: str, emulated: Callable[..., None]) -> Any:
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     declared: Any = typed
     declared.__signature__ = inspect.Signature([inspect.Parameter(n, kind) for n in names])
-    return intrinsic(declared)
+    return _intrinsic(declared)
 
 
 # --- the emulation: registers, then their description, then two rows of sums -----------------
@@ -126,9 +129,21 @@ def _store(unit, t, address, stride):
             line[j] = tile[j]
 
 
+@_intrinsic
+def _fused(typing, x, y, z):
+    """x * y + z, rounded once."""
+
+    def codegen(context: Any, builder: Any, _: Any, numbers: Any) -> Any:
+        kind = ir.FunctionType(ir.FloatType(), [ir.FloatType()] * 3)
+        name = "llvm.fma.f32"
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), numbers)
+
+    return types.float32(*[types.float32] * 3), codegen
+
+
 @njit(nogil=True)
 def _flushed(x):
-    return x if abs(x) >= _LEAST or x != x else np.float32(0)
+    return x if abs(x) >= _LEAST or x != x else x * _ZERO
 
 
 def _multiply_add(unit, c, a, b):
@@ -146,8 +161,12 @@ def _multiply_add(unit, c, a, b):
             odd = _flushed(float_of(left[k] & 0xFFFF0000, _ONE))
             right = words(unit + b * TILE + k * 64)
             for j in range(columns):
-                evens[j] = _flushed(evens[j] + even * _flushed(float_of(right[j] << 16, _ONE)))
-                odds[j] = _flushed(odds[j] + odd * _flushed(float_of(right[j] & 0xFFFF0000, _ONE)))
+                first, second = (
+                    float_of(right[j] << 16, _ONE),
+                    float_of(right[j] & 0xFFFF0000, _ONE),
+                )
+                evens[j] = _flushed(_fused(even, _flushed(first), evens[j]))
+                odds[j] = _flushed(_fused(odd, _flushed(second), odds[j]))
         sums = floats(unit + c * TILE + i * 64)
         for j in range(columns):
             sums[j] = _flushed(_flushed(sums[j]) + _flushed(evens[j] + odds[j]))
