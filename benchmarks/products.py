@@ -7,6 +7,10 @@ those of recurrent layers, from one step of one sequence to all inputs of a batc
 The floor is `np.dot`, three times. First all gradients are asserted equal; then the peers take
 turns, round by round. With one thread, time is that of the CPU, so that other programs on the
 machine count less. Each number of threads gets a process of its own.
+
+On a processor with AMX there are minigrad's products in bf16 parts (see `mg.set_products`), too,
+and the training steps of an LSTM with them, beside PyTorch in float32 and in its autocast to bf16;
+each with its error against float64: the root mean square, relative to that of the result.
 """
 
 from __future__ import annotations
@@ -28,13 +32,37 @@ from minigrad.models.reports.timing import (
     CLOSE,
     Step,
     disagreement,
+    layer_step,
+    random_batch,
     repeated,
     report_by_threads,
     times_in_turns,
+    torch_step,
 )
+from minigrad.precision import PARTS
 
 SIZES = [(1, 128, 512), (32, 128, 512), (1600, 64, 512), (64, 256, 1024), (1024, 1024, 1024)]
+# Of an LSTM: T, N, I, H.
+LAYERS = [(50, 32, 64, 128), (28, 128, 28, 128), (100, 64, 128, 256), (35, 20, 650, 650)]
+
 TURN = 0.005  # seconds that a turn takes at least
+CLOSE_IN_BF16 = 0.1  # what steps in bf16 may disagree by; see `disagreement`
+
+
+def name_of(mode: str) -> str:
+    """Of minigrad with these products."""
+    return f"minigrad {mode}"
+
+
+def why_no_parts() -> str | None:
+    """Why products can't be in bf16 parts here; None if they can."""
+    try:
+        mg.get_backend("numba")
+    except mg.BackendError as missing:
+        return str(missing)
+    from minigrad.backends.numba_kernels import amx
+
+    return amx.why_not()
 
 
 def minigrad_on(backend: str, a: np.ndarray, b: np.ndarray, g: np.ndarray) -> Step:
@@ -101,6 +129,16 @@ def alone(a: np.ndarray, b: np.ndarray, g: np.ndarray) -> Step:
     return step
 
 
+def in_mode(mode: str, step: Step) -> Step:
+    """The step with other products."""
+
+    def run() -> list[Any]:
+        with mg.set_products(mode):
+            return step()
+
+    return run
+
+
 PEERS = {
     "minigrad numpy": lambda *arrays: minigrad_on("numpy", *arrays),
     "minigrad numba": lambda *arrays: minigrad_on("numba", *arrays),
@@ -109,10 +147,19 @@ PEERS = {
     "tinygrad, jit": tinygrad_jit,
     "products alone": alone,
 }
+WITHOUT_PARTS = why_no_parts()
+LAYER_PEERS = [*map(name_of, PARTS), "PyTorch", "PyTorch bf16"]
+IN_BF16 = name_of("bf16"), "PyTorch bf16"
+if WITHOUT_PARTS is None:
+    PEERS |= {
+        name_of(mode): lambda *arrays, mode=mode: in_mode(mode, minigrad_on("numba", *arrays))
+        for mode, parts in PARTS.items()
+        if parts
+    }
 
 
-def measure(size: tuple[int, int, int], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each round per peer, after asserting equal gradients."""
+def measure(size: tuple[int, int, int], rounds: int) -> dict[str, Any]:
+    """Seconds of each round per peer, and its error, after asserting equal gradients."""
     m, k, n = size
     rng = np.random.default_rng(0)
     arrays = tuple(rng.standard_normal(shape, np.float32) for shape in ((m, k), (k, n), (m, n)))
@@ -125,27 +172,98 @@ def measure(size: tuple[int, int, int], rounds: int) -> dict[str, list[float]]:
         except RuntimeError as error:
             # As tinygrad without clang. Standard output is for the figures.
             print(f"{name} can't run here, left out: {error}", file=sys.stderr)
-    right = steps["products alone"]()
+    return in_rounds(steps, alone(*(x.astype(np.float64) for x in arrays)), rounds)
+
+
+def measure_layer(size: tuple[int, int, int, int], rounds: int) -> dict[str, Any]:
+    """The same of the training step of an LSTM, with all products of minigrad's."""
+    I, H = size[2:]
+    rng = np.random.default_rng(0)
+    layers = []
+    before = mg.get_default_dtype()
+    for dtype in ("float32", "float64"):
+        mg.set_default_dtype(dtype)
+        layers.append(mg.nn.LSTM(I, H).to("numba"))
+    mg.set_default_dtype(before)
+    weights = {
+        name: rng.uniform(-1, 1, w.shape).astype(np.float32) / np.float32(math.sqrt(H))
+        for name, w in layers[0].state_dict().items()
+    }
+    for layer in layers:
+        layer.load_state_dict(weights)
+    x, g = random_batch(*size)
+    step = layer_step(layers[0], x, g)
+    steps: dict[str, Step] = {name_of(mode): in_mode(mode, step) for mode in PARTS}
+    try:
+        steps["PyTorch"] = torch_step("lstm", weights, x, g)
+        steps["PyTorch bf16"] = autocast(steps["PyTorch"])
+    except ImportError:
+        print("PyTorch is not installed, left out", file=sys.stderr)
+    return in_rounds(steps, layer_step(layers[1], x.astype(float), g.astype(float)), rounds)
+
+
+def autocast(step: Step) -> Step:
+    """The step of PyTorch in its own mode for bf16."""
+    import torch
+
+    def run() -> list[Any]:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            return step()
+
+    return run
+
+
+def in_rounds(steps: dict[str, Step], exact: Step, rounds: int) -> dict[str, Any]:
+    """Seconds of each round per step, with its error, which is asserted to be small first."""
+    right, errors = exact(), {}
     for name, step in steps.items():
-        assert disagreement(step(), right) <= CLOSE, name
+        found = step()
+        assert disagreement(found, right) <= (CLOSE_IN_BF16 if name in IN_BF16 else CLOSE), name
+        errors[name] = max(map(error, found, right))
     start = time.perf_counter()
-    steps["products alone"]()
+    next(reversed(steps.values()))()
     count = math.ceil(TURN / (time.perf_counter() - start))
     turns = {name: repeated(step, count) for name, step in steps.items()}
     clock = time.process_time if os.environ.get("MINIGRAD_THREADS") == "1" else time.perf_counter
     times = times_in_turns(turns, rounds, clock=clock)
-    return {name: [taken / count for taken in found] for name, found in times.items()}
+    return {
+        "rounds": {name: [taken / count for taken in found] for name, found in times.items()},
+        "errors": errors,
+    }
 
 
-def table(threads: int, results: dict[str, dict[str, list[float]]]) -> None:
-    """Print one process's figures."""
-    names = [name for name in PEERS if any(name in row for row in results.values())]
-    print(f"\n{threads} thread{'s' * (threads > 1)}: microseconds, medians")
-    print(f"{'(m, k) @ (k, n)':24}" + "".join(f"{name:>16}" for name in names))
-    for label, row in results.items():
-        print(f"{label:24}" + "".join(f"{1e6 * statistics.median(row[n]):>16.1f}" for n in names))
-        if min(map(len, row.values())) >= FEWEST_ROUNDS:
-            print(f"{'':24}{ranking(row)}")
+def error(found: Any, right: Any) -> float:
+    """The root mean square of the error, relative to that of the right result."""
+    x, y = (np.asarray(a.numpy() if hasattr(a, "numpy") else a, float) for a in (found, right))
+    return float(np.sqrt(np.mean((x - y) ** 2) / np.mean(y**2)))
+
+
+def table(threads: int, results: dict[str, dict[str, Any]]) -> None:
+    """Print one process's figures: those of products, then those of layers."""
+    print(f"\n{threads} thread{'s' * (threads > 1)}: microseconds, medians, then errors")
+    for heading, is_product in (("(m, k) @ (k, n)", True), ("LSTM (T, N, I, H)", False)):
+        rows = {label: row for label, row in results.items() if ("@" in label) == is_product}
+        known = {name for row in rows.values() for name in row["rounds"]}
+        names = [name for name in (PEERS if is_product else LAYER_PEERS) if name in known]
+        if rows:
+            print(f"{heading:24}" + "".join(f"{name:>16}" for name in names))
+        for label, row in rows.items():
+            found, errors = row["rounds"], row["errors"]
+            medians = (1e6 * statistics.median(found[name]) for name in names)
+            print(f"{label:24}" + "".join(f"{time:>16.1f}" for time in medians))
+            print(f"{'':24}" + "".join(f"{errors[name]:>16.1e}" for name in names))
+            if min(map(len, found.values())) >= FEWEST_ROUNDS:
+                print(f"{'':24}{ranking(found)}")
+        for peer in [name for name in names if name.startswith("PyTorch") and not is_product]:
+            means = (f"{mode} {speed(rows, mode, peer):.2f}" for mode in PARTS)
+            print(f"geometric means, times as fast as {peer}: {', '.join(means)}")
+
+
+def speed(rows: dict[str, dict[str, Any]], mode: str, peer: str) -> float:
+    """How many times as long a peer takes: the geometric mean of layers."""
+    found = [row["rounds"] for row in rows.values()]
+    ratios = [statistics.median(x[peer]) / statistics.median(x[name_of(mode)]) for x in found]
+    return statistics.geometric_mean(ratios)
 
 
 def main() -> None:
@@ -153,16 +271,21 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     options.add_argument("--sizes", type=int, nargs="+", help="positions in the list, from 0")
+    options.add_argument("--layers", type=int, nargs="*", help="the same, of layers")
     options.add_argument("--rounds", type=int, default=15)
     options.add_argument("--json", metavar="FILE", help="write the figures there, too")
     options.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     chosen = options.parse_args()
-    sizes = [SIZES[i] for i in chosen.sizes] if chosen.sizes else SIZES
     if chosen.worker:
-        print(
-            json.dumps({f"{m, k} @ {k, n}": measure((m, k, n), chosen.rounds) for m, k, n in sizes})
-        )
+        sizes = [SIZES[i] for i in chosen.sizes] if chosen.sizes else SIZES
+        found = {f"{m, k} @ {k, n}": measure((m, k, n), chosen.rounds) for m, k, n in sizes}
+        layers = LAYERS if chosen.layers is None else [LAYERS[i] for i in chosen.layers]
+        for size in layers if WITHOUT_PARTS is None else ():
+            found[f"LSTM {size}"] = measure_layer(size, chosen.rounds)
+        print(json.dumps(found))
         return
+    if WITHOUT_PARTS is not None:
+        print(f"products in bf16 parts, and layers with them, are left out: {WITHOUT_PARTS}")
     report_by_threads(__file__, chosen.threads, table, chosen.json)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bf16_parts import emulated_tiles
 from other_frameworks import torch_or_skip
 from places import ROOT
 from scans import fusing
@@ -139,6 +140,44 @@ def test_a_wrong_gradient_is_not_timed(recurrent, monkeypatch):
     monkeypatch.setitem(recurrent.PEERS, "wrong", wrong)
     with pytest.raises(AssertionError, match="wrong"):
         recurrent.measure("rnn", (3, 2, 4, 5), rounds=1)
+
+
+# --- products in bf16 parts ----------------------------------------------------------------------
+
+
+def test_products_and_layers_in_parts(capsys, fast_ways):
+    """On the emulated tile unit: what the script prints on a machine that has one."""
+    torch_or_skip()
+    with emulated_tiles():
+        products = loaded("products")
+        rows = {
+            "(130, 40) @ (40, 50)": products.measure((130, 40, 50), 2),
+            "LSTM (3, 20, 24, 40)": products.measure_layer((3, 20, 24, 40), 2),
+        }
+    for row in rows.values():
+        assert row["rounds"].keys() == row["errors"].keys()
+        assert all(len(times) == 2 and min(times) > 0 for times in row["rounds"].values())
+    errors = rows["LSTM (3, 20, 24, 40)"]["errors"]
+    assert errors["minigrad bf16x6"] <= errors["minigrad float32"] < 2e-6
+    assert 1e-6 < errors["minigrad bf16x3"] < 1e-5
+    assert 1e-4 < errors["minigrad bf16"] < errors["PyTorch bf16"]
+    products.table(1, rows)
+    said = capsys.readouterr().out
+    for mode in ("bf16x6", "bf16x3", "bf16", "float32"):
+        assert said.count(f"minigrad {mode}") >= 1 and said.count(f"{mode} ") >= 2
+    assert "times as fast as PyTorch bf16: float32 " in said
+    names = [line.name for line in GROUPS["products"].lines({"1": rows})]
+    assert names == [*rows]
+
+
+def test_products_say_why_they_are_not_in_parts(capsys, monkeypatch):
+    products = loaded("products")
+    monkeypatch.setattr(products, "WITHOUT_PARTS", "no AMX: it needs Linux")
+    monkeypatch.setattr(products, "report_by_threads", lambda *_: None)
+    monkeypatch.setattr(sys, "argv", ["products.py"])
+    products.main()
+    line = "products in bf16 parts, and layers with them, are left out: no AMX: it needs Linux\n"
+    assert capsys.readouterr().out == line
 
 
 # --- how cost grows ------------------------------------------------------------------------------

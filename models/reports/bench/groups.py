@@ -69,10 +69,11 @@ def _by_threads(group: str, found: Any) -> Lines:
             yield _line(group, name, int(threads), rounds)
 
 
-def _programs(found: Any) -> Lines:
+def _with_more(group: str, found: Any) -> Lines:
+    """As `_by_threads`, where there is more than rounds."""
     for threads, rows in found.items():
         for name, row in rows.items():
-            yield _line("programs", name, int(threads), row["rounds"])
+            yield _line(group, name, int(threads), row["rounds"])
 
 
 def _peak_memory(found: Any) -> Lines:
@@ -161,7 +162,7 @@ GROUPS = {
     "programs": Group(
         "programs.py",
         "A training step of eight whole programs.",
-        _programs,
+        partial(_with_more, "programs"),
         threads=True,
         quick=("--programs", "names", "sine"),
         needs=("torch", "numba"),
@@ -186,7 +187,7 @@ GROUPS = {
     "products": Group(
         "products.py",
         "Matrix products and their gradients.",
-        partial(_by_threads, "products"),
+        partial(_with_more, "products"),
         threads=True,
         quick=("--sizes", "0", "1"),
     ),
