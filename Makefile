@@ -38,10 +38,9 @@ test-deep: $(VENV)/.dev ## the same with many more random cases (long)
 test-oracle: $(VENV)/.oracle ## the same as test, compared with the oracles as well (a large download)
 	MINIGRAD_PROFILE=fast $(BIN)/python -m pytest -n 2
 
-bench: $(VENV)/.dev ## run all benchmarks beside the peers that are installed (an hour, on a quiet machine)
+bench: $(VENV)/.dev ## run all benchmarks beside the peers that are installed (20 minutes, on a quiet machine)
 	@mkdir -p build
-	$(BIN)/minigrad bench self-test
-	$(BIN)/minigrad bench all --json build/bench.json --page build/bench.html
+	$(BIN)/minigrad bench all --resume --json build/bench.json --page build/bench.html
 
 bench-peers: $(VENV)/.peers ## install what the benchmarks compare with (a large download)
 

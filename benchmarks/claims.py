@@ -97,7 +97,7 @@ def gradcheck() -> Iterator[Claim]:
     sys.path.insert(0, str(Path(__file__).parent))
     import gradcheck as benchmark
 
-    outcomes = benchmark.run(benchmark.minigrad(), seeds=20)
+    outcomes = benchmark.run(benchmark.minigrad(), range(20))
     bugs, right, hard, evaluations, _ = table_rows("bugs")["minigrad"]
     for kind, said in {"bug": bugs, "right": right, "hard": hard}.items():
         verdicts = [o.verdict for o in outcomes if o.kind == kind]

@@ -2,11 +2,10 @@
 
     python benchmarks/first_use.py [--cells LSTM GRU ...] [--rounds 5] [--json FILE]
 
-Each figure is the median of several processes. `import
-minigrad` is asserted to load neither numba nor cupy. A first use begins when minigrad and its
-layers are imported and ends with the gradients of a small training step on the Numba backend, so
-it includes the import of Numba. Cold means an empty cache folder for kernels (MINIGRAD_CACHE),
-warm one that another process has filled.
+Each figure is the median of several processes. `import minigrad` is asserted to load neither numba
+nor cupy. A first use begins when minigrad and its layers are imported and ends with the gradients
+of a small training step on the Numba backend, so it includes the import of Numba. Cold means an
+empty cache folder for kernels (MINIGRAD_CACHE), warm one that another process has filled.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from minigrad.models.reports.bench.pace import Pace, add_options
 from minigrad.utils.files import replace_file
 
 TARGETS = {"import": 0.2, "cold": 8.0, "warm": 0.5}  # seconds
@@ -60,30 +60,37 @@ def seconds(program: str, *arguments: str, cache: Path | None = None) -> float:
     return float(done.stdout)
 
 
-def first_use(cell: str, rounds: int) -> dict[str, list[float]]:
-    """Seconds until a cell's first gradients, with a cold and with a warm cache, by round."""
-    times: dict[str, list[float]] = {"cold": [], "warm": []}
-    for _ in range(rounds):
-        with tempfile.TemporaryDirectory() as folder:
-            cache = Path(folder)
-            times["cold"].append(seconds(FIRST_USE, cell, cache=cache))
-            assert list(cache.glob("*.py")), "no kernel was written"
-            times["warm"].append(seconds(FIRST_USE, cell, cache=cache))
-    return times
+def first_use(cell: str) -> dict[str, float]:
+    """Seconds until a cell's first gradients, with a cold and then with a warm cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        cache = Path(folder)
+        cold = seconds(FIRST_USE, cell, cache=cache)
+        assert list(cache.glob("*.py")), "no kernel was written"
+        return {"cold": cold, "warm": seconds(FIRST_USE, cell, cache=cache)}
 
 
 def main() -> None:
-    """Measure all, one after the other, and print it beside the targets."""
+    """Measure all, round by round, and print it beside the targets."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--cells", nargs="+", default=["LSTM", "GRU", "RNN", "MGU"])
-    options.add_argument("--rounds", type=int, default=5)
-    options.add_argument("--json", metavar="FILE", help="write the figures there, too")
+    add_options(options, 5, fewest=1)
     chosen = options.parse_args()
-    alone = [seconds(IMPORT) for _ in range(chosen.rounds)]
+    pace = Pace.of(chosen)
+    alone: list[float] = []
+    figures: dict[str, dict[str, list[float]]] = {
+        cell: {"cold": [], "warm": []} for cell in chosen.cells
+    }
+    for number in range(chosen.rounds):
+        if number and not pace.left:
+            break
+        alone.append(seconds(IMPORT))
+        for cell, times in figures.items():
+            pace.case(cell)
+            for kind, found in first_use(cell).items():
+                times[kind].append(found)
+    pace.close()
     print(f"import minigrad: {statistics.median(alone):.3f} s (target {TARGETS['import']})")
-    figures = {}
-    for cell in chosen.cells:
-        figures[cell] = times = first_use(cell, chosen.rounds)
+    for cell, times in figures.items():
         medians = {kind: statistics.median(rounds) for kind, rounds in times.items()}
         said = [f"{kind} {found:.2f} s (target {TARGETS[kind]})" for kind, found in medians.items()]
         print(f"first gradients of {cell}: {', '.join(said)}")

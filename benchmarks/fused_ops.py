@@ -1,13 +1,14 @@
 """Fused functions and updates: minigrad's kernels beside its own compositions and PyTorch.
 
-    python benchmarks/fused_ops.py [--rounds 100] [--backend numba] [--json FILE]
+    python benchmarks/fused_ops.py [--rounds 100] [--backends numpy numba] [--json FILE]
 
 Each step is a function forwards and the gradients of its inputs for a random cotangent, or one
-update of an optimiser, in float32 on one thread. "fused" is the Numba backend, or another;
-"composed" the same text on NumPy, op by op; PyTorch takes part where it is installed.
+update of an optimiser, in float32 on one thread, as each backend of minigrad runs it; PyTorch takes
+part where it is installed.
 
-First all gradients (or updated parameters) are asserted equal. Then the peers take turns, round by
-round, and the median of the CPU time of each counts.
+First all gradients (or updated parameters) are asserted equal to those of the same text on NumPy,
+op by op. Then the contenders take turns, round by round, and the median of the CPU time of each
+counts.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ import os
 import statistics
 import time
 from collections.abc import Callable
-from importlib.util import find_spec
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import minigrad as mg
+from minigrad.models.reports.bench.contenders import add_backends, backends_here, ready
+from minigrad.models.reports.bench.pace import Enough, Pace, add_options
 from minigrad.models.reports.timing import (
     CLOSE,
     Step,
@@ -36,7 +39,6 @@ from minigrad.utils.files import replace_file
 RNG = np.random.default_rng(0)
 TOKENS, TABLE = (64, 64), (20_000, 128)
 WEIGHTS = 1_000_000
-WITH_TORCH = find_spec("torch") is not None
 OPTIMISERS: dict[str, tuple[str, dict[str, float]]] = {
     "SGD": ("SGD", {}),
     "SGD with momentum": ("SGD", {"momentum": 0.9}),
@@ -163,57 +165,55 @@ def torch_update(name: str, options: dict[str, float], p: np.ndarray, g: np.ndar
     return step
 
 
-def peers(backend: str = "numba") -> dict[str, dict[str, Step]]:
-    """The steps of each case, by peer."""
-    cases: dict[str, dict[str, Step]] = {}
+Makers = dict[str, Callable[[], Step]]
+
+
+def cases(backends: tuple[str, ...]) -> dict[str, tuple[Makers, Callable[[], Step]]]:
+    """By case what makes each contender's step, and the same composed on NumPy."""
+    found: dict[str, tuple[Makers, Callable[[], Step]]] = {}
     for label, case in FUNCTIONS.items():
         tensors = [mg.tensor(x, backend="numpy") for x in (*case.inputs, *case.given)]
         g = normal(*case.ours(*tensors).shape)
-        cases[label] = {
-            "fused": with_fusing("require", our_step(case, backend, g)),
-            "composed": with_fusing("0", our_step(case, "numpy", g)),
-        }
-        if WITH_TORCH:
-            cases[label]["PyTorch"] = torch_step(case, g)
+        makers: Makers = {f"minigrad {on}": partial(our_step, case, on, g) for on in backends}
+        makers["PyTorch"] = partial(torch_step, case, g)
+        found[label] = makers, partial(our_step, case, "numpy", g)
     for label, update in OPTIMISERS.items():
         p, g = normal(WEIGHTS), normal(WEIGHTS)
-        steps = {
-            "fused": with_fusing("require", our_update(*update, p, g, backend)),
-            "composed": with_fusing("0", our_update(*update, p, g, "numpy")),
-        }
-        if WITH_TORCH:
-            steps["PyTorch"] = torch_update(*update, p, g)
-        cases[f"{label}, 10⁶ weights"] = steps
-    return cases
+        makers = {f"minigrad {on}": partial(our_update, *update, p, g, on) for on in backends}
+        makers["PyTorch"] = partial(torch_update, *update, p, g)
+        found[f"{label}, 10⁶ weights"] = makers, partial(our_update, *update, p, g, "numpy")
+    return found
 
 
-def measure(steps: dict[str, Step], rounds: int) -> dict[str, list[float]]:
-    """Seconds of CPU time of each round per peer, after asserting equal results."""
-    results = {name: step() for name, step in steps.items()}
+def measure(
+    makers: Makers, composed: Callable[[], Step], rounds: int, enough: Enough
+) -> dict[str, list[float]]:
+    """Seconds of CPU time of each round per contender, after asserting equal results."""
+    steps, results = ready(makers)
+    right = with_fusing("0", composed())()
     for name, result in results.items():
-        assert disagreement(result, results["composed"]) <= CLOSE, name
-    return times_in_turns(steps, rounds, 0.0, time.process_time)
+        assert disagreement(result, right) <= CLOSE, name
+    return times_in_turns(steps, rounds, 0.0, time.process_time, enough)
 
 
 def main() -> None:
     """Measure all cases and print a table."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    options.add_argument("--rounds", type=int, default=100, help="turns of each peer")
-    options.add_argument("--backend", default="numba", help="of the fused ones")
-    options.add_argument("--json", metavar="FILE", help="write the figures there, too")
+    add_backends(options)
+    add_options(options, 100)
     chosen = options.parse_args()
     os.environ["MINIGRAD_THREADS"] = "1"
-
-    names = ["fused", "composed", *(["PyTorch"] if WITH_TORCH else [])]
-    print(f"{'microseconds':34}" + "".join(f"{name:>10}" for name in names), end="")
-    print("".join(f"{name + ' x':>12}" for name in names[1:]))
-    figures = {}
-    for label, steps in peers(chosen.backend).items():
-        figures[label] = times = measure(steps, chosen.rounds)
-        medians = {name: statistics.median(times[name]) for name in names}
-        line = "".join(f"{medians[name] * 1e6:>10.0f}" for name in names)
-        ratios = "".join(f"{medians[name] / medians['fused']:>12.2f}" for name in names[1:])
-        print(f"{label:34}{line}{ratios}", flush=True)
+    backends = backends_here(chosen.backends)
+    measured = cases(backends)
+    figures, pace = {}, Pace.of(chosen, len(measured))
+    names = [*(f"minigrad {on}" for on in backends), "PyTorch"]
+    print(f"{'microseconds':34}" + "".join(f"{name:>18}" for name in names))
+    for label, contenders in measured.items():
+        figures[label] = times = measure(*contenders, pace.rounds, pace.case(label))
+        medians = {name: 1e6 * statistics.median(found) for name, found in times.items()}
+        pace.close()
+        line = "".join(f"{medians[n]:>18.0f}" if n in medians else f"{'-':>18}" for n in names)
+        print(f"{label:34}{line}", flush=True)
     if chosen.json:
         replace_file(chosen.json, json.dumps(figures, indent=1).encode())
 

@@ -28,8 +28,9 @@ import logging
 import statistics
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ from typing import Any
 import numpy as np
 from gradcheck_cases import CASES, Case
 
+from minigrad.models.reports.bench.contenders import installed
+from minigrad.models.reports.bench.pace import Pace, add_options
 from minigrad.utils.files import replace_file
 
 Array = np.ndarray
@@ -252,10 +255,10 @@ class Outcome:
     seconds: float
 
 
-def run(check: Check, seeds: int) -> list[Outcome]:
-    """A checker on all cases, each at as many random inputs as there are seeds."""
+def run(check: Check, seeds: Iterable[int]) -> list[Outcome]:
+    """A checker on all cases, each at random inputs of each seed."""
     outcomes = []
-    for seed in range(seeds):
+    for seed in seeds:
         for case in CASES:
             problem = Problem(case, seed)
             start = time.perf_counter()
@@ -303,36 +306,43 @@ def listed(name: str, outcomes: list[Outcome]) -> str:
 def main() -> None:
     """Run the comparison and print a table."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    options.add_argument("--seeds", type=int, default=1, help="random inputs per case")
+    add_options(options, 1, fewest=1, name="--seeds")
     options.add_argument("--list", action="store_true", help="name what each gets wrong")
-    options.add_argument("--json", metavar="FILE", type=Path, help="write every verdict there, too")
     options.add_argument("--mygrad", metavar="CHECKOUT", type=Path, help="MyGrad's repository")
     chosen = options.parse_args()
 
-    peers: dict[str, tuple[str, Callable[[], Check]]] = dict(PEERS)
+    here = installed({name: package for name, (package, _) in PEERS.items()})
+    makers = {name: PEERS[name][1] for name in here}
+    packages = {name: PEERS[name][0] for name in here}
     if chosen.mygrad is not None:
-        peers["MyGrad's tests"] = ("mygrad", lambda: mygrad(chosen.mygrad))
+        makers["MyGrad's tests"] = partial(mygrad, chosen.mygrad)
+        packages["MyGrad's tests"] = "mygrad"
+    checks = {name: make() for name, make in makers.items()}
+    if "JAX" in checks:
+        checks["JAX"](Problem(CASES[0], 0))  # starting up is not a cost of checking
+    found: dict[str, list[Outcome]] = {name: [] for name in checks}
+    pace = Pace.of(chosen)
+    for seed in range(chosen.rounds):
+        if seed and not pace.left:
+            break
+        for name, check in checks.items():
+            pace.case(f"{name}, seed {seed}")
+            found[name] += run(check, [seed])
+    pace.close()
+
     kinds = [case.kind for case in CASES]
     print(", ".join(f"{kinds.count(kind)} {kind}" for kind in ("bug", "right", "hard")), "cases")
     head = f"{'':14}{'version':>10}{'bugs caught':>14}{'right failed':>14}{'hard failed':>12}"
     print(f"{head}{'undecided':>11}{'evaluations':>13}{'ms':>9}")
-    found = {}
-    for name, (package, make) in peers.items():
-        if importlib.util.find_spec(package) is None:
-            print(f"{name:14}not installed, left out")
-            continue
-        check = make()
-        if name == "JAX":
-            check(Problem(CASES[0], 0))  # starting up is not a cost of checking
-        found[name] = run(check, chosen.seeds)
-        print(row(name, package, found[name]), flush=True)
+    for name, outcomes in found.items():
+        print(row(name, packages[name], outcomes))
     if "MyGrad's tests" not in found:
         print(f"{'MyGrad':14}has its checker in its tests: name a checkout by --mygrad")
     print("evaluations and ms: the median over the cases")
     if chosen.list:
         for name, outcomes in found.items():
             print(listed(name, outcomes))
-    if chosen.json is not None:
+    if chosen.json:
         plain = {name: [asdict(o) for o in outcomes] for name, outcomes in found.items()}
         replace_file(chosen.json, json.dumps(plain, indent=1).encode())
 

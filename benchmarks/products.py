@@ -18,21 +18,25 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 import statistics
-import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 import minigrad as mg
+from minigrad.models.reports.bench.contenders import add_backends, backends_here, ready
+from minigrad.models.reports.bench.pace import Enough, Pace, add_options
 from minigrad.models.reports.bench.significance import FEWEST_ROUNDS, ranking
 from minigrad.models.reports.timing import (
     CLOSE,
     Step,
     disagreement,
     layer_step,
+    process_clock,
+    process_threads,
     random_batch,
     repeated,
     report_by_threads,
@@ -76,7 +80,7 @@ def pytorch(a: np.ndarray, b: np.ndarray, g: np.ndarray) -> Step:
     """In PyTorch."""
     import torch
 
-    torch.set_num_threads(int(os.environ.get("MINIGRAD_THREADS", "1")))
+    torch.set_num_threads(process_threads())
     leaves = [torch.from_numpy(x).requires_grad_() for x in (a, b)]
     cotangent = torch.from_numpy(g)
     return lambda: list(torch.autograd.grad(leaves[0] @ leaves[1], leaves, cotangent))
@@ -139,9 +143,9 @@ def in_mode(mode: str, step: Step) -> Step:
     return run
 
 
-PEERS = {
-    "minigrad numpy": lambda *arrays: minigrad_on("numpy", *arrays),
-    "minigrad numba": lambda *arrays: minigrad_on("numba", *arrays),
+Makers = dict[str, Callable[[], Step]]
+
+PEERS: dict[str, Callable[..., Step]] = {
     "PyTorch": pytorch,
     "JAX, jit": jax_jit,
     "tinygrad, jit": tinygrad_jit,
@@ -150,33 +154,30 @@ PEERS = {
 WITHOUT_PARTS = why_no_parts()
 LAYER_PEERS = [*map(name_of, PARTS), "PyTorch", "PyTorch bf16"]
 IN_BF16 = name_of("bf16"), "PyTorch bf16"
-if WITHOUT_PARTS is None:
-    PEERS |= {
-        name_of(mode): lambda *arrays, mode=mode: in_mode(mode, minigrad_on("numba", *arrays))
-        for mode, parts in PARTS.items()
-        if parts
-    }
 
 
-def measure(size: tuple[int, int, int], rounds: int) -> dict[str, Any]:
-    """Seconds of each round per peer, and its error, after asserting equal gradients."""
+def measure(
+    size: tuple[int, int, int], pace: Pace, backends: tuple[str, ...] = ("numpy", "numba")
+) -> dict[str, Any]:
+    """Seconds of each round per contender, and its error, after asserting equal gradients."""
     m, k, n = size
+    enough = pace.case(f"{m, k} @ {k, n}")
     rng = np.random.default_rng(0)
     arrays = tuple(rng.standard_normal(shape, np.float32) for shape in ((m, k), (k, n), (m, n)))
-    steps: dict[str, Step] = {}
-    for name, make in PEERS.items():
-        try:
-            steps[name] = make(*arrays)
-        except (ImportError, mg.BackendError):
-            continue
-        except RuntimeError as error:
-            # As tinygrad without clang. Standard output is for the figures.
-            print(f"{name} can't run here, left out: {error}", file=sys.stderr)
-    return in_rounds(steps, alone(*(x.astype(np.float64) for x in arrays)), rounds)
+    makers: Makers = {f"minigrad {name}": partial(minigrad_on, name, *arrays) for name in backends}
+    makers |= {name: partial(make, *arrays) for name, make in PEERS.items()}
+    if WITHOUT_PARTS is None:
+        for mode, parts in PARTS.items():
+            if parts:
+                step = in_mode(mode, minigrad_on("numba", *arrays))
+                makers[name_of(mode)] = lambda step=step: step
+    exact = alone(*(x.astype(np.float64) for x in arrays))
+    return in_rounds(makers, exact, pace.rounds, enough)
 
 
-def measure_layer(size: tuple[int, int, int, int], rounds: int) -> dict[str, Any]:
+def measure_layer(size: tuple[int, int, int, int], pace: Pace) -> dict[str, Any]:
     """The same of the training step of an LSTM, with all products of minigrad's."""
+    enough = pace.case(f"LSTM {size}")
     I, H = size[2:]
     rng = np.random.default_rng(0)
     layers = []
@@ -193,13 +194,11 @@ def measure_layer(size: tuple[int, int, int, int], rounds: int) -> dict[str, Any
         layer.load_state_dict(weights)
     x, g = random_batch(*size)
     step = layer_step(layers[0], x, g)
-    steps: dict[str, Step] = {name_of(mode): in_mode(mode, step) for mode in PARTS}
-    try:
-        steps["PyTorch"] = torch_step("lstm", weights, x, g)
-        steps["PyTorch bf16"] = autocast(steps["PyTorch"])
-    except ImportError:
-        print("PyTorch is not installed, left out", file=sys.stderr)
-    return in_rounds(steps, layer_step(layers[1], x.astype(float), g.astype(float)), rounds)
+    makers: Makers = {name_of(mode): lambda mode=mode: in_mode(mode, step) for mode in PARTS}
+    makers["PyTorch"] = partial(torch_step, "lstm", weights, x, g)
+    makers["PyTorch bf16"] = lambda: autocast(torch_step("lstm", weights, x, g))
+    exact = layer_step(layers[1], x.astype(float), g.astype(float))
+    return in_rounds(makers, exact, pace.rounds, enough)
 
 
 def autocast(step: Step) -> Step:
@@ -213,19 +212,18 @@ def autocast(step: Step) -> Step:
     return run
 
 
-def in_rounds(steps: dict[str, Step], exact: Step, rounds: int) -> dict[str, Any]:
+def in_rounds(makers: Makers, exact: Step, rounds: int, enough: Enough) -> dict[str, Any]:
     """Seconds of each round per step, with its error, which is asserted to be small first."""
     right, errors = exact(), {}
-    for name, step in steps.items():
-        found = step()
+    steps, results = ready(makers)
+    for name, found in results.items():
         assert disagreement(found, right) <= (CLOSE_IN_BF16 if name in IN_BF16 else CLOSE), name
         errors[name] = max(map(error, found, right))
     start = time.perf_counter()
     next(reversed(steps.values()))()
     count = math.ceil(TURN / (time.perf_counter() - start))
     turns = {name: repeated(step, count) for name, step in steps.items()}
-    clock = time.process_time if os.environ.get("MINIGRAD_THREADS") == "1" else time.perf_counter
-    times = times_in_turns(turns, rounds, clock=clock)
+    times = times_in_turns(turns, rounds, clock=process_clock(), enough=enough)
     return {
         "rounds": {name: [taken / count for taken in found] for name, found in times.items()},
         "errors": errors,
@@ -243,8 +241,8 @@ def table(threads: int, results: dict[str, dict[str, Any]]) -> None:
     print(f"\n{threads} thread{'s' * (threads > 1)}: microseconds, medians, then errors")
     for heading, is_product in (("(m, k) @ (k, n)", True), ("LSTM (T, N, I, H)", False)):
         rows = {label: row for label, row in results.items() if ("@" in label) == is_product}
-        known = {name for row in rows.values() for name in row["rounds"]}
-        names = [name for name in (PEERS if is_product else LAYER_PEERS) if name in known]
+        known = dict.fromkeys(name for row in rows.values() for name in row["rounds"])
+        names = [name for name in known if is_product or name in LAYER_PEERS]
         if rows:
             print(f"{heading:24}" + "".join(f"{name:>16}" for name in names))
         for label, row in rows.items():
@@ -272,16 +270,20 @@ def main() -> None:
     options.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     options.add_argument("--sizes", type=int, nargs="+", help="positions in the list, from 0")
     options.add_argument("--layers", type=int, nargs="*", help="the same, of layers")
-    options.add_argument("--rounds", type=int, default=15)
-    options.add_argument("--json", metavar="FILE", help="write the figures there, too")
     options.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    add_backends(options)
+    add_options(options, 15)
     chosen = options.parse_args()
     if chosen.worker:
+        backends = backends_here(chosen.backends)
         sizes = [SIZES[i] for i in chosen.sizes] if chosen.sizes else SIZES
-        found = {f"{m, k} @ {k, n}": measure((m, k, n), chosen.rounds) for m, k, n in sizes}
         layers = LAYERS if chosen.layers is None else [LAYERS[i] for i in chosen.layers]
-        for size in layers if WITHOUT_PARTS is None else ():
-            found[f"LSTM {size}"] = measure_layer(size, chosen.rounds)
+        if WITHOUT_PARTS is not None:
+            layers = []
+        pace = Pace.of(chosen, len(sizes) + len(layers))
+        found = {f"{m, k} @ {k, n}": measure((m, k, n), pace, backends) for m, k, n in sizes}
+        found |= {f"LSTM {size}": measure_layer(size, pace) for size in layers}
+        pace.close()
         print(json.dumps(found))
         return
     if WITHOUT_PARTS is not None:

@@ -1,6 +1,6 @@
 """Whole programs, as people write them in PyTorch: a training step there and in minigrad.
 
-    python benchmarks/programs.py [--threads 1 2] [--programs names sine ...] [--json FILE]
+    python benchmarks/programs.py [--threads 1 2] [--programs names sine ...] [--backends numba]
 
 The eight programs are in program_cases/, each written once, for PyTorch; lines `# minigrad: ...`
 say what a line becomes. minigrad runs each on NumPy and on Numba. All begin with the same weights
@@ -17,7 +17,6 @@ import argparse
 import gc
 import json
 import math
-import os
 import statistics
 import sys
 import time
@@ -29,7 +28,16 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from minigrad.models.reports.timing import quartiles, report_by_threads, times_in_turns
+from minigrad.models.reports.bench.contenders import add_backends, backends_here
+from minigrad.models.reports.bench.pace import Pace, add_options
+from minigrad.models.reports.timing import (
+    process_clock,
+    process_threads,
+    quartiles,
+    repeated,
+    report_by_threads,
+    times_in_turns,
+)
 from minigrad.utils.install import install_line
 
 HERE = Path(__file__).parent
@@ -37,7 +45,6 @@ sys.path.append(str(HERE.parent / "tests" / "support"))
 from ported_programs import Program, weights_of  # noqa: E402
 
 PROGRAMS = {path.stem: path for path in sorted((HERE / "program_cases").glob("*.py"))}
-BACKENDS = ("numpy", "numba")
 COMPARED = 3  # so many losses are asserted equal
 CLOSE = 1e-3  # what they may disagree by, relatively: programs train in float32
 TURN = 0.02  # seconds that a turn takes at least
@@ -45,16 +52,11 @@ TURN = 0.02  # seconds that a turn takes at least
 Train = Callable[[], float]
 
 
-def threads() -> int:
-    """How many threads each contender has in this process."""
-    return int(os.environ.get("MINIGRAD_THREADS", "1"))
-
-
-def contenders(program: Program, backends: tuple[str, ...] = BACKENDS) -> dict[str, Train]:
+def contenders(program: Program, backends: tuple[str, ...]) -> dict[str, Train]:
     """By name what takes a training step and returns its loss, each from the same start."""
     import torch
 
-    torch.set_num_threads(threads())
+    torch.set_num_threads(process_threads())
     torch.manual_seed(0)
     started: list[Callable[[Any], None]] = []
     train = program.in_torch(lambda model: started.append(weights_of(model)))["step"]
@@ -66,8 +68,9 @@ def contenders(program: Program, backends: tuple[str, ...] = BACKENDS) -> dict[s
     return found
 
 
-def measure(program: Program, rounds: int, backends: tuple[str, ...] = BACKENDS) -> dict[str, Any]:
+def measure(program: Program, pace: Pace, backends: tuple[str, ...]) -> dict[str, Any]:
     """Seconds and ratios, each as lower quartile, median and upper quartile."""
+    enough = pace.case(program.name)
     trains = contenders(program, backends)
     losses = {name: [train() for _ in range(COMPARED)] for name, train in trains.items()}
     for name, found in losses.items():
@@ -80,16 +83,8 @@ def measure(program: Program, rounds: int, backends: tuple[str, ...] = BACKENDS)
         train()
     count = max(1, math.ceil(TURN * len(trains) / (time.perf_counter() - start)))
 
-    def turn(train: Train) -> Callable[[], None]:
-        def steps() -> None:
-            for _ in range(count):
-                train()
-
-        return steps
-
-    clock = time.process_time if threads() == 1 else time.perf_counter
-    turns = {name: turn(train) for name, train in trains.items()}
-    times = times_in_turns(turns, rounds, clock=clock)
+    turns = {name: repeated(train, count) for name, train in trains.items()}
+    times = times_in_turns(turns, pace.rounds, clock=process_clock(), enough=enough)
     seconds = {name: [taken / count for taken in found] for name, found in times.items()}
     theirs = seconds["PyTorch"]
     ratios = {
@@ -126,19 +121,17 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     options.add_argument("--programs", nargs="+", choices=list(PROGRAMS), default=list(PROGRAMS))
-    options.add_argument("--backends", nargs="+", choices=BACKENDS, default=list(BACKENDS))
-    options.add_argument("--rounds", type=int, default=15)
-    options.add_argument("--json", metavar="FILE", help="write the figures there, too")
     options.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    add_backends(options)
+    add_options(options, 15)
     chosen = options.parse_args()
-    if chosen.rounds < 2:
-        options.error("a spread needs at least 2 rounds")
     if chosen.worker:
-        backends = tuple(chosen.backends)
+        backends = backends_here(chosen.backends)
+        pace = Pace.of(chosen, len(chosen.programs))
         results = {
-            name: measure(Program(PROGRAMS[name]), chosen.rounds, backends)
-            for name in chosen.programs
+            name: measure(Program(PROGRAMS[name]), pace, backends) for name in chosen.programs
         }
+        pace.close()
         print(json.dumps(results))
         return
     if find_spec("torch") is None:

@@ -1,16 +1,16 @@
-"""Recurrent layers, forwards and backwards: minigrad's compiled loops beside their peers.
+"""Recurrent layers, forwards and backwards: minigrad's loops beside their peers.
 
-    python benchmarks/recurrent.py [--threads 1 2] [--cells lstm gru rnn] [--json FILE]
-    python benchmarks/recurrent.py --backend numpy
+    python benchmarks/recurrent.py [--threads 1 2] [--cells lstm gru rnn] [--backends numpy numba]
 
 A training step of one layer without what surrounds it: the outputs, then the gradients of the
-input and all weights, for a random cotangent, in float32. Peers: `torch.nn` and `jax.lax.scan`
-under jit, each with the same number of threads, where they are installed; the same layer composed
-of ops, where minigrad is on NumPy; and the floor, which is the bare matrix products that no such
-step can avoid, by `np.dot`.
+input and all weights, for a random cotangent, in float32. Contenders: the layer fused on each
+backend; the same composed of ops, on NumPy; `torch.nn` and `jax.lax.scan` under jit, each with the
+same number of threads, where they are installed; and the floor, which is the bare matrix products
+that no such step can avoid, by `np.dot`.
 
-First all gradients are asserted equal to PyTorch's. Then the peers take turns, round by round,
-and the medians count. Each number of threads gets a process of its own.
+First all gradients are asserted equal to PyTorch's. Then the contenders take turns, round by round,
+and the medians count. With one thread, time is that of the CPU, so that other programs on the
+machine count less. Each number of threads gets a process of its own.
 """
 
 from __future__ import annotations
@@ -19,16 +19,18 @@ import argparse
 import json
 import math
 import statistics
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
-import minigrad as mg
 from minigrad import models
+from minigrad.models.reports.bench.contenders import add_backends, agreeing, backends_here
+from minigrad.models.reports.bench.pace import Pace, add_options
 from minigrad.models.reports.timing import (
-    CLOSE,
     Step,
-    disagreement,
     layer_step,
+    process_clock,
     random_batch,
     report_by_threads,
     times_in_turns,
@@ -47,23 +49,18 @@ GRID = [
 GATES = {"lstm": 4, "gru": 3, "rnn": 1}
 
 
-def minigrad_step(kind: str, weights: dict[str, np.ndarray], x: np.ndarray, g: np.ndarray) -> Step:
-    """A layer of minigrad.models, fused."""
-    return with_fusing("require", _layer_step(kind, weights, x, g))
+Weights = dict[str, np.ndarray]
+FLOOR, COMPOSED = "products alone", "minigrad composed"
 
 
-def composed_step(kind: str, weights: dict[str, np.ndarray], x: np.ndarray, g: np.ndarray) -> Step:
-    """The same layer op by op."""
-    return with_fusing("0", _layer_step(kind, weights, x, g))
-
-
-def _layer_step(kind: str, weights: dict[str, np.ndarray], x: np.ndarray, g: np.ndarray) -> Step:
+def minigrad_step(on: str, kind: str, weights: Weights, x: np.ndarray, g: np.ndarray) -> Step:
+    """A layer of minigrad.models on a backend."""
     layer = getattr(models, kind.upper())(x.shape[2], g.shape[2])
     layer.load_state_dict(weights)
-    return layer_step(layer.to(mg.current_backend().name), x, g)
+    return layer_step(layer.to(on), x, g)
 
 
-def jax_step(kind: str, weights: dict[str, np.ndarray], x: np.ndarray, g: np.ndarray) -> Step:
+def jax_step(kind: str, weights: Weights, x: np.ndarray, g: np.ndarray) -> Step:
     """The same cell under jax.lax.scan and jit."""
     import jax
     import jax.numpy as jnp
@@ -102,7 +99,7 @@ def jax_step(kind: str, weights: dict[str, np.ndarray], x: np.ndarray, g: np.nda
     return step
 
 
-def floor_step(kind: str, weights: dict[str, np.ndarray], x: np.ndarray, g: np.ndarray) -> Step:
+def floor_step(kind: str, weights: Weights, x: np.ndarray, g: np.ndarray) -> Step:
     """The products alone; what they multiply doesn't matter."""
     T, N, I = x.shape
     w_ih, w_hh = weights["weight_ih_l0"], weights["weight_hh_l0"]
@@ -125,17 +122,18 @@ def floor_step(kind: str, weights: dict[str, np.ndarray], x: np.ndarray, g: np.n
     return step
 
 
-PEERS = {
-    "minigrad": minigrad_step,
-    "composed": composed_step,
+PEERS: dict[str, Callable[..., Step]] = {
     "PyTorch": torch_step,
     "JAX": jax_step,
-    "floor": floor_step,
+    FLOOR: floor_step,
 }
 
 
-def measure(kind: str, shape: tuple[int, ...], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each round per peer, after asserting equal gradients."""
+def measure(
+    kind: str, shape: tuple[int, ...], pace: Pace, backends: tuple[str, ...] = ("numba",)
+) -> dict[str, list[float]]:
+    """Seconds of each round per contender, after asserting equal gradients."""
+    enough = pace.case(f"{kind} {shape}")
     *_, I, H = shape
     rng = np.random.default_rng(0)
     bound, rows = 1 / math.sqrt(H), GATES[kind] * H
@@ -144,38 +142,37 @@ def measure(kind: str, shape: tuple[int, ...], rounds: int) -> dict[str, list[fl
     weights = {
         name: rng.uniform(-bound, bound, size).astype(np.float32) for name, size in sizes.items()
     }
-    x, g = random_batch(*shape)
-    steps = {}
-    for name, make in PEERS.items():
-        try:
-            steps[name] = make(kind, weights, x, g)
-        except ImportError:
-            continue
-    expected = steps["PyTorch"]() if "PyTorch" in steps else steps["minigrad"]()
-    for name, step in steps.items():
-        if name != "floor":  # which has no gradients
-            assert disagreement(step(), expected) <= CLOSE, name
-    return times_in_turns(steps, rounds)
+    given = (kind, weights, *random_batch(*shape))
+
+    def on(backend: str, fused: str) -> Callable[[], Step]:
+        return lambda: with_fusing(fused, minigrad_step(backend, *given))
+
+    makers = {f"minigrad {name}": on(name, "require") for name in backends}
+    if "numpy" in backends:
+        makers[COMPOSED] = on("numpy", "0")
+    makers |= {name: partial(make, *given) for name, make in PEERS.items()}
+    steps = agreeing(makers, unlike=[FLOOR])
+    return times_in_turns(steps, pace.rounds, clock=process_clock(), enough=enough)
 
 
 def table(threads: int, results: dict[str, dict[str, list[float]]]) -> None:
     """Print one process's figures."""
-    peers = [name for name in PEERS if any(name in row for row in results.values())]
-    others = [name for name in peers if name != "minigrad"]
-    print(f"\n{threads} thread{'s' * (threads > 1)}: milliseconds, and times as long as minigrad")
-    print(f"{'cell (T, N, I, H)':28}" + "".join(f"{name:>10}" for name in peers), end="")
-    print("".join(f"{name + ' x':>11}" for name in others))
-    ratios: dict[str, list[float]] = {name: [] for name in others}
-    for label, rounds in results.items():
-        row = {name: statistics.median(times) for name, times in rounds.items()}
-        line = "".join(f"{row[name] * 1e3:>10.2f}" for name in peers)
-        for name in others:
-            ratios[name].append(row[name] / row["minigrad"])
-            line += f"{ratios[name][-1]:>11.2f}"
-        print(f"{label:28}{line}")
-    for name, values in ratios.items():
-        mean = math.exp(statistics.fmean(map(math.log, values)))
-        print(f"{name}: geometric mean {mean:.2f}, worst {min(values):.2f}")
+    names = list(dict.fromkeys(name for row in results.values() for name in row))
+    own = [name for name in names if name.startswith("minigrad") and name != COMPOSED]
+    print(f"\n{threads} thread{'s' * (threads > 1)}: milliseconds, medians")
+    print(f"{'cell (T, N, I, H)':28}" + "".join(f"{name:>18}" for name in names))
+    medians = {
+        label: {name: statistics.median(times) for name, times in rounds.items()}
+        for label, rounds in results.items()
+    }
+    for label, row in medians.items():
+        print(f"{label:28}" + "".join(f"{1e3 * row[name]:>18.2f}" for name in names))
+    for ours in own:
+        for other in names:
+            if other not in own and all(other in row for row in medians.values()):
+                ratios = [row[other] / row[ours] for row in medians.values()]
+                mean, worst = statistics.geometric_mean(ratios), min(ratios)
+                print(f"{other} takes {mean:.2f} times as long as {ours}, at least {worst:.2f}")
 
 
 def main() -> None:
@@ -183,22 +180,21 @@ def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     options.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     options.add_argument("--cells", nargs="+", choices=list(GATES), default=list(GATES))
-    options.add_argument("--backend", default="numba", help="the backend of minigrad's layers")
     options.add_argument("--shapes", type=int, nargs="+", help="positions in the grid, from 0")
-    options.add_argument("--rounds", type=int, default=15)
-    options.add_argument("--json", metavar="FILE", help="write the figures there, too")
     options.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    add_backends(options)
+    add_options(options, 15)
     chosen = options.parse_args()
     shapes = [GRID[i] for i in chosen.shapes] if chosen.shapes else GRID
     if chosen.worker:
-        mg.set_backend(chosen.backend)
-        if chosen.backend != "numpy":
-            del PEERS["composed"]
+        backends = backends_here(chosen.backends)
+        pace = Pace.of(chosen, len(chosen.cells) * len(shapes))
         results = {
-            f"{kind} {shape}": measure(kind, shape, chosen.rounds)
+            f"{kind} {shape}": measure(kind, shape, pace, backends)
             for kind in chosen.cells
             for shape in shapes
         }
+        pace.close()
         print(json.dumps(results))
         return
     report_by_threads(__file__, chosen.threads, table, chosen.json)

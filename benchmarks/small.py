@@ -34,11 +34,12 @@ import numpy as np
 
 import minigrad as mg
 from minigrad import models
+from minigrad.models.reports.bench.contenders import add_backends, backends_here
+from minigrad.models.reports.bench.pace import Pace, add_options
 from minigrad.models.reports.timing import CLOSE, disagreement, quartiles, times_in_turns
 from minigrad.utils.files import replace_file
 from minigrad.utils.install import install_line
 
-BACKENDS = ("numpy", "numba")
 TURN = 0.02  # seconds that a turn of the peer takes at least
 RNG = np.random.default_rng(0)
 
@@ -52,8 +53,9 @@ class Row(NamedTuple):
     target: float  # what the ratio may be
     ours: Callable[[], Step]  # called on the backend that is measured
     peer: Callable[[], Step]
-    backends: tuple[str, ...] = BACKENDS
+    backends: tuple[str, ...] | None = None  # the only ones that it is about
     compared: bool = True  # whether what the two return is asserted equal
+    of: str = "PyTorch"  # what the peer is
 
 
 def normal(*shape: int) -> np.ndarray:
@@ -198,7 +200,9 @@ def updates() -> Iterator[Row]:
         def peer(update: Any = update) -> Step:
             return unguarded(update)
 
-        yield Row(name, 1.05, ours, peer, compared=False)  # manual_update.py compares them
+        yield Row(
+            name, 1.05, ours, peer, compared=False, of="unguarded"
+        )  # manual_update.py compares them
 
 
 # --- eager ops -----------------------------------------------------------------------------------
@@ -264,7 +268,7 @@ def by_hand() -> Iterator[Row]:
 
         return step
 
-    yield Row("RNN of 25 steps in ops, of NumPy by hand", 2.5, ours, numpy, ("numpy",))
+    yield Row("RNN of 25 steps in ops", 2.5, ours, numpy, ("numpy",), of="NumPy by hand")
 
 
 # --- measuring -----------------------------------------------------------------------------------
@@ -279,8 +283,9 @@ ROWS: dict[str, Callable[[], Iterator[Row]]] = {
 }
 
 
-def measure(row: Row, backends: tuple[str, ...], rounds: int) -> dict[str, Any]:
+def measure(row: Row, backends: tuple[str, ...], pace: Pace) -> dict[str, Any]:
     """Quartiles of microseconds per contender, and of the ratios."""
+    enough = pace.case(row.name)
     steps = {"peer": row.peer()}
     for backend in backends:
         with mg.use_backend(backend):
@@ -306,11 +311,12 @@ def measure(row: Row, backends: tuple[str, ...], rounds: int) -> dict[str, Any]:
         return run
 
     turns = {name: turn(name) for name in steps}
-    times = times_in_turns(turns, rounds, 0.0, time.process_time)
+    times = times_in_turns(turns, pace.rounds, 0.0, time.process_time, enough)
     peer = times["peer"]
     seconds = {name: [t / count for t in taken] for name, taken in times.items()}
     return {
         "name": row.name,
+        "peer": row.of,
         "target": row.target,
         "microseconds": {
             name: quartiles([1e6 * t for t in taken]) for name, taken in seconds.items()
@@ -326,33 +332,34 @@ def measure(row: Row, backends: tuple[str, ...], rounds: int) -> dict[str, Any]:
 def main() -> None:
     """Run the comparison and print a table."""
     options = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    options.add_argument("--backends", nargs="+", choices=BACKENDS, default=list(BACKENDS))
     options.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
-    options.add_argument("--rounds", type=int, default=41)
-    options.add_argument("--json", metavar="FILE", help="write the figures there, too")
+    add_backends(options)
+    add_options(options, 41)
     chosen = options.parse_args()
-    if chosen.rounds < 2:
-        options.error("a spread needs at least 2 rounds")
     if find_spec("torch") is None:
         sys.exit(f"benchmarks/small.py compares with PyTorch; {install_line('oracle')}")
     import torch
 
     torch.set_num_threads(1)
+    here = backends_here(chosen.backends)
+    rows = [
+        (row, names)
+        for kind in chosen.rows
+        for row in ROWS[kind]()
+        if (names := tuple(name for name in here if name in (row.backends or here)))
+    ]
     print(f"{'':42}{'target':>7}{'peer, µs':>10}", end="")
-    print("".join(f"{name:>22}" for name in chosen.backends))
-    found = []
-    for kind in chosen.rows:
-        for row in ROWS[kind]():
-            backends = tuple(name for name in chosen.backends if name in row.backends)
-            if not backends:
-                continue
-            figures = measure(row, backends, chosen.rounds)
-            found.append(figures)
-            line = f"{row.name:42}{row.target:>7.2f}{figures['microseconds']['peer'][1]:>10.1f}"
-            for low, median, high in figures["ratios"].values():
-                mark = "" if median <= row.target else "!"
-                line += f"{mark:>2}{median:>6.2f}" + f"({low:.2f} to {high:.2f})".rjust(14)
-            print(line, flush=True)
+    print("".join(f"{name:>22}" for name in here))
+    found, pace = [], Pace.of(chosen, len(rows))
+    for row, names in rows:
+        figures = measure(row, names, pace)
+        found.append(figures)
+        pace.close()
+        line = f"{row.name:42}{row.target:>7.2f}{figures['microseconds']['peer'][1]:>10.1f}"
+        for low, median, high in figures["ratios"].values():
+            mark = "" if median <= row.target else "!"
+            line += f"{mark:>2}{median:>6.2f}" + f"({low:.2f} to {high:.2f})".rjust(14)
+        print(line, flush=True)
     if chosen.json:
         replace_file(chosen.json, json.dumps(found, indent=1).encode())
 

@@ -62,16 +62,33 @@ def page(record: Path, out: Path) -> None:
 
 @click.command()
 @click.argument("record", metavar="RUN.json", type=OldFile())
-def tables(record: Path) -> None:
+@click.option(
+    "--into",
+    type=OldFile(),
+    help="Put them into this file, in the place of those that stand there between marks.",
+)
+@click.option("--summary", is_flag=True, help="A few lines on speed instead, for the main README.")
+def tables(record: Path, into: Path | None, summary: bool) -> None:
     """Print a run of benchmarks as tables of Markdown, with machine, versions and commit.
 
     \b
-    Example:
+    Examples:
       minigrad bench tables build/bench.json
+      minigrad bench tables build/bench.json --into benchmarks/README.md
     """
-    from ..reports.bench.tables import tables_of
+    from ..reports.bench.summary import speed_lines
+    from ..reports.bench.tables import replaced, tables_of
 
-    click.echo(tables_of(_read(record)), nl=False)
+    run = _read(record)
+    text = speed_lines(run) if summary else tables_of(run)
+    if into is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        whole = replaced(into.read_text(encoding="utf-8"), text)
+    except ValueError as error:
+        raise click.UsageError(f"{into} can't be filled in: {error}") from error
+    write(into, whole)
 
 
 @click.command("self-test")

@@ -23,8 +23,8 @@ from minigrad.nn import Recurrent
 from minigrad.utils.files import replace_file
 
 __all__ = ["CLOSE", "Step", "disagreement", "fusing", "in_processes", "in_turns", "layer_step"]
-__all__ += ["pinned", "quartiles", "random_batch", "repeated", "report_by_threads"]
-__all__ += ["times_in_turns", "torch_step", "with_fusing"]
+__all__ += ["pinned", "process_clock", "process_threads", "quartiles", "random_batch", "repeated"]
+__all__ += ["report_by_threads", "times_in_turns", "torch_step", "with_fusing"]
 
 Step = Callable[[], list[Any]]
 
@@ -149,8 +149,9 @@ def times_in_turns(
     rounds: int,
     pause: float | None = None,
     clock: Callable[[], float] = time.perf_counter,
+    enough: Callable[[dict[str, list[float]]], bool] | None = None,
 ) -> dict[str, list[float]]:
-    """Seconds per step by a clock, one for each round.
+    """Seconds per step by a clock, one for each round, until they are enough or rounds are over.
 
     They take turns, so that a machine that slows down slows them all, in an order that is drawn
     anew for each round, always by the same draws: a step may gain or lose by the one before it.
@@ -174,6 +175,8 @@ def times_in_turns(
             start = clock()
             step()
             times[name].append(clock() - start)
+        if enough is not None and enough(times):
+            break
     return times
 
 
@@ -185,24 +188,32 @@ def pinned(threads: int) -> dict[str, str]:
     >>> pinned(2)["OPENBLAS_NUM_THREADS"]
     '2'
     """
-    names = ("OMP", "OPENBLAS", "MKL", "BLIS")
-    xla = f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'}"
-    return {
-        **os.environ,
-        **{f"{name}_NUM_THREADS": str(threads) for name in names},
-        "MINIGRAD_THREADS": str(threads),
-        "XLA_FLAGS": f"{xla} intra_op_parallelism_threads={threads}",
-    }
+    names = [f"{name}_NUM_THREADS" for name in ("OMP", "OPENBLAS", "MKL", "BLIS")]
+    names += ["VECLIB_MAXIMUM_THREADS", "MINIGRAD_THREADS", "NPROC"]  # NPROC is what JAX reads
+    return {**os.environ, **dict.fromkeys(names, str(threads))}
+
+
+def process_threads() -> int:
+    """How many threads each contender has in this process, which `pinned` says; else one."""
+    return int(os.environ.get("MINIGRAD_THREADS", "1"))
+
+
+def process_clock() -> Callable[[], float]:
+    """The CPU's time where there is one thread, so that other programs count less."""
+    return time.process_time if process_threads() == 1 else time.perf_counter
 
 
 def in_processes(script: str, threads: Iterable[int]) -> Iterator[tuple[int, Any]]:
     """By number of threads, what a script finds that is called as now, with --worker added.
 
     Each has a process of its own, which prints what it finds as one line of JSON, the last.
+    Raises SystemExit if it fails; what it says on standard error is shown.
     """
     for count in threads:
         command = [sys.executable, script, "--worker", *sys.argv[1:]]
-        done = subprocess.run(command, env=pinned(count), stdout=subprocess.PIPE, check=True)
+        done = subprocess.run(command, env=pinned(count), stdout=subprocess.PIPE)
+        if done.returncode:
+            sys.exit(f"{os.path.basename(script)} failed with {count} threads")
         yield count, json.loads(done.stdout.splitlines()[-1])
 
 

@@ -14,6 +14,7 @@ from minigrad.models.reports.bench import record as records
 from minigrad.models.reports.bench import self_test as measuring
 from minigrad.models.reports.bench.record import Line, Record, RecordError, read_record
 from minigrad.models.reports.bench.significance import in_one_run
+from minigrad.models.reports.bench.tables import BEGIN, END
 
 STEADY = [1.0, 1.01, 1.0, 1.02, 1.0, 0.99]
 
@@ -156,23 +157,35 @@ def test_a_page_has_all_in_it(saved, tmp_path):
     text = path.read_text(encoding="utf-8")
     assert text.count("Plotly.newPlot(") == 3
     assert "floor &lt; minigrad numpy &lt; PyTorch" in text
+    assert "Verdict: missed: these grow faster than their products: tanh with T on" in text
     assert "floor (floor)" in text and r"\u003cmissed\u003e" in text
-    assert not re.search(r"<(script|link|img)[^>]*(src|href)=", text)  # no other file
+    assert not re.search(r"<(script|link|img)[^>]*(src|href)=(?!\"data:)", text)  # no other file
     assert run("page", saved("a", line()), tmp_path / "page.txt").exit_code == 2
 
 
-def test_tables(saved):
+def test_tables(saved, tmp_path):
     peak = Line("peak-memory", "a|b", 1, "bytes", {"minigrad": [3 << 20], "PyTorch": [9 << 10]})
     missed = Line("gradcheck", "missed", 1, "count", {"minigrad": [0]})
-    grown = Line("growth", "lstm", 2, "s", {"minigrad": scaled(1e-3)}, axis="T", at=10)
-    found = run("tables", saved("a", line(), peak, missed, grown))
+    path = saved("a", line(), peak, missed)
+    found = run("tables", path)
     assert found.exit_code == 0, found.output
     rows = found.output.splitlines()
     assert rows[0].startswith("commit ") and f"Python {platform.python_version()}" in rows[0]
-    assert "### ops: 1 thread, s" in rows and "| a\\|b | 3 MB | 9 kB |" in rows
-    assert "| missed | 0 |" in rows
-    assert "| lstm, T = 10 | 1 ms (0.99 to 1.02) |" in rows
-    assert "|  | minigrad numpy | PyTorch | floor |" in rows
+    assert "### ops: time, 1 thread" in rows and "| a\\|b | 3 MB | 9 kB |" in rows
+    assert "| missed | 0 |" in rows and "| tanh | 1 s (0.99 to 1.02) | 2 s (1.98 to 2.04) |" in (
+        " ".join(row.split()).replace(" | 500 ms (495 to 510)", "") for row in rows
+    )
+    page = tmp_path / "README.md"
+    page.write_text(f"{BEGIN}\n{END}\n")
+    assert run("tables", path, "--into", page).exit_code == 0
+    assert "### ops: time, 1 thread" in page.read_text()
+    page.write_text("no marks\n")
+    found = run("tables", path, "--into", page)
+    assert found.exit_code == 2 and "once each, in this order" in " ".join(found.output.split())
+    assert page.read_text() == "no marks\n"
+    assert (
+        "small things in a loop: numpy 2.00 on 1 thread" in run("tables", path, "--summary").output
+    )
 
 
 @pytest.mark.parametrize(("planted", "exit_code"), [(1.1, 0), (1.0, 1)])

@@ -16,6 +16,8 @@ from scans import fusing
 
 import minigrad as mg
 from minigrad.models.reports.bench.groups import GROUPS
+from minigrad.models.reports.bench.growth import growths, verdict
+from minigrad.models.reports.bench.pace import Pace
 
 FOLDER = ROOT / "benchmarks"
 
@@ -69,11 +71,12 @@ def test_memory_of_a_layer(tmp_path):
     )
     assert said.startswith("MB at (T, N, I, H) = (400, 64, 16, 128), 3 steps\n")
     found = json.loads((tmp_path / "m.json").read_text())["rnn"]
-    assert set(found) == {"minigrad", *(["PyTorch"] if importlib.util.find_spec("torch") else [])}
+    own = {"minigrad numpy", "minigrad numba"}
+    assert set(found) == own | ({"PyTorch"} if importlib.util.find_spec("torch") else set())
     (line,) = GROUPS["peak-memory"].lines({"rnn": found})
     assert line.unit == "bytes" and line.values == found
     # At least the outputs, and the gradients of z: much more than what a process has free.
-    assert len(found["minigrad"]) == 1 and min(found["minigrad"]) > 2 * 4 * 400 * 64 * 128
+    assert all(len(found[name]) == 1 and found[name][0] > 2 * 4 * 400 * 64 * 128 for name in own)
 
 
 # --- first use ---------------------------------------------------------------------------------
@@ -105,8 +108,8 @@ print(1 if kernel.exists() else 10)
 kernel.touch()
 """
     monkeypatch.setattr(first_use, "FIRST_USE", writes)
-    found = first_use.first_use("any", rounds=3)
-    assert found == {"cold": [10] * 3, "warm": [1] * 3}
+    assert first_use.first_use("any") == {"cold": 10, "warm": 1}
+    found = {"cold": [10.0] * 3, "warm": [1.0] * 3}
     lines = [*GROUPS["first-use"].lines({"import": [1.0], "first use": {"any": found}})]
     assert [line.name for line in lines] == ["import", "any, cold", "any, warm"]
 
@@ -118,28 +121,28 @@ kernel.touch()
 def recurrent(monkeypatch):
     module = loaded("recurrent")
     monkeypatch.delitem(module.PEERS, "JAX")  # slow to compile
-    monkeypatch.delitem(module.PEERS, "composed")  # which takes part on NumPy alone
     monkeypatch.setenv("MINIGRAD_THREADS", "1")
     with fusing("require"):
         yield module
 
 
 def test_recurrent_layers(recurrent):
-    found = recurrent.measure("gru", (3, 2, 4, 5), rounds=2)
-    assert {"minigrad", "floor"} <= set(found)
+    found = recurrent.measure("gru", (3, 2, 4, 5), Pace(2), ("numpy", "numba"))
+    own = ["minigrad numpy", "minigrad numba", recurrent.COMPOSED]
+    assert {*own, recurrent.FLOOR} <= set(found)
     assert all(len(rounds) == 2 and 0 < min(rounds) < 60 for rounds in found.values())
     (line,) = GROUPS["recurrent"].lines({"2": {"gru": found}})
-    assert (line.floor, line.threads, line.own) == ("products alone", 2, ["minigrad"])
+    assert (line.floor, line.threads, line.own) == ("products alone", 2, own)
 
 
 def test_a_wrong_gradient_is_not_timed(recurrent, monkeypatch):
     def wrong(*arguments):
-        step = recurrent.minigrad_step(*arguments)
+        step = recurrent.minigrad_step("numba", *arguments)
         return lambda: [1.01 * t for t in step()]
 
     monkeypatch.setitem(recurrent.PEERS, "wrong", wrong)
     with pytest.raises(AssertionError, match="wrong"):
-        recurrent.measure("rnn", (3, 2, 4, 5), rounds=1)
+        recurrent.measure("rnn", (3, 2, 4, 5), Pace(1))
 
 
 # --- products in bf16 parts ----------------------------------------------------------------------
@@ -151,8 +154,8 @@ def test_products_and_layers_in_parts(capsys, fast_ways):
     with emulated_tiles():
         products = loaded("products")
         rows = {
-            "(130, 40) @ (40, 50)": products.measure((130, 40, 50), 2),
-            "LSTM (3, 20, 24, 40)": products.measure_layer((3, 20, 24, 40), 2),
+            "(130, 40) @ (40, 50)": products.measure((130, 40, 50), Pace(2)),
+            "LSTM (3, 20, 24, 40)": products.measure_layer((3, 20, 24, 40), Pace(2)),
         }
     for row in rows.values():
         assert row["rounds"].keys() == row["errors"].keys()
@@ -190,31 +193,29 @@ def growing(monkeypatch):
     return loaded("growth")
 
 
-def test_what_grows_faster_than_its_products_is_noticed(growing):
-    sizes, wobble = (10, 100, 1000, 10_000), (1.0, 1.1, 0.9, 1.05, 0.95)
-
-    def costs(power):
-        return [[w * 1e-6 * size**power for w in wobble] for size in sizes]
-
-    rows = [
-        {"minigrad numpy": even, "minigrad numba": steep, growing.FLOOR: floor}
-        for even, steep, floor in zip(costs(1), costs(1.2), costs(1), strict=True)
-    ]
-    found = growing.growth(sizes, rows, growing.FLOOR)
-    assert found[growing.FLOOR] == {"slope": pytest.approx(1)}
-    even, steep = found["minigrad numpy"], found["minigrad numba"]
-    assert even["of ratio"][1] == pytest.approx(0, abs=1e-9) and not even["faster"]
-    assert steep["slope"] == pytest.approx(1.2) and steep["faster"]
-
-
-def test_a_layer_is_measured_at_each_size(growing, monkeypatch):
+def test_a_layer_is_measured_at_each_size(growing, monkeypatch, capsys):
     monkeypatch.setitem(growing.AXES, "T", (2, 3, 4))
     monkeypatch.setattr(growing, "BASE", {"T": 2, "N": 2, "I": 3, "H": 4})
-    found = growing.measured("gru", "T", 2, with_memory=False)
+    found = growing.by_time("gru", "T", Pace(2), ("numpy", "numba"))
     lines = [*GROUPS["growth"].lines([found])]
     assert [(line.axis, line.at) for line in lines] == [("T", 2), ("T", 3), ("T", 4)]
-    assert all({"minigrad numpy", growing.FLOOR} <= line.values.keys() for line in lines)
+    assert all(line.own == ["minigrad numpy", "minigrad numba"] for line in lines)
     assert all(line.floor == growing.FLOOR and line.paired for line in lines)
+    assert growing.show(found) == growths(lines)["gru", "T", "s"]
+    assert "gru, ms by T: 2, 3, 4" in capsys.readouterr().out
+
+
+def test_memory_is_measured_at_each_size(growing, monkeypatch, capsys):
+    def measured(name, kind, shape, steps):
+        power = 1.3 if name == "minigrad numba" else 1
+        return growing.kept_bytes(kind, shape) ** power
+
+    monkeypatch.setattr(growing.memory, "measured", measured)
+    found = growing.by_memory("lstm", "N", ("numpy", "numba"))
+    grown = growths(GROUPS["growth"].lines([found]))
+    assert grown == {("lstm", "N", "bytes"): growing.show(found)}
+    assert verdict(grown).endswith("products: lstm with N on minigrad numba, in memory")
+    assert capsys.readouterr().out.count("GROWS FASTER") == 1
 
 
 def test_what_a_step_keeps(growing):
@@ -257,7 +258,7 @@ def test_a_program_of_other_losses_is_not_timed(monkeypatch):
         programs, "contenders", lambda *_: {"PyTorch": lambda: 1, "numpy": lambda: 1.01}
     )
     with pytest.raises(AssertionError, match="losses of names in numpy"):
-        programs.measure(programs.Program(programs.PROGRAMS["names"]), 2, ("numpy",))
+        programs.measure(programs.Program(programs.PROGRAMS["names"]), Pace(2), ("numpy",))
 
 
 # --- small things --------------------------------------------------------------------------------
@@ -285,13 +286,15 @@ def test_small_things_have_equal_gradients_and_ratios(small, monkeypatch, capsys
     assert len(capsys.readouterr().out.splitlines()) == 1 + len(rows)
     lines = [*GROUPS["ops"].lines(found)]
     assert [line.name for line in lines] == [row.name for row in rows]
-    assert all(line.own == ["minigrad numpy"] and "peer" in line.values for line in lines)
+    assert all(line.own == ["minigrad numpy"] for line in lines)
+    peers = {name for line in lines for name in line.values if name not in line.own}
+    assert peers == {"PyTorch", "unguarded", "NumPy by hand"}
 
 
 def test_a_small_thing_of_other_gradients_is_not_timed(small):
     row = small.Row("wrong", 1.0, lambda: lambda: [np.ones(2)], lambda: lambda: [np.zeros(2)])
     with pytest.raises(AssertionError, match="wrong"):
-        small.measure(row, ("numpy",), 2)
+        small.measure(row, ("numpy",), Pace(2))
 
 
 # --- updates by hand -----------------------------------------------------------------------------

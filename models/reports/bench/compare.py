@@ -83,7 +83,9 @@ def compare_records(first: Record, second: Record, yardstick: str | None = None)
 
 def _change(line: Line, other: Line, name: str, yardstick: str | None) -> Change | str:
     a, b = line.values[name], other.values[name]
-    if line.unit == "count":
+    if line.unit == "count":  # round i has the same random inputs in both
+        rounds = min(len(a), len(b))
+        a, b = a[:rounds], b[:rounds]
         ratio = 1.0 if sum(a) == sum(b) else float("inf") if not sum(a) else sum(b) / sum(a)
         return Change(line, name, None, ratio)
     if yardstick is not None:

@@ -6,64 +6,134 @@ import statistics
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
+from .growth import growths, verdict
 from .record import Line, Record
-from .significance import FEWEST_ROUNDS, median_spread
+from .significance import FEWEST_ROUNDS, Spread, median_spread
+from .summary import standings
 
-__all__ = ["tables_of"]
+__all__ = ["BEGIN", "END", "about", "amount", "replaced", "tables_of"]
+
+BEGIN, END = "<!-- tables of minigrad bench -->", "<!-- end of the tables -->"
 
 # What a number of a unit is written in: the largest that is not larger than the number.
 _SCALES = {
     "s": ((1, "s"), (1e-3, "ms"), (0, "µs")),
     "bytes": ((2**20, "MB"), (0, "kB")),
-    "count": ((0, ""),),
 }
-_SMALLEST = {"s": 1e-6, "bytes": 2**10, "count": 1}
+_SMALLEST = {"s": 1e-6, "bytes": 2**10}
+_SAID = {"s": "time", "bytes": "memory", "count": "counts"}
 
 
 def tables_of(record: Record) -> str:
-    """A table per group, threads and unit: medians, with the spread in brackets.
+    """How minigrad stands beside PyTorch, then a table per group, threads and unit, and slopes.
 
-    Above them stand the processor, the versions and the commit.
+    Above them stand the processor, the versions and the commit. A cell has the median, with the
+    spread in brackets.
     """
-    about = [
-        ", ".join(f"{name} {value}" for name, value in record.versions.items()),
-        f"{record.machine.get('cpu', 'unknown')}, {record.machine.get('cores', '?')} cores",
-        f"commit {record.commit.get('id', 'unknown')[:12]}"
-        + (", edited" if record.commit.get("edited") else ""),
-    ]
-    parts = ["; ".join(reversed(about)) + "; medians, and the spread of each.\n"]
+    parts = [f"{about(record)}.\n", *_standings(record)]
 
     def kind(line: Line) -> tuple[str, int, str]:
         return line.group, line.threads, line.unit
 
-    for (group, threads, unit), found in groupby(sorted(record.lines, key=kind), kind):
-        more = f"{threads} thread{'s' * (threads > 1)}, {unit}"
-        parts.append(f"### {group}: {more}\n\n{_table(list(found))}\n")
-    return "\n".join(parts)
+    plain = [line for line in record.lines if line.axis is None]
+    for (group, threads, unit), found in groupby(sorted(plain, key=kind), kind):
+        more = f"{threads} thread{'s' * (threads > 1)}"
+        parts.append(f"### {group}: {_SAID[unit]}, {more}\n\n{_table(list(found))}\n")
+    return "\n".join([*parts, *_slopes(record)])
+
+
+def about(record: Record) -> str:
+    """On what the run was made, in a line."""
+    commit = f"commit {record.commit.get('id', 'unknown')[:12]}"
+    return "; ".join(
+        [
+            commit + (", edited" if record.commit.get("edited") else ""),
+            f"{record.machine.get('cpu', 'unknown')}, {record.machine.get('cores', '?')} cores",
+            ", ".join(f"{name} {value}" for name, value in record.versions.items()),
+        ]
+    )
+
+
+def replaced(text: str, tables: str) -> str:
+    """The text, with the tables between the lines `BEGIN` and `END`.
+
+    Raises ValueError if the two don't stand in it once each, in this order.
+    """
+    before, begin, rest = text.partition(f"{BEGIN}\n")
+    _, end, after = rest.partition(END)
+    if not (begin and end) or text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise ValueError(f"it must have the lines {BEGIN} and {END}, once each, in this order")
+    return f"{before}{BEGIN}\n\n{tables}\n{END}{after}"
+
+
+def _standings(record: Record) -> Iterable[str]:
+    rows = [
+        [
+            *(each.group, str(each.threads), each.contender, f"{each.mean:.2f}"),
+            *(f"{each.worst:.2f} to {each.best:.2f}", f"{each.lines}, {each.unclear} unclear"),
+        ]
+        for each in standings(record)
+    ]
+    if rows:
+        head = ["group", "threads", "", "geometric mean", "worst to best", "cases"]
+        yield (
+            "How many times as fast as PyTorch (larger is faster; unclear: the spread is larger "
+            f"than the difference):\n\n{_markdown([head, *rows])}\n"
+        )
+
+
+def _slopes(record: Record) -> Iterable[str]:
+    found = growths(record.lines)
+    if not found:
+        return
+    names = list(dict.fromkeys(name for contenders in found.values() for name in contenders))
+    rows = []
+    for (cell, axis, unit), contenders in found.items():
+        cells = []
+        for name in names:
+            growth = contenders.get(name)
+            cells.append("-" if growth is None else _slope(growth.slope))
+        rows.append([f"{cell}, {_SAID[unit]} by {axis}", *cells])
+    yield (
+        "### growth: slopes (1: twice the cost for twice the size)\n\n"
+        f"{_markdown([['', *names], *rows])}\n\nVerdict: {verdict(found)}.\n"
+    )
+
+
+def _slope(spread: Spread) -> str:
+    return f"{spread.median:.2f} ({spread.low:.2f} to {spread.high:.2f})"
 
 
 def _table(lines: Sequence[Line]) -> str:
     names = list(dict.fromkeys(name for line in lines for name in line.values))
-    rows = [["", *names], ["---"] * (1 + len(names))]
-    for line in lines:
-        size = "" if line.axis is None else f", {line.axis} = {line.at}"
-        cells = (_cell(line.values.get(name), line.unit) for name in names)
-        rows.append([line.name + size, *cells])
-    return "\n".join(f"| {' | '.join(_escaped(row))} |" for row in rows)
+    rows = [
+        [line.name, *(amount(line.values.get(name), line.unit) for name in names)] for line in lines
+    ]
+    return _markdown([["", *names], *rows])
 
 
-def _cell(values: Sequence[float] | None, unit: str) -> str:
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    head, *others = rows
+    lines = [head, ["---"] * len(head), *others]
+    return "\n".join(f"| {' | '.join(_escaped(row))} |" for row in lines)
+
+
+def amount(values: Sequence[float] | None, unit: str) -> str:
     """The median in a unit that fits, and its spread where there are rounds enough.
 
-    >>> _cell([0.0021, 0.002, 0.0022, 0.002, 0.0021], "s")
+    >>> amount([0.0021, 0.002, 0.0022, 0.002, 0.0021], "s")
     '2.1 ms (2 to 2.2)'
+    >>> amount([3, 4, 4], "count")
+    '11 in 3 rounds'
     """
     if values is None:
         return "-"
+    if unit == "count":
+        return f"{sum(values):g}" + f" in {len(values)} rounds" * (len(values) > 1)
     middle = statistics.median(values)
     scale, word = next((s, w) for s, w in _SCALES[unit] if middle >= s)
     scale = scale or _SMALLEST[unit]
-    said = f"{middle / scale:.3g} {word}".rstrip()
+    said = f"{middle / scale:.3g} {word}"
     if len(values) < FEWEST_ROUNDS:
         return said
     spread = median_spread(values)
