@@ -10,6 +10,7 @@ import numpy as np
 
 from minigrad.engine.backend import ArrayModuleBackend
 from minigrad.utils import summation
+from minigrad.utils.quiet import quiet
 from minigrad.utils.summation import HALF, SINGLE
 
 from .numpy_kernels.with_loops import WithLoops
@@ -96,7 +97,7 @@ class NumpyBackend(ArrayModuleBackend):
         return np.dot(a, b) if a.ndim == b.ndim == 2 else super()._matmul(a, b)
 
     def quiet(self) -> contextlib.AbstractContextManager[Any]:
-        return np.errstate(all="ignore")
+        return quiet()
 
     def scatter(self, g: Any, index: Any, shape: tuple[int, ...]) -> Any:
         few = g.size <= summation.FEW and g.dtype != HALF

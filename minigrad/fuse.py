@@ -22,7 +22,6 @@ from .fusion import (
     compiles,
     dispatch,
     is_composed,
-    why_no_kernel,
 )
 from .other_names.calls import refuse
 
@@ -39,6 +38,8 @@ class RowFunction(FusedFunction):
         functools.update_wrapper(self, function)
         self.function = function
         self.name = str(name or getattr(function, "__name__", type(function).__name__))
+        # minigrad's own functions edit no tensor, and return what ops gave.
+        self._is_own = (getattr(function, "__module__", None) or "").startswith("minigrad.")
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
         """What the function gives, by a kernel where that is possible and faster."""
@@ -53,14 +54,11 @@ class RowFunction(FusedFunction):
             if backend is not None and not is_tracing():
                 dispatch(self.name, self.name, backend, NO_COMPILER)
             return self._compose(args, settings)
-        if getattr(backend, "loops_only", False) and is_composed(self.name, None, backend):
+        sizes = [x._data.size for x in args if isinstance(x, Tensor)]
+        if is_composed(self.name, max(sizes) if sizes else None, backend):
             return self._compose(args, settings)
 
         def attempt(required: bool) -> Any:
-            if not required:
-                sizes = [x._data.size for x in args if isinstance(x, Tensor)]
-                if reason := why_no_kernel(max(sizes) if sizes else None, backend):
-                    return reason
             from .compiler.fused_function import FunctionCall
 
             return FunctionCall(self, args, settings, backend).attempt()
@@ -70,16 +68,17 @@ class RowFunction(FusedFunction):
 
     def _compose(self, args: Any, settings: Any) -> Any:
         """What the function gives, op by op; it edits its arguments as little as a kernel does."""
+        if self._is_own:
+            try:
+                return self.function(*args, **settings)
+            except TypeError:
+                refuse(f"mg.{self.name}", self.function, args, settings)
+                raise
         token = only_values.set(True)
         try:
-            result = self.function(*args, **settings)
-        except TypeError:
-            if self.function.__module__.startswith("minigrad."):
-                refuse(f"mg.{self.name}", self.function, args, settings)
-            raise
+            return apart(self.function(*args, **settings))
         finally:
             only_values.reset(token)
-        return apart(result)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         """As a method it is called with its object in front, like any function."""

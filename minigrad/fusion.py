@@ -71,6 +71,14 @@ def compiles(backend: Any) -> bool:
     return getattr(backend, "compile_loop", None) is not None
 
 
+def _choice() -> str:
+    """Whether functions run as kernels: "0" is never, "1" where that is faster, or "require"."""
+    choice = "0" if _composing.get() else _variable.get() or "1"
+    if choice not in ("0", "1", "require"):
+        raise SettingError(f"MINIGRAD_FUSED is 0, 1 or require; got {choice!r}")
+    return choice
+
+
 def dispatch(
     name: str,
     what: str,
@@ -83,9 +91,7 @@ def dispatch(
     `name` is what the counts call it, `what` what an error does. In place of an attempt there may
     be the reason at once. It counts as so many `times`.
     """
-    choice = "0" if _composing.get() else _variable.get() or "1"
-    if choice not in ("0", "1", "require"):
-        raise SettingError(f"MINIGRAD_FUSED is 0, 1 or require; got {choice!r}")
+    choice = _choice()
     if choice == "0":
         outcome = "MINIGRAD_FUSED=0"
     elif isinstance(attempt, str):
@@ -126,9 +132,14 @@ def is_composed(
     Calls of it may be as many as `times`, each of at most so many numbers.
     """
     reason = why_no_kernel(numbers, backend)
-    if not reason or (reason is not NO_COMPILER and _variable.get() == "require"):
+    if not reason:
         return False
-    dispatch(name, what or name, backend, reason, times)
+    choice = _choice()
+    if choice == "require":
+        if reason is not NO_COMPILER:
+            return False
+        dispatch(name, what or name, backend, reason)  # an error
+    count(name, backend, "composed", reason if choice == "1" else "MINIGRAD_FUSED=0", times)
     return True
 
 

@@ -42,7 +42,7 @@ def seed_of(output: Any, g: Any, position: str) -> tuple[Node, Tensor]:
         )
     if not isinstance(g, Tensor):
         g = tensor(g, dtype=output.dtype, backend=backend)
-    if g.shape != output.shape:
+    if g._data.shape != output._data.shape:
         raise ValueError(
             f"the cotangent of {position} must have its shape {output.shape}; got {g.shape}"
         )
@@ -51,7 +51,7 @@ def seed_of(output: Any, g: Any, position: str) -> tuple[Node, Tensor]:
             f"the cotangent is on backend {g.backend.name!r} and {position} on "
             f"{backend.name!r}; convert it with g.to({backend.name!r})"
         )
-    return node, g if g.dtype == output.dtype else g.astype(output.dtype)
+    return node, g if g._data.dtype == output._data.dtype else g.astype(output.dtype)
 
 
 def backward(

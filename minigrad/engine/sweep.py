@@ -203,15 +203,15 @@ def run_sweep(
     that was not reached. `taken` collects the arrays that others may hold, see `_copy_if_shared`.
     """
     visit, grads = _plan(seeds, wanted, ends)
-    keep: dict[Node, Tensor | None] = {} if wanted is None else dict.fromkeys(wanted)
-    if wanted is None:
-        for node in grads:
-            if node.__class__ is Leaf:
-                keep[node] = None
+    found: dict[Node, Tensor | None] = {}
+    for node in grads if wanted is None else wanted:
+        if wanted is not None or node.__class__ is Leaf:
+            found[node] = None
     sweep = (GraphSweep if graph else Sweep)(grads, taken)
     for node, seed in seeds:
         sweep.give(node, seed if graph else seed._data)
     done = 0
+    hooked: set[Node] = set()  # whose hooks have run
     raw = raw_backend.set(None)
     mode = grad_enabled.set(True) if graph else None  # the graph remembers derivatives, too
     try:
@@ -229,6 +229,7 @@ def run_sweep(
                         continue
                     if node.hooks is not None:
                         g = _run_hooks(node, g, sweep)
+                        hooked.add(node)
                     saved = node.saved
                     if saved.__class__ is not tuple or noted or graph:
                         saved = sweep.saved(node)
@@ -244,25 +245,20 @@ def run_sweep(
                         raise
                     if on_gradients:
                         on_gradients.tell(node, grads)
-                    grads[node] = g if node in keep else None
+                    grads[node] = g if node in found else None
                     if not retain:
                         node.saved = None
-        visited: set[Node] | None = None
-        for node in keep:
-            if node.hooks is None or node in ends or grads[node] is None:
-                continue
-            visited = set(visit) if visited is None else visited
-            if node not in visited:
-                grads[node] = _run_hooks(node, grads[node], sweep)
+        for node in found:
+            g = grads[node]
+            if g is not None:
+                if node.hooks is not None and node not in hooked and node not in ends:
+                    g = _run_hooks(node, g, sweep)
+                found[node] = sweep.tensor(g, node)
     finally:
         raw_backend.reset(raw)
         if mode is not None:
             grad_enabled.reset(mode)
-    for node in keep:
-        g = grads[node]
-        if g is not None:
-            keep[node] = sweep.tensor(g, node)
-    return keep
+    return found
 
 
 def _run_hooks(node: Node, g: Any, sweep: Sweep) -> Any:

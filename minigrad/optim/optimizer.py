@@ -169,8 +169,8 @@ class Optimizer:
                 state = self.state[p] = {}
                 self._made_for.setdefault(p, p._data.dtype)
             data, g = p._data, p.grad._data  # type: ignore[union-attr]
-            dtype = data.dtype
-            if dtype == HALF:  # calculated in float32, and so are the running values
+            is_half = data.dtype == HALF
+            if is_half:  # calculated in float32, and so are the running values
                 data, g = xp.astype(data, SINGLE), xp.astype(g, SINGLE)
             new = None
             if not composed:
@@ -178,8 +178,8 @@ class Optimizer:
                 new = dispatch(name, what, xp, attempt)
             if new is None:
                 new = rule(xp, data, g, state, **options)
-            if dtype == HALF:
-                new = xp.astype(new, dtype)
+            if is_half:
+                new = xp.astype(new, HALF)
             p._data = new if new.__class__ is xp.array_type else xp.asarray(new)
 
     def _call(self, closure: Callable[[], Any]) -> Any:
@@ -195,25 +195,20 @@ class Optimizer:
 
     def _check_gradients(self) -> None:
         for p, g in with_gradient(f"{type(self).__name__}.step()", self._params):
-            self._check_gradient(p, g)
-            self._check_state(p)
+            if not isinstance(g, Tensor):
+                raise RuntimeError(
+                    f"{type(self).__name__}: a gradient must be a tensor; got {type(g).__name__}"
+                )
+            array, like = g._data, p._data
+            if array.shape != like.shape or array.dtype != like.dtype or g.backend is not p.backend:
+                raise RuntimeError(
+                    f"{type(self).__name__}: {_describe(p)} has a gradient of shape {g.shape}, "
+                    f"{g.dtype} on {g.backend.name!r}; compute the gradient again"
+                )
+            if state := self.state.get(p):
+                self._check_state(p, state)
 
-    def _check_gradient(self, p: Tensor, g: Any) -> None:
-        if not isinstance(g, Tensor):
-            raise RuntimeError(
-                f"{type(self).__name__}: a gradient must be a tensor; got {type(g).__name__}"
-            )
-        array, like = g._data, p._data
-        if array.shape != like.shape or array.dtype != like.dtype or g.backend is not p.backend:
-            raise RuntimeError(
-                f"{type(self).__name__}: {_describe(p)} has a gradient of shape {g.shape}, "
-                f"{g.dtype} on {g.backend.name!r}; compute the gradient again"
-            )
-
-    def _check_state(self, p: Tensor) -> None:
-        state = self.state.get(p)
-        if not state:
-            return
+    def _check_state(self, p: Tensor, state: dict[str, Any]) -> None:
         for key, value in state.items():
             if not are_of(value, p, self._made_for.get(p)):
                 raise RuntimeError(
@@ -238,7 +233,7 @@ class Optimizer:
         """
         params = self._params
         for p in params:
-            self._check_state(p)
+            self._check_state(p, self.state.get(p, {}))
         positions = iter(range(len(params)))
         return {
             "state": [to_host(self.state.get(p, {}), p) for p in params],

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..engine.tensor import Tensor
+from ..fusion import PLAIN
 from ..nested import leaves_of, map_leaves
 from ..utils.summation import HALF, SINGLE
 
@@ -25,6 +26,8 @@ def arrays_in(values: Any) -> list[Any]:
     """The arrays among running values."""
     if is_array(values):
         return [values]
+    if values.__class__ in PLAIN:
+        return []
     return [x for _, x in leaves_of(values) if is_array(x)]
 
 
@@ -35,10 +38,14 @@ def running_dtype(dtype: np.dtype) -> np.dtype:
 
 def are_of(values: Any, p: Tensor, made_for: Any) -> bool:
     """Whether arrays that were made for a dtype, `made_for`, are still right for a parameter."""
-    kinds = (p.backend.array_type, np.generic)
-    return not arrays_in(values) or (
-        made_for in (None, p.dtype) and all(isinstance(x, kinds) for x in arrays_in(values))
-    )
+    kind = p.backend.array_type
+    if values.__class__ is not kind:
+        arrays = arrays_in(values)
+        if not arrays:
+            return True
+        if not all(isinstance(x, (kind, np.generic)) for x in arrays):
+            return False
+    return made_for is None or made_for == p._data.dtype
 
 
 def to_host(values: dict[str, Any], p: Tensor) -> dict[str, Any]:
