@@ -11,6 +11,7 @@ import numpy as np
 
 MIN_BYTES_TO_POOL = 1 << 16  # the allocator gives smaller arrays as fast
 _LARGEST = 1 << 28  # bytes kept in all
+_LINE = 64  # bytes of a cache line
 
 
 class ArrayPool:
@@ -39,7 +40,7 @@ class ArrayPool:
             for i in range(len(known)):
                 if sys.getrefcount(known[i]) == 2:  # the list's, and that of this call's argument
                     return _array(known[i], shape, dtype)
-            block = np.empty(size, np.uint8)
+            block = _aligned(size)
             if self._bytes + size > _LARGEST:
                 self._drop_unused()
             if self._bytes + size <= _LARGEST:
@@ -52,6 +53,12 @@ class ArrayPool:
             for i in reversed(range(len(known))):
                 if sys.getrefcount(known[i]) == 2:
                     self._bytes -= known.pop(i).nbytes
+
+
+def _aligned(size: int) -> np.ndarray:
+    """So many bytes from where a cache line begins: a vector or a row of a tile is in one line."""
+    memory = np.empty(size + _LINE, np.uint8)
+    return memory[-memory.ctypes.data % _LINE :][:size]
 
 
 def _array(block: np.ndarray, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -64,6 +64,21 @@ def call_address(typing, address, arguments):
     return signature, codegen
 
 
+@_intrinsic
+def fetch(typing, address):
+    """Ask for the memory at an address, which is read soon."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        place = builder.inttoptr(arguments[0], ir.IntType(8).as_pointer())
+        numbers = [ir.IntType(32)(n) for n in (0, 3, 1)]  # to read, soon, data
+        kind = ir.FunctionType(ir.VoidType(), [x.type for x in (place, *numbers)])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(prefetch, [place, *numbers])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), codegen
+
+
 def _pointer_to(kind: Any) -> Any:
     """What makes an address a pointer to numbers of a kind, read and written as `pointer[j]`."""
 
@@ -105,5 +120,5 @@ def float_of(typing, bits, like):
     return like(bits, like), codegen
 
 
-__all__ = ["bits", "call_address", "float_of", "row", "widest_vectors"]
+__all__ = ["bits", "call_address", "fetch", "float_of", "row", "widest_vectors"]
 __all__ += ["floats", "longs", "shorts", "words"]

@@ -72,13 +72,17 @@ def _store(b: Any, vector: Any, address: Any) -> None:
     b.store(vector, b.inttoptr(address, vector.type.as_pointer())).align = 4
 
 
-def _numbers(b: Any, address: Any, count: Any) -> Any:
-    """16 numbers, of which `count` are there, if that is more than 0; the others are 0."""
+def _mask(b: Any, count: Any) -> Any:
+    """The first `count` of 16 lanes; none if it is below 1, all if it is above 15."""
     lanes, unknown = ir.Constant(_WORDS, list(range(SIDE))), ir.Constant(_WORDS, ir.Undefined)
     many = b.trunc(count, _INT)
     many = b.shuffle_vector(b.insert_element(unknown, many, _INT(0)), unknown, _all(0))
-    mask, zero = b.icmp_signed("<", lanes, many), ir.Constant(_FLOATS, [0.0] * SIDE)
-    place = b.inttoptr(address, _FLOATS.as_pointer())
+    return b.icmp_signed("<", lanes, many)
+
+
+def _numbers(b: Any, address: Any, mask: Any) -> Any:
+    """The numbers in some of 16 lanes; the others are 0."""
+    place, zero = b.inttoptr(address, _FLOATS.as_pointer()), ir.Constant(_FLOATS, [0.0] * SIDE)
     return _call(b, "llvm.masked.load.v16f32.p0", _FLOATS, place, _INT(4), mask, zero)
 
 
@@ -109,7 +113,7 @@ def _splitting(join: Callable[[Any, Any, Any], Any]) -> Any:
     def typed(typing, parts, first, count, second, more, target, step, most):
         def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
             parts, first, count, second, more, target, step, most = arguments
-            numbers = _numbers(b, first, count), _numbers(b, second, more)
+            numbers = [_numbers(b, x, _mask(b, n)) for x, n in ((first, count), (second, more))]
             high = _load(b, most)
             for x in numbers:
                 magnitudes = b.and_(b.bitcast(x, _WORDS), _all(0x7FFFFFFF))
@@ -167,6 +171,20 @@ def _largest_of(typing, vector):
         return _call(b, "llvm.vector.reduce.umax.v16i32", _INT, _load(b, arguments[0]))
 
     return types.uint32(types.intp), codegen
+
+
+@_intrinsic
+def copy_numbers(typing, target, source, count):
+    """Copy up to 16 numbers that lie side by side."""
+
+    def codegen(context: Any, b: Any, signature: Any, arguments: Any) -> Any:
+        target, source, count = arguments
+        mask, place = _mask(b, count), b.inttoptr(target, _FLOATS.as_pointer())
+        numbers, void = _numbers(b, source, mask), ir.VoidType()
+        _call(b, "llvm.masked.store.v16f32.p0", void, numbers, place, _INT(4), mask)
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 3), codegen
 
 
 # --- operands ------------------------------------------------------------------------------------
@@ -250,4 +268,5 @@ def right_size(parts: int, terms: int, columns: int) -> int:
     return -(-columns // 32) * -(-terms // 32) * parts * 2 * TILE
 
 
-__all__ = ["LEFT", "MAGNITUDES", "RIGHT", "bits_of", "right_size", "split_left", "split_right"]
+__all__ = ["LEFT", "MAGNITUDES", "RIGHT", "bits_of", "copy_numbers", "right_size"]
+__all__ += ["split_left", "split_right"]

@@ -23,9 +23,18 @@ from numba import njit, types
 
 from . import intrinsics, register_block, split, tiles
 from .files import keep_callback
-from .intrinsics import call_address, floats, longs, words
+from .intrinsics import call_address, fetch, longs, words
 from .register_block import BYTES, VECTORS
-from .split import LEFT, MAGNITUDES, RIGHT, bits_of, right_size, split_left, split_right
+from .split import (
+    LEFT,
+    MAGNITUDES,
+    RIGHT,
+    bits_of,
+    copy_numbers,
+    right_size,
+    split_left,
+    split_right,
+)
 from .tiles import CONFIG, SIDE, TILE, UNIT
 
 PANEL = BYTES * VECTORS  # bytes of a row of a panel
@@ -34,9 +43,10 @@ PANEL = BYTES * VECTORS  # bytes of a row of a panel
 HEADER = 64
 
 # Smaller products are as fast in float32: by terms, numbers of the right operand, rows at a time,
-# and rows in all, without which packing costs more than is gained. The last two are by parts.
+# and rows in all, without which packing costs more than is gained. The last two are by parts. They
+# are estimates; the README says what they rest on.
 _TERMS, _NUMBERS = 32, 1 << 14
-_ROWS, _USES = {1: 8, 2: 8, 3: 16}, {1: 96, 2: 128, 3: 192}
+_ROWS, _USES = {1: 8, 2: 8, 3: 16}, {1: 32, 2: 48, 3: 112}
 
 _STEP = 128  # rows that are split at a time, to stay in cache
 
@@ -91,11 +101,9 @@ def _write_config(config, height):
 
 @njit(nogil=True)
 def _copy(target, target_row, source, source_row, rows, columns):
-    """Numbers of a tile that isn't whole."""
+    """Numbers of a tile that isn't whole, if so many are left of the columns."""
     for i in range(rows):
-        to, numbers = floats(target + i * target_row), floats(source + i * source_row)
-        for j in range(columns):
-            to[j] = numbers[j]
+        copy_numbers(target + i * target_row, source + i * source_row, columns)
 
 
 @njit(inline="always")
@@ -106,7 +114,7 @@ def _begin(real, unit, register, start, line, rows, columns, height, edge):
     elif rows == height and columns >= SIDE:
         tiles.load(real, unit, register, start, line)
     else:
-        _copy(edge, 64, start, line, rows, min(columns, SIDE))
+        _copy(edge, 64, start, line, rows, columns)
         tiles.load(real, unit, register, edge, 64)
 
 
@@ -136,7 +144,7 @@ def _end(real, unit, register, target, line, rows, columns, height, edge):
         tiles.store(real, unit, register, target, line)
     else:
         tiles.store(real, unit, register, edge, 64)
-        _copy(target, line, edge, 64, rows, min(columns, SIDE))
+        _copy(target, line, edge, 64, rows, columns)
 
 
 @cache
@@ -194,6 +202,11 @@ def tile_gemm(real: bool) -> Any:
                         b0 = tail + HEADER + j // 32 * b_step
                         b1 = b0 + b_step if j + 32 < columns else b0
                         for _ in range(blocks):
+                            # The left operand is in cache: it was split just now.
+                            for line in range(0, parts * 2 * TILE, 64):
+                                fetch(b0 + parts * 2 * TILE + line)
+                                if not below:
+                                    fetch(b1 + parts * 2 * TILE + line)
                             for i in range(parts - 1, -1, -1):  # part i of a sum of indices
                                 for q in range(i + 1):
                                     p, r = (i - q) * TILE, q * 2 * TILE

@@ -29,6 +29,7 @@ def test_arrays_are_as_asked(pool):
         for array in (pool.empty(shape, dtype), pool.empty(shape, dtype)):
             assert (array.shape, array.dtype) == (tuple(shape), dtype)
             assert array.flags.c_contiguous and array.flags.writeable and array.flags.aligned
+            assert address(array) % 64 == 0  # where a cache line begins
             array[...] = 1
 
 

@@ -16,7 +16,7 @@ pytest.importorskip("numba", reason="numba is not installed")
 
 from numba import njit
 
-from minigrad.backends.numba_kernels import amx, tiles
+from minigrad.backends.numba_kernels import amx, tile_product, tiles
 
 ON_LINUX = sys.platform == "linux" and platform.machine() == "x86_64"
 linux_only = pytest.mark.skipif(not ON_LINUX, reason="AMX needs Linux on an x86-64 processor")
@@ -26,7 +26,7 @@ COUNT = """
 import collections, json, re
 from minigrad.backends.numba_kernels.tile_product import tile_gemm
 code = tile_gemm(True)._library.get_asm_str()
-names = "ldtilecfg|tilerelease|tilezero|tileloadd|tilestored|tdpbf16ps"
+names = "ldtilecfg|tilerelease|tilezero|tileloadd|tilestored|tdpbf16ps|prefetcht0"
 print(json.dumps(collections.Counter(re.findall(rf"\\b({names})\\b", code))))
 """
 
@@ -44,7 +44,8 @@ def test_the_product_compiles_to_instructions_of_the_unit(tmp_path):
     counts = json.loads(done.stdout)
     assert counts.pop("ldtilecfg") == counts.pop("tilerelease") == 1
     assert counts.pop("tdpbf16ps") >= 6 and counts.pop("tileloadd") >= 8
-    assert counts.pop("tilezero") == 4 and counts.pop("tilestored") >= 4
+    assert counts.pop("tilezero") >= 4 and counts.pop("tilestored") >= 4
+    assert counts.pop("prefetcht0") >= 1
     assert not counts
 
 
@@ -89,6 +90,18 @@ def test_the_systems_own_answers(tmp_path):
     assert "fpu" in amx.processor_flags()
     if "amx_tile" not in amx.processor_flags():
         assert not amx.permitted()
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_which_sizes_pay(parts):
+    """Few rows at a time, or in all, or a small right operand, don't."""
+    rows, uses = tile_product._ROWS[parts], tile_product._USES[parts]
+    assert tile_product.pays(parts, rows, uses)
+    assert not tile_product.pays(parts, rows - 1, uses)
+    assert not tile_product.pays(parts, rows, uses - 1)
+    header = tile_product.HEADER
+    assert tile_product.room(parts, 64, 256) == header + parts * 2 * 64 * 256
+    assert tile_product.room(parts, 64, 255) == tile_product.room(parts, 31, 1000) == header
 
 
 # --- what the emulation does -------------------------------------------------------------------

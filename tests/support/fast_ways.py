@@ -76,6 +76,7 @@ AS_THEY_ARE = {
         "VECTORS": "of the processor's registers; test_numba_gemm has the other size, too",
         "_AHEAD": "says what is asked for early, and changes no result",
     },
+    "minigrad.backends.numba_kernels.array_pool": {"_LINE": "bytes of a cache line"},
     "minigrad.backends.numba_kernels.tile_product": {
         "HEADER": "bytes that three numbers have room in",
         "_STEP": "in compiled code; test_products_in_parts has sizes on both sides",
