@@ -95,7 +95,7 @@ class NumbaBackend(NumpyBackend):
             # By columns, as in a weight's gradient: laid out as the weight, which is transposed.
             transposed = self.empty((columns, rows), a.dtype)
             parts = _bf16_parts(columns) if in_float32 else 0
-            numba_gemm.matmul(b.T, a.T, transposed, parts=parts)
+            numba_gemm.matmul(a, b, transposed.T, parts=parts)
             return transposed.T
         out = self.empty((rows, columns), a.dtype)
         numba_gemm.matmul(a, b, out, start, _bf16_parts(rows) if in_float32 else 0)

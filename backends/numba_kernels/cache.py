@@ -18,7 +18,7 @@ from typing import Any
 from numba import typeof
 
 from ..shared.kernel_files import kernel_file, kernel_name
-from . import float_constants, gemm, intrinsics, math_functions, register_block, whole_division
+from . import float_constants, gemm, intrinsics, math_functions, whole_division
 from .files import CompiledFiles
 from .math_functions import FLAGS
 
@@ -40,7 +40,7 @@ from numba import njit
 
 @njit(nogil=True, error_model={error_model!r}, fastmath={{{flags}}})
 '''
-_HELPERS = (gemm, register_block, math_functions, float_constants, intrinsics, whole_division)
+_HELPERS = (gemm, math_functions, float_constants, intrinsics, whole_division)
 
 
 class Kernel:

@@ -125,10 +125,14 @@ def _source(file: str) -> bytes:
     return Path(file).read_bytes()
 
 
-def keep_compiled(function: Any) -> Any:
-    """Keep the compiled code of an `njit` function of a module in minigrad's cache folder."""
+def keep_compiled(function: Any, *sources: str) -> Any:
+    """Keep the compiled code of an `njit` function of a module in minigrad's cache folder.
+
+    `sources` are the files of other modules that the code depends on.
+    """
     python = function.py_func
-    function._cache = CompiledFiles(python, _source(python.__code__.co_filename))
+    files = (python.__code__.co_filename, *sources)
+    function._cache = CompiledFiles(python, b"".join(map(_source, files)))
     return function
 
 

@@ -3,8 +3,9 @@
 A library packs its operands again at every call, which a large product hides and the small ones
 of a recurrent step don't. Here `b` (K, M) is laid out once in panels of `NR` columns,
 (M / NR, K, NR), each read from front to back, and used as often as one likes: at every step of a
-scan, or by every row of a large product. A block of up to `MR` rows by `NR` columns of the result
-stays in vector registers while it is summed up: see `register_block`.
+scan, or by every row of a large product, which packs what fits into the cache at a time. A block of
+up to `MR` rows by `NR` columns of the result stays in vector registers while it is summed up: see
+`register_block`. The terms of each number are added in their order, whatever the sizes.
 
 The compiled product is one function per dtype, called by its address: a kernel that uses it
 doesn't compile it again.
@@ -18,23 +19,23 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from . import amx, register_block, tile_product
-from .files import keep_callback, keep_compiled
-from .intrinsics import call_address
-from .register_block import MR, block, move, vector_lanes
+from . import amx, intrinsics, packing, rearrange, register_block, tile_product, vectors
+from .files import keep_callback
+from .intrinsics import call_address, fetch
+from .packing import packer, panel_width
+from .register_block import MR, block
 from .threads import by_rows
 
-# Of a large product, parts of so many blocks of rows and so many terms are done at a time, to stay
+# Of a large product, parts of so many blocks of rows, terms and columns are done at a time, to stay
 # in cache: fewer terms where `a` lies column by column, each on a page of its own.
-_BLOCKS, _TERMS, _COLUMN_TERMS = 64, 256, 96
+_BLOCKS, _TERMS, _COLUMN_TERMS, _COLUMNS = 64, 256, 96, 512
+
+_SOURCES = [
+    str(module.__file__) for module in (intrinsics, vectors, rearrange, register_block, packing)
+]
 
 # How many terms of a product cost as much as a number that a loop computes; see `by_rows`.
 _TERMS_PER_NUMBER = 400
-
-
-def panel_width(dtype: Any) -> int:
-    """NR, the columns of a panel."""
-    return vector_lanes(np.dtype(dtype).itemsize) * register_block.VECTORS
 
 
 def regular(x: np.ndarray) -> np.ndarray:
@@ -46,6 +47,11 @@ def regular(x: np.ndarray) -> np.ndarray:
     if x.flags.aligned and x.dtype.isnative and x.itemsize in x.strides:
         return x
     return np.array(x, x.dtype.newbyteorder("="), order="C")
+
+
+def _address(x: np.ndarray) -> int:
+    """Where the numbers begin; `x.ctypes.data` takes four times as long."""
+    return int(x.__array_interface__["data"][0])
 
 
 def pack(b: np.ndarray, parts: int = 0) -> np.ndarray:
@@ -61,10 +67,7 @@ def pack(b: np.ndarray, parts: int = 0) -> np.ndarray:
         packed = _pack_parts(b, panels, width, parts)
     else:
         packed = np.empty((panels, K, width), b.dtype)
-    if b.strides[1] == b.itemsize:
-        _pack_rows(b, packed[:panels])
-    else:
-        _pack_columns(b.T, packed[:panels])
+    packer(b.dtype)(_address(b), *b.strides, K, M, _address(packed))
     return packed
 
 
@@ -81,41 +84,6 @@ def _pack_parts(b: np.ndarray, panels: int, width: int, parts: int) -> np.ndarra
     return memory.view(np.float32).reshape(panels + more, K, width)
 
 
-@keep_compiled
-@njit(nogil=True)
-def _pack_rows(b, packed):
-    """From a matrix whose rows are whole."""
-    panels, K, width = packed.shape
-    M = b.shape[1]
-    for panel in range(panels):
-        start = panel * width
-        count = min(width, M - start)
-        for k in range(K):
-            for j in range(count):
-                packed[panel, k, j] = b[k, start + j]
-            for j in range(count, width):
-                packed[panel, k, j] = 0
-
-
-@keep_compiled
-@njit(nogil=True)
-def _pack_columns(bt, packed):
-    """From the transpose of one whose columns are, a few rows of a panel at a time: they stay in
-    cache."""
-    panels, K, width = packed.shape
-    M = bt.shape[0]
-    for panel in range(panels):
-        start = panel * width
-        count = min(width, M - start)
-        if count < width:
-            packed[panel] = 0
-        for k0 in range(0, K, 16):
-            k1 = min(k0 + 16, K)
-            for j in range(count):
-                for k in range(k0, k1):
-                    packed[panel, k, j] = bt[start + j, k]
-
-
 # --- the whole product ---------------------------------------------------------------------
 
 
@@ -129,59 +97,97 @@ def gemm(dtype: str, parts: int = 0) -> Any:
     return _plain_gemm(dtype)
 
 
+@njit(inline="always")
+def _fetch(address, distance, count, length):
+    """Ask for so many rows of so many bytes, which will be read after a while."""
+    for _ in range(count):
+        for place in range(0, length, 64):
+            fetch(address + place)
+        address += distance
+
+
 @cache
 def _plain_gemm(dtype: str) -> Any:
     kind = np.dtype(dtype)
     real, size, width = kind.type, kind.itemsize, panel_width(kind)
-    ahead, lanes = width * size, vector_lanes(size)
-    spoilt = -(-MR // lanes) * lanes  # by `move`, at most
 
     def multiply(a, a_row, a_term, panels, c, c_row, rows, terms, columns, start, start_row):
         """c = start + a @ b, with addresses (`start` may be 0 for none) and strides in bytes."""
         by_column = a_row == size and a_term != size  # else each number is looked up on its own
-        step = rows if by_column else _BLOCKS * MR
         part = _COLUMN_TERMS if by_column else _TERMS
-        rearranged = by_column and columns >= 2 * width
-        room = (rows + MR) // MR * (_COLUMN_TERMS * MR + spoilt)
-        scratch = np.empty((room if rearranged else 0), real)
-        group = (_COLUMN_TERMS * MR + spoilt) * size
-        for m0 in range(0, rows, step):
-            m1 = min(m0 + step, rows)
+        for m0 in range(0, rows, _BLOCKS * MR):
+            m1 = min(m0 + _BLOCKS * MR, rows)
             blocks = (m1 - m0 + MR - 1) // MR
             low, more = (m1 - m0) // blocks, (m1 - m0) % blocks  # of nearly the same height
             for k0 in range(0, terms, part):
                 k1 = min(k0 + part, terms)
-                if rearranged:
-                    for k in range(k0, k1):
-                        m = m0
-                        for i in range(blocks):
-                            height = low + 1 if i < more else low
-                            source = a + m * a_row + k * a_term
-                            target = scratch.ctypes.data + i * group + (k - k0) * MR * size
-                            move(real, target, source, height)
-                            m += height
+                share = (min(k1 + part, terms) - k1 + blocks - 1) // blocks  # of the next terms
                 for j in range(0, columns, width):
-                    panel = panels + j * terms * size + k0 * ahead
+                    panel = panels + (j * terms + k0 * width) * size
                     count = min(width, columns - j)
                     m = m0
                     for i in range(blocks):
                         height = low + 1 if i < more else low
-                        left, row, term = a + m * a_row + k0 * a_term, a_row, a_term
-                        if rearranged:
-                            left, row, term = scratch.ctypes.data + i * group, size, MR * size
+                        left = a + m * a_row + k0 * a_term
+                        if j == 0 and by_column:
+                            following = a + m0 * a_row + (k1 + i * share) * a_term
+                            _fetch(following, a_term, share, (m1 - m0) * size)
+                        elif j == 0 and m + height < rows:
+                            _fetch(left + height * a_row, a_row, height, (k1 - k0) * size)
                         target = c + m * c_row + j * size
                         base, line = target, c_row  # go on with the sum of the terms before
                         if k0 == 0:
                             base = start + m * start_row + j * size if start else 0
                             line = start_row
                         block(
-                            *(real, height, count, left, row, term),
+                            *(real, height, count, left, a_row, a_term),
                             *(panel, target, c_row, k1 - k0, base, line),
                         )
                         m += height
 
-    signature = types.void(*[types.intp] * 11)
-    return keep_callback(signature, str(register_block.__file__))(multiply)
+    return keep_callback(types.void(*[types.intp] * 11), *_SOURCES)(multiply)
+
+
+@cache
+def _whole_gemm(dtype: str) -> Any:
+    """The compiled product of a matrix that isn't packed yet."""
+    kind = np.dtype(dtype)
+    size, width, pack_panels = kind.itemsize, panel_width(kind), packer(kind)
+
+    def multiply(
+        gemm,
+        a,
+        a_row,
+        a_term,
+        b,
+        b_term,
+        b_column,
+        c,
+        c_row,
+        rows,
+        terms,
+        columns,
+        start,
+        start_row,
+    ):
+        """c = start + a @ b; `gemm` is the address of the product with panels."""
+        most = min(columns + width - 1, _COLUMNS)
+        memory = np.empty(most * min(terms, _TERMS) * size + 64, np.uint8)
+        for j in range(0, columns, _COLUMNS):
+            # Numba keeps the memory as long as it may be asked for its address.
+            panels = (memory.ctypes.data + 63) // 64 * 64
+            count = min(_COLUMNS, columns - j)
+            for k in range(0, terms, _TERMS):
+                more = min(_TERMS, terms - k)
+                source, target = b + k * b_term + j * b_column, c + j * size
+                pack_panels(source, b_term, b_column, more, count, panels)
+                base, line = target, c_row
+                if k == 0:
+                    base, line = start + j * size if start else 0, start_row
+                left = a + k * a_term, a_row, a_term
+                call_address(gemm, (*left, panels, target, c_row, rows, more, count, base, line))
+
+    return keep_callback(types.void(*[types.intp] * 14), *_SOURCES)(multiply)
 
 
 @njit(nogil=True)
@@ -219,33 +225,57 @@ def product_onto(gemm, start, a, packed, c, lo, hi):
 def matmul(
     a: np.ndarray, b: np.ndarray, c: np.ndarray, start: np.ndarray | None = None, parts: int = 0
 ) -> None:
-    """c = a @ b for float matrices of one dtype, a and b in any layout, c with whole rows.
+    """c = a @ b for float matrices of one dtype, a and b in any layout.
 
-    With `start` (N, M) or (M,), of that dtype too, it is start + a @ b. With `parts`, float32
-    matrices are multiplied in bf16 parts; see `gemm`.
+    The numbers of c are side by side along its rows or, without `start`, its columns. With `start`
+    (N, M) or (M,), of that dtype too, it is start + a @ b. With `parts`, float32 matrices are
+    multiplied in bf16 parts; see `gemm`.
     """
     (rows, terms), columns = a.shape, b.shape[1]
-    if not (c.flags.behaved and c.dtype.isnative and _has_whole_rows(c)):
-        raise ValueError("a product is written to whole rows, row by row")
+    if not (c.flags.behaved and c.dtype.isnative and (_has_whole_rows(c) or _has_whole_rows(c.T))):
+        raise ValueError("a product is written to whole rows or columns")
+    if not _has_whole_rows(c):
+        if start is not None:
+            raise ValueError("a product that starts from something is written to whole rows")
+        matmul(b.T, a.T, c.T, parts=parts)
+        return
     if start is not None and not (start.flags.aligned and _has_whole_rows(start)):
         start = np.array(start, order="C")
     if terms == 0:
         c[...] = 0 if start is None else start
         return
-    a = regular(a)
-    parts = parts if a.dtype == np.float32 else 0
-    multiply, packed = gemm(a.dtype.name, parts).ctypes, pack(b, parts)
-    a_row, a_term = a.strides
-    left, panels, target = (x.ctypes.data for x in (a, packed, c))
-    line, start_line, base = c.strides[0], 0, 0
+    a, b = regular(a), regular(b)
+    dtype, size = a.dtype.name, a.itemsize
+    left, right, target = map(_address, (a, b, c))
+    a_row, b_column, c_row = a.strides[0], b.strides[1], c.strides[0]
+    base = line = 0
     if start is not None:
-        start_line, base = 0 if start.ndim == 1 else start.strides[0], start.ctypes.data
+        base, line = _address(start), 0 if start.ndim == 1 else start.strides[0]
+    parts = parts if dtype == "float32" else 0
+    if parts:
+        packed = pack(b, parts)
+        multiply, panels = gemm(dtype, parts).ctypes, _address(packed)
+    else:
+        multiply, plain = _whole_gemm(dtype).ctypes, gemm(dtype).address
 
-    def part(lo: int, hi: int) -> None:
-        sides = left + lo * a_row, a_row, a_term, panels, target + lo * line, line
-        multiply(*sides, hi - lo, terms, columns, base + lo * start_line, start_line)
+    def of_rows(lo: int, hi: int) -> None:
+        sides = left + lo * a_row, *a.strides
+        to = target + lo * c_row, c_row, hi - lo, terms, columns, base + lo * line, line
+        if parts:
+            multiply(*sides, panels, *to)
+        else:
+            multiply(plain, *sides, right, *b.strides, *to)
 
-    by_rows(part, rows, rows * terms * columns // _TERMS_PER_NUMBER, 32 if parts else MR)
+    def of_columns(lo: int, hi: int) -> None:
+        sides = left, *a.strides, right + lo * b_column, *b.strides
+        begin = base + lo * size if base else 0
+        multiply(plain, *sides, target + lo * size, c_row, rows, terms, hi - lo, begin, line)
+
+    work = rows * terms * columns // _TERMS_PER_NUMBER
+    if parts or rows >= columns:
+        by_rows(of_rows, rows, work, 32 if parts else MR)
+    else:
+        by_rows(of_columns, columns, work, panel_width(dtype))
 
 
 def _has_whole_rows(x: np.ndarray) -> bool:

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 from numba import njit, types
 
-from . import intrinsics, register_block, split, tiles
+from . import intrinsics, register_block, split, tiles, vectors
 from .files import keep_callback
 from .intrinsics import call_address, fetch, longs, words
-from .register_block import BYTES, VECTORS
+from .register_block import VECTORS
 from .split import (
     LEFT,
     MAGNITUDES,
@@ -36,6 +36,7 @@ from .split import (
     split_right,
 )
 from .tiles import CONFIG, SIDE, TILE, UNIT
+from .vectors import BYTES
 
 PANEL = BYTES * VECTORS  # bytes of a row of a panel
 
@@ -228,7 +229,8 @@ def tile_gemm(real: bool) -> Any:
                     call_address(plain, (*sides, 1, terms, columns, onto, start_row))
 
     signature = types.void(*[types.intp] * 11)
-    sources = [str(module.__file__) for module in (intrinsics, split, tiles, register_block)]
+    modules = intrinsics, split, tiles, register_block, vectors
+    sources = [str(module.__file__) for module in modules]
     return keep_callback(signature, *sources)(multiply)
 
 

@@ -122,6 +122,33 @@ def test_on_a_processor_with_narrower_registers(tmp_path):
     assert told.stdout.split(" ", 1) == ["32", "[]\n"]
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("columns", [511, 512, 513, 1030])
+def test_on_both_sides_of_the_columns_that_are_packed_at_a_time(columns, dtype):
+    rng = np.random.default_rng(0)
+    for terms in (3, 257):
+        a, b, start = (
+            matrix(rng, *shape, dtype) for shape in ((7, terms), (columns, terms), (7, columns))
+        )
+        c = np.empty((7, columns), dtype)
+        for right in (b.T, np.ascontiguousarray(b.T)):
+            matmul(a, right, c)
+            assert_close(c, a, right)
+            matmul(a, right, c, start)
+            assert_close(c, a, right, start)
+        matmul(right.T, a.T, c.T)
+        assert_close(c, a, right)
+
+
+def test_where_a_product_is_written_to():
+    a = np.ones((4, 4), np.float32)
+    for c in (np.empty((8, 8), np.float32)[::2, ::2], np.empty((4, 4), ">f4")):
+        with pytest.raises(ValueError, match="whole rows or columns"):
+            matmul(a, a, c)
+    with pytest.raises(ValueError, match="whole rows"):
+        matmul(a, a, np.empty((4, 4), np.float32, order="F"), a)
+
+
 def test_without_terms():
     address = gemm("float32").address
     a, b = np.ones((4, 0), np.float32), np.ones((0, 5), np.float32)
@@ -191,13 +218,15 @@ def test_on_both_sides_of_what_the_library_computes(rows, columns):
         assert_near(xp.matmul(left, right, start), left @ right + start)
 
 
-def test_rows_do_not_depend_on_the_number_of_threads(monkeypatch):
+@pytest.mark.parametrize("rows, columns", [(500, 400), (400, 500)])
+def test_results_do_not_depend_on_the_number_of_threads(rows, columns, monkeypatch):
+    """They share out the rows, or the columns where there are more of them."""
     rng = np.random.default_rng(0)
-    a, b = matrix(rng, 500, 300, "float32"), matrix(rng, 300, 400, "float32")
+    a, b = matrix(rng, rows, 300, "float32"), matrix(rng, 300, columns, "float32")
     found = []
     for threads in ("1", "2", "3"):
         monkeypatch.setenv("MINIGRAD_THREADS", threads)
-        c = np.empty((500, 400), np.float32)
+        c = np.empty((rows, columns), np.float32)
         matmul(a, b, c)
         found.append(c)
     np.testing.assert_array_equal(found[0], found[1])

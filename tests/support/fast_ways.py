@@ -69,14 +69,20 @@ AS_THEY_ARE = {
         "_BLOCKS": "in compiled code; test_numba_gemm has sizes on both sides",
         "_TERMS": "in compiled code; test_numba_gemm has sizes on both sides",
         "_COLUMN_TERMS": "in compiled code; test_numba_gemm has sizes on both sides",
+        "_COLUMNS": "in compiled code; test_numba_gemm has sizes on both sides",
     },
     "minigrad.backends.numba_kernels.register_block": {
         "MR": "rows of a block, in compiled code; test_numba_gemm has sizes on both sides",
-        "BYTES": "of the processor's registers; test_numba_gemm has the other size, too",
         "VECTORS": "of the processor's registers; test_numba_gemm has the other size, too",
         "_AHEAD": "says what is asked for early, and changes no result",
     },
     "minigrad.backends.numba_kernels.array_pool": {"_LINE": "bytes of a cache line"},
+    "minigrad.backends.numba_kernels.vectors": {
+        "BYTES": "of the processor's registers; test_numba_gemm has the other size, too"
+    },
+    "minigrad.backends.numba_kernels.packing": {
+        "_FEW_TERMS": "in compiled code; test_numba_gemm has sizes on both sides"
+    },
     "minigrad.backends.numba_kernels.tile_product": {
         "HEADER": "bytes that three numbers have room in",
         "_STEP": "in compiled code; test_products_in_parts has sizes on both sides",
