@@ -74,32 +74,37 @@ class NumbaBackend(NumpyBackend):
 
     def _parts(self, a: Any, b: Any, start: Any, size: int) -> Any:
         """The product of `size` of the terms at a time, added up pairwise."""
-        sums: list[Any] = []
-        for i, at in enumerate(range(0, a.shape[1], size)):
-            part = self._product(a[:, at : at + size], b[at : at + size], start)
-            start = None
-            while i & 1:  # as many parts are in the last sum as in this one
-                part = sums.pop() + part
-                i >>= 1
-            sums.append(part)
-        while len(sums) > 1:
-            part = sums.pop()
-            sums[-1] = sums[-1] + part
-        return sums[0]
+        (rows, terms), columns = a.shape, b.shape[1]
+        cuts = [slice(at, at + size) for at in range(0, terms, size)]
+        sums = self._for_product(a, columns, start, len(cuts))
+        each = numba_gemm.work_of(rows, size, columns)
+        if threads.parts_of(each) > 1 or _bf16_parts_for(sums[0]):
+            for i, cut in enumerate(cuts):
+                _write_product(a[:, cut], b[cut], sums[i], None if i else start)
+        else:
+            numba_gemm.products(a, b, sums, start, size)
+        step = 1
+        while step < len(cuts):
+            for i in range(0, len(cuts) - step, 2 * step):
+                sums[i] += sums[i + step]
+            step *= 2
+        return sums[0].copy("K")  # the others take up memory
 
     def _product(self, a: Any, b: Any, start: Any) -> Any:
         """The product of large matrices."""
-        rows, columns = a.shape[0], b.shape[1]
-        in_float32 = a.dtype == np.float32
-        if start is None and a.strides[0] == a.itemsize != a.strides[1]:
-            # By columns, as in a weight's gradient: laid out as the weight, which is transposed.
-            transposed = self.empty((columns, rows), a.dtype)
-            parts = _bf16_parts(columns) if in_float32 else 0
-            numba_gemm.matmul(a, b, transposed.T, parts=parts)
-            return transposed.T
-        out = self.empty((rows, columns), a.dtype)
-        numba_gemm.matmul(a, b, out, start, _bf16_parts(rows) if in_float32 else 0)
+        (out,) = self._for_product(a, b.shape[1], start, 1)
+        _write_product(a, b, out, start)
         return out
+
+    def _for_product(self, a: Any, columns: int, start: Any, count: int) -> Any:
+        """Arrays for as many products of `a`.
+
+        One by columns, as in a weight's gradient, has one laid out as the weight: transposed.
+        """
+        rows = a.shape[0]
+        if start is None and a.strides[0] == a.itemsize != a.strides[1]:
+            return self.empty((count, columns, rows), a.dtype).swapaxes(1, 2)
+        return self.empty((count, rows, columns), a.dtype)
 
     def scatter(self, g: Any, index: Any, shape: tuple[int, ...]) -> Any:
         """Zeros of `shape` with `g` added at `index`."""
@@ -166,6 +171,17 @@ class NumbaBackend(NumpyBackend):
 
         run.text = text  # type: ignore[attr-defined]  # for `source()`
         return run
+
+
+def _write_product(a: Any, b: Any, out: Any, start: Any) -> None:
+    numba_gemm.matmul(a, b, out, start, _bf16_parts_for(out))
+
+
+def _bf16_parts_for(out: Any) -> int:
+    """The bf16 parts of a number in a product that is written to an array; see `matmul`."""
+    if out.dtype != np.float32:
+        return 0
+    return _bf16_parts(out.shape[0] if out.strides[1] == out.itemsize else out.shape[1])
 
 
 def _bf16_parts(rows: int, times: int = 1) -> int:

@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit, types
 
 from . import amx, intrinsics, packing, rearrange, register_block, tile_product, vectors
-from .files import keep_callback
+from .files import keep_callback, keep_compiled
 from .intrinsics import call_address, fetch
 from .packing import packer, panel_width
 from .register_block import MR, block
@@ -34,7 +34,7 @@ _SOURCES = [
     str(module.__file__) for module in (intrinsics, vectors, rearrange, register_block, packing)
 ]
 
-# How many terms of a product cost as much as a number that a loop computes; see `by_rows`.
+# How many terms of a product cost as much as a number that a loop computes.
 _TERMS_PER_NUMBER = 400
 
 
@@ -271,11 +271,58 @@ def matmul(
         begin = base + lo * size if base else 0
         multiply(plain, *sides, target + lo * size, c_row, rows, terms, hi - lo, begin, line)
 
-    work = rows * terms * columns // _TERMS_PER_NUMBER
+    work = work_of(rows, terms, columns)
     if parts or rows >= columns:
         by_rows(of_rows, rows, work, 32 if parts else MR)
     else:
         by_rows(of_columns, columns, work, panel_width(dtype))
+
+
+def products(
+    a: np.ndarray, b: np.ndarray, c: np.ndarray, start: np.ndarray | None, size: int
+) -> None:
+    """c[i] = a[:, k : k + size] @ b[k : k + size] for k = i * size, with `start` added to c[0].
+
+    Arrays are as `matmul` takes them. Threads share the products, each of which one of them does.
+    """
+    (rows, terms), columns = a.shape, b.shape[1]
+    if not _has_whole_rows(c[0]):
+        products(b.T, a.T, c.swapaxes(1, 2), start, size)
+        return
+    if start is not None and not (start.flags.aligned and _has_whole_rows(start)):
+        start = np.array(start, order="C")
+    a, b = regular(a), regular(b)
+    gemms = _whole_gemm(a.dtype.name).address, gemm(a.dtype.name).address
+    sides = (_address(a), *a.strides), (_address(b), *b.strides), (_address(c), *c.strides[:2])
+    base = line = 0
+    if start is not None:
+        base, line = _address(start), 0 if start.ndim == 1 else start.strides[0]
+    sizes = rows, terms, columns, size
+
+    def some(lo: int, hi: int) -> None:
+        _products(gemms, *sides, sizes, base, line, lo, hi)
+
+    by_rows(some, len(c), work_of(rows, terms, columns), 1)
+
+
+@njit(nogil=True)
+def _some_products(gemms, a_sides, b_sides, c_sides, sizes, start, start_row, lo, hi):
+    (whole, plain), (rows, terms, columns, size) = gemms, sizes
+    (a, a_row, a_term), (b, b_term, b_column), (c, c_next, c_row) = a_sides, b_sides, c_sides
+    for i in range(lo, hi):
+        k = i * size
+        left, right, target = a + k * a_term, b + k * b_term, c + i * c_next
+        sides = plain, left, a_row, a_term, right, b_term, b_column, target, c_row
+        base, count = start if i == 0 else 0, min(size, terms - k)
+        call_address(whole, (*sides, rows, count, columns, base, start_row))
+
+
+_products = keep_compiled(_some_products, *_SOURCES)
+
+
+def work_of(rows: int, terms: int, columns: int) -> int:
+    """What a product costs, in numbers that a loop computes; see `by_rows`."""
+    return rows * terms * columns // _TERMS_PER_NUMBER
 
 
 def _has_whole_rows(x: np.ndarray) -> bool:

@@ -74,6 +74,12 @@ if hasattr(os, "sched_setaffinity"):
     _this_core = getattr(ctypes.PyDLL(None), "sched_getcpu", None)
 
 
+def parts_of(work: int) -> int:
+    """How many threads are worth waking for so many numbers that the whole computes."""
+    parts = work // MIN_WORK_PER_THREAD
+    return min(parts, thread_count()) if parts > 1 else 1
+
+
 def by_rows(run: Callable[[int, int], None], rows: int, work: int, block: int) -> None:
     """Call `run(lo, hi)` for parts of 0..rows, side by side where that pays.
 
@@ -81,15 +87,12 @@ def by_rows(run: Callable[[int, int], None], rows: int, work: int, block: int) -
     last one, and as equal as that allows. A row's results don't depend on the part that it is in.
     """
     blocks = -(-rows // block)
-    parts = min(work // MIN_WORK_PER_THREAD, blocks)
-    if parts > 1:
-        threads = thread_count()
-        parts = min(parts, threads)
+    parts = min(blocks, parts_of(work))
     if parts <= 1:
         run(0, rows)
         return
     cuts = [min(rows, round(blocks * i / parts) * block) for i in range(parts + 1)]
-    pool = _pool(threads)
+    pool = _pool(thread_count())
     if _this_core is not None:
         pool.leave_free(_this_core())
     others = [pool.submit(run, lo, hi) for lo, hi in pairwise(cuts[1:])]

@@ -15,7 +15,7 @@ numba = pytest.importorskip("numba", reason="numba is not installed")
 import minigrad as mg  # noqa: E402
 from minigrad import get_backend  # noqa: E402
 from minigrad.backends.numba_kernels import gemm as numba_gemm  # noqa: E402
-from minigrad.backends.numba_kernels import register_block  # noqa: E402
+from minigrad.backends.numba_kernels import register_block, threads  # noqa: E402
 from minigrad.backends.numba_kernels.gemm import MR, gemm, matmul, pack, panel_width  # noqa: E402
 
 DTYPES = ("float32", "float64")
@@ -140,6 +140,54 @@ def test_on_both_sides_of_the_columns_that_are_packed_at_a_time(columns, dtype):
         assert_close(c, a, right)
 
 
+@given(
+    shape=st.tuples(sizes, st.integers(1, 70), sizes),
+    size=st.integers(1, 70),
+    dtype=st.sampled_from(DTYPES),
+    layout=st.tuples(layouts(), layouts(), layouts()),
+    start=st.sampled_from(["none", "whole columns", "vector", "matrix"]),
+    shared=st.booleans(),
+)
+def test_products_of_some_terms_each(shape, size, dtype, layout, start, shared, monkeypatch):
+    rows, terms, columns = shape
+    monkeypatch.setattr(threads, "MIN_WORK_PER_THREAD", 1 if shared else 1 << 40)
+    monkeypatch.setattr(numba_gemm, "_TERMS_PER_NUMBER", 1)
+    monkeypatch.setenv("MINIGRAD_THREADS", "3")
+    rng = np.random.default_rng(rows * terms * columns)
+    a, b = matrix(rng, rows, terms, dtype, layout[0]), matrix(rng, terms, columns, dtype, layout[1])
+    cuts = [slice(k, k + size) for k in range(0, terms, size)]
+    base = {
+        "vector": matrix(rng, 1, columns, dtype, layout[2])[0],
+        "matrix": matrix(rng, rows, columns, dtype, layout[2]),
+    }.get(start)
+    if start == "whole columns":
+        c = np.full((len(cuts), columns, rows), 7, dtype).swapaxes(1, 2)
+    else:
+        c = np.full((len(cuts), rows, columns), 7, dtype)
+    numba_gemm.products(a, b, c, base, size)
+    for i, cut in enumerate(cuts):
+        assert_close(c[i], a[:, cut], b[cut], None if i else base)
+
+
+@pytest.mark.parametrize("by_column", [False, True])
+@pytest.mark.parametrize("starts", [False, True])
+def test_long_products_in_threads(by_column, starts, monkeypatch):
+    """Threads share each of the products that are added up, or take some of them."""
+    backend, rng = get_backend("numba"), np.random.default_rng(0)
+    a, b = matrix(rng, 33, 4200, "float32"), matrix(rng, 4200, 70, "float32")
+    a = np.asfortranarray(a) if by_column else a
+    start = matrix(rng, 33, 70, "float32") if starts else None
+    found = []
+    for least, count in ((1, 3), (4000, 3), (4000, 2), (1 << 40, 2)):
+        monkeypatch.setattr(threads, "MIN_WORK_PER_THREAD", least)
+        monkeypatch.setenv("MINIGRAD_THREADS", str(count))
+        found.append(backend.matmul(a, b, start))
+    for c in found:
+        assert_close(c, a, b, start)
+    for c in found[2:]:  # the sums don't depend on the number of threads
+        np.testing.assert_array_equal(c, found[1])
+
+
 def test_where_a_product_is_written_to():
     a = np.ones((4, 4), np.float32)
     for c in (np.empty((8, 8), np.float32)[::2, ::2], np.empty((4, 4), ">f4")):
@@ -224,8 +272,8 @@ def test_results_do_not_depend_on_the_number_of_threads(rows, columns, monkeypat
     rng = np.random.default_rng(0)
     a, b = matrix(rng, rows, 300, "float32"), matrix(rng, 300, columns, "float32")
     found = []
-    for threads in ("1", "2", "3"):
-        monkeypatch.setenv("MINIGRAD_THREADS", threads)
+    for count in ("1", "2", "3"):
+        monkeypatch.setenv("MINIGRAD_THREADS", count)
         c = np.empty((rows, columns), np.float32)
         matmul(a, b, c)
         found.append(c)
