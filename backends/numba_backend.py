@@ -30,6 +30,9 @@ from .numpy_backend import NumpyBackend
 # Products with fewer rows or columns, or fewer terms in all, are the library's.
 _NARROW, _SMALL = 16, 3 << 20
 
+# Of a long product, at least so many terms are added in their order: each part costs a call.
+_TERMS = 1024
+
 _FLOATS = (np.dtype("float32"), np.dtype("float64"))  # in the machine's byte order
 
 _FEW = 1024  # numbers to scatter for which loading a kernel does not pay
@@ -66,8 +69,10 @@ class NumbaBackend(NumpyBackend):
         elif min(rows, columns) < _NARROW:
             out = np.dot(a, b, out=self.empty((rows, columns), a.dtype))
         else:
-            size = terms if terms <= summation.LONG else terms_at_a_time(a, b, rows * columns)
-            return self._product(a, b, start) if size == terms else self._parts(a, b, start, size)
+            if terms <= summation.LONG:
+                return self._product(a, b, start)
+            size = max(terms_at_a_time(a, b, rows * columns), _TERMS)
+            return self._parts(a, b, start, size)
         if start is not None:
             out += start
         return out
