@@ -12,6 +12,7 @@ import minigrad as mg
 
 from ..reports.bench.groups import GROUPS, Asked, BenchmarkError, run_group, scripts_folder
 from ..reports.bench.groups import whole_run as seconds_of
+from ..reports.bench.self_test import self_test
 from .arguments import Finite, Names, NewFile, refuse_equal, write
 from .stopping import Stoppable, exit_code
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from ..reports.bench.record import Record
 
 WITHOUT = "without result"  # the groups that a run was asked for and doesn't have
+CHECK = "self-test"  # whether times measured at the start could be relied on
+CHECK_ROUNDS = 41
 QUICK_MINUTES = 2.0
 LEAST_PART = 4
 
@@ -92,7 +95,8 @@ def _with_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def everything(only: tuple[str, ...] | None, **options: Any) -> None:
     """Run all benchmarks beside the peers that are installed, one group after the other.
 
-    They take 20 minutes, or --minutes, and want the machine for themselves. Peers: PyTorch, JAX,
+    They take 20 minutes, or --minutes, and want the machine for themselves; first a self-test says
+    whether times can be relied on now. Peers: PyTorch, JAX,
     tinygrad, HIPS autograd, MyGrad; make bench-peers installs them. Each group asserts equal
     results before it takes a time; contenders take turns, and where the spread is larger than the
     difference no ranking is given.
@@ -107,7 +111,7 @@ def everything(only: tuple[str, ...] | None, **options: Any) -> None:
       minigrad bench all --json build/bench.json --page build/bench.html
       minigrad bench all --only eager,products --threads 1
     """
-    _run(only or tuple(GROUPS), **options)
+    _run(only or tuple(GROUPS), **options, checked=True)
 
 
 def _command_of(name: str) -> click.Command:
@@ -132,6 +136,7 @@ def _run(
     path: Path | None,
     resume: bool,
     page: Path | None,
+    checked: bool = False,
 ) -> None:
     from ..reports.bench.record import Record
 
@@ -140,6 +145,8 @@ def _run(
         raise click.UsageError(
             "--resume goes on with the run in the file of --json, which is missing"
         )
+    if backends is not None and not any(GROUPS[name].backends for name in names):
+        raise click.UsageError(f"{', '.join(names)} can't be measured on another backend")
     if rounds is not None and minutes is not None:
         raise click.UsageError("--rounds says how many turns, --minutes how long: name one of them")
     try:
@@ -154,6 +161,9 @@ def _run(
     record = Record([], {**settings, WITHOUT: [*names]})
     if record.commit.get("edited"):
         click.echo("files of the checkout are edited: the commit doesn't say what runs", err=True)
+    if checked:
+        record.settings[CHECK] = said = self_test(CHECK_ROUNDS).verdict
+        click.echo(f"{CHECK}: {said}")
     if resume and path is not None and path.exists():
         record = _begun(path, record)
     if minutes is None:
@@ -227,4 +237,4 @@ def _begun(path: Path, new: "Record") -> "Record":
 
 
 def _options(record: "Record") -> dict[str, Any]:
-    return {name: value for name, value in record.settings.items() if name != WITHOUT}
+    return {name: value for name, value in record.settings.items() if name not in (WITHOUT, CHECK)}

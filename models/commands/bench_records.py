@@ -25,7 +25,8 @@ def compare(first: Path, second: Path, yardstick: str | None) -> None:
 
     A.json and B.json come from --json of minigrad bench all, or of one group. Each time, peak of
     memory and count of minigrad is compared with that of the same line. Slower is what differs by
-    more than the spread of both runs and by more than 5%.
+    more than the spread of both runs, by more than 5%, and by more than any peer does that has the
+    same version in both.
 
     Exits with 0 if nothing got slower, 1 if something did, 2 for a file that is no record.
 
@@ -135,4 +136,6 @@ def _show(found: "Comparison") -> None:
     for said in found.warnings:
         click.echo(f"differs: {said}", err=True)
     worse, count = len(found.worse), len(found.changes)
-    click.echo(f"{worse} of {count} got slower, larger or more, beyond the spread")
+    click.echo(
+        f"{worse} of {count} got slower, larger or more, beyond the spread and {found.smallest:.0%}"
+    )

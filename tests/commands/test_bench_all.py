@@ -20,6 +20,7 @@ from minigrad.models.reports.bench.groups import (
     run_group,
 )
 from minigrad.models.reports.bench.record import Line, read_record
+from minigrad.models.reports.bench.self_test import judged
 
 
 def run(*arguments):
@@ -81,9 +82,12 @@ def test_a_failure_is_said_and_the_others_are_kept(benchmarks, monkeypatch, tmp_
         "pathlib.Path(sys.argv[-1]).write_text(json.dumps(found))\n"
     )
     path = tmp_path / "run.json"
+    steady = dict.fromkeys(("plain", "again"), [1.0] * 9) | {"slowed": [1.1] * 9}
+    monkeypatch.setattr(bench_all, "self_test", lambda rounds: judged(steady))
     found = run("all", "--only", "ops,eager", "--json", path)
     assert found.exit_code == 1 and "without result: ops" in found.output
     (line,) = read_record(path).lines
+    assert "a slowdown of 10% is seen, and none" in read_record(path).settings["self-test"]
     assert (line.group, line.floor) == ("eager", "NumPy by hand")
 
 
@@ -109,6 +113,9 @@ def test_wrong_use(tmp_path):
     for arguments, said in (
         (("all", "--only", "speed"), "'speed' is not one of 'ops'"),
         (("eager", "--rounds", 4), "4 is not in the range x>=5"),
+        (("eager", "--backend", "numpy"), "eager can't be measured on another backend"),
+        (("eager", "--rounds", 5, "--minutes", 1), "--minutes how long: name one of them"),
+        (("eager", "--resume"), "the file of --json, which is missing"),
         (("eager", "--page", tmp_path / "x.txt"), "the file will be HTML"),
     ):
         found = run(*arguments)

@@ -362,3 +362,30 @@ def test_ratios_are_medians_of_pairs(monkeypatch):
     monkeypatch.setattr(recording.time, "perf_counter", lambda: next(times))
     found = recording.ratios({"plain": list, "recorded": list}, rounds=3)
     assert found == {"plain": 1.0, "recorded": 2.0}
+
+
+# --- calibration ---------------------------------------------------------------------------------
+
+
+def test_equal_runs_and_slowed_ones(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    calibration = loaded("calibration")
+
+    def run(by):
+        return {"lstm": {"minigrad": [by] * 9, calibration.YARDSTICK: [2.0] * 9}}
+
+    plain, slow = [run(1.0), run(1.01), run(1.3)], [run(1.1), run(1.43)]
+    for yardstick in (None, calibration.YARDSTICK):
+        found = calibration.verdicts(plain, slow, yardstick)
+        assert (found["equal"], found["called different"]) == (3, 2)
+        assert (found["slowed"], found["called slower"]) == (6, 5)
+        assert found["apart"][-1] == pytest.approx(0.3)
+
+
+def test_a_slowed_step_takes_longer(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    calibration = loaded("calibration")
+    now = iter([0.0, 1.0, 1.0, 1.0, 1.05, 1.2])
+    monkeypatch.setattr(calibration.time, "process_time", lambda: next(now))
+    calibration.slowed(lambda: None, 0.1)()
+    assert next(now, None) is None

@@ -24,7 +24,7 @@ from typing import Any
 from minigrad.utils.install import install_line
 
 from ..timing import pinned
-from .record import Line
+from .record import FLOORS, Line
 
 __all__ = ["GROUPS", "Asked", "BenchmarkError", "Group", "run_group", "scripts_folder"]
 __all__ += ["whole_run"]
@@ -41,14 +41,13 @@ _NAMES = {
     "numpy": "minigrad numpy",
     "numba": "minigrad numba",
 }
-_FLOORS = ("products alone", "NumPy by hand")
 
 Lines = Iterator[Line]
 
 
 def _line(group: str, name: str, threads: int, rounds: dict[str, list[float]]) -> Line:
     values = {_NAMES.get(name, name): found for name, found in rounds.items()}
-    floor = next((name for name in _FLOORS if name in values), None)
+    floor = next((name for name in FLOORS if name in values), None)
     return Line(group, name, threads, "s", values, floor)
 
 

@@ -17,10 +17,21 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PEERS", "UNITS", "Line", "Record", "RecordError", "cpu_model", "machine", "read_record"]
+__all__ = [
+    "FLOORS",
+    "PEERS",
+    "UNITS",
+    "Line",
+    "Record",
+    "RecordError",
+    "cpu_model",
+    "machine",
+    "read_record",
+]
 
 FORMAT, VERSION = "minigrad bench", 1
 UNITS = ("s", "bytes", "count")
+FLOORS = ("products alone", "NumPy by hand")  # the bare work in NumPy
 
 # By name as contenders have it: the package.
 PEERS = {

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-__all__ = ["FEWEST_ROUNDS", "UNSEEN", "Difference", "Spread", "between_runs", "in_one_run"]
-__all__ += ["median_spread", "ranking"]
+__all__ = ["FEWEST_ROUNDS", "SMALLEST_BETWEEN_RUNS", "UNSEEN", "Difference", "Spread"]
+__all__ += ["between_runs", "in_one_run", "median_spread", "ranking"]
 
 CONFIDENCE = 0.99
 FEWEST_ROUNDS = 5  # with fewer there is no spread to speak of
@@ -108,16 +108,21 @@ def in_one_run(first: Sequence[float], second: Sequence[float]) -> Difference:
     return Difference(found.low, found.median, found.high, SMALLEST_DIFFERENCE)
 
 
-def between_runs(first: Sequence[float], second: Sequence[float]) -> Difference:
+def between_runs(
+    first: Sequence[float], second: Sequence[float], smallest: float = SMALLEST_BETWEEN_RUNS
+) -> Difference:
     """How many times as long `second` takes as `first`, where each has rounds of its own.
 
-    The ends of its spread are those of both, so that it is slower only where the two don't meet.
+    The two spreads are independent: in logarithms they add as the sides of a right angle do.
 
     >>> between_runs([1.0, 1.1, 1.2, 1.0, 1.1], [1.1, 1.3, 1.2, 1.1, 1.2]).verdict
     'no difference can be seen'
     """
     a, b = median_spread(first), median_spread(second)
-    return Difference(b.low / a.high, b.median / a.median, b.high / a.low, SMALLEST_BETWEEN_RUNS)
+    ratio = b.median / a.median
+    below = math.hypot(math.log(b.median / b.low), math.log(a.high / a.median))
+    above = math.hypot(math.log(b.high / b.median), math.log(a.median / a.low))
+    return Difference(ratio * math.exp(-below), ratio, ratio * math.exp(above), smallest)
 
 
 def ranking(rounds: Mapping[str, Sequence[float]]) -> str:
