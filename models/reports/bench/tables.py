@@ -123,6 +123,8 @@ def amount(values: Sequence[float] | None, unit: str) -> str:
 
     >>> amount([0.0021, 0.002, 0.0022, 0.002, 0.0021], "s")
     '2.1 ms (2 to 2.2)'
+    >>> amount([9e-4, 9.1e-4, 9e-4, 9e-4, 0.0011], "s")
+    '900 µs (900 to 1100)'
     >>> amount([3, 4, 4], "count")
     '11 in 3 rounds'
     """
@@ -133,11 +135,15 @@ def amount(values: Sequence[float] | None, unit: str) -> str:
     middle = statistics.median(values)
     scale, word = next((s, w) for s, w in _SCALES[unit] if middle >= s)
     scale = scale or _SMALLEST[unit]
-    said = f"{middle / scale:.3g} {word}"
+    said = f"{_digits(middle / scale)} {word}"
     if len(values) < FEWEST_ROUNDS:
         return said
     spread = median_spread(values)
-    return f"{said} ({spread.low / scale:.3g} to {spread.high / scale:.3g})"
+    return f"{said} ({_digits(spread.low / scale)} to {_digits(spread.high / scale)})"
+
+
+def _digits(number: float) -> str:
+    return f"{number:.3g}" if number < 1000 else f"{number:.0f}"
 
 
 def _escaped(cells: Iterable[str]) -> list[str]:
