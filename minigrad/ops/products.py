@@ -35,6 +35,8 @@ def _matmul_a(g: Any, b: Any, like: Any) -> Any:
         return expand_dims(g, -1) * b
     if len(like.shape) == 1:
         return reshape(matmul(b, expand_dims(g, -1)), b.shape[:-1])
+    if _lies_turned(g, like):
+        return _turned(matmul(b, _turned(g)))
     return matmul(g, _turned(b))  # the op: `@` of arrays would pass by the backend
 
 
@@ -49,7 +51,18 @@ def _matmul_b(g: Any, a: Any, like: Any) -> Any:
     if len(like.shape) == 2 and a.ndim > 2:  # one product over all leading axes at once
         n = math.prod(a.shape[:-1])
         a, g = reshape(a, (n, a.shape[-1])), reshape(g, (n, g.shape[-1]))
+    if _lies_turned(g, like):
+        return _turned(matmul(_turned(g), a))
     return matmul(_turned(a), g)
+
+
+def _lies_turned(g: Any, like: Any) -> bool:
+    """Whether a matrix is the transpose of another one, as w.T in x @ w.T, and lies in memory.
+
+    The gradient of w is to lie there as w does: a step of an optimiser, which reads both, takes ten
+    times as long if their orders differ. Tensors and what kernels are made of have no order.
+    """
+    return like.op is transpose and len(like.shape) == 2 and hasattr(g, "strides")
 
 
 def _turned(x: Any) -> Any:

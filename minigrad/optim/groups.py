@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ..engine.tensor import Tensor
@@ -17,20 +17,23 @@ _WHOLE = {"max_iter", "max_eval", "history_size"}
 _FLAGS = {"nesterov", "amsgrad", "centered", "maximize"}
 _UP_TO_ONE = {"rho"}
 
+_CONVERSIONS: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(_NUMBERS, float),
+    **dict.fromkeys(_WHOLE, int),
+    "betas": lambda pair: tuple(map(float, pair)),
+}
+
 # Of a group, besides its options: its parameters, and the rate that schedules start from.
 _NO_OPTIONS = ("params", "initial_lr")
 
 
 def options_of(group: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a group; as Python numbers, since NumPy's change the dtype they meet."""
-    options = {key: value for key, value in group.items() if key not in _NO_OPTIONS}
-    for key, value in options.items():
-        if key in _NUMBERS:
-            options[key] = float(value)
-        elif key in _WHOLE:
-            options[key] = int(value)
-        elif key == "betas":
-            options[key] = tuple(map(float, value))
+    options = {}
+    for key, value in group.items():
+        if key not in _NO_OPTIONS:
+            convert = _CONVERSIONS.get(key)
+            options[key] = value if convert is None else convert(value)
     return options
 
 

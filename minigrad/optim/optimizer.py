@@ -194,7 +194,13 @@ class Optimizer:
             return closure()
 
     def _check_gradients(self) -> None:
-        for p, g in with_gradient(f"{type(self).__name__}.step()", self._params):
+        params = self._params
+        if all(p.grad is None for p in params):
+            with_gradient(f"{type(self).__name__}.step()", params)  # an error
+        for p in params:
+            g = p.grad
+            if g is None:
+                continue
             if not isinstance(g, Tensor):
                 raise RuntimeError(
                     f"{type(self).__name__}: a gradient must be a tensor; got {type(g).__name__}"

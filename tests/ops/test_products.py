@@ -81,3 +81,39 @@ def test_one_matrix_for_all_of_a_batch(cut, backend):
     xt, wt = mg.tensor(x, backend=backend), mg.tensor(w, backend=backend)
     np.testing.assert_allclose((xt @ wt[cut]).numpy(), x @ w, atol=1e-12)
     np.testing.assert_allclose((wt[cut].mT @ xt.mT).mT.numpy(), x @ w, atol=1e-12)
+
+
+def in_order(gradient):
+    """Whether the elements lie in reading order; where arrays don't show that, it is believed."""
+    flags = getattr(gradient._data, "flags", None)
+    return flags is None or flags.c_contiguous
+
+
+@given(
+    lead=st.sampled_from([(), (5,), (1,), (2, 3)]),
+    turned=st.sampled_from([(), ("x",), ("w",), ("x", "w")]),
+    seed=st.integers(0, 100),
+)
+def test_gradients_of_matrices_lie_in_memory_as_these(lead, turned, seed, backend):
+    """Of w in x @ w.T and of x in x.T @ w, too; all are right, and so are their gradients."""
+    rng = np.random.default_rng(seed)
+    if "x" in turned and len(lead) != 1:
+        return  # .T turns all axes
+
+    def turn(name, z):
+        return z.T if name in turned else z
+
+    a, b, g, u = (rng.normal(size=size) for size in ((*lead, 4), (4, 3), (*lead, 3), (4, 3)))
+    x, w, along = (
+        np.ascontiguousarray(turn(name, z)) for name, z in (("x", a), ("w", b), ("w", u))
+    )
+    xt, wt = (mg.tensor(z, backend=backend, requires_grad=True) for z in (x, w))
+    gt, ut = (mg.tensor(z, backend=backend) for z in (g, along))
+    right = turn("x", g @ b.T), turn("w", a.reshape(-1, 4).T @ g.reshape(-1, 3))
+    for graph in (False, True):
+        found = mg.grad(turn("x", xt) @ turn("w", wt), [xt, wt], gt, create_graph=graph)
+        for mine, gradient in zip(found, right, strict=True):
+            np.testing.assert_allclose(mine.numpy(), gradient, atol=1e-12)
+            assert graph or not lead or in_order(mine)
+    second = mg.grad((found[1] * ut).sum(), xt).numpy()
+    np.testing.assert_allclose(second, turn("x", g @ u.T), atol=1e-12)
