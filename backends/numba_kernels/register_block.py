@@ -11,10 +11,11 @@ from typing import Any
 from numba import types
 from numba.extending import intrinsic
 
-from .vectors import BYTES, LONG, Vectors, long
+from .vectors import BYTES, INT64, Vectors, long
 
 # The most rows and vectors of a block: as many accumulators as leave registers for the operands.
-MR, VECTORS = (6, 4) if BYTES == 64 else (6, 2)
+# There are 32 registers of 64 bytes, or 16 of 32.
+MR, VECTORS = 6, BYTES // 16
 _AHEAD = 2048  # bytes of a panel between what is read and what is asked for
 
 # The intrinsics' declared type asks callers for the typing context, which the compiler passes.
@@ -53,7 +54,7 @@ def _write_block(
     ]
     b.branch(loop)
     b.position_at_end(loop)
-    k, at, right = (b.phi(LONG) for _ in range(3))
+    k, at, right = (b.phi(INT64) for _ in range(3))
     sums = [[b.phi(write.kind) for _ in each_vector] for _ in each_row]
     rights = [write.load(right, v) for v in each_vector]
     for v in each_vector:

@@ -13,7 +13,7 @@ from numba.core import cgutils
 # Bytes of a vector register: there are 32 of 64 bytes with AVX-512, else 16 of 32 bytes.
 BYTES = 64 if binding.get_host_cpu_features().get("avx512f") else 32
 
-INT, LONG = ir.IntType(32), ir.IntType(64)
+INT, INT64 = ir.IntType(32), ir.IntType(64)
 
 
 def vector_lanes(size: int) -> int:
@@ -23,7 +23,7 @@ def vector_lanes(size: int) -> int:
 
 def long(n: int) -> Any:
     """A constant address or distance."""
-    return ir.Constant(LONG, n)
+    return ir.Constant(INT64, n)
 
 
 class Vectors:
@@ -120,4 +120,4 @@ class Vectors:
         return rows
 
 
-__all__ = ["BYTES", "INT", "LONG", "Vectors", "long", "vector_lanes"]
+__all__ = ["BYTES", "INT", "INT64", "Vectors", "long", "vector_lanes"]

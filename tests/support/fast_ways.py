@@ -90,6 +90,7 @@ AS_THEY_ARE = {
     "minigrad.backends.numba_kernels.split": {
         "LEFT": "what parts do for; test_products_in_parts has numbers on both sides",
         "RIGHT": "what parts do for; test_products_in_parts has numbers on both sides",
+        "MAGNITUDES": "bytes that the largest of some numbers have room in",
     },
     "minigrad.backends.numba_kernels.tiles": {
         "SIDE": "of the processor's tiles",
