@@ -211,7 +211,9 @@ def product_onto(gemm, start, a, packed, c, lo, hi):
     """c[lo:hi] = start + a[lo:hi] @ b, with `start` (N, M) or (M,) like c; see `product`."""
     terms = packed.shape[1]
     if terms == 0:
-        c[lo:hi] = start if start.ndim == 1 else start[lo:hi]
+        for n in range(lo, hi):  # an assignment of slices takes seconds to compile
+            for j in range(c.shape[1]):
+                c[n, j] = start[j] if start.ndim == 1 else start[n, j]
     elif hi > lo:
         a_row, a_term = a.strides
         left, target = a.ctypes.data + lo * a_row, c.ctypes.data + lo * c.strides[0]
