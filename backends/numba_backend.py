@@ -20,7 +20,7 @@ from .numba_kernels import amx, threads
 from .numba_kernels import gemm as numba_gemm
 from .numba_kernels.array_pool import ArrayPool
 from .numba_kernels.cache import Kernel
-from .numba_kernels.codegen import Writer
+from .numba_kernels.codegen import ROWS_PER_SUM, Writer
 from .numba_kernels.gemm import gemm, pack
 from .numba_kernels.scatter import add_rows
 from .numba_kernels.threads import by_rows
@@ -42,6 +42,7 @@ class NumbaBackend(NumpyBackend):
     """NumPy arrays on the CPU, with compiled loops for scans."""
 
     product_starts = True  # products may start from what they are added to
+    rows_per_sum = ROWS_PER_SUM
     priority = 1
 
     def __init__(self) -> None:
@@ -140,6 +141,8 @@ class NumbaBackend(NumpyBackend):
         sizes = [loop.program.sizes[name] for name in writer.sizes]
         plain_gemms = [gemm(name).address for name in writer.product_dtypes]
         in_float32 = "float32" in writer.product_dtypes
+        adds_rows = any(v.op == "block_sum" for v in loop.body)
+        together = ROWS_PER_SUM if adds_rows else threads.ROWS_PER_CUT
         kernel = self.kernels.get(text)
         if kernel is None:
             self.kernels[text] = kernel = Kernel(text)
@@ -172,7 +175,7 @@ class NumbaBackend(NumpyBackend):
             def part(lo: int, hi: int) -> None:
                 compiled(T, lo, hi, descending, keep, *rest)
 
-            by_rows(part, N, work, threads.ROWS_PER_CUT)
+            by_rows(part, N, work, together)
 
         run.text = text  # type: ignore[attr-defined]  # for `source()`
         return run

@@ -32,13 +32,13 @@ from math import cos, erf, sin, sqrt
 import numpy as np
 from minigrad.backends.numba_kernels.gemm import product, product_onto
 from minigrad.backends.numba_kernels.math_functions import exp, expm1, log, log1p, sigmoid, tanh
-from minigrad.backends.numba_kernels.math_functions import maximum, minimum
-from minigrad.backends.numba_kernels.intrinsics import row, widest_vectors
+from minigrad.backends.numba_kernels.math_functions import larger, maximum, minimum, smaller
+from minigrad.backends.numba_kernels.intrinsics import fence, row, select, widest_vectors
 from minigrad.backends.numba_kernels.whole_division import floored, modulo
 from numba import njit
 
 
-@njit(nogil=True, error_model={error_model!r}, fastmath={{{flags}}})
+@njit(nogil=True, no_cfunc_wrapper=True, error_model={error_model!r}, fastmath={{{flags}}})
 '''
 _HELPERS = (gemm, math_functions, float_constants, intrinsics, whole_division)
 

@@ -13,14 +13,15 @@ from minigrad.compiler.schedule import Loop
 from minigrad.errors import Untraceable
 
 from ..shared.expressions import Expressions, describe
-from ..shared.regions import Regions, is_one, is_scalar
+from ..shared.regions import Regions, is_one, is_scalar, row_width
 from .dialect import NUMBA, literal
 
 SUM_BLOCK = 512  # numbers of a row that are added in the row's own precision
+ROWS_PER_SUM = 16  # rows that are added up in the kernel, one after the other
 
 
 class Writer:
-    """Writes the kernel of one loop.
+    """Writes the kernel of one loop; a `block_sum` in it adds up `rows_per_sum` rows.
 
     Attributes
     ----------
@@ -30,8 +31,8 @@ class Writer:
     text : the kernel.
     """
 
-    def __init__(self, loop: Loop) -> None:
-        self.loop, self.program = loop, loop.program
+    def __init__(self, loop: Loop, rows_per_sum: int = ROWS_PER_SUM) -> None:
+        self.loop, self.program, self._rows_per_sum = loop, loop.program, rows_per_sum
         self._names: dict[Value, str] = {}
         self._regions = regions = Regions(loop)
         self._expressions = Expressions(NUMBA, loop.program, regions.region, regions.named)
@@ -97,19 +98,21 @@ class Writer:
         return "\n".join([f"def kernel({', '.join(arguments)}):", *lines]) + "\n"
 
     def _buffers(self) -> list[str]:
-        """Arrays of the kernel's own: for a batch where a later product reads them, else a row."""
+        """Arrays of the kernel's own: for a batch where a later stage reads them, else a row."""
         lines: list[str] = []
         for value in self.loop.body:
-            has_array = value in self._names or value in self.loop.carry_out
-            if has_array or not (value.op == "matmul" or value in self._regions.named):
+            if self._has_array(value):
                 continue
-            self._names[value] = name = f"b{len(lines)}"
+            if value.op != "matmul" and value not in self._regions.named:
+                continue
             shape = [] if is_scalar(value) else [self._size(value.shape[-1])]
             if value in self._wide:
                 shape = ["N", *(shape or ["1"] * (value.ndim - 1))]
+            if not shape:
+                continue  # a local variable
+            self._names[value] = name = f"b{len(lines)}"
             dtype = "bool_" if value.dtype.kind == "b" else value.dtype.name
-            made = f"np.empty(({', '.join(shape)},), np.{dtype})" if shape else f"np.{dtype}(0)"
-            lines.append(f"    {name} = {made}")
+            lines.append(f"    {name} = np.empty(({', '.join(shape)},), np.{dtype})")
         return lines
 
     def _batch(self, value: Value) -> str:
@@ -145,8 +148,16 @@ class Writer:
             call, given = "product_onto", [gemm, self._batch(start[0]), *given[1:]]
         return [
             f"        {call}({', '.join(given)}, {target}, lo, hi)",
-            *(f"        {place}[lo:hi] = {target}[lo:hi]" for place in self._copies(value)),
+            *(line for place in self._copies(value) for line in self._copy(value, target, place)),
         ]
+
+    def _copy(self, value: Value, source: str, target: str) -> list[str]:
+        """Copy the rows of a value: an assignment of slices takes a second to compile."""
+        at, lines = ["n"], ["        for n in range(lo, hi):"]
+        if value.ndim == 2:
+            at = ["n", "j"]
+            lines.append(f"            for j in range({self._size(value.shape[-1])}):")
+        return [*lines, f"{' ' * 4 * (value.ndim + 2)}{_index(target, at)} = {_index(source, at)}"]
 
     def _pass_on(self) -> list[str]:
         """What the next step takes over without its being computed in this one."""
@@ -155,10 +166,10 @@ class Writer:
             if value in self._regions.inside:
                 continue
             if value.op == "full":
-                source = literal(value.args[0], value.dtype)
+                zero = literal(value.args[0], value.dtype)
+                lines.append(f"        states{i}[new{i}, lo:hi] = {zero}")
             else:
-                source = f"{self._batch(value)}[lo:hi]"
-            lines.append(f"        states{i}[new{i}][lo:hi] = {source}")
+                lines += self._copy(value, self._batch(value), f"states{i}[new{i}]")
         return lines
 
     # --- regions ---------------------------------------------------------------------------
@@ -166,7 +177,9 @@ class Writer:
     def _region(self, values: list[Value]) -> list[str]:
         """One pass over the rows."""
         self._rows: dict[tuple[Value, str], str] = {}
+        self._numbers: dict[Value, str] = {}
         self._row_lines: list[str] = []
+        self._here = set(values)
         lines: list[str] = []
         for value in values:
             if value in self._regions.named:
@@ -189,6 +202,8 @@ class Writer:
             if array.endswith("]"):  # of a step
                 array, _, step = array[:-1].partition("[")
                 at = [step, *at]
+            if value.op == "block_sum":
+                at[-1] = f"n // {self._rows_per_sum}"
             self._rows[key] = name = f"r{len(self._rows)}"
             if value.dtype.kind == "b":  # Numba has no addresses of truth values
                 cut = f"{array}[{', '.join([*at, self._size(start)])}:]"
@@ -197,12 +212,20 @@ class Writer:
             self._row_lines.append(f"{name} = {cut}")
         return self._rows[key]
 
-    def _number_at(self, value: Value) -> str:
-        """Where the one number of a row is."""
-        array = self._batch(value)
-        if value in self._regions.inside and "[" not in array and value not in self._wide:
-            return array  # a local variable
-        return f"{array}[n, 0]" if value.ndim == 2 else f"{array}[n]"
+    def _number(self, value: Value) -> str:
+        """A local variable for the one number of a row, or one that all rows share.
+
+        The compiler could not know that a number in memory stays as it is while a loop writes.
+        """
+        if value not in self._numbers:
+            self._numbers[value] = name = f"c{len(self._numbers)}"
+            if value not in self._here:
+                self._row_lines.append(f"{name} = {self._number_at(value, self._batch(value))}")
+        return self._numbers[value]
+
+    def _number_at(self, value: Value, array: str) -> str:
+        """Where the one number of a row is in an array of this step."""
+        return _index(array, ["n"] * value.has_rows + ["0"] * (value.ndim - value.has_rows))
 
     def _compute(self, value: Value) -> list[str]:
         """What computes one value's row."""
@@ -220,20 +243,37 @@ class Writer:
                 *self._loop_over(value, 0, value.shape[-1], zero),
                 *self._fill(value, part, value.settings["start"], part.shape[-1]),
             ]
+        elif value.op == "block_sum":
+            zero, (x,) = literal(0, value.dtype), value.args
+            zeros = self._loop_over(value, 0, value.shape[-1], zero)
+            lines = [
+                f"if n % {self._rows_per_sum} == 0:",
+                *(f"    {line}" for line in zeros),
+                f"for j in range({self._size(value.shape[-1])}):",
+                f"    {self._row(value)}[j] += {self._expression(x)}",
+            ]
         elif is_scalar(value):
-            lines = [f"{self._number_at(value)} = {self._expression(value, top=True)}"]
+            lines = [f"{self._number(value)} = {self._once(value)}"]
         else:
             lines = self._loop_over(value, 0, value.shape[-1], self._expression(value, top=True))
+        if is_scalar(value):
+            places = [self._batch(value)] if self._has_array(value) else []
+            places += self._copies(value)
+            return lines + [f"{self._number_at(value, p)} = {self._number(value)}" for p in places]
         for place in self._copies(value):
-            if is_scalar(value):
-                at = "[n, 0]" if value.ndim == 2 else "[n]"
-                lines.append(f"{place}{at} = {self._number_at(value)}")
-            else:
-                lines += [
-                    f"for j in range({self._size(value.shape[-1])}):",
-                    f"    {place}[n, j] = {self._row(value)}[j]",
-                ]
+            lines += [
+                f"for j in range({self._size(value.shape[-1])}):",
+                f"    {_index(place, ['n', 'j'])} = {self._row(value)}[j]",
+            ]
         return lines
+
+    def _once(self, value: Value) -> str:
+        """The number of a row, which no optimisation brings into the loops that read it."""
+        text = self._expression(value, top=True)
+        return f"fence({text})" if value.dtype.kind == "f" else text
+
+    def _has_array(self, value: Value) -> bool:
+        return value in self._names or value in self.loop.carry_out
 
     def _fill(self, target: Value, part: Value, start: int, size: int) -> list[str]:
         return self._loop_over(target, start, size, self._expression(part))
@@ -246,7 +286,7 @@ class Writer:
         (x,) = value.args
         if value.settings["axes"] != (1,) or not int(x.shape[1]):
             raise Untraceable(f"a {value.op} over the axes {value.settings['axes']} of {x.shape}")
-        name, width = self._number_at(value), self._size(x.shape[-1])
+        name, width = self._number(value), self._size(x.shape[-1])
         item, dtype = self._expression(x), value.dtype.name
         if value.op in ("sum", "mean"):
             over = f" / ({width})" if value.op == "mean" else ""
@@ -259,15 +299,22 @@ class Writer:
                 "    total += part",
                 f"{name} = np.{dtype}(total{over})",
             ]
-        if value.dtype.kind == "f":
-            better = f"{value.op}imum(best, {item})"
-        else:
-            better = f"{value.op}(best, {item})"
-        return [
-            f"best = {self._expression(x, each=False)}",
-            f"for j in range(1, {width}):",
-            f"    best = {better}",
-            f"{name} = best",
+        first = self._expression(x, each=False)
+        if value.dtype.kind != "f":
+            return [
+                f"best = {first}",
+                f"for j in range(1, {width}):",
+                f"    best = {value.op}(best, {item})",
+                f"{name} = best",
+            ]
+        better = "larger" if value.op == "max" else "smaller"
+        return [  # NaN is looked for apart: this costs a third of a maximum that may be NaN
+            f"best, is_nan = {first}, False",
+            f"for j in range({width}):",
+            f"    item = {item}",
+            f"    best = {better}(item, best)",
+            "    is_nan |= item != item",
+            f"{name} = np.{dtype}(np.nan) if is_nan else best",
         ]
 
     # --- expressions -----------------------------------------------------------------------
@@ -280,9 +327,14 @@ class Writer:
         """A number in memory."""
         if value.is_number:
             return self._names[value]
-        if value in self.loop.invariant and not value.has_rows:
-            if value.ndim == 0 or is_one(value.shape[-1]):
-                return f"{self._names[value]}[{', '.join('0' * value.ndim) or '()'}]"
-        elif is_scalar(value):
-            return self._number_at(value)
+        if is_one(row_width(value)):
+            return self._number(value)
         return f"{self._row(value, start)}[{'j' if each else '0'}]"
+
+
+def _index(array: str, at: list[str]) -> str:
+    """An element of an array, which may be that of a step: `x0[t]`."""
+    if array.endswith("]"):
+        array, _, step = array[:-1].partition("[")
+        at = [step, *at]
+    return f"{array}[{', '.join(at) or '()'}]"

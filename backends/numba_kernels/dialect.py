@@ -37,20 +37,20 @@ _OF_NUMPY = {
 NUMBA = Dialect(
     templates=_OF_NUMPY
     | {
-        "logical_and": "({0} and {1})",
-        "logical_or": "({0} or {1})",
+        "logical_and": "({0} & {1})",
+        "logical_or": "({0} | {1})",
         "logical_not": "(not {0})",
         "power": "({0} ** {1})",
         "square": "({0} * {0})",
-        "relu": "({0} if {0} > {zero} or {0} != {0} else {zero})",
-        "sign": "({one} if {0} > {zero} else (-{one} if {0} < {zero} else {0}))",
-        "where": "({1} if {0} else {2})",
+        "relu": "select({0} <= {zero}, {zero}, {0})",
+        "sign": "select({0} > {zero}, {one}, select({0} < {zero}, -{one}, {0}))",
+        "where": "select({0}, {1}, {2})",
     },
     of_integers={
         "mod": "np.remainder({0}, {1})",
         "floor_divide": "np.floor_divide({0}, {1})",
-        "maximum": "({0} if {0} >= {1} else {1})",
-        "minimum": "({0} if {0} <= {1} else {1})",
+        "maximum": "select({0} >= {1}, {0}, {1})",
+        "minimum": "select({0} <= {1}, {0}, {1})",
     },
     cast=cast,
     literal=literal,

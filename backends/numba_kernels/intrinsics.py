@@ -35,6 +35,32 @@ def row(typing, array, at):
 
 
 @_intrinsic
+def select(typing, condition, a, b):
+    """`a if condition else b`, both computed: without a branch, so that loops vectorise."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.select(*arguments)
+
+    return a(types.boolean, a, a), codegen
+
+
+@_intrinsic
+def fence(typing, x):
+    """A float as it is: what is computed with it is not rearranged with what it is computed from.
+
+    LLVM makes (a / b) * y[j] to (a * y[j]) / b, a division in each turn of a loop.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = arguments[0].type
+        function = ir.FunctionType(kind, (kind,))
+        fence = builder.module.declare_intrinsic("llvm.arithmetic.fence", (kind,), function)
+        return builder.call(fence, arguments)
+
+    return x(x), codegen
+
+
+@_intrinsic
 def widest_vectors(typing):
     """Let the kernel's loops use the widest vector registers, which LLVM avoids by default.
 
@@ -120,5 +146,6 @@ def float_of(typing, bits, like):
     return like(bits, like), codegen
 
 
-__all__ = ["bits", "call_address", "fetch", "float_of", "row", "widest_vectors"]
+__all__ = ["bits", "call_address", "fence", "fetch", "float_of", "row", "select"]
+__all__ += ["widest_vectors"]
 __all__ += ["floats", "longs", "shorts", "words"]

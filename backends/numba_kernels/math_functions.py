@@ -37,7 +37,7 @@ from .float_constants import FLOAT32, FLOAT64, Constants
 from .intrinsics import bits, float_of
 
 __all__ = ["FLAGS", "exp", "expm1", "log", "log1p", "maximum", "minimum", "sigmoid", "softplus"]
-__all__ += ["tanh"]
+__all__ += ["larger", "smaller", "tanh"]
 
 FLAGS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract", "reassoc"}}
 """Options for kernels: `@njit(**FLAGS)`. They vectorise, and NaN and infinities stay what they are.
@@ -94,7 +94,7 @@ def _polynomial(typing_context, x, coefficients):
 
 
 def _extreme(name: str) -> Any:
-    """An LLVM instruction on two floats: one that, unlike a choice, also folds a loop in lanes."""
+    """An LLVM instruction on two floats: NaN if one of them is."""
 
     def extreme(typing_context, a, b):
         def generate(context, builder, signature, args):
@@ -109,6 +109,23 @@ def _extreme(name: str) -> Any:
 
 
 _maximum, _minimum = _extreme("maximum"), _extreme("minimum")
+
+
+def _choice(sign: str) -> Any:
+    """Which of two floats is more to one side, if neither is NaN; folds a loop in lanes."""
+
+    def choice(typing_context, a, b):
+        def generate(context, builder, signature, args):
+            flags = ("nnan", "nsz")
+            first = builder.fcmp_ordered(sign, *args, flags=flags)
+            return builder.select(first, *args, flags=flags)
+
+        return a(a, a), generate
+
+    return _intrinsic(choice)
+
+
+larger, smaller = _choice(">"), _choice("<")
 
 
 @_inline

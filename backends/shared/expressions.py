@@ -31,6 +31,7 @@ _POWERS: dict[Any, str] = {
     -1: "({one} / {0})",
     0.5: "sqrt({0} + {zero})",
     -0.5: "({one} / sqrt({0} + {zero}))",
+    -1.5: "({one} / ({0} + {zero}) / sqrt({0} + {zero}))",
 }
 
 # What most languages write alike; what a dialect has of its own goes before.

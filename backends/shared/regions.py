@@ -81,7 +81,9 @@ class Regions:
             users = self.users[value]
             elsewhere = any(self.region.get(user) != self.region[value] for user in users)
             several = len(users) > 1 and not self._is_free(value)
-            if value in outside or elsewhere or several or value.op not in _EXPRESSIONS:
+            is_number = is_scalar(value) and value.op not in LAYOUT
+            in_loop = is_number and not all(is_scalar(user) for user in users)
+            if value in outside or elsewhere or several or value.op not in _EXPRESSIONS or in_loop:
                 named.add(value)
         return named
 
@@ -89,7 +91,14 @@ class Regions:
         """Whether several readers may each have a value in their own expressions."""
         if not value.has_rows or (value.op in LAYOUT and not self._is_computed(value)):
             return True
+        if value.op in ("add", "subtract") and self._is_shift(value):
+            return True
         return all(user.op == "part" for user in self.users[value])  # each computes its own part
+
+    def _is_shift(self, value: Value) -> bool:
+        """Whether a value is a row in memory, plus or minus a number: as cheap as to read it."""
+        rows = [x for x in value.inputs if not is_one(row_width(x))]
+        return len(rows) == 1 and rows[0] not in self.region
 
     def _is_computed(self, value: Value) -> bool:
         """Whether there is arithmetic behind a part or a reshape that has no name yet."""

@@ -41,13 +41,20 @@ class Layout:
     back: Loop | None
     sums: list[Value]  # sums over rows
     grads: dict[Value, Value]
+    blocks: dict[Value, Value]  # of what is only summed over rows, the sums that the loop makes
 
 
-def lay_out(program: Program, wanted: Collection[Value], few_launches: bool = False) -> Layout:
+def lay_out(
+    program: Program,
+    wanted: Collection[Value],
+    few_launches: bool = False,
+    adds_rows: bool = False,
+) -> Layout:
     """Lay out a program; `wanted` are the inputs whose gradients are asked for.
 
     What is made of shared inputs alone is computed before the rows; with `few_launches` in the loop
-    and so in each row anew, where that is possible.
+    and so in each row anew, where that is possible. With `adds_rows` the loop adds up blocks of
+    rows, and what is left for sums over rows has a row per block.
 
     The backward pass computes the forward's rows again rather than read them: reading an array
     costs as much as most functions. Numbers of which a row has one are stored.
@@ -67,32 +74,50 @@ def lay_out(program: Program, wanted: Collection[Value], few_launches: bool = Fa
     part = Partition([v for v in forward if v.op != "input"], per_row)
     grads = {x: g for x, g in program.grads.items() if x in wanted}
     back: Loop | None = None
-    back_part, saved = Partition([], set()), list[Value]()
+    back_part, saved, blocks = Partition([], set()), list[Value](), dict[Value, Value]()
     if grads:
         new, per_row, back_part = partition_backward(program, forward, grads)
-        outside = inputs_of(back_part.sunk) | set(grads.values())
+        if adds_rows:
+            blocks = _find_blocks(back_part)
+        outside = inputs_of(back_part.sunk) - {*blocks} | set(grads.values())
         recomputed, saved = _find_recomputed(program, part.loop, inputs_of(new) | outside)
         steps = [v for v in part.loop if v in recomputed] + back_part.loop
-        back = make_loop(program, steps, [], [], [v for v in steps if v in outside], per_row)
+        for x, block in blocks.items():
+            steps.insert(steps.index(x) + 1 if x in steps else 0, block)
+        kept = [v for v in steps if v in outside or v in blocks.values()]
+        back = make_loop(program, steps, [], [], kept, per_row)
     stored = [v for v in part.loop if v in program.ys or v in saved]
     loop = make_loop(program, part.loop, [], [], stored, depends(forward, program.xs))
     invariant, back_invariant = part.invariant, back_part.invariant
-    layout = Layout(invariant, loop, saved, back_invariant, back, back_part.sunk, grads)
+    layout = Layout(invariant, loop, saved, back_invariant, back, back_part.sunk, grads, blocks)
     _spread(layout, few_launches)
     return layout
+
+
+def _find_blocks(part: Partition) -> dict[Value, Value]:
+    """Rows of which only the sums are read after the loop, though the loop has them at hand."""
+    found: dict[Value, Value] = {}
+    at_hand = {*part.loop, *inputs_of(part.loop)}
+    for x in dict.fromkeys(x for v in part.sunk for x in v.inputs):
+        users = [v for v in part.sunk if x in v.inputs]
+        sums = all(v.op == "sum" and 0 in v.settings["axes"] and v.dtype == x.dtype for v in users)
+        if sums and x in at_hand and x.ndim == 2 and x.shape[1] != 1 and x.dtype.kind == "f":
+            found[x] = Value(x.backend, "block_sum", (x,), {}, x.shape, x.dtype)
+    return found
 
 
 def _spread(layout: Layout, arithmetic: bool) -> None:
     """Move what is made of shared inputs alone into the loops, as far as they read it.
 
-    Without arithmetic only what would be a copy of the inputs for each row.
+    Without arithmetic only what would be a copy of the inputs for each row, and counted columns.
     """
     shared = [*layout.invariant, *layout.back_invariant]
     near: set[Value] = set()
     for value in shared:
         ins = (x in near or (x.op == "input" and _is_row(x)) for x in value.inputs)
-        simple = value.op in _SPREAD if arithmetic else value.op == "broadcast_to"
-        if simple and _is_row(value) and all(ins) and (arithmetic or value.has_rows):
+        copies = value.op == "arange" or (value.op == "broadcast_to" and value.has_rows)
+        simple = value.op in _SPREAD if arithmetic else copies
+        if simple and _is_row(value) and all(ins):
             near.add(value)
     for loop in filter(None, (layout.loop, layout.back)):
         needed = {x for v in loop.body for x in v.inputs} & near
@@ -162,7 +187,10 @@ class RowPlan:
             raise Untraceable("its numbers are in another machine's byte order")
         asked = [value for value, want in zip(self.inputs, wanted, strict=True) if want]
         # On a device each op is a launch; on the CPU a row's arithmetic costs more than an op.
-        self.layout = layout = lay_out(program, asked, few_launches=not backend.is_host)
+        self.rows_per_sum = getattr(backend, "rows_per_sum", 0)
+        self.layout = layout = lay_out(
+            program, asked, few_launches=not backend.is_host, adds_rows=self.rows_per_sum > 0
+        )
         self.differentiable = program.differentiable(asked)
         self.invariant = OpList(layout.invariant, backend)
         self.saved = [*self.invariant.values, *layout.saved]

@@ -67,6 +67,13 @@ class _RowSource(PythonSource):
         self.lines.append(f"{name} = {self.op('empty')}({self.shape(value)}, {self.dtype(value)})")
         self.view(value, f"{name}_rows", name)
 
+    def make_room_for_blocks(self, value: Value, name: str) -> None:
+        """An array for the sums of blocks of rows."""
+        count = f"-(-rows // {self.plan.rows_per_sum})"
+        shape = tuple_text(["1", count, *_widths(value)])
+        self.names[value] = name
+        self.lines.append(f"{name} = {self.op('empty')}({shape}, {self.dtype(value)})")
+
     def compute(self, ops: OpList, name: str, letter: str, names: Sequence[str]) -> None:
         """Values by the backend's ops."""
         if ops.values:
@@ -149,13 +156,16 @@ class BackwardRows(_RowSource):
         by_rows = {*self.names}  # (1, N, F); what ops compute from here on is (N, F)
         self.compute(invariant, "invariant", "v", [self.names[x] for x in invariant.inputs])
         for i, value in enumerate(loop.kept):
-            self.make_room(value, f"kept{i}")
+            if value.op == "block_sum":
+                self.make_room_for_blocks(value, f"blocks{i}")
+            else:
+                self.make_room(value, f"kept{i}")
             by_rows.add(value)
         by_rows -= {*plan.invariant.values}
         self.run(plan.back_kernel, loop)
         given = [
             f"{self.names[x]}[0]" if x.has_rows and x in by_rows else self.names[x]
-            for x in sums.inputs
+            for x in (layout.blocks.get(x, x) for x in sums.inputs)
         ]
         self.compute(sums, "sums", "s", given)
         grads = ["None"] * len(self.plan.order)

@@ -45,6 +45,15 @@ def test_what_rows_share_in_several_places(shared, compiling):
     same(mg.fuse(spread), normal(2, 4, 3), normal(*shared))
 
 
+@given(rows=st.sampled_from([1, 2, 15, 16, 17, 33]), n=st.sampled_from([2, 5]))
+def test_sums_over_rows_are_added_up_in_the_kernel(rows, n, compiling):
+    def scaled(x, weight, bias, number):
+        y = mg.sin(x) * weight
+        return y * number + bias, mg.exp(x).sum(axis=-1) * number
+
+    same(mg.fuse(scaled), normal(rows, n), normal(n), normal(n), normal())
+
+
 @given(
     shape=ROWS,
     pos_weight=st.sampled_from([None, 2.5]),

@@ -99,7 +99,8 @@ AS_THEY_ARE = {
         "UNIT": "room for the emulated tiles",
     },
     "minigrad.backends.numba_kernels.codegen": {
-        "SUM_BLOCK": "in compiled code; longer rows are tested"
+        "SUM_BLOCK": "in compiled code; longer rows are tested",
+        "ROWS_PER_SUM": "in compiled code; more rows are tested",
     },
     "minigrad.backends.numpy_kernels.codegen": {"LINE_WIDTH": "of a text, for its reader"},
     "minigrad.backends.cupy_kernels.codegen": {

@@ -35,6 +35,8 @@ SCOPE |= {"exp": np.exp, "expm1": np.expm1, "log": np.log, "log1p": np.log1p}
 SCOPE |= {"product_onto": product_onto, "row": row, "widest_vectors": lambda: None}
 SCOPE |= {"sin": np.sin, "cos": np.cos, "maximum": np.maximum, "minimum": np.minimum}
 SCOPE |= {"erf": lambda x: type(x)(math.erf(x))}
+SCOPE |= {"select": lambda condition, a, b: a if condition else b, "fence": lambda x: x}
+SCOPE |= {"larger": lambda a, b: a if a > b else b, "smaller": lambda a, b: a if a < b else b}
 SCOPE |= {"modulo": np.remainder, "floored": np.floor_divide}
 
 
@@ -45,6 +47,7 @@ class InterpretedBackend(NumpyBackend):
         self.texts = []
 
     product_starts = True
+    rows_per_sum = 2
 
     def matmul(self, a, b, start=None):
         c = super().matmul(a, b)
@@ -55,7 +58,7 @@ class InterpretedBackend(NumpyBackend):
         return np.full(shape, np.nan if kind == "f" else 99 if kind == "i" else 1, dtype)
 
     def compile_loop(self, loop, dtype):
-        writer = Writer(loop)
+        writer = Writer(loop, self.rows_per_sum)
         text = writer.text
         self.texts.append(text)
         scope = dict(SCOPE)
@@ -64,7 +67,8 @@ class InterpretedBackend(NumpyBackend):
         def run(T, N, descending, keep, full_history, invariant, steps, carries, kept):
             arrays = dict(zip(loop.invariant, invariant, strict=True))
             sizes = [loop.program.sizes[name] for name in writer.sizes]
-            for lo, hi in ((0, N // 2), (N // 2, N)):  # as two threads would
+            middle = N // 2 // self.rows_per_sum * self.rows_per_sum
+            for lo, hi in ((0, middle), (middle, N)):  # as two threads would
                 scope["kernel"](
                     *(T, lo, hi, descending, keep, *full_history, N, *sizes),
                     *(arrays[v] for v in writer.plain),
