@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -158,12 +157,12 @@ class NumbaBackend(NumpyBackend):
             carries: Sequence[Any],
             kept: Sequence[Any],
         ) -> None:
-            weights = list(map(_tidy, map(invariant.__getitem__, plain)))
-            gemms, layout = plain_gemms, pack
+            # Lists: a generator costs a call per item.
+            weights = [_tidy(invariant[i]) for i in plain]
+            gemms, parts = plain_gemms, 0
             if in_float32 and products() != "float32" and (parts := _bf16_parts(N, T)):
                 gemms = [gemm(name, parts).address for name in writer.product_dtypes]
-                layout = partial(pack, parts=parts)
-            panels = list(map(layout, map(invariant.__getitem__, packed)))
+            panels = [pack(invariant[i], parts) for i in packed]
             rows = [x if x.flags.carray else _tidy(x) for x in steps]
             rest = (*full_history, N, *sizes, *weights, *rows, *gemms, *panels, *carries, *kept)
             everything = (T, 0, N, descending, keep, *rest)

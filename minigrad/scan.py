@@ -10,18 +10,18 @@ from collections.abc import Callable
 from typing import Any
 
 from .engine.filled import zeros
-from .engine.graph import only_values, probing, scanning, tick, time_step
+from .engine.graph import is_tracing, only_values, probing, scanning, tick, time_step
 from .engine.spans import Span, note_span
 from .engine.tensor import Tensor
 from .engine.wrapping import alias, apart
-from .fusion import NO_COMPILER, compiles, dispatch
+from .fusion import NO_COMPILER, compiles, dispatch, is_composed
 from .nested import describe, layout_of, name_of, parts_of, rebuild
 from .ops import astype, reshape, stack, sum, unstack, where
 from .recording.instrument import run_probed
 from .recording.probes import Steps, place
 from .valid_steps import ValidSteps
 
-__all__ = ["scan"]
+__all__ = ["scan", "step"]
 
 
 def scan(
@@ -124,6 +124,33 @@ def scan(
         call = _compiler().ScanCall(cell, params, xs, state, valid, reverse, None, backend)
         known = _known_names()(call)
     return run_probed(run, cell, params, xs, state, known, valid=valid, reverse=reverse)
+
+
+def step(cell: Callable[[Any, Any, Any], tuple[Any, Any]], params: Any, x: Any, state: Any) -> Any:
+    """`cell(params, x, state)`, by kernels where that is possible and faster.
+
+    x and state are tensors (N, ...), or tuples of them.
+
+    >>> import minigrad as mg
+    >>> def add(p, x, total):
+    ...     return total + p * x, total + p * x
+    >>> step(add, 10.0, mg.ones((2, 3)), mg.zeros((2, 3)))[1].shape
+    (2, 3)
+    """
+    backend = parts_of(state)[0].backend
+    if probing.get() is not None or scanning.get() is not None or is_tracing():
+        return cell(params, x, state)
+
+    name = name_of(cell)
+    if is_composed(name, None, backend):
+        return cell(params, x, state)
+
+    def attempt(required: bool) -> Any:
+        given = cell, params, x, state, None, False, cell, backend
+        return _compiler().StepCall(*given, required=required).attempt()
+
+    fused = dispatch(name, f"a step of {name}", backend, attempt)
+    return cell(params, x, state) if fused is None else fused
 
 
 @functools.cache

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import attrgetter
-from typing import Any
+from typing import Any, ClassVar
 
 from ..engine.graph import HandmadeOp, Node
 from ..engine.tensor import Tensor
@@ -20,6 +20,10 @@ from .plan_cache import PlanCache
 from .scan_plan import ScanPlan
 
 _backend, _shape, _dtype = attrgetter("backend"), attrgetter("shape"), attrgetter("dtype")
+
+# Values that kernels compute in a step, forwards and backwards: with fewer, a single step is
+# composed. Calling a kernel costs more than some ops.
+MIN_WORK_OF_A_STEP = 12
 
 _CHUNK = 4096  # steps that a scan without gradients takes at a time, to bound its memory
 
@@ -43,6 +47,8 @@ _SCAN = HandmadeOp("scan", backward, _input_names, _inside)
 class ScanCall(FusedCall):
     """A call of `scan`.
 
+    A scan of one step has a plan of its own, in which no state is carried.
+
     Parameters
     ----------
     cell, params, xs, state, reverse : as `scan` is given them.
@@ -55,6 +61,7 @@ class ScanCall(FusedCall):
 
     plans = PlanCache()
     op = _SCAN
+    has_time: ClassVar[bool] = True  # whether xs and ys have an axis of steps
 
     cell: Callable[..., Any]
     params: Any
@@ -73,7 +80,7 @@ class ScanCall(FusedCall):
         self.title = f"a scan of {self.name}"
         self.tree = p = ParameterTree(self.params) if self.like is None else self.like.tree
         steps = parts_of(self.xs)
-        self.T, self.N = steps[0].shape[:2]
+        self.T, self.N = steps[0].shape[:2] if self.has_time else (1, *steps[0].shape[:1])
         if self.valid is not None:
             steps = (*steps, self.valid)
         self.take([*p.tensors, *steps, *parts_of(self.state)])
@@ -86,12 +93,13 @@ class ScanCall(FusedCall):
         """Shapes and dtypes for any number of steps, which gradients are wanted, the backend."""
         arrays, first, end = self.arrays, self._first, self._end
         shapes = list(map(_shape, arrays))
-        for i in range(first, end):
+        for i in range(first, end) if self.has_time else ():
             shapes[i] = shapes[i][1:]
         kinds = type(self.xs), end - first, type(self.state)
         wanted = tuple([edge is not None for edge in self.edges])
         named = None if self.instrument is None else self.instrument.key
-        return kinds, *shapes, *map(_dtype, arrays), wanted, self.backend, named
+        one = self.T == 1
+        return kinds, one, *shapes, *map(_dtype, arrays), wanted, self.backend, named
 
     def outside(self, again: bool = False) -> Any:
         """All that the cell reads from outside."""
@@ -118,7 +126,8 @@ class ScanCall(FusedCall):
     def build(self, pinned: Sequence[int]) -> ScanPlan:
         """A plan for any number of steps."""
         steps = self.arrays[self._first : self._end]
-        xs: Any = tuple(wrap(array[0], self.backend) for array in steps)
+        steps = [array[0] for array in steps] if self.has_time else steps
+        xs: Any = tuple(wrap(array, self.backend) for array in steps)
         cell = self.cell if self.instrument is None else self.instrument.around(self.cell)
         if self.valid is not None:
             cell = _mask_cell(cell, self.xs)
@@ -129,7 +138,8 @@ class ScanCall(FusedCall):
         def outside() -> Any:
             return self.outside(again=True)
 
-        return ScanPlan(cell, self.params, xs, self.state, self.backend, wanted, outside, pinned)
+        given = cell, self.params, xs, self.state, self.backend, wanted, outside, pinned
+        return ScanPlan(*given, one_step=self.T == 1)
 
     def run(
         self, plan: Any, arrays: list[Any], numbers: list[Any], saves: bool
@@ -137,11 +147,23 @@ class ScanCall(FusedCall):
         """Outputs and final states, and what the gradients read."""
         contiguous, unread = self.backend.contiguous, plan.unread
         arrays = [x if i in unread else contiguous(x) for i, x in enumerate(arrays)]
+        if self.T == 1:
+            return self._run_one_step(plan.forward(store=saves), arrays, numbers)
         if saves or self.T <= _CHUNK:
             forward = plan.forward(store=saves)
             ys, last, saved = forward(self.T, self.N, self.reverse, *arrays, *numbers)
             return (*ys, *last), saved
         return self._in_chunks(plan.forward(store=False), arrays, numbers), ()
+
+    def _run_one_step(
+        self, forward: Callable[..., Any], arrays: list[Any], numbers: list[Any]
+    ) -> tuple[Sequence[Any], Sequence[Any]]:
+        """By a plan whose states are laid out as its inputs are."""
+        start = self._end if self.has_time else self._first
+        steps = [x[None] for x in arrays[start:]]
+        found, _, saved = forward(1, self.N, self.reverse, *arrays[:start], *steps, *numbers)
+        kept = len(found) - (len(arrays) - self._end) if self.has_time else 0
+        return [*found[:kept], *[x[0] for x in found[kept:]]], saved
 
     def _in_chunks(
         self, forward: Callable[..., Any], arrays: list[Any], numbers: list[Any]
@@ -171,7 +193,14 @@ class ScanCall(FusedCall):
     ) -> tuple[Any, ...]:
         """Those of the inputs, by the loop that runs the other way round."""
         run = plan.backward(wanted)
-        return run(self.T, self.N, not self.reverse, saved, numbers, *gs)
+        if self.T > 1:
+            found: tuple[Any, ...] = run(self.T, self.N, not self.reverse, saved, numbers, *gs)
+            return found
+        start = self._end if self.has_time else self._first
+        kept = len(gs) - (len(arrays) - self._end) if self.has_time else 0
+        steps = [g if g is None else g[None] for g in gs[kept:]]
+        found = run(1, self.N, not self.reverse, saved, numbers, *gs[:kept], *steps)
+        return *found[:start], *[g if g is None else g[0] for g in found[start:]]
 
     def results(self, plan: Any, tensors: list[Tensor]) -> tuple[Any, Any]:
         """Outputs and final state."""
@@ -188,7 +217,7 @@ class ScanCall(FusedCall):
         xs = rebuild(self.xs, steps if valid is None else steps[:-1])
         state = rebuild(self.state, tensors[end:])
         given = self.cell, params, xs, state, valid
-        return ScanCall(*given, self.reverse, self.composition, self.backend, self.instrument)
+        return type(self)(*given, self.reverse, self.composition, self.backend, self.instrument)
 
     def compose(self) -> tuple[Any, ...]:
         """Outputs and final states, as a loop of ops."""
@@ -201,6 +230,32 @@ class ScanCall(FusedCall):
         self.tree.release()
         self.like = None
         self.xs, self.state = without_tensors(self.xs), without_tensors(self.state)
+
+
+@dataclass(eq=False)
+class StepCall(ScanCall):
+    """A call of a cell for one step: x is (N, ...), and so is y.
+
+    With `required`, a kernel runs even if it is no faster.
+    """
+
+    has_time = False
+    required: bool = False
+
+    @property
+    def facts(self) -> Any:
+        """As above; and which plans it declines."""
+        return "step", self.required, super().facts
+
+    def build(self, pinned: Sequence[int]) -> ScanPlan:
+        """A plan with a kernel that is faster than its ops."""
+        plan = super().build(pinned)
+        if self.backend.is_host and plan.work < MIN_WORK_OF_A_STEP and not self.required:
+            raise Untraceable(
+                f"too little work besides products (fewer than {MIN_WORK_OF_A_STEP} values) for a "
+                "kernel to be faster"
+            )
+        return plan
 
 
 def _mask_cell(cell: Any, xs: Any) -> Any:

@@ -46,12 +46,35 @@ class ParameterTree:
         self.opened: dict[int, Any] = {}
         self.has_classes = False
         self._names: list[str] = []
+        self._copies: list[tuple[Any, list[Any]]] = []
+        self._attributes: tuple[str, ...] | None = None
+        if type(value) is SimpleNamespace and self._take_attributes(value):
+            return
         self._places: dict[int, str] = {}  # by id, where a container or object was met first
         self._rest: list[Any] = []  # what is there besides tensors
-        self._copies: list[tuple[Any, list[Any]]] = []
         self._replaced = 0  # how many parts a rebuilt value has of its own
         self._rebuild = self._open(value, "", ())
         self.signature: Any = (tuple(self._names), tuple(self.kinds), tuple(self._rest))
+
+    def _take_attributes(self, value: SimpleNamespace) -> bool:
+        """The short way of most layers' parameters: attributes that are tensors or None.
+
+        It is not taken, and notes nothing, if there are others.
+        """
+        attributes = value.__dict__
+        found = {k: v for k, v in attributes.items() if isinstance(v, Tensor)}
+        nothing = [k for k, v in attributes.items() if v is None]
+        if not found or len(found) + len(nothing) < len(attributes):
+            return False
+        self.tensors += found.values()
+        self.kinds += map(type, self.tensors)
+        self._names += found
+        self._attributes = tuple(attributes)
+        self.opened[id(value)] = value
+        for x in self.tensors:
+            self.opened[id(x)] = x
+        self.signature = SimpleNamespace, self._attributes, tuple(found), tuple(self.kinds)
+        return True
 
     def named(self, name: str) -> list[tuple[str, Tensor]]:
         """Each tensor with the name of its place."""
@@ -67,6 +90,9 @@ class ParameterTree:
     def rebuild(self, tensors: Sequence[Any], numbers: Sequence[Any] | None = None) -> Any:
         """The value with these in place of its tensors, and maybe of its numbers."""
         self._copies.clear()
+        if self._attributes is not None:
+            given = dict.fromkeys(self._attributes) | dict(zip(self._names, tensors, strict=True))
+            return self._note(SimpleNamespace(**given))
         return self._rebuild(tensors, self.numbers if numbers is None else numbers)
 
     def check(self) -> None:

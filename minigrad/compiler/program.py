@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -55,6 +55,17 @@ class Program:
     def step_inputs(self) -> list[Value]:
         """The inputs that are others at each step."""
         return [*self.xs, *self.state, *self.g_ys, *self.g_state]
+
+    def of_one_step(self) -> Program:
+        """The same for a loop that ends after its first step: nothing is carried.
+
+        The state is an input like any other, and the new state is an output.
+        """
+        inputs, outputs = [*self.xs, *self.state], [*self.ys, *self.new_state]
+        cotangents, none = [*self.g_ys, *self.g_state], list[Value]()
+        return replace(
+            self, xs=inputs, ys=outputs, g_ys=cotangents, state=none, new_state=none, g_state=none
+        )
 
     def depends_on_carry(self, values: Sequence[Value]) -> set[Value]:
         """Those of the values, in order, that wait for the step before; the rest do not."""

@@ -23,6 +23,10 @@ class ScanPlan:
     `xs` is one step's input. `wanted` says which tensors of params, xs and state, in order, need
     a gradient. `unread` has the places of the inputs that the forward pass doesn't look at. Raises
     `Untraceable`.
+
+    With `one_step` it is for loops of a single step, which carry nothing: states are (1, N, S) like
+    inputs and outputs. No product waits for another step then, so none is in the loop, and no
+    weights are packed that would be used once.
     """
 
     reads: Any = None  # what the cell read from outside, as something to compare
@@ -37,8 +41,10 @@ class ScanPlan:
         wanted: Sequence[bool],
         outside: Read | None = None,
         pinned: Collection[int] | None = None,
+        one_step: bool = False,
     ) -> None:
         self.program = program = trace(cell, params, xs, state, outside, pinned)
+        self._laid_out = program = program.of_one_step() if one_step else program
         self.pinned = sorted(program.pinned)
         self.inputs = [*program.params, *program.xs, *program.state]
         read = set(program.forward)
@@ -54,6 +60,8 @@ class ScanPlan:
             accumulate_products(program)
         self.xp, self.schedule = backend, schedule(program, asked)
         self.differentiable = program.differentiable(asked)
+        loops = [each.loop for each in (self.schedule.forward, self.schedule.backward) if each]
+        self.work = sum(len(loop.body) for loop in loops)  # values that kernels compute
         self._kernel = backend.compile_loop(self.schedule.forward.loop, dtypes[0])
         self._forward: dict[bool, Callable[..., Any]] = {}
         self._backward: dict[tuple[bool, ...], Callable[..., Any]] = {}
@@ -103,13 +111,13 @@ class ScanPlan:
         return "\n\n\n".join(parts) + "\n"
 
     def _forward_text(self, store: bool) -> ForwardSource:
-        return ForwardSource(self.program, self.schedule, self._kernel, self.xp, store)
+        return ForwardSource(self._laid_out, self.schedule, self._kernel, self.xp, store)
 
     def _backward_text(self, wanted: Sequence[bool]) -> BackwardSource:
         assert self.schedule.backward is not None
         asked = [value for value, want in zip(self.inputs, wanted, strict=True) if want]
         return BackwardSource(
-            self.program, self.schedule.backward, self._back_kernel, self.xp, self._text, asked
+            self._laid_out, self.schedule.backward, self._back_kernel, self.xp, self._text, asked
         )
 
 

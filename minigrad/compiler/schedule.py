@@ -21,6 +21,8 @@ from .program import Program, depends, inputs_of, topological_order
 CHEAP = TRUTH | {"add", "subtract", "multiply", "negative", "square", "where", "part"}
 CHEAP |= {"maximum", "minimum", "relu", "abs", "sign"}
 
+_PRODUCTS_AND_VIEWS = {"matmul", "part", "reshape"}
+
 
 class Partition:
     """The values of one direction of a step, divided by when they can be computed.
@@ -36,8 +38,8 @@ class Partition:
     Attributes
     ----------
     invariant : the same for all steps, computed once.
-    hoisted : matrix products that need no carry, and what these are made from; computed before
-        the loop, for all steps at once.
+    hoisted : matrix products that need no carry and that other work waits for, and what these are
+        made from; computed before the loop, for all steps at once.
     loop : all others, computed step by step.
     sunk : matrix products that the next step doesn't wait for, what is made from these, and what
         goes across rows; computed after the loop, for all steps at once.
@@ -54,7 +56,11 @@ class Partition:
         rows = [v for v in values if v in per_step and v not in across_rows]
         products = [v for v in rows if v.op == "matmul"]
         depends_on_carry = depends(rows, carried_from)
-        early = set(topological_order(v for v in products if v not in depends_on_carry))
+        # A product of which nothing is made but other products can come after the loop: before it,
+        # all that it is made from would have to be there, too.
+        read = set(topological_order(v for v in rows if v.op not in _PRODUCTS_AND_VIEWS))
+        first = (v for v in products if v in read and v not in depends_on_carry)
+        early = set(topological_order(first))
         awaited = early | set(topological_order(awaited_by))
         after_carry = depends(rows, (v for v in products if v not in awaited))
         self.invariant = [v for v in values if v not in per_step]

@@ -23,7 +23,7 @@ its states. The base classes do the rest, for a new cell as for those here:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +32,7 @@ from ..engine.filled import zeros
 from ..engine.rng import generator_again
 from ..engine.tensor import Tensor
 from ..functional import dropout
-from ..ops import concatenate, expand_dims, squeeze, stack, swapaxes, unstack
+from ..ops import concatenate, expand_dims, reshape, squeeze, stack, swapaxes, unstack
 from ..recording.probes import placed
 from ..scan import scan
 from ..valid_steps import ValidSteps
@@ -205,7 +205,7 @@ class Recurrent(RecurrentOptions):
         else:
             parts = self._state(state, (runs,) if single else (runs, N), x)
             parts = [expand_dims(part, 1) for part in parts] if single else parts
-            before = list(zip(*map(unstack, parts), strict=True))
+            before = list(zip(*map(_runs, parts), strict=True))
 
         y, parts = self._run(x, before, valid)
         if single:
@@ -279,7 +279,7 @@ class Recurrent(RecurrentOptions):
             x = concatenate(outputs, axis=-1) if len(outputs) > 1 else outputs[0]
             if self.residual and layer:
                 x = x + below
-        return x, [stack(part) for part in zip(*after, strict=True)]
+        return x, [_together(part) for part in zip(*after, strict=True)]
 
     def _prepared(self, suffix: str, x: Tensor) -> tuple[Any, Any, Any]:
         """The cell that runs over x (T, N, I), its parameters and inputs, by the options."""
@@ -385,3 +385,15 @@ class Recurrent(RecurrentOptions):
         cell, p, xs = self._prepared("_l0", x)
         step = tuple(part[0] for part in xs) if isinstance(xs, tuple) else xs[0]
         return cell, p, step, self._packed(parts)
+
+
+def _runs(state: Tensor) -> list[Tensor]:
+    """The states (N, S) of all layers and directions, from one for all (L*D, N, S)."""
+    return unstack(state) if len(state) != 1 else [reshape(state, state.shape[1:])]
+
+
+def _together(states: Sequence[Tensor]) -> Tensor:
+    """One state for all (L*D, N, S) from those of all layers and directions (N, S)."""
+    if len(states) != 1:
+        return stack(states)
+    return reshape(states[0], (1, *states[0].shape))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ..engine.tensor import Tensor
+from ..scan import step
 from .cell_module import CellModule
 
 __all__ = ["RecurrentCell"]
@@ -46,7 +47,8 @@ class RecurrentCell(CellModule):
         """
         self._check_input(x, {1: "(I,)", 2: "(N, I)"})
         parts = self._state(state, x.shape[:-1], x)
-        _, state = self.cell(self._weights(""), x, self._packed(parts))
+        given = self.cell, self._weights(""), x, self._packed(parts)
+        _, state = step(*given) if x.ndim == 2 else self.cell(*given[1:])
         return state
 
     def extra_repr(self) -> str:

@@ -86,9 +86,10 @@ def test_first_use():
     first_use = loaded("first_use")
     assert 0 < first_use.seconds(first_use.IMPORT) < 60
     cache = Path(os.environ["MINIGRAD_CACHE"])
-    assert 0 < first_use.seconds(first_use.FIRST_USE, "RNN", cache=cache) < 60
+    assert 0 < first_use.seconds(first_use.FIRST_USE, "RNN", "numba", cache=cache) < 60
+    assert 0 < first_use.seconds(first_use.FIRST_USE, "RNN", "numpy") < 60
     with pytest.raises(subprocess.CalledProcessError):
-        first_use.seconds(first_use.FIRST_USE, "NoSuchCell", cache=cache)
+        first_use.seconds(first_use.FIRST_USE, "NoSuchCell", "numpy")
 
 
 def test_an_import_that_loads_numba_is_noticed(capfd):
@@ -103,15 +104,26 @@ def test_cold_and_warm_are_told_apart(monkeypatch):
     first_use = loaded("first_use")
     writes = """
 import os, pathlib, sys
+if sys.argv[2] == "numpy":
+    sys.exit(print(5))
 kernel = pathlib.Path(os.environ["MINIGRAD_CACHE"], "kernel.py")
 print(1 if kernel.exists() else 10)
 kernel.touch()
 """
     monkeypatch.setattr(first_use, "FIRST_USE", writes)
-    assert first_use.first_use("any") == {"cold": 10, "warm": 1}
-    found = {"cold": [10.0] * 3, "warm": [1.0] * 3}
+    assert first_use.first_use("any") == {"numpy": 5, "cold": 10, "warm": 1}
+    found = {"numpy": [5.0] * 3, "cold": [10.0] * 3, "warm": [1.0] * 3}
     lines = [*GROUPS["first-use"].lines({"import": [1.0], "first use": {"any": found}})]
-    assert [line.name for line in lines] == ["import", "any, cold", "any, warm"]
+    assert [line.name for line in lines] == ["import", "any, numpy", "any, cold", "any, warm"]
+
+
+def test_around_kernels_that_do_nothing():
+    around = loaded("around")
+    assert all(milliseconds > 0 for milliseconds in around.measure("RNN", rounds=2, count=2))
+    ready = around.Kernel.ready
+    with around.without_kernels():
+        assert around.Kernel.ready is not ready
+    assert around.Kernel.ready is ready
 
 
 # --- recurrent layers --------------------------------------------------------------------------

@@ -18,7 +18,7 @@ LOWERED = {
         **{"FEW": 2, "BLOCK": 2, "SUMS": 2, "WIDTH": 4, "DEVICE_FEW": 3, "DEVICE_BLOCK": 2},
         **{"LONG": 3, "TERMS": 2, "SMALLER": 1},
     },
-    "minigrad.compiler.fused_scan": {"_CHUNK": 2},
+    "minigrad.compiler.fused_scan": {"_CHUNK": 2, "MIN_WORK_OF_A_STEP": 0},
     "minigrad.compiler.fused_function": {"_NARROW": 1, "_WIDE": 0},
     "minigrad.compiler.row_plan": {"_NARROWEST": 1, "_WIDEST": 4},
     "minigrad.compiler.fused_update": {"MIN_OPERATIONS_TO_FUSE": 0, "_NARROW": 0},
