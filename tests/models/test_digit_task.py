@@ -36,19 +36,23 @@ def test_parsed_as_written():
 
 
 @pytest.mark.parametrize(
-    ("data", "message"),
+    ("text", "message"),
     [
-        (b"1,2", "can't be read"),
-        (gzip.compress(b"a,b"), "can't be read"),
-        (gzip.compress(b"1,2,3"), r"64 pixels and a label; got \(1, 3\)"),
-        (gzip.compress(",".join(["17"] * 65).encode()), "pixels go from 0 to 16"),
-        (gzip.compress(",".join(["1"] * 64 + ["2.5"]).encode()), "labels from 0 to 9"),
-        (gzip.compress(",".join(["nan"] * 64 + ["2"]).encode()), "pixels go from 0 to 16"),
+        ("a,b", "can't be read"),
+        ("1,2,3", r"64 pixels and a label; got \(1, 3\)"),
+        (",".join(["17"] * 65), "pixels go from 0 to 16"),
+        (",".join(["1"] * 64 + ["2.5"]), "labels from 0 to 9"),
+        (",".join(["nan"] * 64 + ["2"]), "pixels go from 0 to 16"),
     ],
 )
-def test_damaged_tables(data, message):
+def test_damaged_tables(text, message):
     with pytest.raises(DataError, match=message):
-        parse_digits(data)
+        parse_digits(gzip.compress(text.encode()))
+
+
+def test_table_that_is_not_compressed():
+    with pytest.raises(DataError, match="can't be read"):
+        parse_digits(b"1,2")
 
 
 @pytest.mark.parametrize("hands", ["mixed", "new"])
