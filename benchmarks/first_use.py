@@ -23,7 +23,7 @@ from pathlib import Path
 from minigrad.models.reports.bench.pace import Pace, add_options
 from minigrad.utils.files import replace_file
 
-TARGETS = {"import": 0.2, "numpy": 0.2, "cold": 8.0, "warm": 0.5}  # seconds
+TARGETS = {"import": 0.2, "numpy": 0.2, "cold": 3.0, "warm": 0.5}  # seconds
 
 IMPORT = """
 import sys, time
