@@ -137,12 +137,9 @@ def step(cell: Callable[[Any, Any, Any], tuple[Any, Any]], params: Any, x: Any, 
     >>> step(add, 10.0, mg.ones((2, 3)), mg.zeros((2, 3)))[1].shape
     (2, 3)
     """
-    backend = parts_of(state)[0].backend
-    if probing.get() is not None or scanning.get() is not None or is_tracing():
-        return cell(params, x, state)
-
-    name = name_of(cell)
-    if is_composed(name, None, backend):
+    backend, name = parts_of(state)[0].backend, name_of(cell)
+    inside = probing.get() is not None or scanning.get() is not None or is_tracing()
+    if inside or is_composed(name, None, backend):
         return cell(params, x, state)
 
     def attempt(required: bool) -> Any:

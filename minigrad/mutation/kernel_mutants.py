@@ -103,7 +103,12 @@ def _row(array: Any, at: tuple[int, ...]) -> Any:
     return array[at[:-1]][at[-1] :]
 
 
-_PLAIN = {"row": _row, "widest_vectors": lambda: None}  # what only compiled code can run
+def _select(condition: Any, a: Any, b: Any) -> Any:
+    return a if condition else b
+
+
+# What only compiled code can run.
+_PLAIN = {"row": _row, "widest_vectors": lambda: None, "select": _select, "fence": lambda x: x}
 _NUMPY = SimpleNamespace(**{**vars(np), "empty": _nan})
 
 # --- what goes wrong -----------------------------------------------------------------------------

@@ -318,17 +318,19 @@ def _moved(mutant: Mutant, target: str) -> Mutant:
     return replace(mutant, target=target, place=f"{mutant.target} by {mutant.place}")
 
 
-def in_time(target: str, op: Op, inputs: set[str]) -> Iterator[Mutant]:
+def in_time(target: str, op: Op, inputs: set[str], in_steps: bool) -> Iterator[Mutant]:
     """What a recurrent layer should notice of an op in its scan, at single steps of time.
 
-    `inputs` are those of the op that a gradient flows to in the layer.
+    `inputs` are those of the op that a gradient flows to in the layer, and `in_steps` says whether
+    one flows through it within a step.
     """
     for kind, change in {
         "factor 1.001": _scaled(1.001),
         "last sample dropped": _without_last(0),
     }.items():
         yield Mutant(target, op.name, kind, _put(with_backward, op, _fed(change)))
-    if not (op.multi_output or op.variadic):  # those take sequences apart and put them together
+    # Ops of many inputs or outputs take sequences apart and put them together.
+    if in_steps and not (op.multi_output or op.variadic):
         for kind, pick in {"last step dropped": max, "first step dropped": min}.items():
             yield Mutant(target, op.name, kind, _put(_at_step, op, pick, _scaled(0)))
     if any(_arrays(op, fn) for fn in op.derivatives.values() if fn is not None):

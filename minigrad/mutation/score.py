@@ -14,13 +14,14 @@ import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from ..checkpoint import CHECKPOINT
 from ..checkpoint import checkpoint as checkpointed
-from ..engine.graph import OUTPUT, HandmadeOp, on_call
+from ..engine.graph import OUTPUT, HandmadeOp, on_call, time_step
 from ..engine.op import OPS, Op
 from ..engine.registry import get_backend
 from ..fusion import composed
@@ -81,8 +82,10 @@ def op_lines() -> list[Line]:
 
 def recurrent_line(name: str, cases: Sequence[Case]) -> Line:
     """A recurrent layer; what is broken is each op of it, all the time or at single steps."""
-    inner = _ops_in(cases)
-    return Line(name, cases, [m for op, inputs in inner.items() for m in in_time(name, op, inputs)])
+    in_steps: set[Op] = set()
+    inner = _ops_in(cases, in_steps)
+    mutants = [in_time(name, op, inputs, op in in_steps) for op, inputs in inner.items()]
+    return Line(name, cases, list(chain.from_iterable(mutants)))
 
 
 def kernel_line(name: str, case: Case, backend: str) -> Line:
@@ -91,8 +94,11 @@ def kernel_line(name: str, case: Case, backend: str) -> Line:
     return Line(title, [case], list(of_kernels(title, case, backend)), backend)
 
 
-def _ops_in(cases: Iterable[Case]) -> dict[Op, set[str]]:
-    """The ops that gradients flow through in the cases, and to which of their inputs."""
+def _ops_in(cases: Iterable[Case], in_steps: set[Op] | None = None) -> dict[Op, set[str]]:
+    """The ops that gradients flow through in the cases, and to which of their inputs.
+
+    Those that run within a step of a scan are added to `in_steps`.
+    """
     found: dict[Op, set[str]] = {}
 
     def observe(op: Any, node: Any, *_: Any) -> None:
@@ -100,6 +106,8 @@ def _ops_in(cases: Iterable[Case]) -> dict[Op, set[str]]:
             # Of any number of inputs there is but one name.
             reached = [name for name, edge in zip(op.inputs, node.edges, strict=False) if edge]
             found.setdefault(op, set()).update(reached)
+            if in_steps is not None and time_step.get() is not None:
+                in_steps.add(op)
 
     with composed(), on_call.within(observe):
         for case in cases:

@@ -110,10 +110,10 @@ def _forgotten(node: ast.AST, arrays: set[str]) -> Iterator[tuple[str, ast.AST]]
         case ast.If(_, body, orelse):
             yield "condition ignored", ast.If(ast.Constant(True), body, orelse)
             yield "condition ignored", ast.If(ast.Constant(False), body, orelse)
-        case ast.Call(ast.Name("where"), [condition, a, b]):
+        case ast.Call(ast.Name("where" | "select") as function, [condition, a, b]):
             yield "missing mask", a
             yield "missing mask", b
-            yield "missing mask", ast.Call(ast.Name("where", ast.Load()), [condition, b, a], [])
+            yield "missing mask", ast.Call(function, [condition, b, a], [])
         case ast.Call(ast.Name(name), [ast.Name() | ast.Call() | ast.BinOp() as first, *_]):
             if name in arrays:
                 turned = name in ("swapaxes", "transpose", "flip")

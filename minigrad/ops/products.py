@@ -62,7 +62,7 @@ def _lies_turned(g: Any, like: Any) -> bool:
     The gradient of w is to lie there as w does: a step of an optimiser, which reads both, takes ten
     times as long if their orders differ. Tensors and what kernels are made of have no order.
     """
-    return like.op is transpose and len(like.shape) == 2 and hasattr(g, "strides")
+    return hasattr(g, "strides") and like.op is transpose and len(like.shape) == 2
 
 
 def _turned(x: Any) -> Any:
