@@ -79,6 +79,8 @@ def uses(draw, name):
     """Sizes and options of a layer."""
     # The norm over one feature is a kernel of its own, and slow to compile.
     widths = [3, 16, 17] if name == "LayerNormLSTM" else [1, 3, 16, 17]
-    sizes = tuple(draw(st.sampled_from(s)) for s in ([1, 2, 5], [1, 3, 5, 7], [1, 2], widths))
+    # So are those of a single step; test_one_step.py has them for any cell.
+    steps = [1, 2, 5] if name in ("RNN", "LSTM", "GRU") else [2, 5]
+    sizes = tuple(draw(st.sampled_from(s)) for s in (steps, [1, 3, 5, 7], [1, 2], widths))
     flags = {name: draw(st.booleans()) for name in ("state", "batch_first", "bidirectional")}
     return sizes, {"seed": draw(st.integers(0, 1000)), **flags}
