@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+import textwrap
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
@@ -30,7 +31,7 @@ def tables_of(record: Record) -> str:
     Above them stand the processor, the versions and the commit. A cell has the median, with the
     spread in brackets.
     """
-    parts = [f"{about(record)}.\n", *_standings(record)]
+    parts = [textwrap.fill(f"{about(record)}.", 100) + "\n", *_standings(record)]
 
     def kind(line: Line) -> tuple[str, int, str]:
         return line.group, line.threads, line.unit
