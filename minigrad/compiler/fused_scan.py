@@ -162,8 +162,12 @@ class ScanCall(FusedCall):
         start = self._end if self.has_time else self._first
         steps = [x[None] for x in arrays[start:]]
         found, _, saved = forward(1, self.N, self.reverse, *arrays[:start], *steps, *numbers)
-        kept = len(found) - (len(arrays) - self._end) if self.has_time else 0
+        kept = self._with_time(len(found), len(arrays))
         return [*found[:kept], *[x[0] for x in found[kept:]]], saved
+
+    def _with_time(self, results: int, inputs: int) -> int:
+        """How many of the outputs and final states have an axis of steps."""
+        return results - (inputs - self._end) if self.has_time else 0
 
     def _in_chunks(
         self, forward: Callable[..., Any], arrays: list[Any], numbers: list[Any]
@@ -193,11 +197,11 @@ class ScanCall(FusedCall):
     ) -> tuple[Any, ...]:
         """Those of the inputs, by the loop that runs the other way round."""
         run = plan.backward(wanted)
-        if self.T > 1:
+        if self.T != 1:
             found: tuple[Any, ...] = run(self.T, self.N, not self.reverse, saved, numbers, *gs)
             return found
         start = self._end if self.has_time else self._first
-        kept = len(gs) - (len(arrays) - self._end) if self.has_time else 0
+        kept = self._with_time(len(gs), len(arrays))
         steps = [g if g is None else g[None] for g in gs[kept:]]
         found = run(1, self.N, not self.reverse, saved, numbers, *gs[:kept], *steps)
         return *found[:start], *[g if g is None else g[0] for g in found[start:]]
