@@ -33,12 +33,10 @@ from minigrad.models.reports.timing import (
     in_processes,
     process_clock,
     random_batch,
-    repeated,
     times_in_turns,
 )
 from minigrad.utils.files import replace_file
 
-TURN = 0.01  # seconds that a turn takes at least
 SHAPES = [(20, 1, 16, 16), (20, 8, 32, 32)]
 YARDSTICK = recurrent.FLOOR
 
@@ -82,19 +80,8 @@ def a_run(rounds: int, slower: float) -> dict[str, dict[str, list[float]]]:
     yardstick, found = floor(), {}
     for name, step in steps().items():
         contenders = {"minigrad": slowed(step, slower), YARDSTICK: yardstick}
-        counts = {contender: _count(one) for contender, one in contenders.items()}
-        turns = {name: repeated(one, counts[name]) for name, one in contenders.items()}
-        times = times_in_turns(turns, rounds, 0.0, process_clock())
-        found[name] = {c: [taken / counts[c] for taken in row] for c, row in times.items()}
+        found[name] = times_in_turns(contenders, rounds, 0.0, process_clock())
     return found
-
-
-def _count(step: Step) -> int:
-    """How often a turn takes the step."""
-    step()
-    start = time.process_time()
-    step()
-    return max(1, math.ceil(TURN / max(time.process_time() - start, 1e-6)))
 
 
 def changes(first: Any, second: Any, yardstick: str | None) -> list[Change]:

@@ -19,7 +19,6 @@ import argparse
 import json
 import math
 import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -38,7 +37,6 @@ from minigrad.models.reports.timing import (
     process_clock,
     process_threads,
     random_batch,
-    repeated,
     report_by_threads,
     times_in_turns,
     torch_step,
@@ -49,7 +47,6 @@ SIZES = [(1, 128, 512), (32, 128, 512), (1600, 64, 512), (64, 256, 1024), (1024,
 # Of an LSTM: T, N, I, H.
 LAYERS = [(50, 32, 64, 128), (28, 128, 28, 128), (100, 64, 128, 256), (35, 20, 650, 650)]
 
-TURN = 0.005  # seconds that a turn takes at least
 CLOSE_IN_BF16 = 0.1  # what steps in bf16 may disagree by; see `disagreement`
 
 
@@ -219,13 +216,8 @@ def in_rounds(makers: Makers, exact: Step, rounds: int, enough: Enough) -> dict[
     for name, found in results.items():
         assert disagreement(found, right) <= (CLOSE_IN_BF16 if name in IN_BF16 else CLOSE), name
         errors[name] = max(map(error, found, right))
-    start = time.perf_counter()
-    next(reversed(steps.values()))()
-    count = math.ceil(TURN / (time.perf_counter() - start))
-    turns = {name: repeated(step, count) for name, step in steps.items()}
-    times = times_in_turns(turns, rounds, clock=process_clock(), enough=enough)
     return {
-        "rounds": {name: [taken / count for taken in found] for name, found in times.items()},
+        "rounds": times_in_turns(steps, rounds, clock=process_clock(), enough=enough),
         "errors": errors,
     }
 

@@ -14,12 +14,9 @@ machine count less.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
-import math
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,7 +31,6 @@ from minigrad.models.reports.timing import (
     process_clock,
     process_threads,
     quartiles,
-    repeated,
     report_by_threads,
     times_in_turns,
 )
@@ -47,7 +43,6 @@ from ported_programs import Program, weights_of  # noqa: E402
 PROGRAMS = {path.stem: path for path in sorted((HERE / "program_cases").glob("*.py"))}
 COMPARED = 3  # so many losses are asserted equal
 CLOSE = 1e-3  # what they may disagree by, relatively: programs train in float32
-TURN = 0.02  # seconds that a turn takes at least
 
 Train = Callable[[], float]
 
@@ -77,15 +72,7 @@ def measure(program: Program, pace: Pace, backends: tuple[str, ...]) -> dict[str
         np.testing.assert_allclose(
             found, losses["PyTorch"], rtol=CLOSE, err_msg=f"losses of {program.name} in {name}"
         )
-    gc.freeze()  # so that no turn searches for garbage in what the others have loaded
-    start = time.perf_counter()
-    for train in trains.values():
-        train()
-    count = max(1, math.ceil(TURN * len(trains) / (time.perf_counter() - start)))
-
-    turns = {name: repeated(train, count) for name, train in trains.items()}
-    times = times_in_turns(turns, pace.rounds, clock=process_clock(), enough=enough)
-    seconds = {name: [taken / count for taken in found] for name, found in times.items()}
+    seconds = times_in_turns(trains, pace.rounds, clock=process_clock(), enough=enough)
     theirs = seconds["PyTorch"]
     ratios = {
         name: quartiles([a / b for a, b in zip(theirs, seconds[name], strict=True)])

@@ -7,6 +7,7 @@ layer: its outputs, then, for a given cotangent, the gradients of the input and 
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import statistics
@@ -29,6 +30,7 @@ __all__ += ["report_by_threads", "times_in_turns", "torch_step", "with_fusing"]
 Step = Callable[[], list[Any]]
 
 CLOSE = 2e-4  # what steps in float32 may disagree by; see `disagreement`
+TURN = 0.02  # seconds that a turn takes, or one step if that takes longer
 
 
 def random_batch(T: int, N: int, I: int, H: int) -> tuple[np.ndarray, np.ndarray]:
@@ -133,14 +135,14 @@ def _host(array: Any) -> np.ndarray:
 
 
 def in_turns(
-    steps: Mapping[str, Step], rounds: int, pause: float | None = None
+    steps: Mapping[str, Step], rounds: int, pause: float | None = None, turn: float = TURN
 ) -> dict[str, float]:
     """Median seconds per step, of `times_in_turns`.
 
-    >>> sorted(in_turns({"a": lambda: [], "b": lambda: []}, rounds=3))
+    >>> sorted(in_turns({"a": lambda: [], "b": lambda: []}, rounds=3, turn=0))
     ['a', 'b']
     """
-    times = times_in_turns(steps, rounds, pause)
+    times = times_in_turns(steps, rounds, pause, turn=turn)
     return {name: statistics.median(values) for name, values in times.items()}
 
 
@@ -150,6 +152,7 @@ def times_in_turns(
     pause: float | None = None,
     clock: Callable[[], float] = time.perf_counter,
     enough: Callable[[dict[str, list[float]]], bool] | None = None,
+    turn: float = TURN,
 ) -> dict[str, list[float]]:
     """Seconds per step by a clock, one for each round, until they are enough or rounds are over.
 
@@ -157,27 +160,49 @@ def times_in_turns(
     anew for each round, always by the same draws: a step may gain or lose by the one before it.
     Warm up and compare the steps before, as the first round counts.
 
+    A turn repeats its step for about `turn` seconds, as a training does: the first of a turn finds
+    the processor's caches full of the other contenders' code and data, and may take three times as
+    long as those that follow. A step that takes longer runs once.
+
     Before each there are `pause` seconds, by default 0.15 where there may be several threads: a
     library's threads wait busily for more work (OpenBLAS's for 2**28 ticks of the clock, 0.1 s),
     and for so long take a core from the next step.
 
-    >>> {name: len(times) for name, times in times_in_turns({"a": list, "b": list}, 3).items()}
+    >>> times = times_in_turns({"a": list, "b": list}, rounds=3, turn=0)
+    >>> {name: len(seconds) for name, seconds in times.items()}
     {'a': 3, 'b': 3}
     """
     if pause is None:
         pause = 0.0 if os.environ.get("MINIGRAD_THREADS") == "1" else 0.15
+    runs = {name: _runs(step, turn, clock) for name, step in steps.items()}
     times: dict[str, list[float]] = {name: [] for name in steps}
     draws = np.random.default_rng(0)
-    for _ in range(rounds):
-        for name in map(str, draws.permutation([*steps])):
-            step = steps[name]
-            time.sleep(pause)
-            start = clock()
-            step()
-            times[name].append(clock() - start)
-        if enough is not None and enough(times):
-            break
+    gc.freeze()  # no turn searches for garbage in what the other contenders have loaded
+    try:
+        for _ in range(rounds):
+            for name in map(str, draws.permutation([*steps])):
+                run = repeated(steps[name], runs[name])
+                time.sleep(pause)
+                start = clock()
+                run()
+                times[name].append((clock() - start) / runs[name])
+            if enough is not None and enough(times):
+                break
+    finally:
+        gc.unfreeze()
     return times
+
+
+def _runs(step: Callable[[], Any], turn: float, clock: Callable[[], float]) -> int:
+    """How often a step runs in a turn of so many seconds, once at least."""
+    runs = 1
+    while True:
+        start = clock()
+        repeated(step, runs)()
+        taken = clock() - start
+        if taken >= turn / 2:
+            return max(1, round(runs * turn / max(taken, 1e-9)))
+        runs *= 2
 
 
 def pinned(threads: int) -> dict[str, str]:

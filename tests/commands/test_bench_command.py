@@ -295,7 +295,7 @@ def test_disagreement():
 def test_turns():
     calls = []
     steps = {name: lambda name=name: calls.append(name) for name in "ab"}
-    found = in_turns(steps, rounds=3)
+    found = in_turns(steps, rounds=3, turn=0)
     assert set(found) == {"a", "b"}
     assert [set(calls[i : i + 2]) for i in (0, 2, 4)] == [{"a", "b"}] * 3
 
@@ -305,9 +305,24 @@ def test_each_turn_has_an_order_that_is_drawn():
     for _ in range(2):
         calls = []
         steps = {name: lambda name=name, to=calls: to.append(name) for name in "abc"}
-        times_in_turns(steps, rounds=30, pause=0)
+        times_in_turns(steps, rounds=30, pause=0, turn=0)
         orders.append([tuple(calls[i : i + 3]) for i in range(0, 90, 3)])
     assert orders[0] == orders[1] and len(set(orders[0])) == 6
+
+
+def test_a_turn_repeats_a_short_step():
+    now, calls = 0.0, {"short": 0, "long": 0}
+
+    def step(name, seconds):
+        nonlocal now
+        now += seconds
+        calls[name] += 1
+
+    steps = {"short": lambda: step("short", 0.001), "long": lambda: step("long", 0.05)}
+    found = times_in_turns(steps, rounds=3, pause=0, clock=lambda: now, turn=0.02)
+    assert found["short"] == pytest.approx([0.001] * 3)
+    assert found["long"] == pytest.approx([0.05] * 3)
+    assert calls["short"] >= 60 and calls["long"] == 4  # one to see how long it takes
 
 
 def test_ratios():

@@ -197,7 +197,7 @@ def test_tables(saved, tmp_path):
 
 @pytest.mark.parametrize(("planted", "exit_code"), [(1.1, 0), (1.0, 1)])
 def test_the_self_test(monkeypatch, planted, exit_code):
-    def times(turns, rounds, *_):
+    def times(turns, rounds, *_, turn):
         assert [*turns] == ["plain", "again", "slowed"]
         return {"plain": STEADY, "again": STEADY, "slowed": scaled(planted)}
 
@@ -209,7 +209,7 @@ def test_the_self_test(monkeypatch, planted, exit_code):
 def test_the_slowdown_is_planted_in_the_work(monkeypatch):
     counts = []
 
-    def times(turns, rounds, pause, clock):
+    def times(turns, rounds, pause, clock, turn):
         counts.extend(sum(1 for _ in taken(turn)) for turn in turns.values())
         return dict.fromkeys(turns, STEADY)
 
