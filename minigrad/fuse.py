@@ -15,6 +15,7 @@ from typing import Any
 from .engine.graph import is_tracing, only_values
 from .engine.tensor import Tensor
 from .engine.wrapping import apart
+from .errors import BackendError
 from .fusion import (
     NO_COMPILER,
     PLAIN,
@@ -43,12 +44,7 @@ class RowFunction(FusedFunction):
 
     def __call__(self, *args: Any, **settings: Any) -> Any:
         """What the function gives, by a kernel where that is possible and faster."""
-        for x in args:
-            if isinstance(x, Tensor):
-                backend = x.backend
-                break
-        else:
-            backend = _backend_within(args, settings)
+        backend = _backend_of(args, settings)
         if not compiles(backend):
             # Without tensors it is part of a derivative; within a trace, of the program there.
             if backend is not None and not is_tracing():
@@ -65,6 +61,37 @@ class RowFunction(FusedFunction):
 
         outcome = dispatch(self.name, self.name, backend, attempt)
         return self._compose(args, settings) if outcome is None else outcome
+
+    def source(self, *args: Any, **settings: Any) -> str:
+        """The kernels of the function for these arguments, as text; backwards if one needs it.
+
+        On NumPy it is plain NumPy, which runs with MINIGRAD_FUSED=require: op by op is faster.
+
+        Raises `FusionError` if it can't be compiled for them, `BackendError` on a backend without a
+        compiler, and TypeError without a tensor.
+
+        >>> @mg.fuse
+        ... def swish(x, beta=1.0):
+        ...     return x * mg.sigmoid(beta * x)
+        >>> text = swish.source(mg.zeros((2, 3), "float64", backend="numpy"))
+        >>> print(text[text.index("    for") : text.index("# forwards: what")].rstrip())
+            for x_0, tmp in zip(each(x_0s), each(tmps)):
+                np.multiply(1.0, x_0, out=tmp2)
+                sigmoid(tmp2, out=tmp2)
+                np.multiply(x_0, tmp2, out=tmp)
+        """
+        backend = _backend_of(args, settings)
+        if backend is None:
+            raise TypeError(
+                f"source of {self.name}: give it the arguments of a call; got no tensor among them"
+            )
+        if not compiles(backend):
+            raise BackendError(
+                f"source: backend {backend.name!r} has no compiler, so functions run op by op there"
+            )
+        from .compiler.fused_function import FunctionCall
+
+        return FunctionCall(self, args, settings, backend).source()
 
     def _compose(self, args: Any, settings: Any) -> Any:
         """What the function gives, op by op; it edits its arguments as little as a kernel does."""
@@ -145,6 +172,14 @@ class _DeviceFunction(RowFunction):
         if args[0].backend.is_host:
             return self.function(*args, **settings)
         return super().__call__(*args, **settings)
+
+
+def _backend_of(args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+    """The backend of the first tensor among the arguments, or within them; None if none."""
+    for x in args:
+        if isinstance(x, Tensor):
+            return x.backend
+    return _backend_within(args, settings)
 
 
 def _backend_within(args: tuple[Any, ...], settings: dict[str, Any]) -> Any:

@@ -14,7 +14,9 @@ class WithLoops(ArrayModuleBackend):
     """Loops for scans. The compiler is imported when it compiles the first one."""
 
     product_starts = True  # products may start from what they are added to
-    loops_only = True  # in one pass of NumPy's functions over some rows there is nothing to gain
+    # Functions and updates, in blocks of rows that fit a cache, took 1.0 to 1.8 times as long as op
+    # by op: NumPy's functions are the same, and the backward pass computes forward rows again.
+    loops_only = True
 
     @cached_property
     def kernels(self) -> WeakValueDictionary[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 from ..engine.graph import HandmadeOp, Node, grad_enabled, only_values
 from ..engine.tensor import Tensor
 from ..engine.wrapping import wrap
-from ..errors import Untraceable
+from ..errors import FusionError, Untraceable
 from ..fusion import FusedFunction
 from ..nested import rebuild
 from .arguments import Arguments
@@ -106,6 +106,14 @@ class FunctionCall(FusedCall):
         """The call of other tensors."""
         args, settings = self.given.rebuild(tensors)
         return FunctionCall(self._fused, args, settings, self.backend)
+
+    def source(self) -> str:
+        """The kernels that run it, and what is around them."""
+        plan = self.why_not() or self.plans.plan_for(self)
+        if isinstance(plan, str):
+            raise FusionError(f"{self.name} on backend {self.backend.name!r} has no kernel: {plan}")
+        text: str = plan.plan.source
+        return text
 
     def compose(self) -> Any:
         """What the function gives, op by op."""

@@ -21,7 +21,7 @@ from .program import Program, depends, inputs_of
 from .row_source import BackwardRows, ForwardRows
 from .schedule import Loop, Partition, make_loop, partition_backward
 from .sizes import Dim
-from .source import OpList
+from .source import OpList, shown
 
 # What a kernel can compute of shared inputs in each row.
 _SPREAD = ELEMENTWISE | {"arange", "astype", "broadcast_to", "full", "reshape"}
@@ -210,6 +210,18 @@ class RowPlan:
     def backward(self) -> Callable[..., Any]:
         """What gives the gradients; see `BackwardRows`."""
         return BackwardRows(self).compile()
+
+    @property
+    def source(self) -> str:
+        """All that runs: the kernels of the rows and what is around them."""
+        sides: list[tuple[str, Any, Any]] = [("forwards", self.kernel, ForwardRows(self))]
+        if self.layout.back is not None:
+            sides.append(("backwards", self.back_kernel, BackwardRows(self)))
+        parts = []
+        for title, kernel, around in sides:
+            around.compile()
+            parts += shown(title, "the rows", kernel, around.text)
+        return "\n\n\n".join(parts) + "\n"
 
     @property
     def is_elementwise(self) -> bool:

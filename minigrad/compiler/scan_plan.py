@@ -14,6 +14,7 @@ from .host_code import BackwardSource, ForwardSource
 from .merge_products import merge_products
 from .parameter_tree import ParameterTree
 from .schedule import schedule
+from .source import shown
 from .trace import trace
 
 
@@ -105,9 +106,7 @@ class ScanPlan:
             texts.append(self._backward_source.text)
         parts = []
         for title, kernel, text in zip(("forwards", "backwards"), kernels, texts, strict=False):
-            shown = getattr(kernel, "text", "# (this backend does not show its kernels)").strip()
-            of_loop = f"# {title}: the loop over time\n\n{shown}"
-            parts += [of_loop, f"# {title}: what is around it\n\n{text.strip()}"]
+            parts += shown(title, "the loop over time", kernel, text)
         return "\n\n\n".join(parts) + "\n"
 
     def _forward_text(self, store: bool) -> ForwardSource:

@@ -87,6 +87,12 @@ class PythonSource:
         return function
 
 
+def shown(title: str, of: str, kernel: Any, around: str) -> list[str]:
+    """A kernel and what is around it, as parts of a text that a person reads."""
+    text = getattr(kernel, "text", "# (this backend does not show its kernels)").strip()
+    return [f"# {title}: {of}\n\n{text}", f"# {title}: what is around it\n\n{around.strip()}"]
+
+
 class OpList:
     """A list of values, ready to be computed by a backend."""
 

@@ -186,3 +186,39 @@ def test_source_on_each_backend(compiling):
     text = mg.nn.GRU(3, 4).source()
     titles = [line for line in text.splitlines() if line.startswith("# ") and "wards: " in line]
     assert len(titles) == 4 and text.count("def forward(") == text.count("def backward(") == 1
+
+
+# --- functions -------------------------------------------------------------------------------
+
+
+@mg.fuse
+def swish(x, beta):
+    return x * mg.sigmoid(beta * x)
+
+
+def test_source_of_a_function_on_each_backend(compiling):
+    x = mg.ones((2, 3), "float64")
+    assert swish.source(x, 1.5).count("# forwards: ") == 2
+    text = swish.source(x.requires_grad_(), 1.5)
+    titles = [line for line in text.splitlines() if line.startswith("# ") and "wards: " in line]
+    assert len(titles) == 4 and text.count("def forward(") == text.count("def backward(") == 1
+
+
+def test_the_shown_text_computes_the_function(on_numpy):
+    kernel = re.split(
+        r"^# \w+wards: .*\n", swish.source(mg.ones((2, 3), "float64"), 1.5), flags=re.M
+    )
+    x = np.random.default_rng(0).standard_normal((1, 2, 3))
+    y, scope = np.empty_like(x), {"np": np, "sigmoid": loops.sigmoid}
+    exec(kernel[1], scope)
+    scope["kernel"](1, iter, None, None, 2, 3, 1.5, x, y)
+    np.testing.assert_allclose(y[0], swish(mg.tensor(x[0]), 1.5).numpy(), rtol=1e-12)
+
+
+def test_source_of_a_function_says_why_there_is_none(on_numpy):
+    with pytest.raises(TypeError, match="source of swish: give it the arguments of a call"):
+        swish.source(3.0, 1.5)
+    with pytest.raises(mg.BackendError, match="backend 'strict' has no compiler, so functions run"):
+        swish.source(mg.ones(3, backend="strict"), 1.5)
+    with pytest.raises(mg.errors.FusionError, match="swish on backend 'numpy' has no kernel: "):
+        swish.source(mg.ones(()), 1.5)
