@@ -17,6 +17,7 @@ class Constants(NamedTuple):
     mantissa: np.unsignedinteger  # bits of the mantissa
     bias: np.floating  # of the exponent
     whole: np.floating  # 2**mantissa: between it and its double, floats are the integers
+    whole_bits: np.unsignedinteger  # the bits of it
     rounder: np.floating  # x + rounder has round(x) + bias in its lowest bits
     shift: np.floating  # by how many powers of two subnormals are lifted
     lift: np.floating  # 2**shift
@@ -48,6 +49,7 @@ def _make_constants(
         mantissa=integer(mantissa),
         bias=real(bias),
         whole=real(2.0**mantissa),
+        whole_bits=real(2.0**mantissa).view(integer),
         rounder=real(1.5 * 2.0**mantissa + bias),
         shift=real(mantissa + 2),
         lift=real(2.0 ** (mantissa + 2)),

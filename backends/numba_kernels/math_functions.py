@@ -17,9 +17,8 @@ the worst that was measured); zeros keep their sign, subnormals count, NaN gives
 >>> y.round(4)
 array([-0.7616,  0.    ,     nan], dtype=float32)
 
-There is one text per function. What differs between float32 and float64 stands in two tables of
-constants, in `float_constants`. Numbers in the text are written `real(2)`, with `real = type(x)`: a
-bare 2.0 would make Numba compute in float64.
+There is one text per function, run by `float_code` where a kernel calls it. What differs between
+float32 and float64 stands in two tables of constants, in `float_constants`.
 """
 
 from __future__ import annotations
@@ -27,14 +26,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.core.errors import TypingError
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
-from .float_constants import FLOAT32, FLOAT64, Constants
-from .intrinsics import bits, float_of
+from .float_code import Float, kernel_function, polynomial, where
+from .float_constants import Constants
 
 __all__ = ["FLAGS", "exp", "expm1", "log", "log1p", "maximum", "minimum", "sigmoid", "softplus"]
 __all__ += ["larger", "smaller", "tanh"]
@@ -49,66 +44,11 @@ FLAGS: dict[str, Any] = {"error_model": "numpy", "fastmath": {"contract", "reass
 - Not nnan, ninf: padding and anomaly checks need both.
 """
 
-# The functions keep flags of their own when they are inlined into a kernel. Here reassoc must be
-# off: it would cancel (x + rounder) - rounder, and undo the sums that are split for accuracy.
-_inline = njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
-
 # Its declared type asks callers for the typing context, which the compiler passes.
 _intrinsic: Any = intrinsic
 
 
 # --- building blocks -----------------------------------------------------------------------
-
-
-def _constants(x: Any) -> Constants:
-    """The table for the type of x, known when a kernel is compiled."""
-    raise NotImplementedError("only in compiled code")
-
-
-@overload(_constants, jit_options={"forceinline": True})
-def _overload_constants(x):
-    tables = {types.float32: FLOAT32, types.float64: FLOAT64}
-    if x not in tables:
-        raise TypingError(
-            f"these functions take float32 or float64, not {x}: "
-            "convert the argument, as in tanh(np.float32(x))"
-        )
-    table = tables[x]
-    return lambda x: table
-
-
-@_intrinsic
-def _polynomial(typing_context, x, coefficients):
-    """c0 + c1 x + c2 x**2 + ... by Horner's rule."""
-
-    # A Python loop over the tuple would index it through a switch, and LLVM not always unroll it.
-    def generate(context, builder, signature, args):
-        x, coefficients = args
-        rest = [builder.extract_value(coefficients, i) for i in range(signature.args[1].count)]
-        y = rest.pop()
-        while rest:
-            y = builder.fadd(builder.fmul(y, x), rest.pop())
-        return y
-
-    return x(x, coefficients), generate
-
-
-def _extreme(name: str) -> Any:
-    """An LLVM instruction on two floats: NaN if one of them is."""
-
-    def extreme(typing_context, a, b):
-        def generate(context, builder, signature, args):
-            kind = args[0].type
-            function = ir.FunctionType(kind, (kind, kind))
-            declared = builder.module.declare_intrinsic(f"llvm.{name}", (kind,), function)
-            return builder.call(declared, args)
-
-        return a(a, a), generate
-
-    return _intrinsic(extreme)
-
-
-_maximum, _minimum = _extreme("maximum"), _extreme("minimum")
 
 
 def _choice(sign: str) -> Any:
@@ -128,8 +68,7 @@ def _choice(sign: str) -> Any:
 larger, smaller = _choice(">"), _choice("<")
 
 
-@_inline
-def _exp_parts(x, rounder, c):
+def _exp_parts(x: Float, rounder: Any, c: Constants) -> tuple[Float, Float]:
     """s = 2**n and p = exp(r) - 1 where x = n ln 2 + r; exp(x) is s + s * p.
 
     A k added to the rounder makes that s = 2**(n + k), which must be a normal number.
@@ -137,169 +76,156 @@ def _exp_parts(x, rounder, c):
     rounded = x * c.log2_e + rounder
     n = rounded - rounder
     r = (x - n * c.ln2_hi) - n * c.ln2_lo
-    s = float_of(bits(rounded) << c.mantissa, x)  # the low bits become the exponent
-    return s, r + r * r * _polynomial(r, c.exp)
+    s = (rounded.bits() << c.mantissa).number()  # the low bits become the exponent
+    return s, r + r * r * polynomial(r, c.exp)
 
 
-@_inline
-def _exp_of_negative(x, c):
+def _exp_of_negative(x: Float, c: Constants) -> Float:
     """exp(x) for x <= 0."""
-    y = c.exp_min if x < c.exp_min else x
+    y = where(x < c.exp_min, c.exp_min, x)
     s, p = _exp_parts(y, c.rounder + c.shift, c)
-    return (s + s * p) * (type(x)(1) / c.lift)
+    return (s + s * p) * (1 / c.lift)
 
 
-@_inline
-def _log_parts(x, c):
+def _log_parts(x: Float, c: Constants) -> tuple[Float, Float]:
     """e and s = 2**(2 - e) where √½ <= x / 2**e <= √2.
 
     The exponent of x * √2 is e. s is 4 times too large since e may be 128 (1024), where 2**-e is
     no normal number.
     """
-    real = type(x)
-    e = float_of(bits(x * c.sqrt2) >> c.mantissa | bits(c.whole), x) - (c.whole + c.bias)
-    return e, float_of(bits((c.rounder + real(2)) - e) << c.mantissa, x)
+    exponent = (x * c.sqrt2).bits() >> c.mantissa
+    e = (exponent | c.whole_bits).number() - (c.whole + c.bias)
+    return e, (((c.rounder + 2) - e).bits() << c.mantissa).number()
 
 
-@_inline
-def _log_sum(r, e, c):
+def _log_sum(r: Float, e: Float, c: Constants) -> Float:
     """log((1 + r) * 2**e)."""
-    tail = r * r * (r * _polynomial(r, c.log) - type(r)(0.5))
+    tail = r * r * (r * polynomial(r, c.log) - 0.5)
     return e * c.ln2_hi + (r + (e * c.ln2_lo + tail))
 
 
-@_inline
-def _log1p_of_finite(x, c):
+def _log1p_of_finite(x: Float, c: Constants) -> Float:
     """log(1 + x) for finite x > -1. The rounding of 1 + x does no harm: it only decides on e."""
-    real = type(x)
-    e, s = _log_parts(real(1) + x, c)
-    return _log_sum(x * s * real(0.25) + (s * real(0.25) - real(1)), e, c)
+    e, s = _log_parts(1 + x, c)
+    return _log_sum(x * s * 0.25 + (s * 0.25 - 1), e, c)
 
 
 # --- the functions -------------------------------------------------------------------------
 
 
-@_inline
+@kernel_function
 def maximum(a, b):
     """The larger of two; NaN if one of them is.
 
     >>> maximum(1.0, 2.0), maximum(math.nan, 1.0)
     (2.0, nan)
     """
-    return _maximum(a, b)
+    return a.call("llvm.maximum", b)
 
 
-@_inline
+@kernel_function
 def minimum(a, b):
     """The smaller of two; NaN if one of them is.
 
     >>> minimum(1.0, 2.0), minimum(1.0, math.nan)
     (1.0, nan)
     """
-    return _minimum(a, b)
+    return a.call("llvm.minimum", b)
 
 
-@_inline
+@kernel_function
 def exp(x):
     """The exponential: 0 at -inf, subnormal before it is 0, inf from where it overflows.
 
     >>> exp(0.0), exp(-1000.0), exp(1000.0)
     (1.0, 0.0, inf)
     """
-    c = _constants(x)
-    real = type(x)
-    y = c.exp_min if x < c.exp_min else x
-    y = c.exp_max if y > c.exp_max else y
+    c = x.constants
+    y = where(x < c.exp_min, c.exp_min, x)
+    y = where(y > c.exp_max, c.exp_max, y)
     # Exponents of results span more than a normal s can hold: shift them to the middle and back.
-    negative = x < real(0)
-    s, p = _exp_parts(y, c.rounder + c.shift if negative else c.rounder - c.shift, c)
-    return (s + s * p) * (real(1) / c.lift if negative else c.lift)
+    negative = x < 0
+    s, p = _exp_parts(y, where(negative, c.rounder + c.shift, c.rounder - c.shift), c)
+    return (s + s * p) * where(negative, 1 / c.lift, c.lift)
 
 
-@_inline
+@kernel_function
 def expm1(x):
     """exp(x) - 1, accurate near 0.
 
     >>> expm1(1e-20), expm1(-1000.0)
     (1e-20, -1.0)
     """
-    c = _constants(x)
-    real = type(x)
-    y = c.expm1_min if x < c.expm1_min else x
-    y = c.exp_max if y > c.exp_max else y
-    s, p = _exp_parts(y, c.rounder - real(1), c)  # half of it: 2**n itself may overflow
-    half = s * p + (s - real(0.5))
-    return half + half if abs(x) > c.tiny else x
+    c = x.constants
+    y = where(x < c.expm1_min, c.expm1_min, x)
+    y = where(y > c.exp_max, c.exp_max, y)
+    s, p = _exp_parts(y, c.rounder - 1, c)  # half of it: 2**n itself may overflow
+    half = s * p + (s - 0.5)
+    return where(abs(x) > c.tiny, half + half, x)
 
 
-@_inline
+@kernel_function
 def log(x):
     """The natural logarithm: -inf at 0 and -0, NaN below.
 
     >>> log(1.0), log(0.0), log(-1.0)
     (0.0, -inf, nan)
     """
-    c = _constants(x)
-    real = type(x)
+    c = x.constants
     small = x < c.small
-    y = x * c.lift if small else x
+    y = where(small, x * c.lift, x)
     e, s = _log_parts(y, c)
-    e = e - c.shift if small else e
-    y = _log_sum(y * s * real(0.25) - real(1), e, c)
-    y = y if x < real(np.inf) else x
-    return y if x > real(0) else (real(-np.inf) if x == real(0) else real(np.nan))
+    e = where(small, e - c.shift, e)
+    y = _log_sum(y * s * 0.25 - 1, e, c)
+    y = where(x < math.inf, y, x)
+    return where(x > 0, y, where(x.equals(0), -math.inf, math.nan))
 
 
-@_inline
+@kernel_function
 def log1p(x):
     """log(1 + x), accurate near 0: -inf at -1, NaN below.
 
     >>> log1p(1e-20), log1p(-1.0)
     (1e-20, -inf)
     """
-    c = _constants(x)
-    real = type(x)
+    c = x.constants
     y = _log1p_of_finite(x, c)
-    y = y if x > real(-1) else (real(-np.inf) if x == real(-1) else real(np.nan))
-    return y if (abs(x) > c.tiny) & (x < real(np.inf)) else x
+    y = where(x > -1, y, where(x.equals(-1), -math.inf, math.nan))
+    return where((abs(x) > c.tiny) & (x < math.inf), y, x)
 
 
-@_inline
+@kernel_function
 def tanh(x):
     """The hyperbolic tangent; odd to the last bit, never beyond 1.
 
     >>> tanh(-0.0), tanh(1e-20), tanh(20.0)
     (-0.0, 1e-20, 1.0)
     """
-    c = _constants(x)
-    real = type(x)
-    y = real(-2) * abs(x)
-    y = c.expm1_min if y < c.expm1_min else y
+    c = x.constants
+    y = -2 * abs(x)
+    y = where(y < c.expm1_min, c.expm1_min, y)
     s, p = _exp_parts(y, c.rounder, c)
-    y = (real(1) - s) - s * p  # 1 - exp(-2 |x|), without loss where it is small
-    return math.copysign(y / (real(2) - y), x)
+    y = (1 - s) - s * p  # 1 - exp(-2 |x|), without loss where it is small
+    return (y / (2 - y)).with_sign_of(x)
 
 
-@_inline
+@kernel_function
 def sigmoid(x):
     """1 / (1 + exp(-x)), accurate in both tails, never beyond 1.
 
     >>> sigmoid(0.0), sigmoid(-1000.0), sigmoid(1000.0)
     (0.5, 0.0, 1.0)
     """
-    c = _constants(x)
-    real = type(x)
-    y = _exp_of_negative(-abs(x), c)
-    return (y if x < real(0) else real(1)) / (real(1) + y)
+    y = _exp_of_negative(-abs(x), x.constants)
+    return where(x < 0, y, 1) / (1 + y)
 
 
-@_inline
+@kernel_function
 def softplus(x):
     """log(1 + exp(x)), the smooth relu, without overflow.
 
     >>> softplus(-1000.0), softplus(1000.0)
     (0.0, 1000.0)
     """
-    c = _constants(x)
-    real = type(x)
-    return (x if x > real(0) else real(0)) + _log1p_of_finite(_exp_of_negative(-abs(x), c), c)
+    c = x.constants
+    return where(x > 0, x, 0) + _log1p_of_finite(_exp_of_negative(-abs(x), c), c)
