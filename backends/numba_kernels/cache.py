@@ -18,7 +18,15 @@ from typing import Any
 from numba import typeof
 
 from ..shared.kernel_files import kernel_file, kernel_name
-from . import float_constants, gemm, intrinsics, math_functions, whole_division
+from . import (
+    float_code,
+    float_constants,
+    intrinsics,
+    kernel_products,
+    math_functions,
+    vectors,
+    whole_division,
+)
 from .files import CompiledFiles
 from .math_functions import FLAGS
 
@@ -30,7 +38,7 @@ Written by minigrad; to change it, change the cell. With helpers {helpers}.
 from math import cos, erf, sin, sqrt
 
 import numpy as np
-from minigrad.backends.numba_kernels.gemm import product, product_onto
+from minigrad.backends.numba_kernels.kernel_products import product, product_onto
 from minigrad.backends.numba_kernels.math_functions import exp, expm1, log, log1p, sigmoid, tanh
 from minigrad.backends.numba_kernels.math_functions import larger, maximum, minimum, smaller
 from minigrad.backends.numba_kernels.intrinsics import fence, row, select, widest_vectors
@@ -40,7 +48,10 @@ from numba import njit
 
 @njit(nogil=True, no_cfunc_wrapper=True, error_model={error_model!r}, fastmath={{{flags}}})
 '''
-_HELPERS = (gemm, math_functions, float_constants, intrinsics, whole_division)
+_HELPERS = (
+    *(math_functions, float_code, float_constants, intrinsics, whole_division),
+    *(kernel_products, vectors),
+)
 
 
 class Kernel:

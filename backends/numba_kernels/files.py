@@ -73,7 +73,7 @@ class CompiledFiles(caching._Cache):
         target_context.refresh()
         path = self._path(sig, target_context.codegen())
         try:
-            content = _content(path)
+            content = read_checked(path)
             if content is None:
                 return None
             return compiler.CompileResult._rebuild(target_context, *pickle.loads(content))
@@ -87,7 +87,7 @@ class CompiledFiles(caching._Cache):
             return
         path = self._path(sig, data.codegen)
         try:
-            _write(path, serialize.dumps(data._reduce()))
+            write_checked(path, serialize.dumps(data._reduce()))
         except OSError as error:
             warn(f"compiled kernels can't be written to the folder {path.parent}", error)
 
@@ -97,7 +97,7 @@ class CompiledFiles(caching._Cache):
         return Path(self.cache_path) / f"{self._name}-{name}.nbc"
 
 
-def _content(path: Path) -> bytes | None:
+def read_checked(path: Path) -> bytes | None:
     """What was written to a file; None if there is no file, or it must not be used."""
     try:
         with open(path, "rb") as file:
@@ -115,7 +115,7 @@ def _content(path: Path) -> bytes | None:
     return content
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_checked(path: Path, content: bytes) -> None:
     """Write a file that other processes see whole or not at all, and other users can't change."""
     replace_file(path, hashlib.sha256(content).digest() + content, private=True)
 
@@ -154,4 +154,4 @@ def keep_callback(signature: Any, *sources: str) -> Callable[[Any], Any]:
     return made
 
 
-__all__ = ["CompiledFiles", "keep_compiled", "keep_callback"]
+__all__ = ["CompiledFiles", "keep_callback", "keep_compiled", "read_checked", "write_checked"]

@@ -17,22 +17,19 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit, types
 
-from . import amx, intrinsics, packing, rearrange, register_block, tile_product, vectors
-from .files import keep_callback, keep_compiled
-from .intrinsics import call_address, fetch
+from . import amx, packing, rearrange, register_block, tile_product, vectors
+from .machine_code import Code, Int, MachineCode, compile_code
 from .packing import packer, panel_width
-from .register_block import MR, block
+from .register_block import MR, write_block
 from .threads import by_rows
+from .vectors import Vectors, float_type
 
 # Of a large product, parts of so many blocks of rows, terms and columns are done at a time, to stay
 # in cache: fewer terms where `a` lies column by column, each on a page of its own.
 _BLOCKS, _TERMS, _COLUMN_TERMS, _COLUMNS = 64, 256, 96, 512
 
-_SOURCES = [
-    str(module.__file__) for module in (intrinsics, vectors, rearrange, register_block, packing)
-]
+_SOURCES = [str(module.__file__) for module in (vectors, rearrange, register_block, packing)]
 
 # How many terms of a product cost as much as a number that a loop computes.
 _TERMS_PER_NUMBER = 400
@@ -67,7 +64,7 @@ def pack(b: np.ndarray, parts: int = 0) -> np.ndarray:
         packed = _pack_parts(b, panels, width, parts)
     else:
         packed = np.empty((panels, K, width), b.dtype)
-    packer(b.dtype)(_address(b), *b.strides, K, M, _address(packed))
+    packer(b.dtype).ctypes(_address(b), *b.strides, K, M, _address(packed))
     return packed
 
 
@@ -97,131 +94,112 @@ def gemm(dtype: str, parts: int = 0) -> Any:
     return _plain_gemm(dtype)
 
 
-@njit(inline="always")
-def _fetch(address, distance, count, length):
+def _fetch(
+    write: Vectors, code: Code, address: Int, distance: Int, count: Int, length: Int
+) -> None:
     """Ask for so many rows of so many bytes, which will be read after a while."""
-    for _ in range(count):
-        for place in range(0, length, 64):
-            fetch(address + place)
-        address += distance
+    with code.loop(count) as line, code.loop(length, 64) as place:
+        write.fetch((address + line * distance + place).value, 0)
 
 
 @cache
-def _plain_gemm(dtype: str) -> Any:
+def _plain_gemm(dtype: str) -> MachineCode:
     kind = np.dtype(dtype)
-    real, size, width = kind.type, kind.itemsize, panel_width(kind)
-
-    def multiply(a, a_row, a_term, panels, c, c_row, rows, terms, columns, start, start_row):
-        """c = start + a @ b, with addresses (`start` may be 0 for none) and strides in bytes."""
-        by_column = a_row == size and a_term != size  # else each number is looked up on its own
-        part = _COLUMN_TERMS if by_column else _TERMS
-        for m0 in range(0, rows, _BLOCKS * MR):
-            m1 = min(m0 + _BLOCKS * MR, rows)
-            blocks = (m1 - m0 + MR - 1) // MR
-            low, more = (m1 - m0) // blocks, (m1 - m0) % blocks  # of nearly the same height
-            for k0 in range(0, terms, part):
-                k1 = min(k0 + part, terms)
-                share = (min(k1 + part, terms) - k1 + blocks - 1) // blocks  # of the next terms
-                for j in range(0, columns, width):
-                    panel = panels + (j * terms + k0 * width) * size
-                    count = min(width, columns - j)
-                    m = m0
-                    for i in range(blocks):
-                        height = low + 1 if i < more else low
-                        left = a + m * a_row + k0 * a_term
-                        if j == 0 and by_column:
-                            following = a + m0 * a_row + (k1 + i * share) * a_term
-                            _fetch(following, a_term, share, (m1 - m0) * size)
-                        elif j == 0 and m + height < rows:
-                            _fetch(left + height * a_row, a_row, height, (k1 - k0) * size)
-                        target = c + m * c_row + j * size
-                        base, line = target, c_row  # go on with the sum of the terms before
-                        if k0 == 0:
-                            base = start + m * start_row + j * size if start else 0
-                            line = start_row
-                        block(
-                            *(real, height, count, left, a_row, a_term),
-                            *(panel, target, c_row, k1 - k0, base, line),
-                        )
-                        m += height
-
-    return keep_callback(types.void(*[types.intp] * 11), *_SOURCES)(multiply)
-
-
-@cache
-def _whole_gemm(dtype: str) -> Any:
-    """The compiled product of a matrix that isn't packed yet."""
-    kind = np.dtype(dtype)
-    size, width, pack_panels = kind.itemsize, panel_width(kind), packer(kind)
+    size, width = kind.itemsize, panel_width(kind)
 
     def multiply(
-        gemm,
-        a,
-        a_row,
-        a_term,
-        b,
-        b_term,
-        b_column,
-        c,
-        c_row,
-        rows,
-        terms,
-        columns,
-        start,
-        start_row,
-    ):
+        code: Code,
+        a: Int,
+        a_row: Int,
+        a_term: Int,
+        panels: Int,
+        c: Int,
+        c_row: Int,
+        rows: Int,
+        terms: Int,
+        columns: Int,
+        start: Int,
+        start_row: Int,
+    ) -> None:
+        """c = start + a @ b, with addresses (`start` may be 0 for none) and strides in bytes."""
+        write = Vectors(code.builder, float_type(size))
+        # Else each number is looked up on its own.
+        by_column = code.builder.and_(a_row.is_("==", size), a_term.is_("!=", size))
+        part = code.where(by_column, _COLUMN_TERMS, _TERMS)
+        with code.loop(rows, _BLOCKS * MR) as m0:
+            height_of_all = code.least(rows - m0, _BLOCKS * MR)
+            blocks = (height_of_all + (MR - 1)) // MR  # of nearly the same height
+            low, more = height_of_all // blocks, height_of_all % blocks
+            with code.loop(terms, part) as k0:
+                k1 = code.least(k0 + part, terms)
+                share = (code.least(k1 + part, terms) - k1 + blocks - 1) // blocks  # of the next
+                with code.loop(columns, width) as j, code.loop(blocks) as i:
+                    panel = panels + (j * terms + k0 * width) * size
+                    count = code.least(columns - j, width)
+                    height = code.where(i.is_("<", more), low + 1, low)
+                    m = m0 + i * low + code.least(i, more)
+                    left = a + m * a_row + k0 * a_term
+                    with code.when(j.is_("==", 0)), code.either(by_column) as (columnwise, rowwise):
+                        with columnwise:
+                            following = a + m0 * a_row + (k1 + i * share) * a_term
+                            _fetch(write, code, following, a_term, share, height_of_all * size)
+                        with rowwise, code.when((m + height).is_("<", rows)):
+                            following = left + height * a_row
+                            _fetch(write, code, following, a_row, height, (k1 - k0) * size)
+                    target = c + m * c_row + j * size
+                    is_first = k0.is_("==", 0)  # else it goes on with the sum of the terms before
+                    given = code.where(start.is_("!=", 0), start + m * start_row + j * size, 0)
+                    base = code.where(is_first, given, target)
+                    line = code.where(is_first, start_row, c_row)
+                    sides = left, a_row, a_term, panel, target, c_row
+                    write_block(
+                        *(write, height.value, count.value, [x.value for x in sides]),
+                        *((k1 - k0).value, base.value, line.value),
+                    )
+
+    return compile_code(f"multiply_{dtype}", 11, multiply, [*_SOURCES, __file__])
+
+
+@cache
+def _whole_gemm(dtype: str) -> MachineCode:
+    """The compiled product of a matrix that isn't packed yet."""
+    kind = np.dtype(dtype)
+    size, width = kind.itemsize, panel_width(kind)
+    pack_panels = packer(kind).symbol
+
+    def multiply(
+        code: Code,
+        gemm: Int,
+        a: Int,
+        a_row: Int,
+        a_term: Int,
+        b: Int,
+        b_term: Int,
+        b_column: Int,
+        c: Int,
+        c_row: Int,
+        rows: Int,
+        terms: Int,
+        columns: Int,
+        start: Int,
+        start_row: Int,
+    ) -> None:
         """c = start + a @ b; `gemm` is the address of the product with panels."""
-        most = min(columns + width - 1, _COLUMNS)
-        memory = np.empty(most * min(terms, _TERMS) * size + 64, np.uint8)
-        for j in range(0, columns, _COLUMNS):
-            # Numba keeps the memory as long as it may be asked for its address.
-            panels = (memory.ctypes.data + 63) // 64 * 64
-            count = min(_COLUMNS, columns - j)
-            for k in range(0, terms, _TERMS):
-                more = min(_TERMS, terms - k)
-                source, target = b + k * b_term + j * b_column, c + j * size
-                pack_panels(source, b_term, b_column, more, count, panels)
-                base, line = target, c_row
-                if k == 0:
-                    base, line = start + j * size if start else 0, start_row
-                left = a + k * a_term, a_row, a_term
-                call_address(gemm, (*left, panels, target, c_row, rows, more, count, base, line))
+        most = code.least(columns + (width - 1), _COLUMNS)
+        memory = code.take_memory(most * code.least(terms, _TERMS) * size + 64)
+        panels = (memory + 63) // 64 * 64
+        with code.loop(columns, _COLUMNS) as j, code.loop(terms, _TERMS) as k:
+            count, more = code.least(columns - j, _COLUMNS), code.least(terms - k, _TERMS)
+            source, target = b + k * b_term + j * b_column, c + j * size
+            code.call(pack_panels, source, b_term, b_column, more, count, panels)
+            is_first = k.is_("==", 0)
+            given = code.where(start.is_("!=", 0), start + j * size, 0)
+            base, line = code.where(is_first, given, target), code.where(is_first, start_row, c_row)
+            left = a + k * a_term, a_row, a_term
+            code.call(gemm, *left, panels, target, c_row, rows, more, count, base, line)
+        code.give_back(memory)
 
-    return keep_callback(types.void(*[types.intp] * 14), *_SOURCES)(multiply)
-
-
-@njit(nogil=True)
-def product(gemm, a, packed, c, lo, hi):
-    """c[lo:hi] = a[lo:hi] @ b for rows of a (N, K), b packed by `pack`, and c (N, M).
-
-    The numbers of a row of c are side by side; a may be laid out in any way.
-    """
-    terms = packed.shape[1]
-    if terms == 0:
-        c[lo:hi] = 0
-    elif hi > lo:
-        a_row, a_term = a.strides
-        left, target = a.ctypes.data + lo * a_row, c.ctypes.data + lo * c.strides[0]
-        sides = left, a_row, a_term, packed.ctypes.data, target, c.strides[0]
-        call_address(gemm, (*sides, hi - lo, terms, c.shape[1], 0, 0))
-
-
-@njit(nogil=True)
-def product_onto(gemm, start, a, packed, c, lo, hi):
-    """c[lo:hi] = start + a[lo:hi] @ b, with `start` (N, M) or (M,) like c; see `product`."""
-    terms = packed.shape[1]
-    if terms == 0:
-        for n in range(lo, hi):  # an assignment of slices takes seconds to compile
-            for j in range(c.shape[1]):
-                c[n, j] = start[j] if start.ndim == 1 else start[n, j]
-    elif hi > lo:
-        a_row, a_term = a.strides
-        left, target = a.ctypes.data + lo * a_row, c.ctypes.data + lo * c.strides[0]
-        sides = left, a_row, a_term, packed.ctypes.data, target, c.strides[0]
-        line = 0 if start.ndim == 1 else start.strides[0]
-        call_address(
-            gemm, (*sides, hi - lo, terms, c.shape[1], start.ctypes.data + lo * line, line)
-        )
+    return compile_code(f"whole_{dtype}", 14, multiply, [*_SOURCES, __file__])
 
 
 def matmul(
@@ -294,32 +272,53 @@ def products(
     if start is not None and not (start.flags.aligned and _has_whole_rows(start)):
         start = np.array(start, order="C")
     a, b = regular(a), regular(b)
-    gemms = _whole_gemm(a.dtype.name).address, gemm(a.dtype.name).address
-    sides = (_address(a), *a.strides), (_address(b), *b.strides), (_address(c), *c.strides[:2])
-    base = line = 0
+    dtype, base, line = a.dtype.name, 0, 0
     if start is not None:
         base, line = _address(start), 0 if start.ndim == 1 else start.strides[0]
-    sizes = rows, terms, columns, size
+    given = _whole_gemm(dtype).address, gemm(dtype).address, _address(a), *a.strides
+    given = *given, _address(b), *b.strides, _address(c), *c.strides[:2], rows, terms, columns
+    multiply = _some_products().ctypes
 
     def some(lo: int, hi: int) -> None:
-        _products(gemms, *sides, sizes, base, line, lo, hi)
+        multiply(*given, size, base, line, lo, hi)
 
     by_rows(some, len(c), work_of(rows, terms, columns), 1)
 
 
-@njit(nogil=True)
-def _some_products(gemms, a_sides, b_sides, c_sides, sizes, start, start_row, lo, hi):
-    (whole, plain), (rows, terms, columns, size) = gemms, sizes
-    (a, a_row, a_term), (b, b_term, b_column), (c, c_next, c_row) = a_sides, b_sides, c_sides
-    for i in range(lo, hi):
-        k = i * size
-        left, right, target = a + k * a_term, b + k * b_term, c + i * c_next
-        sides = plain, left, a_row, a_term, right, b_term, b_column, target, c_row
-        base, count = start if i == 0 else 0, min(size, terms - k)
-        call_address(whole, (*sides, rows, count, columns, base, start_row))
+@cache
+def _some_products() -> MachineCode:
+    """The compiled function that computes the products from number `lo` to `hi`."""
 
+    def multiply(
+        code: Code,
+        whole: Int,
+        plain: Int,
+        a: Int,
+        a_row: Int,
+        a_term: Int,
+        b: Int,
+        b_term: Int,
+        b_column: Int,
+        c: Int,
+        c_next: Int,
+        c_row: Int,
+        rows: Int,
+        terms: Int,
+        columns: Int,
+        size: Int,
+        start: Int,
+        start_row: Int,
+        lo: Int,
+        hi: Int,
+    ) -> None:
+        with code.loop(hi, 1, lo) as i:
+            k = i * size
+            left, right = (a + k * a_term, a_row, a_term), (b + k * b_term, b_term, b_column)
+            base, count = code.where(i.is_("==", 0), start, 0), code.least(terms - k, size)
+            sizes = rows, count, columns
+            code.call(whole, plain, *left, *right, c + i * c_next, c_row, *sizes, base, start_row)
 
-_products = keep_compiled(_some_products, *_SOURCES)
+    return compile_code("products", 19, multiply, [__file__])
 
 
 def work_of(rows: int, terms: int, columns: int) -> int:

@@ -6,15 +6,15 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from . import rearrange, register_block, vectors
-from .files import keep_compiled
+from .machine_code import MachineCode, compile_code, value_of
 from .rearrange import copy_row, transpose_tile
 from .register_block import VECTORS
-from .vectors import vector_lanes
+from .vectors import Vectors, float_type, vector_lanes
 
 _SOURCES = [str(module.__file__) for module in (vectors, rearrange, register_block)]
+_SOURCES.append(__file__)
 
 _FEW_TERMS = 8  # of a row-by-row matrix, moved before the next panel's: they stay in cache
 
@@ -26,38 +26,44 @@ def panel_width(dtype: Any) -> int:
 
 
 @cache
-def packer(dtype: np.dtype) -> Any:
-    """The compiled function that fills panels; with addresses, and distances in bytes.
+def packer(dtype: np.dtype) -> MachineCode:
+    """The compiled function that fills panels: (b, b_term, b_column, terms, columns, panels).
 
-    `panels` gets (panels, terms, NR) numbers, and zeros where there are no columns. The numbers of
-    b are side by side along its terms or its columns.
+    They are addresses, and distances in bytes. `panels` gets (panels, terms, NR) numbers, and zeros
+    where there are no columns. The numbers of b are side by side along its terms or its columns.
     """
-    real, size, width = dtype.type, dtype.itemsize, panel_width(dtype)
+    size, width = dtype.itemsize, panel_width(dtype)
     lanes = vector_lanes(size)
 
-    @njit(nogil=True)
-    def pack_panels(b, b_term, b_column, terms, columns, panels):
-        if b_column == size:
-            for k0 in range(0, terms, _FEW_TERMS):
-                for j in range(0, columns, width):
-                    count = min(width, columns - j)
-                    for k in range(k0, min(k0 + _FEW_TERMS, terms)):
-                        target = panels + (j * terms + k * width) * size
-                        copy_row(real, target, b + k * b_term + j * size, count, VECTORS)
-        else:
-            if columns % width:
-                panel = panels + columns // width * width * terms * size
-                for k in range(terms):
-                    copy_row(real, panel + k * width * size, b, 0, VECTORS)
-            for j in range(0, columns, lanes):
-                panel = panels + (j // width * width * terms + j % width) * size
-                count = min(lanes, columns - j)
-                for k in range(0, terms, lanes):
-                    source, target = b + j * b_column + k * size, panel + k * width * size
-                    more = min(lanes, terms - k)
-                    transpose_tile(real, target, width * size, source, b_column, count, more)
+    def by_terms(code: Any, write: Any, b: Any, b_term: Any, terms: Any, columns: Any, to: Any):
+        """Rows of b, in parts."""
+        with code.loop(terms, _FEW_TERMS) as k0, code.loop(columns, width) as j:
+            count = code.least(columns - j, width)
+            with code.loop(code.least(k0 + _FEW_TERMS, terms), 1, k0) as k:
+                target, source = to + (j * terms + k * width) * size, b + k * b_term + j * size
+                copy_row(write, target.value, source.value, count.value, VECTORS)
 
-    return keep_compiled(pack_panels, *_SOURCES)
+    def by_columns(code: Any, write: Any, b: Any, b_column: Any, terms: Any, columns: Any, to: Any):
+        """Columns of b, in square tiles that are transposed."""
+        with code.when((columns % width).is_("!=", 0)), code.loop(terms) as k:
+            target = to + (columns // width * width * terms + k * width) * size
+            copy_row(write, target.value, b.value, value_of(0), VECTORS)
+        with code.loop(columns, lanes) as j, code.loop(terms, lanes) as k:
+            panel = to + (j // width * width * terms + j % width) * size
+            target, source = panel + k * width * size, b + j * b_column + k * size
+            sides = target, width * size, source, b_column
+            count, more = code.least(columns - j, lanes), code.least(terms - k, lanes)
+            transpose_tile(write, *map(value_of, (*sides, count, more)))
+
+    def pack(code: Any, b: Any, b_term: Any, b_column: Any, terms: Any, columns: Any, to: Any):
+        write = Vectors(code.builder, float_type(size))
+        with code.either(b_column.is_("==", size)) as (rows, others):
+            with rows:
+                by_terms(code, write, b, b_term, terms, columns, to)
+            with others:
+                by_columns(code, write, b, b_column, terms, columns, to)
+
+    return compile_code(f"pack_{dtype.name}", 6, pack, _SOURCES)
 
 
 __all__ = ["packer", "panel_width"]

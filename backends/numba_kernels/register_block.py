@@ -8,18 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import types
-from numba.extending import intrinsic
-
 from .vectors import BYTES, INT64, Vectors, long
 
 # The most rows and vectors of a block: as many accumulators as leave registers for the operands.
 # There are 32 registers of 64 bytes, or 16 of 32.
 MR, VECTORS = 6, BYTES // 16
 _AHEAD = 2048  # bytes of a panel between what is read and what is asked for
-
-# The intrinsics' declared type asks callers for the typing context, which the compiler passes.
-_intrinsic: Any = intrinsic
 
 
 def _write_block(
@@ -34,7 +28,7 @@ def _write_block(
 ) -> None:
     """c = start + a @ panel; `start` may be 0 for none. It leaves another basic block to go on.
 
-    `sides` are the addresses and strides that `block` takes from `a` to `c_row`.
+    `sides` are those of `a`, by rows and terms, of the panel and of c, by rows.
     """
     a, a_row, a_term, panel, c, c_row = sides
     b, last = write.builder, vectors - 1
@@ -83,30 +77,26 @@ def _write_block(
         write.store_some(numbers[last], line, mask, last)
 
 
-@_intrinsic
-def block(typing, real, rows, columns, a, a_row, a_term, panel, c, c_row, terms, start, start_row):
-    """c[: rows, : columns] = start + a[: rows] @ panel, in a size that fits into registers."""
-    signature = types.void(real, *[types.intp] * 11)
+def write_block(
+    write: Vectors, rows: Any, columns: Any, sides: Any, terms: Any, start: Any, start_row: Any
+) -> None:
+    """c[: rows, : columns] = start + a[: rows] @ panel, in a size that fits into registers.
 
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _, rows, columns, *sides, terms, start, start_row = arguments
-        write = Vectors(builder, context.get_value_type(real.dtype))
-        lanes = long(write.lanes)
-        vectors = builder.sdiv(builder.add(columns, builder.sub(lanes, long(1))), lanes)
-        which = builder.add(builder.mul(rows, long(VECTORS + 1)), vectors)
-        done = builder.append_basic_block()
-        switch = builder.switch(which, done)
-        for m in range(1, MR + 1):
-            for v in range(1, VECTORS + 1):
-                case = builder.append_basic_block()
-                switch.add_case(long(m * (VECTORS + 1) + v), case)
-                builder.position_at_end(case)
-                _write_block(write, m, v, sides, terms, columns, start, start_row)
-                builder.branch(done)
-        builder.position_at_end(done)
-        return context.get_dummy_value()
-
-    return signature, codegen
+    `sides` are the addresses and strides of `a`, the panel and c, as `_write_block` takes them.
+    """
+    builder, lanes = write.builder, long(write.lanes)
+    vectors = builder.sdiv(builder.add(columns, builder.sub(lanes, long(1))), lanes)
+    which = builder.add(builder.mul(rows, long(VECTORS + 1)), vectors)
+    done = builder.append_basic_block()
+    switch = builder.switch(which, done)
+    for m in range(1, MR + 1):
+        for v in range(1, VECTORS + 1):
+            case = builder.append_basic_block()
+            switch.add_case(long(m * (VECTORS + 1) + v), case)
+            builder.position_at_end(case)
+            _write_block(write, m, v, sides, terms, columns, start, start_row)
+            builder.branch(done)
+    builder.position_at_end(done)
 
 
-__all__ = ["MR", "VECTORS", "block"]
+__all__ = ["MR", "VECTORS", "write_block"]

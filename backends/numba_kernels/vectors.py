@@ -21,6 +21,11 @@ def vector_lanes(size: int) -> int:
     return BYTES // size
 
 
+def float_type(size: int) -> Any:
+    """The type of floats of that many bytes."""
+    return ir.FloatType() if size == 4 else ir.DoubleType()
+
+
 def long(n: int) -> Any:
     """A constant address or distance."""
     return ir.Constant(INT64, n)
@@ -120,4 +125,4 @@ class Vectors:
         return rows
 
 
-__all__ = ["BYTES", "INT", "INT64", "Vectors", "long", "vector_lanes"]
+__all__ = ["BYTES", "INT", "INT64", "Vectors", "float_type", "long", "vector_lanes"]

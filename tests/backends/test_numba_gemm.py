@@ -17,6 +17,7 @@ from minigrad import get_backend  # noqa: E402
 from minigrad.backends.numba_kernels import gemm as numba_gemm  # noqa: E402
 from minigrad.backends.numba_kernels import register_block, threads  # noqa: E402
 from minigrad.backends.numba_kernels.gemm import MR, gemm, matmul, pack, panel_width  # noqa: E402
+from minigrad.backends.numba_kernels.kernel_products import product, product_onto  # noqa: E402
 
 DTYPES = ("float32", "float64")
 TOLERANCE = {"float32": 1e-5, "float64": 1e-13}  # per term, relative to the largest numbers
@@ -32,6 +33,16 @@ def assert_close(c, a, b, start=None):
     right += 0 if start is None else start
     bound = TOLERANCE[c.dtype.name] * (a.shape[1] + 1) * 5
     np.testing.assert_allclose(c, right, rtol=0, atol=bound)
+
+
+@numba.njit
+def multiply(gemm, a, packed, c, lo, hi):
+    product(gemm, a, packed, c, lo, hi)
+
+
+@numba.njit
+def multiply_onto(gemm, start, a, packed, c, lo, hi):
+    product_onto(gemm, start, a, packed, c, lo, hi)
 
 
 # On both sides of every block, panel and part.
@@ -81,12 +92,12 @@ def test_every_remainder(dtype):
             a, b = matrix(rng, rows + 2, 9, dtype), matrix(rng, 9, columns, dtype)
             start = matrix(rng, rows + 2, columns, dtype)
             c = np.full((rows + 2, columns), 7, dtype)
-            numba_gemm.product(address, a, pack(b), c, 1, rows + 1)
+            multiply(address, a, pack(b), c, 1, rows + 1)
             assert_close(c[1:-1], a[1:-1], b)
             assert (c[[0, -1]] == 7).all()
-            numba_gemm.product_onto(address, start, a, pack(b), c, 1, rows + 1)
+            multiply_onto(address, start, a, pack(b), c, 1, rows + 1)
             assert_close(c[1:-1], a[1:-1], b, start[1:-1])
-            numba_gemm.product_onto(address, start[0], a, pack(b), c, 1, rows + 1)
+            multiply_onto(address, start[0], a, pack(b), c, 1, rows + 1)
             assert_close(c[1:-1], a[1:-1], b, start[0])
             assert (c[[0, -1]] == 7).all()
 
@@ -201,9 +212,9 @@ def test_without_terms():
     address = gemm("float32").address
     a, b = np.ones((4, 0), np.float32), np.ones((0, 5), np.float32)
     c, start = np.full((4, 5), 7, np.float32), np.arange(5, dtype=np.float32)
-    numba_gemm.product(address, a, pack(b), c, 1, 3)
+    multiply(address, a, pack(b), c, 1, 3)
     assert (c[1:3] == 0).all() and (c[[0, 3]] == 7).all()
-    numba_gemm.product_onto(address, start, a, pack(b), c, 1, 3)
+    multiply_onto(address, start, a, pack(b), c, 1, 3)
     assert (c[1:3] == start).all() and (c[[0, 3]] == 7).all()
 
 
