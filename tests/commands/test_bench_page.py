@@ -78,6 +78,14 @@ def test_how_it_stands_beside_pytorch(record):
     assert lines[2:] == [f"- training a recurrent layer: {said}"]
 
 
+def test_how_it_was_run():
+    pytest.importorskip("plotly")
+    settings = {"groups": ["eager", "ops"], "rounds": None, "without result": [], "quick": False}
+    page = page_of(Record([layer("a", 1, 2.0)], settings))
+    said = "groups: eager ops, rounds: as usual, without result: none, quick: no"
+    assert f"<td>{said}</td>" in page
+
+
 def test_tables_have_standings_and_slopes(record):
     text = tables_of(record)
     assert "| recurrent | 1 | minigrad numpy | 1.00 | 0.50 to 2.00 | 3, 1 unclear |" in text

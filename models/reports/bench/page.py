@@ -133,7 +133,7 @@ def _text(value: Any) -> str:
     if isinstance(value, str) and len(value) == 40:  # a commit
         return value[:12]
     if isinstance(value, list):
-        return " ".join(map(str, value))
+        return " ".join(map(str, value)) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "as usual" if value is None else str(value)
