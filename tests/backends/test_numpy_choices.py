@@ -42,15 +42,6 @@ def test_as_numpy_chooses(data):
     assert found.tobytes() == right.tobytes()
 
 
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int64"])
-def test_relu(dtype):
-    x = np.array([[-3.5, -0.0, 0.0], [2.5, 7.0, -1.0]])
-    x = np.concatenate([x, [[np.nan, np.inf, -np.inf]]]) if "float" in dtype else x
-    found = mg.get_backend("numpy").relu(x.astype(dtype))
-    assert found.dtype == dtype
-    np.testing.assert_array_equal(found, np.maximum(x.astype(dtype), 0))
-
-
 @pytest.mark.parametrize("name", ["numpy", "numba"])
 def test_gradients_of_choices(name):
     pytest.importorskip(name)
