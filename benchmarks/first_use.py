@@ -7,6 +7,9 @@ nor cupy. A first use begins when minigrad and its layers are imported and ends 
 of a small training step. On the Numba backend it includes the import of Numba; cold means an empty
 cache folder for kernels (MINIGRAD_CACHE), warm one that another process has filled. On NumPy there
 is no cache, and it includes the import of minigrad's compiler.
+
+All processes find Python's modules as bytecode, as after an installation: a first one, which isn't
+measured, writes them to a folder for this run, whatever PYTHONDONTWRITEBYTECODE says.
 """
 
 from __future__ import annotations
@@ -50,9 +53,10 @@ print(time.perf_counter() - start)
 """
 
 
-def seconds(program: str, *arguments: str, cache: Path | None = None) -> float:
-    """What a program measures, in a process of its own."""
+def seconds(program: str, *arguments: str, bytecode: Path, cache: Path | None = None) -> float:
+    """What a program measures, in a process of its own that has its modules' bytecode there."""
     environment = os.environ | {"MINIGRAD_FUSED": "require", "PYTHONPATH": ""}
+    environment |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(bytecode)}
     environment.pop("MINIGRAD_BACKEND", None)
     if cache is not None:
         environment["MINIGRAD_CACHE"] = str(cache)
@@ -61,14 +65,14 @@ def seconds(program: str, *arguments: str, cache: Path | None = None) -> float:
     return float(done.stdout)
 
 
-def first_use(cell: str) -> dict[str, float]:
+def first_use(cell: str, bytecode: Path) -> dict[str, float]:
     """Seconds until a cell's first gradients: on NumPy; on Numba with a cold, then a warm cache."""
-    found = {"numpy": seconds(FIRST_USE, cell, "numpy")}
+    found = {"numpy": seconds(FIRST_USE, cell, "numpy", bytecode=bytecode)}
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder)
-        found["cold"] = seconds(FIRST_USE, cell, "numba", cache=cache)
+        found["cold"] = seconds(FIRST_USE, cell, "numba", bytecode=bytecode, cache=cache)
         assert list(cache.glob("*.py")), "no kernel was written"
-        found["warm"] = seconds(FIRST_USE, cell, "numba", cache=cache)
+        found["warm"] = seconds(FIRST_USE, cell, "numba", bytecode=bytecode, cache=cache)
     return found
 
 
@@ -83,14 +87,17 @@ def main() -> None:
     figures: dict[str, dict[str, list[float]]] = {
         cell: {"numpy": [], "cold": [], "warm": []} for cell in chosen.cells
     }
-    for number in range(chosen.rounds):
-        if number and not pace.left:
-            break
-        alone.append(seconds(IMPORT))
-        for cell, times in figures.items():
-            pace.case(cell)
-            for kind, found in first_use(cell).items():
-                times[kind].append(found)
+    with tempfile.TemporaryDirectory() as folder:
+        bytecode = Path(folder)
+        first_use(chosen.cells[0], bytecode)
+        for number in range(chosen.rounds):
+            if number and not pace.left:
+                break
+            alone.append(seconds(IMPORT, bytecode=bytecode))
+            for cell, times in figures.items():
+                pace.case(cell)
+                for kind, found in first_use(cell, bytecode).items():
+                    times[kind].append(found)
     pace.close()
     print(f"import minigrad: {statistics.median(alone):.3f} s (target {TARGETS['import']})")
     for cell, times in figures.items():
