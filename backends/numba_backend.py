@@ -53,11 +53,14 @@ class NumbaBackend(NumpyBackend):
         self.kernels: WeakValueDictionary[str, Kernel] = WeakValueDictionary()
 
     def matmul(self, a: Any, b: Any, start: Any = None) -> Any:
-        """The matrix product over the last two axes; with `start`, (N, M) or (M,), added to it."""
+        """The matrix product over the last two axes; with `start`, (N, M) or (M,), added to it.
+
+        Only products of at least two axes start from something.
+        """
         if a.ndim != 2 or b.ndim != 2:
             if a.ndim > 2 and b.ndim == 2:
                 rows = a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
-                return self.matmul(rows, b).reshape(*a.shape[:-1], b.shape[-1])
+                return self.matmul(rows, b, start).reshape(*a.shape[:-1], b.shape[-1])
             return super().matmul(a, b)
         (rows, terms), columns = a.shape, b.shape[1]
         if terms > summation.LONG and min(rows, columns) < _NARROW:
@@ -81,7 +84,7 @@ class NumbaBackend(NumpyBackend):
         """The product of `size` of the terms at a time, added up pairwise."""
         (rows, terms), columns = a.shape, b.shape[1]
         cuts = [slice(at, at + size) for at in range(0, terms, size)]
-        sums = self._for_product(a, columns, start, len(cuts))
+        sums = self.empty((len(cuts), rows, columns), a.dtype)
         each = numba_gemm.work_of(rows, size, columns)
         if threads.parts_of(each) > 1 or _bf16_parts_for(sums[0]):
             for i, cut in enumerate(cuts):
@@ -93,23 +96,13 @@ class NumbaBackend(NumpyBackend):
             for i in range(0, len(cuts) - step, 2 * step):
                 sums[i] += sums[i + step]
             step *= 2
-        return sums[0].copy("K")  # the others take up memory
+        return sums[0].copy()  # the others take up memory
 
     def _product(self, a: Any, b: Any, start: Any) -> Any:
         """The product of large matrices."""
-        (out,) = self._for_product(a, b.shape[1], start, 1)
+        out = self.empty((a.shape[0], b.shape[1]), a.dtype)
         _write_product(a, b, out, start)
         return out
-
-    def _for_product(self, a: Any, columns: int, start: Any, count: int) -> Any:
-        """Arrays for as many products of `a`.
-
-        One by columns, as in a weight's gradient, has one laid out as the weight: transposed.
-        """
-        rows = a.shape[0]
-        if start is None and a.strides[0] == a.itemsize != a.strides[1]:
-            return self.empty((count, columns, rows), a.dtype).swapaxes(1, 2)
-        return self.empty((count, rows, columns), a.dtype)
 
     def scatter(self, g: Any, index: Any, shape: tuple[int, ...]) -> Any:
         """Zeros of `shape` with `g` added at `index`."""

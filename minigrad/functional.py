@@ -45,6 +45,7 @@ from .ops.axes import as_count
 from .ops.convert import in_float32
 from .ops.indexing import getitem
 from .ops.positions import check_positions, row_number
+from .ops.products import affine
 from .ops.softmaxes import log_softmax_along, softmax_along
 from .utils.arguments import check_probability
 
@@ -158,8 +159,12 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     (5, 2)
     """
     x, weight = as_tensor(x, weight), as_tensor(weight, x)
-    y = x @ weight.T
-    return y if bias is None else y + bias
+    if bias is None:
+        return x @ weight.T
+    bias, sizes = as_tensor(bias, x), weight.shape
+    if len(sizes) == 2 and sizes == bias.shape + x.shape[-1:]:
+        return affine(x, weight, bias)
+    return x @ weight.T + bias
 
 
 def embedding(indices: Any, weight: Tensor, padding_idx: int | None = None) -> Tensor:

@@ -2,9 +2,9 @@
 
 Gates are often written one by one, each with weights of its own. Every step would then start as
 many products as there are gates, and each would read x or h anew. Put side by side, the weights
-give all gates at once; their gradients are then one product of the inputs and the gates'
-cotangents side by side; and the sum of what the gates hand down, g @ W.T + k @ U.T, is one product
-of [g k] and the weights on top of each other.
+give all gates at once; their gradients are then one product of the gates' cotangents side by side
+and the inputs; and the sum of what the gates hand down, g @ W.T + k @ U.T, is one product of [g k]
+and the weights on top of each other.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def merge_products(program: Program, wanted: Collection[Value]) -> None:
     groups = merger.find_siblings()
     for total, products, rest in merger.find_sums():
         merger.sum_of_products(total, products, rest)
-    for products in groups:
-        merger.side_by_side(products)
+    for products, axis in groups:
+        merger.side_by_side(products, axis)
     merger.sums_over_rows()
 
 
@@ -34,6 +34,7 @@ class _Merger:
         carried_grads = [program.grads[x] for x in program.state if x in program.grads]
         asked = [g for x, g in program.grads.items() if x in wanted]
         self.outputs = {*program.ys, *program.new_state, *program.grads.values()}
+        self.forward = set(program.forward)
         self.values = program.order(*program.ys, *program.new_state, *carried_grads, *asked)
         self.per_step = depends(self.values, program.step_inputs)
         self.depends_on_carry = program.depends_on_carry(self.values)
@@ -45,28 +46,45 @@ class _Merger:
 
     # --- x @ W and x @ U -----------------------------------------------------------------------
 
-    def find_siblings(self) -> list[list[Value]]:
-        """Products of the same rows and weights; or of the same inputs and gates' cotangents."""
+    def find_siblings(self) -> list[tuple[list[Value], int]]:
+        """Products that share one operand, and the axis along which the other ones are joined.
+
+        They are of the same rows and weights; or of the same inputs and gates' cotangents, as
+        gradients of weights are: g.T @ x for a weight that is used transposed, else x.T @ g.
+        """
         groups: dict[Any, list[Value]] = {}
         for v in self.values:
             if v.op != "matmul" or (v.has_rows and v in self.outputs):
                 continue
             a, b = v.args
             weighs = a.has_rows and b not in self.per_step
-            if weighs or (b.has_rows and b in self.depends_on_carry):
-                groups.setdefault((a, weighs, v in self.awaited, v.dtype), []).append(v)
-        return [products for products in groups.values() if len(products) > 1]
+            shared, axis = a, 1
+            if self._is_cotangent(a):
+                shared, axis = b, 0
+            if weighs or axis == 0 or (b.has_rows and b in self.depends_on_carry):
+                groups.setdefault((shared, axis, weighs, v in self.awaited, v.dtype), []).append(v)
+        return [(products, key[1]) for key, products in groups.items() if len(products) > 1]
 
-    def side_by_side(self, products: list[Value]) -> None:
+    def _is_cotangent(self, x: Value) -> bool:
+        """Whether it is what the backward pass finds per row, transposed."""
+        (rows, *_) = x.inputs or [x]
+        transposed = x.op == "transpose" and rows.has_rows and not x.has_rows
+        return transposed and rows in self.depends_on_carry and rows not in self.forward
+
+    def side_by_side(self, products: list[Value], axis: int) -> None:
         """Make each the part of one product."""
-        products = sorted(products, key=lambda v: self._order(v.args[1]))
-        a = products[0].args[0]
-        joined = self._columns([v.args[1] for v in products])
-        whole = _make_like("matmul", (a, joined), (a.shape[0], joined.shape[1]), like=products[0])
+        products = sorted(products, key=lambda v: self._order(v.args[axis]))
+        joined = [v.args[axis] for v in products]
+        if axis:
+            given = products[0].args[0], self._columns(joined)
+        else:
+            given = self._rows(joined), products[0].args[1]
+        shape = given[0].shape[0], given[1].shape[1]
+        whole = _make_like("matmul", given, shape, like=products[0])
         start: Any = 0
         for v in products:
-            _become_part(v, whole, start)
-            start = start + v.shape[1]
+            _become_part(v, whole, start, axis)
+            start = start + v.shape[axis]
 
     # --- g @ W.T + k @ U.T ---------------------------------------------------------------------
 
@@ -118,7 +136,7 @@ class _Merger:
             if joined not in sums:
                 shape = (v.shape[0], joined.shape[1])
                 sums[joined] = _make_like("sum", (joined,), shape, v, axes=(0,))
-            _become_part(v, sums[joined], start)
+            _become_part(v, sums[joined], start, 1)
 
     def _order(self, operand: Value) -> int:
         """Where an operand comes among others: the same for a weight and its transpose."""
@@ -168,10 +186,10 @@ def _make_like(
     return value
 
 
-def _become_part(value: Value, whole: Value, start: int) -> None:
-    """Make a value some columns of another one."""
+def _become_part(value: Value, whole: Value, start: int, axis: int) -> None:
+    """Make a value some rows or columns of another one."""
     value.op, value.args = "part", (whole,)
-    value.settings = {"axis": 1, "start": start, "size": value.shape[1]}
+    value.settings = {"axis": axis, "start": start, "size": value.shape[axis]}
 
 
 def _same_shape(x: Value, y: Value) -> bool:

@@ -57,6 +57,7 @@ class SymbolicBackend:
     array_type = Traced
     exponents_decide = True  # on the text of a power: they are constants
     compile_loop = None  # what is traced is part of a kernel already
+    product_starts = False  # what products start from is found later, see accumulate.py
 
     def __init__(self) -> None:
         self.values: list[Value] = []

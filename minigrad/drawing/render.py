@@ -47,7 +47,7 @@ class Drawing:
         >>> [box.title for box in picture.boxes]
         ['0: Linear', 'tanh', 'sum']
         >>> [box.title for box in picture.open("0: Linear").boxes]
-        ['0.weight', '0.bias', 'transpose', 'constant', 'matmul', 'add']
+        ['0.weight', '0.bias', 'constant', 'affine']
         """
         found = {self.boxes[place].title: drawing for place, drawing in self.inside.items()}
         if title not in found:

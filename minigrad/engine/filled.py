@@ -88,7 +88,7 @@ def zeros(
     tensor([[0, 0],
             [0, 0]])
     """
-    return _all_equal("zeros", 0, shape, more, dtype, requires_grad, backend)
+    return _all_equal("zeros", shape, more, dtype, requires_grad, backend)
 
 
 def ones(
@@ -106,7 +106,7 @@ def ones(
     tensor([[1., 1., 1.],
             [1., 1., 1.]])
     """
-    return _all_equal("ones", 1, shape, more, dtype, requires_grad, backend)
+    return _all_equal("ones", shape, more, dtype, requires_grad, backend)
 
 
 def empty(
@@ -121,22 +121,19 @@ def empty(
     >>> mg.empty(2, 3).shape
     (2, 3)
     """
-    return _all_equal("empty", 0, shape, more, dtype, requires_grad, backend)
+    return _all_equal("empty", shape, more, dtype, requires_grad, backend)
 
 
 def _all_equal(
-    name: str,
-    value: float,
-    shape: Any,
-    more: tuple[Any, ...],
-    dtype: Any,
-    requires_grad: bool,
-    backend: Any,
+    name: str, shape: Any, more: tuple[Any, ...], dtype: Any, requires_grad: bool, backend: Any
 ) -> Tensor:
     shape, options = shape_and_options(
         name, shape, more, dtype=dtype, requires_grad=requires_grad, backend=backend
     )
-    return full(shape, value, **options)
+    backend = options["backend"]
+    target = get_backend(backend) if backend is not None else current_backend()
+    make = target.ones if name == "ones" else target.zeros
+    return finish(make(shape, options["dtype"]), target, options["requires_grad"])
 
 
 def full(

@@ -69,11 +69,13 @@ class _Memory:
 
     def note_before(self, owner: Any, backend: Any) -> None:
         """It is about to become editable, and a graph may have saved it."""
+        global last_note
+        last_note = now = tick()
         then = self.before[-1][1] if self.before else None
         if contents.is_known(then, owner, backend):
-            self.before[-1] = tick(), then
+            self.before[-1] = now, then
             return
-        self.before.append((tick(), contents.read_contents(owner, backend)))
+        self.before.append((now, contents.read_contents(owner, backend)))
         self.forget_with(owner)
         _memories[self.key] = self
         noted.add(self.key)
@@ -149,6 +151,7 @@ _FOREVER = "a writer that never goes away"
 _memories: dict[int, _Memory] = {}  # by id of the owner
 _editable: set[int] = set()  # the keys of those that have writers
 noted: set[int] = set()  # the keys of those of which it is noted what they were before
+last_note = 0  # the tick of the last such note, which counts for nodes that are older
 
 
 # --- in and out ----------------------------------------------------------------------------
@@ -200,8 +203,8 @@ def lend(tensor: Any) -> Any:
         owner, memory = _memory(array)
         if not memory.writers:
             memory.note_before(owner, tensor.backend)
-    elif noted:
-        _memory(array)[1].drop_before()
+    elif noted and (known := _memories.get(id(_owner(array)))) is not None:
+        known.drop_before()
     _note_loan(view, link, None)
     return view
 
@@ -348,7 +351,7 @@ class _Stamped(tuple[Any, ...]):
 def verify(node: Node) -> None:
     """Raise if an array that `node` saved has other contents now."""
     saved = node.saved or ()
-    if saved.__class__ is tuple and not noted:
+    if saved.__class__ is tuple and not (noted and node.birth < last_note):
         return
     stamps = getattr(saved, "contents", {})
     for i, owner in _owners(saved):

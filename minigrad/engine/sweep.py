@@ -15,9 +15,9 @@ from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
+from . import inplace
 from .graph import Node, grad_enabled, on_gradients, raw_backend
 from .hook_gradient import call_hook
-from .inplace import noted, verify
 from .tensor import Leaf, Tensor
 from .wrapping import wrap
 
@@ -116,7 +116,7 @@ class Sweep:
                 "through the same graph again, ask the first pass to keep it: "
                 "backward(retain_graph=True), or grad(..., retain_graph=True)."
             )
-        verify(node)
+        inplace.verify(node)
         return node.saved
 
     def zeros_for_unused(self, parts: list[Any], node: Node) -> list[Any]:
@@ -231,7 +231,7 @@ def run_sweep(
                         g = _run_hooks(node, g, sweep)
                         hooked.add(node)
                     saved = node.saved
-                    if saved.__class__ is not tuple or noted or graph:
+                    if saved.__class__ is not tuple or node.birth < inplace.last_note or graph:
                         saved = sweep.saved(node)
                     try:
                         node.op.backward(node, saved, g, sweep)

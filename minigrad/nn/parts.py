@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..engine.tensor import Tensor
+from ..fusion import PLAIN
 
 __all__ = ["Part", "all_names", "all_parts", "holds_parts", "parts_in"]
 
@@ -66,7 +67,7 @@ def _walk(module: Any, each_way: bool) -> dict[str, Part]:
     """All parts by name; modules once, or `each_way` that leads to them."""
     walk = _Walk({"": module}, each_way)
     walk.collect("", module, (id(module),))
-    seen = set(map(id, walk.named.values()))
+    seen = set(map(id, walk.named.values())) if walk.strange else ()
     for name, place in walk.strange:
         if any(id(part) not in seen for part in place.parts):
             lost = next(part for part in place.parts if id(part) not in seen)
@@ -92,10 +93,10 @@ class _Walk:
         within, circular = [], False
         for name, part in _found(module):
             full = f"{path}.{name}" if path else name
-            if isinstance(part, _Strange):
-                self.strange.append((full, part))
-            elif isinstance(part, Tensor):
+            if isinstance(part, Tensor):
                 self.enter(full, part)
+            elif isinstance(part, _Strange):
+                self.strange.append((full, part))
             else:
                 within.append((full, part))
         for full, part in within:
@@ -110,8 +111,7 @@ class _Walk:
 
     def enter(self, full: str, part: Any) -> None:
         """Give a part a name that no other has."""
-        first = self.named.setdefault(full, part)
-        if first is not part:
+        if (first := self.named.setdefault(full, part)) is not part:
             raise ValueError(
                 f"two parts of {type(self.named['']).__name__} have the name {full!r}, a "
                 f"{type(first).__name__} and a {type(part).__name__}, so one of them could not be "
@@ -133,8 +133,13 @@ def _found(holder: Any, prefix: str = "", above: tuple[int, ...] = ()) -> Iterat
     else:
         items = vars(holder).items()
     for key, value in items:
+        if value.__class__ in PLAIN:
+            continue
         name = f"{prefix}{key}"
         if isinstance(value, Part):
+            if key.__class__ is str:
+                yield name, value
+                continue
             inside: Any = ((name, value),)
         elif isinstance(value, (list, tuple, dict)):
             if id(value) in above:  # a circle

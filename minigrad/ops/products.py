@@ -35,7 +35,7 @@ def _matmul_a(g: Any, b: Any, like: Any) -> Any:
         return expand_dims(g, -1) * b
     if len(like.shape) == 1:
         return reshape(matmul(b, expand_dims(g, -1)), b.shape[:-1])
-    if _lies_turned(g, like):
+    if _lies_turned(like):
         return _turned(matmul(b, _turned(g)))
     return matmul(g, _turned(b))  # the op: `@` of arrays would pass by the backend
 
@@ -51,18 +51,18 @@ def _matmul_b(g: Any, a: Any, like: Any) -> Any:
     if len(like.shape) == 2 and a.ndim > 2:  # one product over all leading axes at once
         n = math.prod(a.shape[:-1])
         a, g = reshape(a, (n, a.shape[-1])), reshape(g, (n, g.shape[-1]))
-    if _lies_turned(g, like):
+    if _lies_turned(like):
         return _turned(matmul(_turned(g), a))
     return matmul(_turned(a), g)
 
 
-def _lies_turned(g: Any, like: Any) -> bool:
+def _lies_turned(like: Any) -> bool:
     """Whether a matrix is the transpose of another one, as w.T in x @ w.T, and lies in memory.
 
     The gradient of w is to lie there as w does: a step of an optimiser, which reads both, takes ten
-    times as long if their orders differ. Tensors and what kernels are made of have no order.
+    times as long if their orders differ.
     """
-    return hasattr(g, "strides") and like.op is transpose and len(like.shape) == 2
+    return like.op is transpose and len(like.shape) == 2
 
 
 def _turned(x: Any) -> Any:
@@ -71,6 +71,30 @@ def _turned(x: Any) -> Any:
 
 
 matmul.vjp(a=_matmul_a, b=_matmul_b)
+
+
+@op
+def affine(xp, x, weight, bias):
+    """x @ weight.T + bias, as `mg.linear` has it: x (..., I), weight (O, I), bias (O,).
+
+    >>> affine(mg.ones((5, 3)), mg.ones((2, 3)), mg.zeros(2)).shape
+    (5, 2)
+    """
+    turned = xp.transpose(weight)
+    starts = getattr(xp, "product_starts", False) and x.ndim > 1
+    if starts and x.dtype == weight.dtype == bias.dtype:
+        return xp.matmul(x, turned, bias)
+    return xp.add(xp.matmul(x, turned), bias)
+
+
+def _affine_weight(g: Any, x: Any) -> Any:
+    if x.ndim != 2:  # one product over all leading axes at once
+        n = math.prod(x.shape[:-1])
+        x, g = reshape(x, (n, x.shape[-1])), reshape(g, (n, g.shape[-1]))
+    return matmul(transpose(g), x)
+
+
+affine.vjp(x=lambda g, weight: matmul(g, weight), weight=_affine_weight, bias=lambda g: g)
 
 
 def dot(a: Any, b: Any) -> Any:

@@ -103,6 +103,7 @@ CASES = {
     "floor_divide": lambda x, at, w: (5 * w * x) // 2 + (-at // 2).reshape(-1, 1),
     "where": lambda x, at, w: mg.where(x > 1, x, 1.0),
     "matmul": lambda x, at, w: x @ w + (x @ mg.tile(mg.reshape(w, (2, 2)), (2, 1))).sum(axis=1),
+    "affine": lambda x, at, w: mg.linear(x, mg.reshape(w, (1, 4)) * x[:1], w[:1]),
     "contract": lambda x, at, w: mg.einsum("ni,i,mi->nm", x, w, x),
     "sum": lambda x, at, w: (
         mg.sum(x) + mg.sum(x, axis=0, keepdims=True) + mg.sum(x > 1, axis=-1, keepdims=True)

@@ -117,3 +117,59 @@ def test_gradients_of_matrices_lie_in_memory_as_these(lead, turned, seed, backen
             assert graph or not lead or in_order(mine)
     second = mg.grad((found[1] * ut).sum(), xt).numpy()
     np.testing.assert_allclose(second, turn("x", g @ u.T), atol=1e-12)
+
+
+def lies_as(x, like):
+    """Whether two arrays have the same order in memory, axes of one entry aside."""
+    pairs = zip(x.shape, x._data.strides, like._data.strides, strict=True)
+    return all(a == b for n, a, b in pairs if n > 1)
+
+
+USES = {
+    "linear": (lambda x, w: mg.linear(x, w, mg.zeros(w.shape[0])), (7, 5)),
+    "linear without a bias": (mg.linear, (7, 5)),
+    "x @ w.T": (lambda x, w: x @ w.T, (7, 5)),
+    "x @ w": (lambda x, w: x @ w, (5, 7)),
+}
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("name", USES)
+def test_the_gradient_of_a_weight_lies_in_memory_as_the_weight(name, large, request, backend):
+    """A step of an optimiser, which reads both, takes much longer if their orders differ."""
+    if backend == "strict":
+        pytest.skip("its arrays don't tell how they lie")
+    if large:
+        request.getfixturevalue("fast_ways")
+    product, shape = USES[name]
+    for rows in (1, 6, 40):
+        w = mg.randn(shape, requires_grad=True)
+        product(mg.randn((rows, 5)), w).backward(mg.randn((rows, 7)))
+        assert lies_as(w.grad, w)
+        product(mg.randn((2, rows, 5)), w).sum().backward()
+        assert lies_as(w.grad, w)
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("T", [1, 3])
+def test_so_do_the_gradients_of_a_layer(T, large, request, backend):
+    if backend == "strict":
+        pytest.skip("its arrays don't tell how they lie")
+    if large:
+        request.getfixturevalue("fast_ways")
+    for bias in (True, False):
+        layer = mg.nn.GRU(3, 5, bias=bias)
+        layer(mg.randn((T, 4, 3)))[0].sum().backward()
+        assert all(lies_as(p.grad, p) for p in layer.parameters())
+
+
+def test_linear_takes_biases_that_are_spread(backend):
+    """Where the bias isn't one per column, it is the composition."""
+    rng = np.random.default_rng(0)
+    x, w = rng.normal(size=(4, 3)), rng.normal(size=(2, 3))
+    for weight, shape in ((w, ()), (w, (3, 1, 2)), (w[:1], (3,)), (w[0], ())):
+        bias = rng.normal(size=shape)
+        y = mg.linear(mg.tensor(x), mg.tensor(weight), mg.tensor(bias))
+        np.testing.assert_allclose(y.numpy(), x @ weight.T + bias, rtol=1e-5)
+        given = [mg.tensor(array, dtype="float64") for array in (x, weight, bias)]
+        assert mg.gradcheck(mg.linear, given, order=2).verdict == "PASS"

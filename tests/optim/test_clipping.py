@@ -79,6 +79,15 @@ def test_norms_of_large_gradients(norm_type, dtype, large, backend):
     assert np.linalg.norm(a.grad.numpy(), float(norm_type)) == pytest.approx(1, rel=1e-5)
 
 
+@pytest.mark.parametrize("small", [1e-21, 1e-30])
+def test_a_norm_of_numbers_whose_squares_vanish(small, backend):
+    """In float32; beside a float64, of which they don't."""
+    a, b = leaf(), mg.ones(1, dtype="float64", requires_grad=True)
+    a.grad, b.grad = mg.tensor([3.0, -4.0]) * small, mg.tensor([12 * small], dtype="float64")
+    assert optim.clip_grad_norm_(a, 1.0).item() == pytest.approx(5 * small, rel=1e-6)
+    assert optim.clip_grad_norm_([a, b], 1.0).item() == pytest.approx(13 * small, rel=1e-6)
+
+
 @pytest.mark.parametrize("norm_type", NORMS)
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_norm_that_is_not_finite(norm_type, bad, backend):

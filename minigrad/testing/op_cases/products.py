@@ -6,7 +6,7 @@ import numpy as np
 
 import minigrad as mg
 
-from ...ops.products import contract
+from ...ops.products import affine, contract
 from ..cases import Case, calls, each, listed, real
 
 __all__ = ["PRODUCT_CASES"]
@@ -21,6 +21,15 @@ PRODUCT_CASES: dict[str, list[Case]] = {
             *((real(2, 2, 3), real(2, 3, 2)), (real(2, 1, 1, 3), real(2, 3, 1))),
             *((real(2, 2, 3), real(3)), (real(3), real(2, 3, 2)), (real(1, 2, 3), real(2, 3, 1))),
             *((real(2, 0), real(0, 3)), (real(0, 2), real(2, 3)), (real(2, 0, 3), real(3, 2))),
+        ],
+    ),
+    "affine": calls(
+        affine,
+        lambda x, weight, bias: x @ weight.T + bias,
+        [
+            *((real(2, 3), real(4, 3), real(4)), (real(3), real(2, 3), real(2))),
+            *((real(2, 2, 3), real(1, 3), real(1)), (real(2, 2, 1, 3), real(2, 3), real(2))),
+            *((real(0, 3), real(2, 3), real(2)), (real(2, 0), real(3, 0), real(3))),
         ],
     ),
     "dot": calls(

@@ -269,6 +269,12 @@ def _matmul(w: Writer, call: Resolved) -> str:
     return w.node("MatMul", *_typed(w, call))
 
 
+@row("affine")
+def _affine(w: Writer, call: Resolved) -> str:
+    x, weight, bias = _typed(w, call)
+    return w.node("Add", w.node("MatMul", x, w.node("Transpose", weight, perm=[1, 0])), bias)
+
+
 @row("contract")
 def _contract(w: Writer, call: Resolved) -> str:
     equation = f"{','.join(call.settings['terms'])}->{call.settings['output']}"
