@@ -13,7 +13,9 @@ from itertools import pairwise
 
 from numba import get_num_threads
 
-from minigrad.utils.arguments import SettingError
+from minigrad.utils.arguments import SettingError, Variable
+
+_variable = Variable("MINIGRAD_THREADS")
 
 # A part smaller than this, in numbers that the loop computes, isn't worth waking a thread for.
 MIN_WORK_PER_THREAD = 20_000
@@ -25,7 +27,7 @@ ROWS_PER_CUT = 2
 
 def thread_count() -> int:
     """How many threads kernels use: MINIGRAD_THREADS, or Numba's setting."""
-    text = os.environ.get("MINIGRAD_THREADS")
+    text = _variable.get()
     if not text:
         return get_num_threads()
     if not text.isdigit() or int(text) < 1:

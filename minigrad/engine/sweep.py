@@ -11,6 +11,7 @@ itself part of a graph.
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
@@ -102,7 +103,8 @@ class Sweep:
         """`g` summed over broadcast axes and cast, to the shape and dtype of `like`."""
         backend = like.backend
         if g.shape != like.shape:
-            g = backend.sum(g, axis=_broadcast_axes(g.shape, like.shape))
+            if math.prod(g.shape) != math.prod(like.shape):  # else it was repeated once
+                g = backend.sum(g, axis=_broadcast_axes(g.shape, like.shape))
             g = backend.reshape(g, like.shape)
         return g if g.dtype == like.dtype else backend.astype(g, like.dtype)
 

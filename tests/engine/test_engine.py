@@ -1,6 +1,7 @@
 """The engine: what a backward pass visits, adds up, keeps and frees."""
 
 import gc
+import itertools
 import sys
 import weakref
 
@@ -340,3 +341,20 @@ def test_a_gradient_penalty(backend):
         step[at] = 1e-5
         slope = (value(w.numpy() + step) - value(w.numpy() - step)) / 2e-5
         assert found[at] == pytest.approx(slope, rel=1e-6)
+
+
+def test_gradients_of_what_was_repeated_once_share_no_memory(backend):
+    """A row's gradient is that of the matrix of one row that it was added to, in another shape."""
+    x, row, other = (mg.randn(shape, requires_grad=True) for shape in ((1, 3), (3,), (1, 1, 3)))
+    g = mg.randn((1, 1, 3))
+    right = g.numpy()
+    (x + row + other).backward(g)
+    with mg.no_grad():
+        for leaf in (x, row, other):
+            np.testing.assert_array_equal(leaf.grad.numpy(), right.reshape(leaf.shape))
+            leaf.grad += 1
+    np.testing.assert_array_equal(g.numpy(), right)
+    arrays = [t._data for t in (g, x.grad, row.grad, other.grad)]
+    if isinstance(arrays[0], np.ndarray):
+        pairs = itertools.combinations(arrays, 2)
+        assert not any(np.shares_memory(a, b) for a, b in pairs)
