@@ -50,11 +50,18 @@ def made(layer, *sizes, dtype="float64", seed=0, **options):
     return layer.astype(dtype) if dtype != "float32" else layer
 
 
-def results(backend, layer, sizes, dtype, seed, lengths=None, state=False, **options):
+def definition(*args, **options):
+    """The results on NumPy, op by op: those that kernels must have."""
+    return results("numpy", *args, by_kernels=False, **options)
+
+
+def results(
+    backend, layer, sizes, dtype, seed, lengths=None, state=False, by_kernels=True, **options
+):
     """Outputs, final states and all gradients, by random cotangents."""
     T, N, I, H = sizes
     compiles = getattr(mg.get_backend(backend), "compile_loop", None) is not None
-    with mg.use_backend(backend), fusing("require" if compiles else "0"):
+    with mg.use_backend(backend), fusing("require" if compiles and by_kernels else "0"):
         layer = made(layer, I, H, dtype=dtype, seed=seed, **options)
         rng = np.random.default_rng(seed)
         shape = (N, T, I) if options.get("batch_first") else (T, N, I)
