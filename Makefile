@@ -29,14 +29,18 @@ class: $(VENV)/.class ## all that a lesson needs, offline from then on: pages, n
 		'  $(BIN)/minigrad exercise list    for students' \
 		'All chapters, within a quarter of an hour: $(BIN)/minigrad guide'
 
+# Tests start programs by the hundred: what each imports is compiled once, whatever the user's
+# environment says, and not in each of them.
+TESTS = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2
+
 test: $(VENV)/.dev ## run the tests and the examples in docstrings and README
-	MINIGRAD_PROFILE=fast $(BIN)/python -m pytest -n 2
+	MINIGRAD_PROFILE=fast $(TESTS)
 
 test-deep: $(VENV)/.dev ## the same with many more random cases (long)
-	MINIGRAD_PROFILE=deep $(BIN)/python -m pytest -n 2
+	MINIGRAD_PROFILE=deep $(TESTS)
 
 test-oracle: $(VENV)/.oracle ## the same as test, compared with the oracles as well (a large download)
-	MINIGRAD_PROFILE=fast $(BIN)/python -m pytest -n 2
+	MINIGRAD_PROFILE=fast $(TESTS)
 
 bench: $(VENV)/.dev ## run all benchmarks beside the peers that are installed (20 minutes, on a quiet machine)
 	@mkdir -p build

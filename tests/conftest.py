@@ -52,6 +52,12 @@ def pytest_configure(config):
     mg.register_backend("strict", StrictBackend)
 
 
+def pytest_itemcollected(item):
+    """What runs on NumPy whatever is chosen has its mark, as tests of `backend` have theirs."""
+    if "on_numpy" in item.fixturenames:
+        item.add_marker("numpy")
+
+
 def pytest_collection_finish():
     """All that the imports made is left out of later collections, which tests ask for often."""
     gc.collect()
@@ -59,13 +65,13 @@ def pytest_collection_finish():
 
 
 def pytest_generate_tests(metafunc):
-    """Tests that take `backend` or `compiling` run once per such backend that can start here."""
+    """Tests that take one of these fixtures run once per such backend that can start here."""
     marks = {line.partition(":")[0] for line in metafunc.config.getini("markers")}
-    for fixture in {"backend", "compiling"} & set(metafunc.fixturenames):
+    for fixture in KINDS.keys() & set(metafunc.fixturenames):
         names = [
             pytest.param(name, marks=[getattr(pytest.mark, name)] if name in marks else [])
             for name, reason in _backends().items()
-            if reason is None and (fixture == "backend" or _compiles(name))
+            if reason is None and KINDS[fixture](name)
         ]
         metafunc.parametrize(fixture, names, indirect=True)
 
@@ -80,6 +86,8 @@ def backend(request):
 
 
 compiling = backend  # the same, for the backends that make kernels
+# In the fast profile NumPy alone: for what other tests compare with NumPy's on every backend.
+numpy_unless_deep = backend
 
 
 @pytest.fixture
@@ -165,3 +173,11 @@ def _compiles(name):
     import minigrad as mg
 
     return getattr(mg.get_backend(name), "compile_loop", None) is not None
+
+
+# Which backends a test runs on that takes such a fixture.
+KINDS = {
+    "backend": lambda name: True,
+    "compiling": _compiles,
+    "numpy_unless_deep": lambda name: name == "numpy" or _profile() == "deep",
+}

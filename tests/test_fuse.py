@@ -581,8 +581,7 @@ def test_a_freed_graph_and_edits_in_place_are_noticed(by_kernels):
 
 
 def test_gradients_by_finite_differences(by_kernels):
-    for order in (1, 2):
-        inputs = [leaf(2, 3), leaf(3)]
-        report = mg.gradcheck(lambda x, w: squash(x, w, shift=0.5), inputs, order=order)
-        assert report, report
+    inputs = [leaf(2, 3), leaf(3)]
+    report = mg.gradcheck(lambda x, w: squash(x, w, shift=0.5), inputs, order=2)
+    assert report, report
     assert ("squash", "interpreted", "fused", "") in mg.dispatch_counts()

@@ -149,11 +149,10 @@ def flat(case):
     return run, [mg.tensor(a, requires_grad=True) for a in arrays]
 
 
-@pytest.mark.parametrize("order", [1, 2])
 @given(case=cases(max_T=3))
-def test_gradients(order, case):
+def test_gradients_of_both_orders(case):
     run, inputs = flat(case)
-    report = mg.gradcheck(run, inputs, order=order)
+    report = mg.gradcheck(run, inputs, order=2)
     # kinks, dead units: with ReLUs a case may be undecided
     assume(report or case.kind.cell is not rnn_relu_cell)
     assert report, report

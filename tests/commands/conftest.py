@@ -2,6 +2,7 @@
 
 import os
 import signal
+from functools import cache
 from importlib import import_module
 
 import pytest
@@ -19,14 +20,30 @@ def easy_reviews(monkeypatch):
     monkeypatch.setattr(review_task, "load_reviews", lambda subject: tiny_reviews())
 
 
+@pytest.fixture(scope="module")
+def of_cell(tmp_path_factory):
+    """By its cell: a folder with a trained model, and what training it has printed."""
+
+    @cache
+    def train(cell):
+        folder = tmp_path_factory.mktemp("runs") / cell
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(review_task, "load_reviews", lambda subject: tiny_reviews())
+            arguments = ("train", "reviews", "--cell", cell, "--out", folder, *WELL)
+            return folder, minigrad(*arguments)
+
+    return train
+
+
 @pytest.fixture(scope="module", params=["lstm", "gru", "rnn"])
-def trained(request, tmp_path_factory):
-    """A folder with a trained model, and what training it has printed."""
-    folder = tmp_path_factory.mktemp("runs") / request.param
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(review_task, "load_reviews", lambda subject: tiny_reviews())
-        arguments = ("train", "reviews", "--cell", request.param, "--out", folder, *WELL)
-        return folder, minigrad(*arguments)
+def trained(request, of_cell):
+    return of_cell(request.param)
+
+
+@pytest.fixture(scope="module")
+def trained_lstm(of_cell):
+    """For tests that start programs, and in which the cell changes nothing."""
+    return of_cell("lstm")
 
 
 @pytest.fixture

@@ -9,6 +9,8 @@ from minigrad.models.reports.bench.record import Line, Record
 from minigrad.models.reports.bench.summary import speed_lines, standings
 from minigrad.models.reports.bench.tables import BEGIN, END, replaced, tables_of
 
+pytestmark = pytest.mark.no_backend
+
 STEADY = [1.0, 1.01, 1.0, 1.02, 1.0, 0.99]
 
 

@@ -16,6 +16,8 @@ from minigrad.models.reports.bench.record import Line, Record, RecordError, read
 from minigrad.models.reports.bench.significance import in_one_run
 from minigrad.models.reports.bench.tables import BEGIN, END
 
+pytestmark = pytest.mark.no_backend
+
 STEADY = [1.0, 1.01, 1.0, 1.02, 1.0, 0.99]
 
 

@@ -255,8 +255,8 @@ def test_doctor_of_a_sick_backend(command):
     assert "numpi" in done.stdout and not done.stderr
 
 
-def test_unknown_backend_is_an_error_without_traceback(trained):
-    done = program("predict", trained[0], "A film", MINIGRAD_BACKEND="numpi")
+def test_unknown_backend_is_an_error_without_traceback(trained_lstm):
+    done = program("predict", trained_lstm[0], "A film", MINIGRAD_BACKEND="numpi")
     assert done.returncode == 1
     assert re.match("Error: .*'numpi'", done.stderr)
 
@@ -302,11 +302,11 @@ def test_help_is_quick():
 
 
 @pytest.mark.parametrize("library", ["click", "rich", "safetensors", "platformdirs"])
-def test_missing_library(library, trained, tmp_path):
+def test_missing_library(library, trained_lstm, tmp_path):
     command = {
         "click": ["--help"],
-        "rich": ["explain", trained[0], "A lovely film"],
-        "safetensors": ["predict", trained[0], "A lovely film"],
+        "rich": ["explain", trained_lstm[0], "A lovely film"],
+        "safetensors": ["predict", trained_lstm[0], "A lovely film"],
         "platformdirs": ["demo", "--no-guide"],  # which other packages make
     }[library]
     gone = f"sys.modules[{library!r}] = sys.modules['{library}.console'] = None"
@@ -318,7 +318,7 @@ def test_missing_library(library, trained, tmp_path):
 
 
 @pytest.mark.parametrize("command", ["predict", "explain"])
-def test_a_terminal_without_the_letters(command, trained):
-    done = program(command, trained[0], "A lovely кино", PYTHONIOENCODING="latin-1")
+def test_a_terminal_without_the_letters(command, trained_lstm):
+    done = program(command, trained_lstm[0], "A lovely кино", PYTHONIOENCODING="latin-1")
     assert done.returncode == 0, done.stderr
     assert "????" in done.stdout

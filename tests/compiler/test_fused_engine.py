@@ -49,9 +49,8 @@ def both(what):
 # --- orders ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("name", LAYERS)
-def test_gradients_by_finite_differences(name, order):
+def test_gradients_by_finite_differences(name):
     layer, x = lstm(layer=LAYERS[name], seed=3)  # where no ReLU is near its kink
     layer.eval()  # no random masks
     parameters = layer.parameters()
@@ -61,7 +60,7 @@ def test_gradients_by_finite_differences(name, order):
         return (y, *last) if isinstance(last, tuple) else (y, last)
 
     mg.reset_dispatch_counts()
-    report = mg.gradcheck(outputs, [x, *parameters], order=order)
+    report = mg.gradcheck(outputs, [x, *parameters], order=2)  # which checks the first, too
     assert report, report
     assert any(key[2] == "fused" for key in mg.dispatch_counts())
 

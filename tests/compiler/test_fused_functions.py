@@ -103,13 +103,12 @@ FUNCTIONS |= {
 }
 
 
-@pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_gradients_by_finite_differences(name, order, compiling):
+def test_gradients_by_finite_differences(name, compiling):
     shapes = [(3, 4), *([(4,), (4,)] if name == "layer_norm" else [])]
     inputs = [mg.tensor(normal(*shape), backend=compiling) for shape in shapes]
     with fusing("require"):
-        report = mg.gradcheck(FUNCTIONS[name], inputs, order=order)
+        report = mg.gradcheck(FUNCTIONS[name], inputs, order=2)  # which checks the first, too
     assert report, report
 
 

@@ -26,6 +26,8 @@ from scans import fusing
 import minigrad as mg
 from minigrad.compiler import FusionError
 
+pytestmark = pytest.mark.numpy
+
 T, N, I, H = 3, 2, 2, 5
 BACKEND = InterpretedBackend()
 

@@ -19,6 +19,8 @@ from minigrad.compiler.plan_cache import PlanCache
 from minigrad.compiler.scan_plan import ScanPlan
 from minigrad.testing.op_cases import OP_CASES
 
+pytestmark = pytest.mark.numpy
+
 T, N, I, H = 4, 3, 2, 5
 BACKEND = InterpretedBackend()
 

@@ -25,12 +25,14 @@ test-cuda: $(CUDA)/.test ## after test-cupy: compile its kernels for NVIDIA's ch
 	else $(MAKE) --no-print-directory $@-there; fi
 
 # All tests that are for this backend or run on each backend; then all others with this one as the
-# current backend, the longest excepted; then the first again, on the strictest of devices. The marks
-# that tests are chosen by are declared in pyproject.toml.
+# current backend, but for those in which it plays no part, and the longest; then the first again, on
+# the strictest of devices. The marks that tests are chosen by are declared in pyproject.toml.
 # One test compiles half of all kernels: who is done early takes over what waits behind it.
-PYTEST = MINIGRAD_PROFILE=fast PYTHONPATH=tests $(ON_CPU)/bin/on-cpu python -m pytest -n 2 \
+PYTEST = MINIGRAD_PROFILE=fast PYTHONDONTWRITEBYTECODE= PYTHONPATH=tests \
+	$(ON_CPU)/bin/on-cpu python -m pytest -n 2 \
 	--dist worksteal -p cupy_on_cpu.plugin
-OTHERS = not cupy and not numpy and not numba and not strict and not packaging and not long
+OTHERS = not cupy and not numpy and not numba and not strict
+OTHERS += and not no_backend and not packaging and not long
 test-cupy-there: $(STANDINS)/names.json
 	CUPY_ON_CPU_CHECKS="$(CUPY_CHECKS)" $(PYTEST) -m cupy
 	CUPY_ON_CPU_CHECKS="$(CUPY_CHECKS)" MINIGRAD_BACKEND=cupy $(PYTEST) -m "$(OTHERS)"

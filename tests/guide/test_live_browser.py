@@ -3,6 +3,8 @@
 import pytest
 from page_checks import check_page, tab_stops
 
+pytestmark = pytest.mark.no_backend
+
 READY = (
     "document.querySelector('#words tbody tr') && document.querySelector('#steps tbody tr') && 1"
 )

@@ -12,6 +12,8 @@ from minigrad.models.reports.bench.pace import Enough
 from minigrad.models.reports.bench.record import Line, Record, RecordError
 from minigrad.models.reports.bench.significance import UNSEEN, in_one_run
 
+pytestmark = pytest.mark.no_backend
+
 OWN, PEER = "minigrad numpy", "PyTorch"
 
 

@@ -16,6 +16,8 @@ from minigrad.models.reports.bench.significance import (
     ranking,
 )
 
+pytestmark = pytest.mark.no_backend
+
 
 def times(rng, rounds, noise):
     """Rounds of a machine that others use, too: it drifts, and some rounds take much longer."""

@@ -25,6 +25,8 @@ from minigrad.mutation.score import (
 from minigrad.mutation.slips import slips_of
 from minigrad.testing.op_cases import OP_CASES
 
+pytestmark = pytest.mark.numpy
+
 
 def mutate(*arguments, code):
     result = CliRunner().invoke(main, ["mutate", *arguments], prog_name="minigrad")

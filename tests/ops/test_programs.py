@@ -23,7 +23,6 @@ from minigrad.testing.op_cases import OP_CASES
 DEEP = os.environ.get("MINIGRAD_PROFILE") == "deep"
 # How many programs, and the seed of the first; a longer run takes new ones each time.
 COUNT = int(os.environ.get("MINIGRAD_PROGRAMS") or (20_000 if DEEP else 500))
-MORE = 1 if DEEP else 2  # times as many where nothing but a backend is compared
 START = random.SystemRandom().randrange(10**9) if DEEP else 0
 COMPILED = 100  # in a long run, one program in so many is compiled by Numba and CuPy
 SLOW = {"cupy": 10}  # the stand-in for a GPU takes several times as long
@@ -73,7 +72,7 @@ def test_programs_are_right(backend, fast_ways):
 
 def number(backend):
     """How many programs a backend is to run."""
-    return COUNT * (1 if backend == "numpy" else MORE) // SLOW.get(backend, 1)
+    return COUNT // SLOW.get(backend, 1)
 
 
 def missing(seen):

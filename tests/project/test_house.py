@@ -9,6 +9,8 @@ from collections import Counter
 import pytest
 from places import ROOT
 
+pytestmark = pytest.mark.no_backend
+
 FOLDERS = ("minigrad", "backends", "models", "tests", "benchmarks")
 PACKAGES = {"minigrad": "minigrad", "backends": "minigrad.backends", "models": "minigrad.models"}
 

@@ -7,6 +7,8 @@ import subprocess
 import pytest
 from places import ROOT
 
+pytestmark = pytest.mark.no_backend
+
 # Says which one it is; `-m venv` makes an environment with itself in it, as Python does.
 PROGRAM = """#!/bin/sh
 echo "{name} $*" >> {log}
