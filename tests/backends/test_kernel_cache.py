@@ -19,9 +19,10 @@ try:
 except mg.BackendError as missing:
     pytest.skip(str(missing), allow_module_level=True)
 
-from minigrad.backends.numba_kernels import cache
+from minigrad.backends.numba_kernels import cache, machine_code, packing
 from minigrad.backends.numba_kernels import files as numba_files
 from minigrad.backends.numba_kernels.cache import Kernel
+from minigrad.backends.numba_kernels.packing import panel_width
 from minigrad.backends.shared import kernel_files
 from minigrad.backends.shared.kernel_files import cache_folder
 
@@ -271,6 +272,23 @@ def test_a_folder_that_fills_up(folder, monkeypatch):
     assert len(said) == 1 and "No space left" in str(said[0].message)
 
 
+@pytest.mark.parametrize("name", ["read_checked", "write_checked"])
+def test_machine_code_without_a_file(folder, monkeypatch, name):
+    """The packing of a product's right operand is compiled for this process alone."""
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(machine_code, name, fail)
+    with trouble() as said:
+        pack = packing.packer.__wrapped__(np.dtype("float32"))
+    assert len(said) == 1 and "No space left" in str(said[0].message)
+    b, panels = np.arange(6, dtype=np.float32), np.empty(3 * panel_width("float32"), np.float32)
+    pack.ctypes(b.ctypes.data, 8, 4, 3, 2, panels.ctypes.data)
+    np.testing.assert_array_equal(panels.reshape(3, -1)[:, :2], b.reshape(3, 2))
+    assert (panels.reshape(3, -1)[:, 2:] == 0).all()
+
+
 @pytest.mark.parametrize("is_there", [True, False])
 def test_no_room_anywhere(folder, monkeypatch, tmp_path, is_there):
     """Not even in the folder for temporary files: kernels run from memory."""
@@ -305,6 +323,7 @@ def test_errors_in_a_kernel_are_not_blamed_on_the_folder(folder, line):
 PROGRAM = """
 import sys
 from minigrad.backends.numba_kernels.cache import Kernel
+from minigrad.backends.numba_kernels.packing import panel_width
 import numpy as np
 kernel = Kernel(sys.argv[1])
 sys.stdin.readline()
