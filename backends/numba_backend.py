@@ -23,7 +23,8 @@ from .numba_kernels.codegen import ROWS_PER_SUM, Writer
 from .numba_kernels.gemm import gemm, pack
 from .numba_kernels.scatter import add_rows
 from .numba_kernels.threads import by_rows
-from .numba_kernels.tile_product import pays
+from .numba_kernels.tile_product import is_large, pays
+from .numba_kernels.totals import Totals
 from .numpy_backend import NumpyBackend
 
 # Products with fewer rows or columns, or fewer terms in all, are the library's.
@@ -35,6 +36,10 @@ _TERMS = 1024
 _FLOATS = (np.dtype("float32"), np.dtype("float64"))  # in the machine's byte order
 
 _FEW = 1024  # numbers to scatter for which loading a kernel does not pay
+
+# A loop computes the products of each step that others compute for all steps at once, if a step has
+# so many rows and the weights are no more numbers than that: they stay in cache.
+_ROWS_IN_LOOP, _NUMBERS_IN_LOOP = 12, 1 << 18
 
 
 class NumbaBackend(NumpyBackend):
@@ -123,7 +128,17 @@ class NumbaBackend(NumpyBackend):
         asked = "" if mode == "float32" else f", not in {mode}"
         return [f"products in float32{asked}: {reason}"]
 
-    def compile_loop(self, loop: Loop, dtype: str) -> Callable[..., None]:
+    def product_in_loop(self, rows: int, terms: int, columns: int) -> bool:
+        """Whether a product of each step is faster in the loop, as what it reads is in cache there.
+
+        The rows are added up one after the other then, so that they may not be too many, and
+        weights' gradients are not in parts.
+        """
+        if terms * columns > _NUMBERS_IN_LOOP or not _ROWS_IN_LOOP <= rows <= summation.LONG:
+            return False
+        return not (is_large(terms, columns) and _bf16_parts(rows, summation.LONG))
+
+    def compile_loop(self, loop: Loop, dtype: str) -> Callable[..., Any]:
         """A compiled kernel for a loop; the same text is compiled once."""
         writer = Writer(loop)
         text = writer.text
@@ -132,6 +147,10 @@ class NumbaBackend(NumpyBackend):
         packed = [loop.invariant.index(v) for v in writer.packed]
         sizes = [loop.program.sizes[name] for name in writer.sizes]
         plain_gemms = [gemm(name).address for name in writer.product_dtypes]
+        for_totals: list[int] = []
+        if loop.totals:
+            packing = [numba_gemm.whole_gemm(name).address for name in writer.product_dtypes]
+            for_totals = [*plain_gemms, *packing]
         in_float32 = "float32" in writer.product_dtypes
         adds_rows = any(v.op == "block_sum" for v in loop.body)
         together = ROWS_PER_SUM if adds_rows else threads.ROWS_PER_CUT
@@ -149,7 +168,8 @@ class NumbaBackend(NumpyBackend):
             steps: Sequence[Any],
             carries: Sequence[Any],
             kept: Sequence[Any],
-        ) -> None:
+            wanted: Sequence[bool] = (),
+        ) -> Any:
             # Lists: a generator costs a call per item.
             weights = [_tidy(invariant[i]) for i in plain]
             gemms, parts = plain_gemms, 0
@@ -157,17 +177,21 @@ class NumbaBackend(NumpyBackend):
                 gemms = [gemm(name, parts).address for name in writer.product_dtypes]
             panels = [pack(invariant[i], parts) for i in packed]
             rows = [x if x.flags.carray else _tidy(x) for x in steps]
-            rest = (*full_history, N, *sizes, *weights, *rows, *gemms, *panels, *carries, *kept)
-            everything = (T, 0, N, descending, keep, *rest)
+            given = (*full_history, N, *sizes, *weights, *rows, *gemms, *panels, *for_totals)
+            rest = (*given, *carries, *kept)
+            totals = Totals(loop.totals, wanted, T, N, self.empty)
+            first = totals.of(0)
+            everything = (T, 0, N, descending, keep, *rest, *first)
             compiled, work = kernel.ready(everything), T * N * width
             if work < threads.MIN_WORK_PER_THREAD:  # nothing to share out
                 compiled(*everything)
-                return
+                return totals.found
 
             def part(lo: int, hi: int) -> None:
-                compiled(T, lo, hi, descending, keep, *rest)
+                compiled(T, lo, hi, descending, keep, *rest, *(totals.of(lo) if lo else first))
 
             by_rows(part, N, work, together)
+            return totals.found
 
         run.text = text  # type: ignore[attr-defined]  # for `source()`
         return run

@@ -38,7 +38,7 @@ Written by minigrad; to change it, change the cell. With helpers {helpers}.
 from math import cos, erf, sin, sqrt
 
 import numpy as np
-from minigrad.backends.numba_kernels.kernel_products import product, product_onto
+from minigrad.backends.numba_kernels.kernel_products import add_product, product, product_onto
 from minigrad.backends.numba_kernels.math_functions import exp, expm1, log, log1p, sigmoid, tanh
 from minigrad.backends.numba_kernels.math_functions import larger, maximum, minimum, smaller
 from minigrad.backends.numba_kernels.intrinsics import fence, row, select, widest_vectors

@@ -9,7 +9,7 @@ writes to an array that no other name can reach, so that all of them vectorise.
 from __future__ import annotations
 
 from minigrad.compiler.ir import REDUCTIONS, Value
-from minigrad.compiler.schedule import Loop
+from minigrad.compiler.schedule import Loop, rows_of
 from minigrad.errors import Untraceable
 
 from ..shared.expressions import Expressions, describe
@@ -27,7 +27,8 @@ class Writer:
     ----------
     sizes : the names of the sizes that the kernel takes as arguments, after N.
     plain, packed : those of `loop.invariant` that it takes as they are, and as panels for products.
-    product_dtypes : of the products; for each it takes the address of a compiled one.
+    product_dtypes : of the products; for each it takes the address of a compiled one. For `totals`
+        it takes those of the plain one, not in parts, and of the one that packs.
     text : the kernel.
     """
 
@@ -38,13 +39,15 @@ class Writer:
         self._expressions = Expressions(NUMBA, loop.program, regions.region, regions.named)
         self._size = self._expressions.size
         self.packed = [v for v in loop.invariant if any(self._is_factor(v, u) for u in loop.body)]
-        self.product_dtypes = sorted({v.dtype.name for v in self.packed})
+        products = (v for v in loop.totals if v.op == "matmul")
+        self.product_dtypes = sorted({v.dtype.name for v in (*self.packed, *products)})
         self.plain = [v for v in loop.invariant if self._is_plain(v)]
         # Buffers of the whole batch: for a product, or for another region. Others are one row.
         self._wide = {
             v
             for v in loop.body
             if v.op == "matmul"
+            or v in regions.added
             or any(regions.region.get(u) != regions.region[v] for u in regions.users[v])
         }
         self.text = self._kernel()
@@ -87,6 +90,7 @@ class Writer:
             ]
         for stage in self._regions.stages:
             lines += self._region(stage) if isinstance(stage, list) else self._product(stage)
+        lines += [line for i, v in enumerate(loop.totals) for line in self._add(v, f"totals{i}")]
         lines += self._pass_on()
         arguments = ["T", "lo", "hi", "descending", "keep"]
         arguments += [f"full{i}" for i in range(len(states))]
@@ -94,7 +98,11 @@ class Writer:
         arguments += [self._names[v] for v in (*self.plain, *loop.steps)]
         arguments += [f"gemm_{dtype}" for dtype in self.product_dtypes]
         arguments += [f"{self._names[v]}_packed" for v in self.packed]
+        if loop.totals:
+            words = ("plain", "packing")
+            arguments += [f"{word}_{dtype}" for word in words for dtype in self.product_dtypes]
         arguments += [*states, *(self._names[v] for v in loop.kept)]
+        arguments += [f"totals{i}" for i in range(len(loop.totals))]
         return "\n".join([f"def kernel({', '.join(arguments)}):", *lines]) + "\n"
 
     def _buffers(self) -> list[str]:
@@ -105,6 +113,9 @@ class Writer:
                 continue
             if value.op != "matmul" and value not in self._regions.named:
                 continue
+            if self._takes_over(value):
+                self._names[value] = self._names[value.args[2]]
+                continue
             shape = [] if is_scalar(value) else [self._size(value.shape[-1])]
             if value in self._wide:
                 shape = ["N", *(shape or ["1"] * (value.ndim - 1))]
@@ -114,6 +125,14 @@ class Writer:
             dtype = "bool_" if value.dtype.kind == "b" else value.dtype.name
             lines.append(f"    {name} = np.empty(({', '.join(shape)},), np.{dtype})")
         return lines
+
+    def _takes_over(self, value: Value) -> bool:
+        """Whether a product is written over the one that it starts from, which it alone reads."""
+        if value.op != "matmul" or len(value.args) < 3:
+            return False
+        start, read = value.args[2], self._regions.added
+        kept = start in read or start in self.loop.kept or start in self.loop.carry_out
+        return start.op == "matmul" and self._regions.users.get(start) == [value] and not kept
 
     def _batch(self, value: Value) -> str:
         """The array of this step that holds a value: (N, ...), or a row where that is enough."""
@@ -151,6 +170,22 @@ class Writer:
             *(line for place in self._copies(value) for line in self._copy(value, target, place)),
         ]
 
+    def _add(self, total: Value, array: str) -> list[str]:
+        """Add the rows of this step to a total: to the one of these steps."""
+        rows, dtype, part = rows_of(total), total.dtype.name, f"step * len({array}) // T"
+        if total.op == "matmul":
+            given = [f"plain_{dtype}", f"packing_{dtype}", *map(self._batch, rows)]
+            return [f"        add_product({', '.join(given)}, {array}[{part}], lo, hi)"]
+        self._begin_rows()
+        row = self._row(rows[0])
+        return [
+            f"        total = row({array}, ({part}, 0,))",
+            "        for n in range(lo, hi):",
+            *(f"            {line}" for line in self._row_lines),
+            f"            for j in range({self._size(total.shape[-1])}):",
+            f"                total[j] += {row}[j]",
+        ]
+
     def _copy(self, value: Value, source: str, target: str) -> list[str]:
         """Copy the rows of a value: an assignment of slices takes a second to compile."""
         at, lines = ["n"], ["        for n in range(lo, hi):"]
@@ -176,9 +211,7 @@ class Writer:
 
     def _region(self, values: list[Value]) -> list[str]:
         """One pass over the rows."""
-        self._rows: dict[tuple[Value, str], str] = {}
-        self._numbers: dict[Value, str] = {}
-        self._row_lines: list[str] = []
+        self._begin_rows()
         self._here = set(values)
         lines: list[str] = []
         for value in values:
@@ -188,6 +221,12 @@ class Writer:
             "        for n in range(lo, hi):",
             *(f"            {line}" for line in [*self._row_lines, *lines]),
         ]
+
+    def _begin_rows(self) -> None:
+        """Begin a pass over the rows, in which they get names."""
+        self._rows: dict[tuple[Value, str], str] = {}
+        self._numbers: dict[Value, str] = {}
+        self._row_lines: list[str] = []
 
     def _row(self, value: Value, start: int = 0) -> str:
         """A name for a row of a value's array, from `start`; made once per row."""

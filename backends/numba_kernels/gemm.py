@@ -161,8 +161,8 @@ def _plain_gemm(dtype: str) -> MachineCode:
 
 
 @cache
-def _whole_gemm(dtype: str) -> MachineCode:
-    """The compiled product of a matrix that isn't packed yet."""
+def whole_gemm(dtype: str) -> MachineCode:
+    """The compiled product of a matrix that isn't packed yet; see `gemm`."""
     kind = np.dtype(dtype)
     size, width = kind.itemsize, panel_width(kind)
     pack_panels = packer(kind).symbol
@@ -236,7 +236,7 @@ def matmul(
         packed = pack(b, parts)
         multiply, panels = gemm(dtype, parts).ctypes, _address(packed)
     else:
-        multiply, plain = _whole_gemm(dtype).ctypes, gemm(dtype).address
+        multiply, plain = whole_gemm(dtype).ctypes, gemm(dtype).address
 
     def of_rows(lo: int, hi: int) -> None:
         sides = left + lo * a_row, *a.strides
@@ -275,7 +275,7 @@ def products(
     dtype, base, line = a.dtype.name, 0, 0
     if start is not None:
         base, line = _address(start), 0 if start.ndim == 1 else start.strides[0]
-    given = _whole_gemm(dtype).address, gemm(dtype).address, _address(a), *a.strides
+    given = whole_gemm(dtype).address, gemm(dtype).address, _address(a), *a.strides
     given = *given, _address(b), *b.strides, _address(c), *c.strides[:2], rows, terms, columns
     multiply = _some_products().ctypes
 

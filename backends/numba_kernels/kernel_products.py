@@ -80,4 +80,29 @@ def product_onto(typing, gemm, start, a, packed, c, lo, hi):
     return signature, codegen
 
 
-__all__ = ["product", "product_onto"]
+@_intrinsic
+def add_product(typing, gemm, packing, a, b, total, lo, hi):
+    """total += a[lo:hi].T @ b[lo:hi] for rows a (N, K) and b (N, M); `total` (K, M) may be empty.
+
+    `packing` is the address of the product that packs; the numbers of a row are side by side.
+    """
+    signature = types.void(types.intp, types.intp, a, b, total, types.intp, types.intp)
+
+    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        gemm, packing, *arrays, lo, hi = values
+        given = zip(signature.args[2:5], arrays, (lo, lo, long(0)), strict=True)
+        a, b, total = (_Rows(context, builder, *each) for each in given)
+        (rows, columns), terms = total.lengths, builder.sub(hi, lo)
+        least = builder.select(builder.icmp_signed("<", rows, terms), rows, terms)
+        with builder.if_then(builder.icmp_signed(">", least, long(0))):
+            sides = [gemm, a.address, a.strides[-1], a.stride, b.address, b.stride, b.strides[-1]]
+            sides += [total.address, total.stride, rows, terms, columns]
+            sides += [total.address, total.stride]
+            kind = ir.FunctionType(ir.VoidType(), [x.type for x in sides])
+            builder.call(builder.inttoptr(packing, kind.as_pointer()), sides)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+__all__ = ["add_product", "product", "product_onto"]

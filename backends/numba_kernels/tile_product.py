@@ -59,10 +59,14 @@ def pays(parts: int, rows: int, uses: int) -> bool:
     return rows >= _ROWS[parts] and uses >= _USES[parts]
 
 
+def is_large(terms: int, columns: int) -> bool:
+    """Whether a right operand is large enough for parts."""
+    return terms >= _TERMS and terms * columns >= _NUMBERS
+
+
 def room(parts: int, terms: int, columns: int) -> int:
     """Bytes of the header and of the right operand in parts, if a product with it is faster so."""
-    worthwhile = terms >= _TERMS and terms * columns >= _NUMBERS
-    return HEADER + (right_size(parts, terms, columns) if worthwhile else 0)
+    return HEADER + (right_size(parts, terms, columns) if is_large(terms, columns) else 0)
 
 
 def write(b: np.ndarray, parts: int, tail: np.ndarray, float32_product: int) -> None:

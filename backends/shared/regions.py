@@ -8,7 +8,7 @@ or memory of their own; a code generator makes of it what its machine likes.
 from __future__ import annotations
 
 from minigrad.compiler.ir import ELEMENTWISE, Value
-from minigrad.compiler.schedule import Loop
+from minigrad.compiler.schedule import Loop, rows_of
 from minigrad.compiler.sizes import Dim
 from minigrad.errors import Untraceable
 
@@ -25,6 +25,7 @@ class Regions:
     Attributes
     ----------
     stages : matrix products (values), and regions (lists of other values) between them.
+    added : what the loop's totals are sums of.
     region : for each value that isn't a product, which region computes it.
     named : values that are computed once and then read by their name; the others are written
         into the expressions of their only reader.
@@ -33,6 +34,7 @@ class Regions:
     def __init__(self, loop: Loop) -> None:
         self.loop = loop
         self.inside = set(loop.body)
+        self.added = {x for v in loop.totals for x in rows_of(v)}
         self.users: dict[Value, list[Value]] = {v: [] for v in loop.body}
         for user in loop.body:
             for x in user.inputs:
@@ -75,7 +77,7 @@ class Regions:
         return [*stages, waiting] if waiting else stages
 
     def _find_named(self) -> set[Value]:
-        outside = {*self.loop.kept, *self.loop.carry_out}
+        outside = {*self.loop.kept, *self.loop.carry_out, *self.added}
         named: set[Value] = set()
         for value in self.region:
             users = self.users[value]

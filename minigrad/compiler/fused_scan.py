@@ -14,6 +14,7 @@ from ..engine.wrapping import wrap
 from ..errors import Untraceable
 from ..nested import layout_of, name_of, parts_of, rebuild, without_tensors
 from ..ops import reshape, where
+from ..precision import products
 from .fused_call import FusedCall, backward
 from .parameter_tree import ParameterTree, of_kind, read_outside, why_not_plain
 from .plan_cache import PlanCache
@@ -90,7 +91,10 @@ class ScanCall(FusedCall):
 
     @property
     def facts(self) -> Any:
-        """Shapes and dtypes for any number of steps, which gradients are wanted, the backend."""
+        """Shapes and dtypes for any number of steps, which gradients are wanted, the backend.
+
+        And how exact products are, which says whether they are in the loop.
+        """
         arrays, first, end = self.arrays, self._first, self._end
         shapes = list(map(_shape, arrays))
         for i in range(first, end) if self.has_time else ():
@@ -99,7 +103,7 @@ class ScanCall(FusedCall):
         wanted = tuple([edge is not None for edge in self.edges])
         named = None if self.instrument is None else self.instrument.key
         one = self.T == 1
-        return kinds, one, *shapes, *map(_dtype, arrays), wanted, self.backend, named
+        return kinds, one, *shapes, *map(_dtype, arrays), wanted, self.backend, named, products()
 
     def outside(self, again: bool = False) -> Any:
         """All that the cell reads from outside."""

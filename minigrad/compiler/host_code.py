@@ -31,9 +31,9 @@ from .program import Program
 from .schedule import BackwardPass, Loop, Schedule
 from .source import PythonSource, tuple_text
 
-# kernel(T, N, descending, store, full_history, invariant, steps, carries, stored), as
+# kernel(T, N, descending, store, full_history, invariant, steps, carries, stored, *totals), as
 # `HostSource.loop` says.
-Kernel = Callable[..., None]
+Kernel = Callable[..., Any]
 
 # The forms that an array comes in: the same for all steps, (T, N, ...), and (T * N, ...). What has
 # no row per sequence and is computed of things that have, as a weight's gradient, counts as ROWS.
@@ -117,13 +117,15 @@ class HostSource(PythonSource):
         starts: Sequence[str],
         full_history: Sequence[bool],
         store: bool,
+        wanted: Collection[Value] = (),
     ) -> list[str]:
         """Run a kernel; what the last step that ran leaves in each carry.
 
         A kernel takes T, N, and whether the loop is `descending`; whether to `store` every step's
         values of `loop.kept`; which carries have their `full_history`; then the arrays: those of
         `loop.invariant` and `loop.steps`, which it reads; the carries; those of `loop.kept`, which
-        it writes.
+        it writes. If there are `loop.totals`, one more argument says which of them are `wanted`,
+        and the kernel returns them; others are None.
 
         A carry with its full history has room for every step's value and the first one's,
         (T + 1, N, ...) in the order of time, so that a step reads one row and writes the next, or
@@ -140,11 +142,18 @@ class HostSource(PythonSource):
             carries.append(name)
         for value in loop.kept:
             stored.append(self._empty("T" if store else "1", value, self.naming.of(value)))
-        if loop.body or carries:
+        if loop.body or carries or loop.totals:
             invariant = tuple_text(self.invariant(v) for v in loop.invariant)
             steps = tuple_text(self.steps(v) for v in loop.steps)
             arrays = f"{invariant}, {steps}, {tuple_text(carries)}, {tuple_text(stored)}"
-            self.lines.append(f"kernel(T, N, descending, {store}, {tuple(full_history)}, {arrays})")
+            given = f"T, N, descending, {store}, {tuple(full_history)}, {arrays}"
+            if loop.totals:
+                names = [self.naming.of(v) for v in loop.totals]
+                self.names |= {(ROWS, v): x for v, x in zip(loop.totals, names, strict=True)}
+                flags = tuple(v in wanted for v in loop.totals)
+                self.lines.append(f"{tuple_text(names)} = kernel({given}, {flags})")
+            else:
+                self.lines.append(f"kernel({given})")
         if store:
             self.names |= {(STEPS, v): name for v, name in zip(loop.kept, stored, strict=True)}
         ends = ["last" if full else "T % 2" for full in full_history]
@@ -256,14 +265,14 @@ class BackwardSource(HostSource):
         self.compute(ROWS, layout.hoisted)
         starts = [f"0 if {ends[g]} is None else {ends[g]}" for g in layout.loop.carry_in]
         full_history = [g in layout.needed_outside for g in layout.loop.carry_in]
-        last = self.loop(kernel, layout.loop, starts, full_history, store=True)
+        grads = {x: g for x, g in layout.grads.items() if x in asked}
+        needed = set(program.order(*grads.values()))
+        last = self.loop(kernel, layout.loop, starts, full_history, True, needed)
         for i, (g, full) in enumerate(zip(layout.loop.carry_in, full_history, strict=True)):
             if full:
                 states = last[i].partition("[")[0]
                 before = naming.new(f"{self.naming.carry(g)}_before")
                 self.assign(STEPS, g, before, f"{states}[1:] if descending else {states}[:-1]")
-        grads = {x: g for x, g in layout.grads.items() if x in asked}
-        needed = set(program.order(*grads.values()))
         self.compute(ROWS, [v for v in layout.sunk if v in needed])
         found = dict(zip(layout.carried_states, last, strict=True))
         found |= {x: self._gradient(x, g) for x, g in grads.items() if x not in found}

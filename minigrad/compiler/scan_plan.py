@@ -59,7 +59,8 @@ class ScanPlan:
         merge_products(program, asked)
         if getattr(backend, "product_starts", False):  # its products take a third argument
             accumulate_products(program)
-        self.xp, self.schedule = backend, schedule(program, asked)
+        in_loop = None if one_step else getattr(backend, "product_in_loop", None)
+        self.xp, self.schedule = backend, schedule(program, asked, in_loop)
         self.differentiable = program.differentiable(asked)
         loops = [each.loop for each in (self.schedule.forward, self.schedule.backward) if each]
         self.work = sum(len(loop.body) for loop in loops)  # values that kernels compute

@@ -4,13 +4,16 @@ Hoisted before the loop: matrix products that need no carry (x @ W), for all ste
 after it: what the carry doesn't need (the weights' gradients, as one product over all steps). In
 the loop: the rest, as elementwise regions between the products that the carry does need.
 
+A backend may prefer to compute some products in the loop, too, while what they read is in cache:
+those that would be hoisted or sunk, and the weights' gradients, which add up step by step then.
+
 Before and after the loop, the steps are rows: the program's N is T*N there (see
 independent_rows.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .independent_rows import check_op, check_rows, sums_over_rows
@@ -23,6 +26,9 @@ CHEAP |= {"maximum", "minimum", "relu", "abs", "sign"}
 
 _PRODUCTS_AND_VIEWS = {"matmul", "part", "reshape"}
 
+# in_loop(rows, terms, columns): whether a product of each step is computed in the loop.
+InLoop = Callable[[int, int, int], bool]
+
 
 class Partition:
     """The values of one direction of a step, divided by when they can be computed.
@@ -34,6 +40,7 @@ class Partition:
     carried_from : what a step takes over from the step before.
     awaited_by : what the next step waits for.
     across_rows : values per step that are not computed row by row: sums over rows, transposes.
+    in_loop : which products the loop computes although they could be hoisted or sunk.
 
     Attributes
     ----------
@@ -52,9 +59,12 @@ class Partition:
         carried_from: Iterable[Value] = (),
         awaited_by: Iterable[Value] = (),
         across_rows: Collection[Value] = (),
+        in_loop: InLoop | None = None,
     ) -> None:
         rows = [v for v in values if v in per_step and v not in across_rows]
         products = [v for v in rows if v.op == "matmul"]
+        if in_loop is not None:
+            products = [v for v in products if not _stays(v, per_step, in_loop)]
         depends_on_carry = depends(rows, carried_from)
         # A product of which nothing is made but other products can come after the loop: before it,
         # all that it is made from would have to be there, too.
@@ -80,6 +90,8 @@ class Loop:
     carry_in, carry_out : what a step takes over, and what it leaves to the next, pairwise.
     kept : values of which every step's is written down: (T, N, ...).
     body : the values to compute, in order.
+    totals : sums over the rows of all steps, of what the body computes or reads: products a.T @ b,
+        and sums over the first axis.
     """
 
     invariant: list[Value]
@@ -88,6 +100,7 @@ class Loop:
     carry_out: list[Value]
     kept: list[Value]
     body: list[Value]
+    totals: list[Value]
     program: Program
 
 
@@ -107,7 +120,8 @@ class Pass:
     @property
     def read(self) -> set[Value]:
         """All that it reads."""
-        return inputs_of((*self.invariant, *self.hoisted, *self.loop.body, *self.sunk))
+        computed = inputs_of((*self.invariant, *self.hoisted, *self.loop.body, *self.sunk))
+        return computed.union(*map(rows_of, self.loop.totals))
 
 
 @dataclass
@@ -130,7 +144,9 @@ class Schedule:
     backward: BackwardPass | None
 
 
-def schedule(program: Program, wanted: Collection[Value]) -> Schedule:
+def schedule(
+    program: Program, wanted: Collection[Value], in_loop: InLoop | None = None
+) -> Schedule:
     """Lay out a program; `wanted` are the inputs whose gradients are asked for."""
     forward = program.forward
     per_step = depends(forward, program.step_inputs)
@@ -139,14 +155,14 @@ def schedule(program: Program, wanted: Collection[Value]) -> Schedule:
         if value in per_step:
             check_rows(value)
     computed = [v for v in forward if v.op != "input"]
-    part = Partition(computed, per_step, program.state, program.new_state)
+    part = Partition(computed, per_step, program.state, program.new_state, in_loop=in_loop)
     needed_outside = {*program.ys, *inputs_of(part.sunk)}
 
     backward: BackwardPass | None = None
     recomputed: set[Value] = set()
     if any(x in program.grads for x in wanted):
         available = {*part.invariant, *part.hoisted, *needed_outside}
-        backward, recomputed = _backward(program, wanted, forward, available)
+        backward, recomputed = _backward(program, wanted, forward, available, in_loop)
     read = needed_outside | (backward.read if backward else set())
     at_hand = {*program.new_state, *recomputed}
     stored = [v for v in part.loop if v in read and v not in at_hand]
@@ -162,10 +178,12 @@ def make_loop(
     carry_out: list[Value],
     stored: list[Value],
     per_step: set[Value],
+    totals: Sequence[Value] = (),
 ) -> Loop:
     """The loop that computes `body`, with what it reads and leaves."""
     computed = {*body, *carry_in}
-    read = dict.fromkeys([*(x for v in body for x in v.inputs), *carry_out])
+    added = (x for v in totals for x in rows_of(v))
+    read = dict.fromkeys([*(x for v in body for x in v.inputs), *carry_out, *added])
     rest = [x for x in read if x not in computed and x.op != "full"]
     return Loop(
         [x for x in rest if x not in per_step],
@@ -174,15 +192,71 @@ def make_loop(
         carry_out,
         stored,
         body,
+        [*totals],
         program,
     )
+
+
+# --- what could be outside of the loop --------------------------------------------------------
+
+
+def _stays(product: Value, per_step: Collection[Value], in_loop: InLoop) -> bool:
+    """Whether a loop can compute a product of rows and is to do it."""
+    a, w, *_ = product.args
+    if w in per_step or w.has_rows or not a.has_rows or a.ndim != 2:
+        return False
+    return a.dtype == w.dtype == product.dtype and in_loop(*map(int, (*a.shape, w.shape[1])))
+
+
+def _find_totals(part: Partition, in_loop: InLoop) -> list[Value]:
+    """Sums over rows whose rows a loop has at hand."""
+    outside = {*part.sunk}
+    found = []
+    for v in part.sunk:
+        if v.op == "matmul":
+            turned, b = v.args[:2]
+            if turned.op != "transpose" or not turned.args[0].has_rows or not b.has_rows:
+                continue
+            terms = turned.shape[0]
+        elif v.op == "sum" and v.settings["axes"] == (0,):
+            b, terms = v.args[0], 1
+        else:
+            continue
+        fits = all(
+            x.ndim == 2 and x.dtype == v.dtype and x.dtype.kind == "f" and x not in outside
+            for x in rows_of(v)
+        )
+        if fits and in_loop(int(b.shape[0]), int(terms), int(b.shape[1])):
+            found.append(v)
+    return found
+
+
+def rows_of(total: Value) -> list[Value]:
+    """The rows that a sum over rows is made of."""
+    if total.op == "sum":
+        return [total.args[0]]
+    turned, b = total.args
+    return [turned.args[0], b]
+
+
+def _rest(sunk: Sequence[Value], totals: Collection[Value], wanted: Iterable[Value]) -> list[Value]:
+    """What of the sunk values is still wanted if the loop computes the totals."""
+    needed = set(wanted)
+    for v in reversed(sunk):
+        if v in needed and v not in totals:
+            needed.update(v.inputs)
+    return [v for v in sunk if v in needed and v not in totals]
 
 
 # --- the backward step ---------------------------------------------------------------------
 
 
 def _backward(
-    program: Program, wanted: Collection[Value], forward: list[Value], available: set[Value]
+    program: Program,
+    wanted: Collection[Value],
+    forward: list[Value],
+    available: set[Value],
+    in_loop: InLoop | None,
 ) -> tuple[BackwardPass, set[Value]]:
     """The backward step; and the forward values that it computes again.
 
@@ -193,16 +267,16 @@ def _backward(
     cotangents = dict(zip(program.state, program.g_state, strict=True))
     carry_in = [cotangents[x] for x in states]
     carry_out = [grads[x] if x in grads else _zeros(cotangents[x]) for x in states]
-    new, per_step, part = partition_backward(program, forward, grads, carry_in, carry_out)
+    new, per_step, part = partition_backward(program, forward, grads, carry_in, carry_out, in_loop)
+    totals = [] if in_loop is None else _find_totals(part, in_loop)
+    sunk = _rest(part.sunk, totals, grads.values()) if totals else part.sunk
     recomputed = _find_recomputed(program, new, forward, available | inputs_of(part.hoisted))
     body = [v for v in forward if v in recomputed] + part.loop
-    outside = inputs_of(part.sunk) | {g for x, g in grads.items() if x not in program.state}
+    outside = inputs_of(sunk) | {g for x, g in grads.items() if x not in program.state}
     stored = [v for v in body if v in outside]
-    loop = make_loop(program, body, carry_in, carry_out, stored, per_step)
+    loop = make_loop(program, body, carry_in, carry_out, stored, per_step, totals)
     needed_outside = {g for g in carry_in if g in outside}
-    back = BackwardPass(
-        part.invariant, part.hoisted, loop, part.sunk, needed_outside, grads, states
-    )
+    back = BackwardPass(part.invariant, part.hoisted, loop, sunk, needed_outside, grads, states)
     return back, recomputed
 
 
@@ -212,6 +286,7 @@ def partition_backward(
     grads: Mapping[Value, Value],
     carry_in: Iterable[Value] = (),
     carry_out: Iterable[Value] = (),
+    in_loop: InLoop | None = None,
 ) -> tuple[list[Value], set[Value], Partition]:
     """The values that only the gradients need; all values that differ per step; a partition."""
     known = set(forward)
@@ -224,7 +299,8 @@ def partition_backward(
     for value in new:
         if value in per_step and value not in across_rows:
             check_rows(value)
-    return new, per_step, Partition(new, per_step, carry_in, carry_out, across_rows)
+    part = Partition(new, per_step, carry_in, carry_out, across_rows, in_loop)
+    return new, per_step, part
 
 
 def _carried_states(program: Program, wanted: Collection[Value]) -> list[Value]:

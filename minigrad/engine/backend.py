@@ -85,6 +85,8 @@ OPTIONAL: dict[str, str] = {
     "loops_only": "whether its kernels pay for cells over time, and for nothing else",
     "kernels": "its kernels that are in use, by their text",
     "product_starts": "whether matmul(a, b, start) adds to `start`, (N, M) or (M,)",
+    "product_in_loop": "product_in_loop(rows, terms, columns): whether a loop computes a step's "
+    "product that could be outside of it; its weights' gradients are `totals` then",
     "rows_per_sum": "how many rows its loops add up at a time, where they have a `block_sum`",
     "sum_rows": "sum_rows(arrays, shapes): the sums of several arrays over their rows, in one go",
 }

@@ -24,7 +24,10 @@ LOWERED = {
     "minigrad.compiler.fused_update": {"MIN_OPERATIONS_TO_FUSE": 0, "_NARROW": 0},
     "minigrad.backends.numba_kernels.array_pool": {"MIN_BYTES_TO_POOL": 1, "_LARGEST": 1 << 14},
     "minigrad.backends.numpy_backend": {"_FEW": 0, "_FEW_FOR_ERF": 2, "_MANY_TO_CHOOSE": 0},
-    "minigrad.backends.numba_backend": {"_NARROW": 1, "_SMALL": 0, "_TERMS": 1, "_FEW": 0},
+    "minigrad.backends.numba_backend": {
+        **{"_NARROW": 1, "_SMALL": 0, "_TERMS": 1, "_FEW": 0},
+        **{"_ROWS_IN_LOOP": 1, "_NUMBERS_IN_LOOP": 12},
+    },
     "minigrad.backends.numba_kernels.gemm": {"_TERMS_PER_NUMBER": 1},
     "minigrad.backends.numba_kernels.scatter": {"_BLOCK": 1},
     "minigrad.backends.numba_kernels.tile_product": {"_TERMS": 1, "_NUMBERS": 1},
@@ -141,8 +144,10 @@ def _module(name):
 
 
 def _forget():
-    """Plans remember how rows were cut."""
+    """Plans remember how rows were cut, and what their loops compute."""
     function = import_module("minigrad.compiler.fused_function")
     update = import_module("minigrad.compiler.fused_update")
-    for plans in (function.FunctionCall.plans, function.row_plans, update.UpdateCall.plans):
+    scan = import_module("minigrad.compiler.fused_scan")
+    calls = function.FunctionCall, update.UpdateCall, scan.ScanCall
+    for plans in (*(call.plans for call in calls), function.row_plans):
         plans.clear()

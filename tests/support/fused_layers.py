@@ -87,7 +87,9 @@ def uses(draw, name):
     # The norm over one feature is a kernel of its own, and slow to compile.
     widths = [3, 16, 17] if name == "LayerNormLSTM" else [1, 3, 16, 17]
     # So are those of a single step; test_one_step.py has them for any cell.
-    steps = [1, 2, 5] if name in ("RNN", "LSTM", "GRU") else [2, 5]
-    sizes = tuple(draw(st.sampled_from(s)) for s in (steps, [1, 3, 5, 7], [1, 2], widths))
+    # And those of few rows, on Numba: their products are outside of the loop.
+    every_way = name in ("RNN", "LSTM", "GRU")
+    steps, rows = ([1, 2, 5], [1, 3, 7, 13]) if every_way else ([2, 5], [12, 13])
+    sizes = tuple(draw(st.sampled_from(s)) for s in (steps, rows, [1, 2], widths))
     flags = {name: draw(st.booleans()) for name in ("state", "batch_first", "bidirectional")}
     return sizes, {"seed": draw(st.integers(0, 1000)), **flags}
