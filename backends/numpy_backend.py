@@ -13,17 +13,13 @@ from minigrad.utils import summation
 from minigrad.utils.quiet import quiet
 from minigrad.utils.summation import HALF, SINGLE
 
+from .numpy_kernels.choices import where
 from .numpy_kernels.with_loops import WithLoops
 
 # Called by position: to sort out names takes them as long as to add a few numbers.
 _total: Any = np.add.reduce
 _largest: Any = np.maximum.reduce
 _least: Any = np.minimum.reduce
-
-# From so many numbers on, choosing one by one, as np.where does, takes longer than by their bits:
-# the processor guesses each choice, and half of its guesses are wrong where it can't know.
-_MANY_TO_CHOOSE = 2048
-_BITS = {np.dtype(np.float32): np.int32, np.dtype(np.float64): np.int64}
 
 _FEW_FOR_ERF = 256  # numbers that Python's own function takes no longer for
 _FEW = 64  # numbers to scatter for which sorting does not pay
@@ -80,10 +76,7 @@ class NumpyBackend(ArrayModuleBackend):
     def min(self, x: Any, axis: Any = None, keepdims: Any = False) -> Any:
         return _least(x, axis, None, None, keepdims)
 
-    def where(self, condition: Any, a: Any, b: Any) -> Any:
-        if condition.size < _MANY_TO_CHOOSE:
-            return np.where(condition, a, b)
-        return _chosen_by_bits(condition, a, b)
+    where = staticmethod(where)
 
     def sigmoid(self, x: Any) -> Any:
         if not x.ndim or x.dtype.kind != "f":
@@ -139,29 +132,6 @@ class NumpyBackend(ArrayModuleBackend):
         out = np.zeros(shape, g.dtype)
         out[flat] = values
         return out
-
-
-def _chosen_by_bits(condition: np.ndarray, a: Any, b: Any) -> Any:
-    """`np.where(condition, a, b)`, of many floats in a fifth of the time."""
-    dtype = np.result_type(a, b)
-    bits = _BITS.get(dtype)
-    if bits is None or condition.dtype != bool:
-        return np.where(condition, a, b)
-    a, b = np.asarray(a, dtype), np.asarray(b, dtype)
-    if any(x.ndim and x.shape != condition.shape for x in (a, b)):
-        return np.where(condition, a, b)
-    a, b, held = a.view(bits), b.view(bits), condition.view(np.int8)
-    if not a.ndim and not a:
-        chosen = np.subtract(held, 1, dtype=bits)  # no bit where it holds, and all elsewhere
-        chosen &= b
-    else:
-        chosen = np.negative(held, dtype=bits)  # all bits where it holds, and none elsewhere
-        if not b.ndim and not b:
-            chosen &= a
-        else:
-            chosen &= a ^ b
-            chosen ^= b
-    return chosen.view(dtype)
 
 
 class LoopingNumpyBackend(WithLoops, NumpyBackend):

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from layouts import laid_out, layouts
 
 import minigrad as mg
-from minigrad.backends import numpy_backend
+from minigrad.backends.numpy_kernels import choices
 
 NUMBERS = st.sampled_from([0, 0.0, -0.0, 1, -2.5, np.inf, -np.inf, np.nan])
 
@@ -28,7 +28,7 @@ def operands(draw, shape):
 
 @pytest.fixture(autouse=True, params=[0, 10_000], ids=["many", "few"])
 def limit(request, monkeypatch):
-    monkeypatch.setattr(numpy_backend, "_MANY_TO_CHOOSE", request.param)
+    monkeypatch.setattr(choices, "_MANY", request.param)
 
 
 @given(data=st.data())

@@ -23,7 +23,8 @@ LOWERED = {
     "minigrad.compiler.row_plan": {"_NARROWEST": 1, "_WIDEST": 4},
     "minigrad.compiler.fused_update": {"MIN_OPERATIONS_TO_FUSE": 0, "_NARROW": 0},
     "minigrad.backends.numba_kernels.array_pool": {"MIN_BYTES_TO_POOL": 1, "_LARGEST": 1 << 14},
-    "minigrad.backends.numpy_backend": {"_FEW": 0, "_FEW_FOR_ERF": 2, "_MANY_TO_CHOOSE": 0},
+    "minigrad.backends.numpy_backend": {"_FEW": 0, "_FEW_FOR_ERF": 2},
+    "minigrad.backends.numpy_kernels.choices": {"_MANY": 0},
     "minigrad.backends.numba_backend": {
         **{"_NARROW": 1, "_SMALL": 0, "_TERMS": 1, "_FEW": 0},
         **{"_ROWS_IN_LOOP": 1, "_NUMBERS_IN_LOOP": 12},
