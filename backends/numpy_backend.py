@@ -14,6 +14,7 @@ from minigrad.utils.quiet import quiet
 from minigrad.utils.summation import HALF, SINGLE
 
 from .numpy_kernels.choices import where
+from .numpy_kernels.scatter import add_rows
 from .numpy_kernels.with_loops import WithLoops
 
 # Called by position: to sort out names takes them as long as to add a few numbers.
@@ -111,27 +112,7 @@ class NumpyBackend(ArrayModuleBackend):
         rows = isinstance(index, np.ndarray) and index.dtype.kind == "i"
         if not rows or g.size <= _FEW or not shape:
             return super().scatter(g, index, shape)
-        # Rows of a table (an embedding): sort equal indices together and add each run at once,
-        # several times as fast as adding row by row.
-        flat = np.where(index < 0, index + shape[0], index).reshape(-1)
-        order = np.argsort(flat, kind="stable")
-        flat = flat[order]
-        values = g.reshape(flat.size, *shape[1:])[order]
-        if g.dtype == HALF:
-            values = values.astype(SINGLE)
-        longest = flat.size
-        while longest > 1:  # a long run in blocks, then their sums
-            starts = np.flatnonzero(np.concatenate(([True], flat[1:] != flat[:-1])))
-            lengths = np.diff(starts, append=flat.size)
-            longest = lengths.max()
-            if longest > summation.BLOCK:
-                places = np.arange(flat.size) - np.repeat(starts, lengths)
-                starts = np.flatnonzero(places % summation.BLOCK == 0)
-            flat, values = flat[starts], np.add.reduceat(values, starts, axis=0)
-            longest = -(-longest // summation.BLOCK)
-        out = np.zeros(shape, g.dtype)
-        out[flat] = values
-        return out
+        return add_rows(g, index, shape)
 
 
 class LoopingNumpyBackend(WithLoops, NumpyBackend):

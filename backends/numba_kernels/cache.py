@@ -29,6 +29,7 @@ from . import (
 )
 from .files import CompiledFiles
 from .math_functions import FLAGS
+from .uncompiled import names_for_python
 
 _HEADER = '''"""A step of a scan.
 
@@ -73,6 +74,10 @@ class Kernel:
             self._prepare(tuple(map(typeof, arguments)))
             self._is_ready = True
         return self.compiled
+
+    def names(self) -> dict[str, Any]:
+        """What its text calls, as Python may call it, to run the text uncompiled."""
+        return {**self.compiled.py_func.__globals__, **names_for_python()}
 
     def _prepare(self, signature: tuple[Any, ...]) -> None:
         """Compile, or load what another process has compiled."""

@@ -53,7 +53,7 @@ def of_kernels(
         place = ("forward kernel", "backward kernel")[number % 2]
         (tree,) = ast.parse(text).body
         assert isinstance(tree, ast.FunctionDef)
-        scope = {**kernel.compiled.py_func.__globals__, **_PLAIN, "np": _NUMPY}
+        scope = {**kernel.names(), "np": _NUMPY}
         for kind, slip, changed in variants(tree, choose or _in_kernel):
             wrong = _Wrong(compiled(changed, scope, []))
             yield Mutant(target, place, kind, _putting(owner, text, wrong), slip)
@@ -99,16 +99,6 @@ def _nan(shape: Any, dtype: Any = np.float64) -> np.ndarray:
     return np.full(shape, np.nan, dtype)
 
 
-def _row(array: Any, at: tuple[int, ...]) -> Any:
-    return array[at[:-1]][at[-1] :]
-
-
-def _select(condition: Any, a: Any, b: Any) -> Any:
-    return a if condition else b
-
-
-# What only compiled code can run.
-_PLAIN = {"row": _row, "widest_vectors": lambda: None, "select": _select, "fence": lambda x: x}
 _NUMPY = SimpleNamespace(**{**vars(np), "empty": _nan})
 
 # --- what goes wrong -----------------------------------------------------------------------------
