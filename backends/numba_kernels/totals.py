@@ -37,15 +37,18 @@ class Totals:
         self._arrays: dict[int, list[np.ndarray]] = {}
 
     def of(self, lo: int) -> list[np.ndarray]:
-        """Zeros for the thread that begins with a row: (parts, K, M), or (parts, M) for sums."""
+        """Zeros for the thread that begins with a row: (parts, K, M), or (parts, M) for sums.
+
+        Those are float64.
+        """
         arrays = []
         for value, wanted in zip(self._values, self._wanted, strict=True):
-            shape = [*map(int, value.shape)]
-            if value.op == "sum":
-                shape = shape[1:]  # written in any case
+            shape, dtype = [*map(int, value.shape)], value.dtype
+            if value.op == "sum":  # written in any case; precise, as it costs little
+                shape, dtype = shape[1:], np.dtype(np.float64)
             elif not wanted:
                 shape = [0, 0]
-            array = self._empty((self._parts, *shape), value.dtype)
+            array = self._empty((self._parts, *shape), dtype)
             array[...] = 0
             arrays.append(array)
         self._arrays[lo] = arrays
@@ -60,7 +63,8 @@ class Totals:
             total = arrays[0][0]
             if len(arrays) > 1 or self._parts > 1:
                 total = summation.total(np.concatenate(arrays), axis=0)
-            total = total[None] if value.op == "sum" else total
+            if value.op == "sum":
+                total = total[None].astype(value.dtype)
             found.append(total if wanted else None)
         return found
 

@@ -103,7 +103,7 @@ class Sweep:
         """`g` summed over broadcast axes and cast, to the shape and dtype of `like`."""
         backend = like.backend
         if g.shape != like.shape:
-            if g.size != math.prod(like.shape):  # else it was repeated once
+            if math.prod(g.shape) != math.prod(like.shape):  # else it was repeated once
                 g = backend.sum(g, axis=_broadcast_axes(g.shape, like.shape))
             g = backend.reshape(g, like.shape)
         return g if g.dtype == like.dtype else backend.astype(g, like.dtype)
