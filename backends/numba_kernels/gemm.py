@@ -25,9 +25,10 @@ from .register_block import MR, write_block
 from .threads import by_rows
 from .vectors import Vectors, float_type
 
-# Of a large product, parts of so many blocks of rows, terms and columns are done at a time, to stay
-# in cache: fewer terms where `a` lies column by column, each on a page of its own.
-_BLOCKS, _TERMS, _COLUMN_TERMS, _COLUMNS = 64, 256, 96, 512
+# Of a large product, parts of so many blocks of rows and terms are done at a time, to stay in
+# cache: fewer blocks where `a` lies by columns, so that a column's part is on one page or two.
+_BLOCKS, _COLUMN_BLOCKS, _TERMS = 64, 16, 256
+_COLUMNS = 768  # at most so many columns at a time, in parts of nearly the same width
 
 _SOURCES = [str(module.__file__) for module in (vectors, rearrange, register_block, packing)]
 
@@ -125,14 +126,14 @@ def _plain_gemm(dtype: str) -> MachineCode:
         write = Vectors(code.builder, float_type(size))
         # Else each number is looked up on its own.
         by_column = code.builder.and_(a_row.is_("==", size), a_term.is_("!=", size))
-        part = code.where(by_column, _COLUMN_TERMS, _TERMS)
-        with code.loop(rows, _BLOCKS * MR) as m0:
-            height_of_all = code.least(rows - m0, _BLOCKS * MR)
+        most = code.where(by_column, _COLUMN_BLOCKS * MR, _BLOCKS * MR)
+        with code.loop(rows, most) as m0:
+            height_of_all = code.least(rows - m0, most)
             blocks = (height_of_all + (MR - 1)) // MR  # of nearly the same height
             low, more = height_of_all // blocks, height_of_all % blocks
-            with code.loop(terms, part) as k0:
-                k1 = code.least(k0 + part, terms)
-                share = (code.least(k1 + part, terms) - k1 + blocks - 1) // blocks  # of the next
+            with code.loop(terms, _TERMS) as k0:
+                k1 = code.least(k0 + _TERMS, terms)
+                share = (code.least(k1 + _TERMS, terms) - k1 + blocks - 1) // blocks  # of the next
                 with code.loop(columns, width) as j, code.loop(blocks) as i:
                     panel = panels + (j * terms + k0 * width) * size
                     count = code.least(columns - j, width)
@@ -185,11 +186,12 @@ def whole_gemm(dtype: str) -> MachineCode:
         start_row: Int,
     ) -> None:
         """c = start + a @ b; `gemm` is the address of the product with panels."""
-        most = code.least(columns + (width - 1), _COLUMNS)
-        memory = code.take_memory(most * code.least(terms, _TERMS) * size + 64)
+        parts = code.where(columns.is_(">", _COLUMNS), (columns + (_COLUMNS - 1)) // _COLUMNS, 1)
+        part = ((columns + parts - 1) // parts + (width - 1)) // width * width
+        memory = code.take_memory(part * code.least(terms, _TERMS) * size + 64)
         panels = (memory + 63) // 64 * 64
-        with code.loop(columns, _COLUMNS) as j, code.loop(terms, _TERMS) as k:
-            count, more = code.least(columns - j, _COLUMNS), code.least(terms - k, _TERMS)
+        with code.loop(columns, part) as j, code.loop(terms, _TERMS) as k:
+            count, more = code.least(columns - j, part), code.least(terms - k, _TERMS)
             source, target = b + k * b_term + j * b_column, c + j * size
             code.call(pack_panels, source, b_term, b_column, more, count, panels)
             is_first = k.is_("==", 0)

@@ -72,7 +72,7 @@ AS_THEY_ARE = {
     "minigrad.backends.numba_kernels.gemm": {
         "_BLOCKS": "in compiled code; test_numba_gemm has sizes on both sides",
         "_TERMS": "in compiled code; test_numba_gemm has sizes on both sides",
-        "_COLUMN_TERMS": "in compiled code; test_numba_gemm has sizes on both sides",
+        "_COLUMN_BLOCKS": "in compiled code; test_numba_gemm has sizes on both sides",
         "_COLUMNS": "in compiled code; test_numba_gemm has sizes on both sides",
     },
     "minigrad.backends.numba_kernels.register_block": {
