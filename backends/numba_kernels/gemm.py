@@ -33,7 +33,7 @@ _COLUMNS = 768  # at most so many columns at a time, in parts of nearly the same
 _SOURCES = [str(module.__file__) for module in (vectors, rearrange, register_block, packing)]
 
 # How many terms of a product cost as much as a number that a loop computes.
-_TERMS_PER_NUMBER = 400
+_TERMS_PER_NUMBER = 70
 
 
 def regular(x: np.ndarray) -> np.ndarray:

@@ -17,8 +17,9 @@ from minigrad.utils.arguments import SettingError, Variable
 
 _variable = Variable("MINIGRAD_THREADS")
 
-# A part smaller than this, in numbers that the loop computes, isn't worth waking a thread for.
-MIN_WORK_PER_THREAD = 20_000
+# A part smaller than this, in numbers that the loop computes, isn't worth waking a thread for: that
+# takes 50 to 60 µs.
+MIN_WORK_PER_THREAD = 120_000
 
 # A loop over time is cut at multiples of so many rows. Each thread reads all weights at each step,
 # for one row nearly as long as for two.
