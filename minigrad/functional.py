@@ -155,14 +155,23 @@ def leaky_relu(x: Tensor, negative_slope: float = 0.01) -> Tensor:
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x @ weight.T + bias: x (..., I), weight (O, I), bias (O,) to (..., O).
 
+    Raises ValueError if x has another number of features than the weight takes.
+
     >>> mg.linear(mg.ones((5, 3)), mg.ones((2, 3)), mg.zeros(2)).shape
     (5, 2)
     """
     x, weight = as_tensor(x, weight), as_tensor(weight, x)
+    sizes = weight.shape
+    fits = len(sizes) == 2 and x.shape[-1:] == sizes[1:]
+    if not fits and len(sizes) == 2 and x.shape:
+        raise ValueError(
+            f"linear: weight {sizes} takes x of {sizes[1]} features, (..., {sizes[1]}); "
+            f"got {x.shape}"
+        )
     if bias is None:
         return x @ weight.T
-    bias, sizes = as_tensor(bias, x), weight.shape
-    if len(sizes) == 2 and sizes == bias.shape + x.shape[-1:]:
+    bias = as_tensor(bias, x)
+    if fits and bias.shape == sizes[:1]:
         return affine(x, weight, bias)
     return x @ weight.T + bias
 

@@ -81,7 +81,7 @@ def affine(xp, x, weight, bias):
     (5, 2)
     """
     turned = xp.transpose(weight)
-    starts = getattr(xp, "product_starts", False) and x.ndim > 1
+    starts = getattr(xp, "product_starts", False) and x.ndim > 1 and weight.ndim == 2
     if starts and x.dtype == weight.dtype == bias.dtype:
         return xp.matmul(x, turned, bias)
     return xp.add(xp.matmul(x, turned), bias)

@@ -383,7 +383,7 @@ OPERANDS = {
         TypeError,
         lambda: mg.elu(ones(2), alpha="a"),
     ),
-    "linear: shapes (2, 3) and (4, 2) do not fit": (
+    "linear: weight (2, 4) takes x of 4 features, (..., 4); got (2, 3)": (
         ValueError,
         lambda: mg.linear(ones(2, 3), ones(2, 4)),
     ),
