@@ -179,19 +179,20 @@ class NumbaBackend(NumpyBackend):
             rows = [x if x.flags.carray else _tidy(x) for x in steps]
             given = (*full_history, N, *sizes, *weights, *rows, *gemms, *panels, *for_totals)
             rest = (*given, *carries, *kept)
-            totals = Totals(loop.totals, wanted, T, N, self.empty)
-            first = totals.of(0)
+            totals = Totals(loop.totals, wanted, T, N, self.empty) if loop.totals else None
+            first = totals.of(0) if totals else []
             everything = (T, 0, N, descending, keep, *rest, *first)
             compiled, work = kernel.ready(everything), T * N * width
             if work < threads.MIN_WORK_PER_THREAD:  # nothing to share out
                 compiled(*everything)
-                return totals.found
+                return totals and totals.found
 
             def part(lo: int, hi: int) -> None:
-                compiled(T, lo, hi, descending, keep, *rest, *(totals.of(lo) if lo else first))
+                own = totals.of(lo) if totals and lo else first
+                compiled(T, lo, hi, descending, keep, *rest, *own)
 
             by_rows(part, N, work, together)
-            return totals.found
+            return totals and totals.found
 
         run.text = text  # type: ignore[attr-defined]  # for `source()`
         return run
