@@ -22,6 +22,7 @@ from typing import Any
 import numba
 from numba.core import caching, compiler, serialize
 from numba.core.ccallback import CFunc
+from numba.core.runtime.nrt import rtsys
 
 from minigrad.utils.files import replace_file
 
@@ -70,7 +71,9 @@ class CompiledFiles(caching._Cache):
         """The code for a signature; None if there is none that may be loaded."""
         if not self._is_on:
             return None
-        target_context.refresh()
+        # What compiled code calls. Numba's own cache has its context refreshed, which imports what
+        # compiling needs, and takes as long as all else that loads a kernel.
+        rtsys.initialize(target_context)
         path = self._path(sig, target_context.codegen())
         try:
             content = read_checked(path)

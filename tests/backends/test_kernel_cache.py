@@ -320,36 +320,50 @@ def test_errors_in_a_kernel_are_not_blamed_on_the_folder(folder, line):
     assert note.startswith(f"This happened while Numba compiled {kernel.path}. MINIGRAD_FUSED=0")
 
 
+ALLOCATING = """
+def kernel(x):
+    room = np.empty(2)
+    room[0] = tanh(x[0])
+    x[0] = room[0] + 1
+"""
+
 PROGRAM = """
 import sys
 from minigrad.backends.numba_kernels.cache import Kernel
-from minigrad.backends.numba_kernels.packing import panel_width
 import numpy as np
 kernel = Kernel(sys.argv[1])
 sys.stdin.readline()
 x = np.ones(2)
 kernel.ready([x])(x)
 hits = sum(kernel.compiled.stats.cache_hits.values())
-print(hits, x[0])
+print(hits, x[0], "numba.typed.dictimpl" in sys.modules)
+another = Kernel(f"{sys.argv[1]}    x[1] = {sys.argv[2]}\\n")
+another.ready([x])(x)
+print(x[1])
 """
 
 
-def started(folder):
-    command = [sys.executable, "-W", "error", "-c", PROGRAM, TEXT]
+def started(folder, number):
+    command = [sys.executable, "-W", "error", "-c", PROGRAM, ALLOCATING, str(number)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     environment = {**os.environ, "MINIGRAD_CACHE": str(folder)}
     return subprocess.Popen(command, env=environment, text=True, **pipes)
 
 
 def test_processes_at_once_and_after_each_other(folder):
-    """Two start together, on nothing; a third one finds what they have made."""
-    pair = [started(folder), started(folder)]
+    """Two start together, on nothing; a third one finds what they have made.
+
+    It loads that without what compiling needs, and compiles another one after it.
+    """
+    pair = [started(folder, number) for number in (2, 2)]
     for process in pair:
         process.stdin.write("go\n")
         process.stdin.flush()
     both = [process.communicate() for process in pair]
-    third = started(folder).communicate("go\n")
-    for out, errors in (*both, third):
+    third = started(folder, 3).communicate("go\n")
+    for (out, errors), number in zip((*both, third), (2, 2, 3), strict=True):
         assert errors == "" and float(out.split()[1]) == pytest.approx(np.tanh(1) + 1)
-    assert third[0].split()[0] == "1"
-    assert len(files(folder, "py")) == 1 and not list(folder.glob("*.draft"))
+        assert float(out.split()[3]) == number
+    assert third[0].split()[0] == "1" and third[0].split()[2] == "False"
+    assert both[0][0].split()[2] == "True" or both[1][0].split()[2] == "True"
+    assert len(files(folder, "py")) == 3 and not list(folder.glob("*.draft"))
