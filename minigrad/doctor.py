@@ -18,6 +18,7 @@ from .engine.registry import (
 )
 from .errors import BackendError
 from .fusion import compiles
+from .utils.settings import SettingError, wrong_settings
 
 __all__ = ["exit_code", "report", "table"]
 
@@ -77,6 +78,8 @@ def _examine(name: str, current: bool) -> dict[str, Any]:
     except Exception as error:  # the report says whatever a plugin does wrong
         found["why"] = f"{error}"
         found["install"] = getattr(error.__cause__, "hint", None) or found["install"]
+        if isinstance(error, SettingError):  # there is nothing to install
+            found["install"] = None
     return found
 
 
@@ -89,7 +92,10 @@ def _try(backend: Any) -> None:
 
 
 def table(rows: list[dict[str, Any]] | None = None) -> str:
-    """The report as text: a line per backend, with the reason and the cure below if it fails."""
+    """The report as text: a line per backend, with the reason and the cure below if it fails.
+
+    At its end stand environment variables that are set to what they can't be, or misspelt.
+    """
     rows = report() if rows is None else rows
     width = max(len(row["name"]) for row in rows)
     lines = []
@@ -115,10 +121,12 @@ def table(rows: list[dict[str, Any]] | None = None) -> str:
                 f"* {row['name']!r}, chosen by {row['chosen_by']}, does not work here: no tensors "
                 "can be made until another backend is chosen"
             )
+    lines += [f"! {sentence}" for sentence in wrong_settings()]
     return "\n".join(lines)
 
 
 def exit_code(rows: list[dict[str, Any]] | None = None) -> int:
-    """0 if the current backend works, else 1."""
+    """0 if the current backend works and no environment variable is wrong, else 1."""
     rows = report() if rows is None else rows
-    return 0 if any(row["current"] and row["available"] for row in rows) else 1
+    works = any(row["current"] and row["available"] for row in rows)
+    return 0 if works and not any(wrong_settings()) else 1

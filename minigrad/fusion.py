@@ -10,10 +10,10 @@ from typing import Any
 
 from .engine.graph import on_call, probing
 from .errors import FusionError
-from .utils.arguments import SettingError, Variable
+from .utils.settings import Variable, why_not_among
 
 _counts: Counter[tuple[str, str, str, str]] = Counter()
-_variable = Variable("MINIGRAD_FUSED")
+_variable = Variable("MINIGRAD_FUSED", why_not_among(("0", "1", "require")))
 _composing: ContextVar[bool] = ContextVar("composing", default=False)
 
 # With fewer numbers in its largest input a function is composed: calling a kernel costs more than
@@ -73,10 +73,7 @@ def compiles(backend: Any) -> bool:
 
 def _choice() -> str:
     """Whether functions run as kernels: "0" is never, "1" where that is faster, or "require"."""
-    choice = "0" if _composing.get() else _variable.get() or "1"
-    if choice not in ("0", "1", "require"):
-        raise SettingError(f"MINIGRAD_FUSED is 0, 1 or require; got {choice!r}")
-    return choice
+    return "0" if _composing.get() else _variable.get() or "1"
 
 
 def dispatch(

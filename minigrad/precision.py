@@ -6,37 +6,22 @@ import contextlib
 from contextvars import ContextVar, Token
 from typing import Any
 
-from .utils.arguments import SettingError, Variable
 from .utils.scope import Scope
-from .utils.spelling import nearest
+from .utils.settings import Variable, why_not_among
 
 __all__ = ["set_products"]
 
 # By their names: into how many bf16 numbers a float32 number is split; 0 if it is not.
 PARTS = {"float32": 0, "bf16x6": 3, "bf16x3": 2, "bf16": 1}
 
-_variable = Variable("MINIGRAD_PRODUCTS")
+_why_not = why_not_among(PARTS)
+_variable = Variable("MINIGRAD_PRODUCTS", _why_not)
 _chosen: ContextVar[str | None] = ContextVar("minigrad_products", default=None)
 
 
 def products() -> str:
     """What holds here: the innermost `set_products`, else MINIGRAD_PRODUCTS, else "float32"."""
-    chosen = _chosen.get()
-    if chosen is None:
-        chosen = _variable.get() or "float32"
-        if chosen not in PARTS:
-            raise SettingError(f"MINIGRAD_PRODUCTS is {_known()}; got {chosen!r}{_meant(chosen)}")
-    return chosen
-
-
-def _known() -> str:
-    *others, last = PARTS
-    return f"{', '.join(others)} or {last}"
-
-
-def _meant(name: str) -> str:
-    near = nearest(name, PARTS)
-    return f" (did you mean {near!r}?)" if near else ""
+    return _chosen.get() or _variable.get() or "float32"
 
 
 class set_products(Scope):
@@ -70,8 +55,8 @@ class set_products(Scope):
     """
 
     def __init__(self, mode: str) -> None:
-        if not isinstance(mode, str) or mode not in PARTS:
-            raise ValueError(f"set_products: mode is {_known()}; got {mode!r}{_meant(str(mode))}")
+        if reason := _why_not(mode):
+            raise ValueError(f"set_products: mode {reason}")
         super().__init__(_chosen, mode)
         self._here: Token[str | None] | None = _chosen.set(mode)
 

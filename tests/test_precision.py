@@ -11,7 +11,7 @@ import minigrad as mg
 from minigrad import doctor
 from minigrad.models import LSTM
 from minigrad.precision import PARTS, products
-from minigrad.utils.arguments import SettingError
+from minigrad.utils.settings import SettingError
 
 
 @pytest.fixture(autouse=True)

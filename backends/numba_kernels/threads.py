@@ -13,9 +13,14 @@ from itertools import pairwise
 
 from numba import get_num_threads
 
-from minigrad.utils.arguments import SettingError, Variable
+from minigrad.utils.settings import Variable
 
-_variable = Variable("MINIGRAD_THREADS")
+
+def _why_not(text: str) -> str:
+    return "" if text.isdecimal() and int(text) else f"is a positive integer; got {text!r}"
+
+
+_variable = Variable("MINIGRAD_THREADS", _why_not)
 
 # A part smaller than this, in numbers that the loop computes, isn't worth waking a thread for: that
 # takes 50 to 60 µs.
@@ -29,11 +34,7 @@ ROWS_PER_CUT = 2
 def thread_count() -> int:
     """How many threads kernels use: MINIGRAD_THREADS, or Numba's setting."""
     text = _variable.get()
-    if not text:
-        return get_num_threads()
-    if not text.isdigit() or int(text) < 1:
-        raise SettingError(f"MINIGRAD_THREADS is a positive integer; got {text!r}")
-    return int(text)
+    return int(text) if text else get_num_threads()
 
 
 class _Pool(ThreadPoolExecutor):

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import BackendError
-from ..utils.arguments import Variable
 from ..utils.install import install_line
 from ..utils.scope import Scope
+from ..utils.settings import Variable
 from ..utils.spelling import nearest
 from .explain import frame_outside
 

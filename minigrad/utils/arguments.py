@@ -1,39 +1,10 @@
-"""Checks of plain arguments that many functions and layers take: sizes, flags, probabilities.
-
-And environment variables that are read often.
-"""
+"""Checks of plain arguments that many functions and layers take: sizes, flags, probabilities."""
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
-
-# `os.environ` translates at each look; the dict behind it takes no time.
-_environment: Any = getattr(os.environ, "_data", os.environ)
-
-
-class SettingError(ValueError):
-    """An environment variable has a value that it can't have."""
-
-
-class Variable:
-    """An environment variable that is read often."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._key: Any = getattr(os.environ, "encodekey", str)(name)
-        self._seen: tuple[Any, str | None] = (None, None)  # as it is in the dict, and translated
-
-    def get(self) -> str | None:
-        """Its value, or None if it isn't set."""
-        there = _environment.get(self._key)
-        seen, value = self._seen
-        if there != seen:
-            value = os.environ.get(self.name)
-            self._seen = there, value
-        return value
 
 
 def check_positive(asked_by: str, name: str, value: Any) -> int:

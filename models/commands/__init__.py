@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 import minigrad
-from minigrad.utils.arguments import SettingError
+from minigrad.utils.settings import SettingError
 
 from ..speech.espeak import SpeechError
 from ..tasks.packages import DataError

@@ -11,6 +11,7 @@ import pytest
 import minigrad as mg
 from minigrad import doctor
 from minigrad.engine.backend import ArrayModuleBackend
+from minigrad.utils.settings import SettingError, Variable
 
 KEYS = {"name", "fuses", "available", "why", "version", "device", "memory", "install", "current"}
 KEYS |= {"chosen_by", "lines"}
@@ -97,6 +98,48 @@ def test_the_memory_of_a_device(register):
     assert row("numpy")["memory"] is None
     assert row("numpy")["lines"] == []
     assert "\n      A GPU: 12.00 of 16.00 GiB free\n" in doctor.table()
+
+
+WRONG = {
+    "MINIGRAD_FUSED": ["2", "requires", "yes"],
+    "MINIGRAD_PRODUCTS": ["bf16x9", "BF16", " "],
+    "MINIGRAD_THREADS": ["0", "-1", "two", "²", "1.5"],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(n, v) for n, some in WRONG.items() for v in some])
+def test_a_setting_that_can_not_be(monkeypatch, name, value):
+    variables = [each for each in Variable.known if each.name == name]
+    if not variables:
+        pytest.skip("the backend 'numba', whose setting it is, is not there")
+    monkeypatch.setenv(name, value)
+    for _ in range(2):  # it stays one
+        with pytest.raises(SettingError, match=rf"^{name} is .*; got '{value}'"):
+            variables[0].get()
+    lines = doctor.table().splitlines()
+    (said,) = [line for line in lines if line.startswith("!")]
+    assert said.startswith(f"! {name} is ") and f"got {value!r}" in said
+    assert doctor.exit_code() == 1
+    ill = [row for row in doctor.report() if row["why"] and name in row["why"]]
+    assert not any(row["install"] for row in ill)  # no package cures it
+    monkeypatch.delenv(name)
+    assert not variables[0].get() and "!" not in doctor.table() and doctor.exit_code() == 0
+
+
+def test_every_setting_with_values_of_its_own_is_tried():
+    checked = {each.name for each in Variable.known if each._why_not("no such value")}
+    assert checked <= WRONG.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("NUM_THREADS", "THREADS"), ("BACKENDS", "BACKEND"), ("fused", "FUSED"), ("PROFILE", "")],
+)
+def test_a_misspelt_setting(monkeypatch, name, meant):
+    monkeypatch.setenv(f"MINIGRAD_{name}", "1")
+    sentence = f"! MINIGRAD_{name} is no setting of minigrad; did you mean MINIGRAD_{meant}?"
+    assert (sentence in doctor.table().splitlines()) == bool(meant)
+    assert doctor.exit_code() == bool(meant)
 
 
 def run(backend):
