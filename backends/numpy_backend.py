@@ -14,7 +14,7 @@ from minigrad.utils.quiet import quiet
 from minigrad.utils.summation import HALF, SINGLE
 
 from .numpy_kernels.choices import where
-from .numpy_kernels.scatter import add_rows
+from .numpy_kernels.scatter import scatter_rows
 from .numpy_kernels.with_loops import WithLoops
 
 # Called by position: to sort out names takes them as long as to add a few numbers.
@@ -112,7 +112,7 @@ class NumpyBackend(ArrayModuleBackend):
         rows = isinstance(index, np.ndarray) and index.dtype.kind == "i"
         if not rows or g.size <= _FEW or not shape:
             return super().scatter(g, index, shape)
-        return add_rows(g, index, shape)
+        return scatter_rows(g, index, shape)
 
 
 class LoopingNumpyBackend(WithLoops, NumpyBackend):

@@ -10,7 +10,7 @@ from minigrad.utils import summation
 from minigrad.utils.summation import HALF, SINGLE
 
 
-def add_rows(g: Any, index: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def scatter_rows(g: Any, index: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Zeros of `shape` with `g` added at the rows `index`.
 
     Equal indices are sorted together and each run is added at once, which takes a fraction of the

@@ -289,7 +289,8 @@ class Recurrent(RecurrentOptions):
             drop_weights(p, self.recurrent, self.weight_drop)
         if self.training and self.recurrent_dropout:
             cell, xs = with_recurrent_dropout(cell, xs, sizes[0], self.recurrent_dropout)
-        if rates := check_zoneout(type(self).__name__, self.zoneout, self.states):
+        zoneout = self.zoneout
+        if zoneout and (rates := check_zoneout(type(self).__name__, zoneout, self.states)):
             named = dict(zip(self.states, sizes, strict=True))
             cell, p, xs = with_zoneout(cell, p, xs, named, rates, self.training)
         return cell, p, xs
