@@ -34,7 +34,6 @@ from .ops import (
     erf,
     expand_dims,
     expm1,
-    mean,
     reshape,
     sigmoid,
     square,
@@ -47,6 +46,7 @@ from .ops.indexing import getitem
 from .ops.positions import check_positions, row_number
 from .ops.products import affine
 from .ops.softmaxes import log_softmax_along, softmax_along
+from .ops.standardizing import standardize
 from .utils.arguments import check_probability
 
 __all__ = ["dropout", "elu", "embedding", "gelu", "layer_norm", "leaky_relu", "linear"]
@@ -274,7 +274,6 @@ def layer_norm(
 @fuse(name="layer_norm")
 def _normalized(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
     """`layer_norm` over the last axis."""
-    deviations = x - mean(x, axis=-1, keepdims=True)
-    y = deviations * (mean(square(deviations), axis=-1, keepdims=True) + eps) ** -0.5
+    y = standardize(x, eps=eps)
     y = y if weight is None else y * weight
     return y if bias is None else y + bias

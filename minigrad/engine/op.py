@@ -24,7 +24,7 @@ declared can't be called with inputs that require a gradient.
 What a forward computes on the way may be kept for the derivative, if another op of the same inputs
 gives the same: `@op(keeps=("logs", log_softmax_along, {"axis": -1}))`. The forward then returns it
 after the output, and derivatives ask for it by its name. That op's derivative may read its output
-only.
+and its inputs, and settings that both ops have are the same.
 
 A last setting called `shape` may be given as separate sizes, too: `x.reshape(2, 3)`.
 
@@ -162,7 +162,7 @@ class Op:
         """Take on derivatives that have been checked."""
         self.derivatives, self.joint_vjp = derivatives, shared
         readers = [fn for fn in (*derivatives.values(), shared) if fn is not None]
-        slots = (name for fn in readers for name in parameters(fn))
+        slots = (name for fn in readers for name in self.needs(fn))
         arrays = ("y", "shapes", *self.inputs, *self.kept)
         self.saved_names = tuple(dict.fromkeys(name for name in slots if name in arrays))
         # Graphs from before have saved other arrays; this is how they are recognised.
@@ -206,6 +206,14 @@ class Op:
             for i, name in enumerate(self.saved_names)
         ]
 
+    def needs(self, derivative: Callable[..., Any]) -> tuple[str, ...]:
+        """The names of what a derivative asks for, and of what the source of what is kept does."""
+        names = parameters(derivative)
+        if self.keeps is not None and self.keeps[0] in names:
+            by_source = dict(zip(self.keeps[1].inputs, self.inputs, strict=True))
+            names += tuple(by_source[x] for x in self.keeps[1].saved_names if x != "y")
+        return names
+
     @property
     def kept(self) -> tuple[str, ...]:
         """The name of what it keeps, if it does."""
@@ -217,8 +225,12 @@ class Op:
         _, op, settings = self.keeps
         if not op._is_written:  # not yet, or not since it was declared again
             op._specialise()
-        array, all_settings = node.saved[slot], tuple({**op.settings, **settings}.values())
-        return Node(op, node.edges, (array,), array.shape, array.dtype, node.backend, all_settings)
+        array, arrays = node.saved[slot], dict(zip(self.saved_names, node.saved, strict=True))
+        inputs = dict(zip(op.inputs, self.inputs, strict=True))
+        saved = tuple(array if x == "y" else arrays[inputs[x]] for x in op.saved_names)
+        settings = {**dict(zip(self.settings, node.settings, strict=True)), **settings}
+        given = tuple(settings.get(name, default) for name, default in op.settings.items())
+        return Node(op, node.edges, saved, array.shape, array.dtype, node.backend, given)
 
     def saved_name(self, node: Node, i: int) -> str:
         """What the user knows a saved array as: "output", "input x" or "input arrays[1]"."""

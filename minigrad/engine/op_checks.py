@@ -106,9 +106,8 @@ def _check_keeps(op: Any, name: str, source: Any, settings: dict[str, Any]) -> N
             f"{source.name}, {len(source.inputs)}"
         )
     known = source.settings
-    if set(source.saved_names) - {"y"} or not source.declared or settings.keys() - known.keys():
+    if source.kept or not source.declared or settings.keys() - known.keys():
         raise DeclarationError(
-            f"op {op.name}: {name} can't be the output of {source.name}: the derivatives of that "
-            f"may read y only, and read {', '.join(source.saved_names) or 'nothing'}; its settings "
-            f"are {', '.join(known) or 'none'}"
+            f"op {op.name}: {name} can't be the output of {source.name}, which must have "
+            f"derivatives and keep nothing; its settings are {', '.join(known) or 'none'}"
         )

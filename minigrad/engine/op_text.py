@@ -292,7 +292,7 @@ def _saved(op: Any) -> str:
     slots = []
     for slot in op.saved_names:
         array = "y" if slot == "y" else f"{slot}_data"
-        readers = [x for x, fn in derivatives.items() if slot in parameters(fn)]
+        readers = [x for x, fn in derivatives.items() if slot in op.needs(fn)]
         some = op.joint_vjp is None and len(readers) < len(derivatives)
         slots.append(f"{array} if {_any_node(readers)} else None" if some else array)
     return f"({_join(slots)})"

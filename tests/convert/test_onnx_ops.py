@@ -5,6 +5,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.models.convert import ConversionError, certify_from_onnx, certify_to_onnx, to_onnx
+from minigrad.ops.standardizing import inverse_deviation
 from minigrad.utils.install import install_line
 
 pytest.importorskip("onnx", reason=f"no onnx; {install_line('onnx')}")
@@ -119,6 +120,8 @@ CASES = {
     "cumsum_along": lambda x, at, w: mg.cumsum(x, axis=0) + mg.cumsum(x, axis=-1),
     "softmax_along": lambda x, at, w: mg.softmax(x) + mg.softmax(x, axis=0),
     "log_softmax_along": lambda x, at, w: mg.log_softmax(x * 50),
+    "standardize": lambda x, at, w: mg.layer_norm(x, 4, w, eps=0.1),
+    "inverse_deviation": lambda x, at, w: inverse_deviation(x, eps=0.1) * x,
     "det": lambda x, at, w: mg.linalg.det(x.reshape(-1, 2, 2)),
     "reshape": lambda x, at, w: x.reshape(-1, 2).reshape(x.shape[0], 2, 2, 1),
     "reshape flat": lambda x, at, w: x.reshape(-1) + mg.reshape(x.T, (4 * x.shape[0],)),

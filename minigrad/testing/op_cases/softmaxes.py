@@ -1,4 +1,4 @@
-"""The lines of the op table for softmax and losses of labels."""
+"""The lines of the op table for softmax, losses of labels, and what layer norm is made of."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ...ops.softmaxes import (
     log_softmax_along,
     softmax_along,
 )
+from ...ops.standardizing import inverse_deviation, standardize
 from .. import references as ref
 from ..cases import Case, by_axis, calls, each, real
 
@@ -63,5 +64,17 @@ SOFTMAX_CASES: dict[str, list[Case]] = {
         lambda x, index: ref.softmax(x, -1) - np.eye(3)[index[1]],
         [real(4, 3)],
         each("index", (np.arange(4), np.array([0, 2, 1, 1]))),
+    ),
+    "standardize": calls(
+        standardize,
+        lambda x, eps: (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + eps),
+        [real(2, 3), real(2, 1, 4), real(0, 3)],
+        each("eps", 0.25),
+    ),
+    "inverse_deviation": calls(
+        inverse_deviation,
+        lambda x, eps: 1 / np.sqrt(x.var(-1, keepdims=True) + eps),
+        [real(2, 3), real(4)],
+        each("eps", 0.25),
     ),
 }

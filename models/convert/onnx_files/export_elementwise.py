@@ -339,6 +339,16 @@ def _softmax(w: Writer, call: Resolved) -> str:
     return w.node(kind, *_typed(w, call), axis=call.settings["axis"])
 
 
+@row("standardize", "inverse_deviation")
+def _standardize(w: Writer, call: Resolved) -> str:
+    (x,), axes = _typed(w, call), w.constant([-1], np.int64)
+    deviations = w.node("Sub", x, w.node("ReduceMean", x, axes, keepdims=1))
+    variance = w.node("ReduceMean", w.node("Mul", deviations, deviations), axes, keepdims=1)
+    eps = w.constant(call.settings["eps"], call.dtype)
+    scale = w.node("Reciprocal", w.node("Sqrt", w.node("Add", variance, eps)))
+    return scale if call.name == "inverse_deviation" else w.node("Mul", deviations, scale)
+
+
 # --- what has no place in a model ----------------------------------------------------------------
 
 _LOSS = "it is a part of a loss; export the module that gives the scores, without its loss"
