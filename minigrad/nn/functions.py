@@ -31,6 +31,7 @@ class FunctionModule(Module):
 
     _function: ClassVar[Callable[..., Any]]
     _options: ClassVar[inspect.Signature]  # of the constructor
+    _names: ClassVar[tuple[str, ...]]  # of the options
 
     def __init_subclass__(cls, calls: Callable[..., Any] | None = None, **others: Any) -> None:
         super().__init_subclass__(**others)
@@ -38,6 +39,7 @@ class FunctionModule(Module):
             given = inspect.signature(calls).parameters.values()
             cls._function = staticmethod(calls)
             cls._options = inspect.Signature([p for p in given if p.default is not p.empty])
+            cls._names = tuple(cls._options.parameters)
         own = vars(cls).get("__init__")
         cls.__signature__ = None if own else cls._options  # type: ignore[attr-defined]
 
@@ -65,8 +67,8 @@ class FunctionModule(Module):
 
     def forward(self, *inputs: Any) -> Tensor:
         """What the function gives."""
-        options = {name: getattr(self, name) for name in self._options.parameters}
-        result: Tensor = type(self)._function(*inputs, **options)
+        options = {name: getattr(self, name) for name in self._names}
+        result: Tensor = self._function(*inputs, **options)
         return result
 
     def extra_repr(self) -> str:

@@ -77,7 +77,10 @@ class Module(Holder):
         else:
             with placed_by(self):
                 result = self.forward(*args, **kwargs)
-        if grad_enabled.get():
+        if grad_enabled.get() and (
+            result.__class__ is not Tensor
+            or ((node := result._node) is not None and node.birth > start)
+        ):
             note_span(result, (start, tick(), self.__class__, weakref.ref(self)))
         return result
 
