@@ -44,9 +44,15 @@ class NumpyBackend(ArrayModuleBackend):
         return x.transpose(axes)
 
     def sum(self, x: Any, axis: Any = None, keepdims: Any = False) -> Any:
-        if x.size <= summation.FEW and x.dtype != HALF:
+        if x.dtype != HALF and (x.size <= summation.FEW or _adds_well(x, axis)):
             return _total(x, axis, None, None, keepdims)
         return super().sum(x, axis, keepdims)
+
+    def mean(self, x: Any, axis: Any = None, keepdims: Any = False) -> Any:
+        if x.dtype != HALF and (x.size <= summation.FEW or _adds_well(x, axis)):
+            y = _total(x, axis, None, None, keepdims)
+            return y / (x.size // y.size if y.size else 1)
+        return super().mean(x, axis, keepdims)
 
     def ones(self, shape: Any, dtype: Any = None) -> Any:
         if shape == ():
@@ -113,6 +119,13 @@ class NumpyBackend(ArrayModuleBackend):
         if not rows or g.size <= _FEW or not shape:
             return super().scatter(g, index, shape)
         return scatter_rows(g, index, shape)
+
+
+def _adds_well(x: Any, axis: Any) -> bool:
+    """Whether NumPy's sum is that of `summation.total`, which takes longer to find out."""
+    if axis == (0,):
+        return x.ndim > 0 and x.shape[0] <= summation.FEW
+    return axis == -1 and x.flags.c_contiguous
 
 
 class LoopingNumpyBackend(WithLoops, NumpyBackend):

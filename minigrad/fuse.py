@@ -55,9 +55,7 @@ class RowFunction(FusedFunction):
             return self._compose(args, settings)
 
         def attempt(required: bool) -> Any:
-            from .compiler.fused_function import FunctionCall
-
-            return FunctionCall(self, args, settings, backend).attempt()
+            return _call_class()(self, args, settings, backend).attempt()
 
         outcome = dispatch(self.name, self.name, backend, attempt)
         return self._compose(args, settings) if outcome is None else outcome
@@ -89,9 +87,8 @@ class RowFunction(FusedFunction):
             raise BackendError(
                 f"source: backend {backend.name!r} has no compiler, so functions run op by op there"
             )
-        from .compiler.fused_function import FunctionCall
-
-        return FunctionCall(self, args, settings, backend).source()
+        text: str = _call_class()(self, args, settings, backend).source()
+        return text
 
     def _compose(self, args: Any, settings: Any) -> Any:
         """What the function gives, op by op; it edits its arguments as little as a kernel does."""
@@ -172,6 +169,14 @@ class _DeviceFunction(RowFunction):
         if args[0].backend.is_host:
             return self.function(*args, **settings)
         return super().__call__(*args, **settings)
+
+
+@functools.cache  # a statement that imports takes a microsecond each time
+def _call_class() -> Any:
+    """The class of calls by kernels, loaded when there may be one."""
+    from .compiler.fused_function import FunctionCall
+
+    return FunctionCall
 
 
 def _backend_of(args: tuple[Any, ...], settings: dict[str, Any]) -> Any:

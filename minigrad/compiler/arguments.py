@@ -27,23 +27,28 @@ class Arguments:
         self.numbers: list[float] = []
         self._objects: ParameterTree | None = None  # if some are within containers or objects
         self.facts: Any = (self._count, self._names)
+        self._places: list[int] = []
+        self._kinds: list[Any] = []
+        self._number_places: list[int] = []
         rest: list[Any] = []
-        for x in values:
+        for i, x in enumerate(values):
             if isinstance(x, Tensor):
                 self.tensors.append(x)
+                self._places.append(i)
+                self._kinds.append(x.__class__)
                 rest.append(x.__class__)
             elif may_change(x):
                 self.numbers.append(x)
+                self._number_places.append(i)
                 rest.append(float)
             elif x.__class__ in PLAIN:
                 rest.append((x.__class__, repr(x)))  # 0.0 and -0.0 differ
             else:
                 self._open(values)
                 return
-        self._values: Any = [None if isinstance(x, Tensor) else x for x in values]
-        self._places = [i for i, x in enumerate(values) if isinstance(x, Tensor)]
-        self._kinds = [rest[i] for i in self._places]
-        self._number_places = [i for i, x in enumerate(rest) if x is float]
+        self._values: Any = [*values]
+        for i in self._places:
+            self._values[i] = None
         self.facts = (*self.facts, *rest)
 
     def _open(self, values: tuple[Any, ...]) -> None:
