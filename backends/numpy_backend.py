@@ -14,6 +14,7 @@ from minigrad.utils.quiet import quiet
 from minigrad.utils.summation import HALF, SINGLE
 
 from .numpy_kernels.choices import where
+from .numpy_kernels.freed_memory import keep_freed_memory
 from .numpy_kernels.scatter import scatter_rows
 from .numpy_kernels.with_loops import WithLoops
 
@@ -31,6 +32,7 @@ class NumpyBackend(ArrayModuleBackend):
 
     def __init__(self) -> None:
         super().__init__(np, name="numpy", device="cpu", is_host=True)
+        keep_freed_memory()
 
     def contiguous(self, x: Any) -> Any:
         return x if x.flags.c_contiguous else np.array(x, order="C")
