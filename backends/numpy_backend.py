@@ -13,13 +13,13 @@ from minigrad.utils import summation
 from minigrad.utils.quiet import quiet
 from minigrad.utils.summation import HALF, SINGLE
 
+from .numpy_kernels import sums
 from .numpy_kernels.choices import where
 from .numpy_kernels.freed_memory import keep_freed_memory
 from .numpy_kernels.scatter import scatter_rows
 from .numpy_kernels.with_loops import WithLoops
 
 # Called by position: to sort out names takes them as long as to add a few numbers.
-_total: Any = np.add.reduce
 _largest: Any = np.maximum.reduce
 _least: Any = np.minimum.reduce
 
@@ -44,17 +44,6 @@ class NumpyBackend(ArrayModuleBackend):
 
     def transpose(self, x: Any, axes: Any = None) -> Any:
         return x.transpose(axes)
-
-    def sum(self, x: Any, axis: Any = None, keepdims: Any = False) -> Any:
-        if x.dtype != HALF and (x.size <= summation.FEW or _adds_well(x, axis)):
-            return _total(x, axis, None, None, keepdims)
-        return super().sum(x, axis, keepdims)
-
-    def mean(self, x: Any, axis: Any = None, keepdims: Any = False) -> Any:
-        if x.dtype != HALF and (x.size <= summation.FEW or _adds_well(x, axis)):
-            y = _total(x, axis, None, None, keepdims)
-            return y / (x.size // y.size if y.size else 1)
-        return super().mean(x, axis, keepdims)
 
     def ones(self, shape: Any, dtype: Any = None) -> Any:
         if shape == ():
@@ -85,7 +74,7 @@ class NumpyBackend(ArrayModuleBackend):
     def min(self, x: Any, axis: Any = None, keepdims: Any = False) -> Any:
         return _least(x, axis, None, None, keepdims)
 
-    where = staticmethod(where)
+    where, sum, mean = staticmethod(where), staticmethod(sums.total), staticmethod(sums.mean)
 
     def sigmoid(self, x: Any) -> Any:
         if not x.ndim or x.dtype.kind != "f":
@@ -121,13 +110,6 @@ class NumpyBackend(ArrayModuleBackend):
         if not rows or g.size <= _FEW or not shape:
             return super().scatter(g, index, shape)
         return scatter_rows(g, index, shape)
-
-
-def _adds_well(x: Any, axis: Any) -> bool:
-    """Whether NumPy's sum is that of `summation.total`, which takes longer to find out."""
-    if axis == (0,):
-        return x.ndim > 0 and x.shape[0] <= summation.FEW
-    return axis == -1 and x.flags.c_contiguous
 
 
 class LoopingNumpyBackend(WithLoops, NumpyBackend):
