@@ -1,7 +1,8 @@
 """Editing tensors: what `x += y` and `x[index] = y` do.
 
 An edit gives the tensor a new array, as an optimiser's step does. The old one stays as it was, and
-with it every graph that saved it.
+with it every graph that saved it. If nothing else refers to it, `x[index] = y` writes to the old
+one.
 """
 
 from __future__ import annotations
@@ -129,7 +130,11 @@ def set_item(self: Tensor, index: Any, value: Any) -> None:
     setitem = getattr(backend, "setitem", None)
     try:
         if setitem is not None and not (_may_repeat(index) and not backend.is_host):
-            self._data = setitem(self._data, index_of(index, self), array)
+            place = index_of(index, self)
+            if _is_its_own(self):  # after `place` and `array`, which may be parts of it
+                self._data[place] = array
+            else:
+                self._data = setitem(self._data, place, array)
         else:
             host = Tensor.numpy(self)  # not that of a hook's gradient, which looks for edits
             host[_host_index(index)] = array if np.isscalar(array) else backend.to_host(array)
@@ -155,6 +160,11 @@ def _is_seen_by_others(x: Tensor) -> bool:
         return not lending.is_alone(x)
     except AttributeError:  # arrays that don't say whose memory they are in
         return True
+
+
+def _is_its_own(x: Tensor) -> bool:
+    """Whether the memory is NumPy's, and nothing but x refers to it."""
+    return type(x._data) is np.ndarray and x._data.base is None and lending.is_alone(x)
 
 
 def _is_stored_back(frame: FrameType) -> bool:

@@ -133,7 +133,9 @@ def product(matmul: Callable[[Any, Any], Any], a: Any, b: Any, device: bool = Fa
     )
     y = total(y, -3, device=device)
     if used < terms:
-        y = y + matmul(rows[..., used:], columns[..., used:, :])
+        left, right = rows[..., used:], columns[..., used:, :]
+        # BLAS takes a single term whose left number is 0 as 0, if the right one is infinite or NaN.
+        y = y + (left * right if used == terms - 1 else matmul(left, right))
     shape = y.shape
     shape = shape[:-2] + shape[-2:-1] * (a.ndim > 1) + shape[-1:] * (b.ndim > 1)
     return y.reshape(shape)

@@ -233,6 +233,24 @@ def test_infinities_and_nan_stay_what_they_are(backend):
         assert np.array_equal(found.numpy(), [np.inf, np.nan, np.nan], equal_nan=True)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("bad", [np.inf, np.nan])
+def test_zero_times_what_is_no_number(dtype, bad, fast_ways, backend):
+    """Wherever it stands in a long product, in the first part or alone at the end."""
+    for terms in range(4, 10):
+        for place in range(terms):
+            a, b = np.ones((2, terms), dtype), np.ones((terms, 2), dtype)
+            a[:, place], b[place, 1] = 0, bad
+            a, b = mg.tensor(a, backend=backend), mg.tensor(b, backend=backend)
+            right = [terms - 1, np.nan]
+            with a.backend.quiet():
+                for left in (a[0], a[:1], a):
+                    found = mg.matmul(left, b).numpy()
+                    assert np.array_equal(found, np.broadcast_to(right, found.shape), True)
+                    found = mg.matmul(b.T, left.T).numpy().T
+                    assert np.array_equal(found, np.broadcast_to(right, found.shape), True)
+
+
 def test_an_axis_that_is_not_there(backend):
     x = tenths(300, 2, backend=backend)
     for axis in (2, -3, (0, 2), (0, 0), (1, -1)):
