@@ -39,7 +39,7 @@ def test_layers(name, data, compiling):
     assert_close(results(compiling, *args, **options), definition(*args, **options), 1e-10)
 
 
-@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU", "ZoneoutLSTM", "LayerNormLSTM"])
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU", "ZoneoutLSTM", "NormRNN"])
 @fewer
 @given(data=st.data())
 def test_padded_batches(name, data, compiling):
@@ -50,7 +50,7 @@ def test_padded_batches(name, data, compiling):
     assert_close(results(compiling, *args, **options), definition(*args, **options), 1e-10)
 
 
-@pytest.mark.parametrize("name", ["LSTM", "LayerNormLSTM"])
+@pytest.mark.parametrize("name", ["LSTM", "NormRNN"])
 @fewer
 @given(data=st.data())
 def test_single_precision(name, data, compiling):
@@ -70,7 +70,7 @@ def error(found, right):
     return np.abs(found - right).max(initial=0.0) / scale
 
 
-@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU", "LayerNormLSTM"])
+@pytest.mark.parametrize("name", ["RNN", "LSTM", "GRU", "NormRNN"])
 def test_second_order(name, compiling):
     def second(backend):
         with mg.use_backend(backend), fusing("0" if backend == "numpy" else "require"):
@@ -158,7 +158,7 @@ def scan_of_busy(T, N, I, H, seed=0, **options):
 
 @given(
     T=st.sampled_from([2, 5]),  # test_one_step.py has kernels of a single step
-    N=st.sampled_from([2, 5, 13]),
+    N=st.sampled_from([12, 13]),  # random cells have fewer rows, whose products are outside
     H=st.sampled_from([3, 5, 16]),
     reverse=st.booleans(),
     seed=st.integers(0, 1000),

@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 from functions import assert_fused_as_composed, normal
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from random_rows import classified
 from scans import fusing
 
 import minigrad as mg
 
+# Each case is traced, and makes kernels if it is the first of its kind.
+fewer = settings(max_examples=max(6, settings.default.max_examples // 2))
 ROWS = st.sampled_from([(7,), (1, 5), (3, 1), (4, 33), (2, 3, 16), (1, 2, 1, 5)])
 
 
@@ -54,6 +56,7 @@ def test_sums_over_rows_are_added_up_in_the_kernel(rows, n, compiling):
     same(mg.fuse(scaled), normal(rows, n), normal(n), normal(n), normal())
 
 
+@fewer
 @given(
     shape=ROWS,
     pos_weight=st.sampled_from([None, 2.5]),
@@ -68,12 +71,14 @@ def test_logit_losses(shape, pos_weight, reduction, compiling):
     )
 
 
+@fewer
 @given(case=classified())
 def test_cross_entropy(case, compiling):
     arrays, labels, options = case
     same(lambda x, *weight: mg.cross_entropy(x, labels, *weight, **options), *arrays)
 
 
+@fewer
 @given(case=classified())
 def test_likelihood_of_labels_on_the_device(case, compiling):
     arrays, labels, options = case
@@ -85,6 +90,7 @@ def test_likelihood_of_labels_on_the_device(case, compiling):
     same(loss, *arrays)
 
 
+@fewer
 @given(case=classified())
 def test_cross_entropy_with_probabilities(case, compiling):
     (x, *weight), _, options = case

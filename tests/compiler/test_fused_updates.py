@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from interpreted_backend import InterpretedBackend
 from scans import fusing
@@ -94,6 +94,7 @@ def assert_same(found, right, tolerance):
             np.testing.assert_allclose(value, others[key], rtol=tolerance, atol=tolerance)
 
 
+@settings(max_examples=max(6, settings.default.max_examples // 2))
 @given(data=st.data())
 @pytest.mark.parametrize("kind", OPTIONS)
 def test_updates_are_those_of_numpy(kind, data):

@@ -156,7 +156,7 @@ def test_tasks_go_on_to_the_same_bits(name, tmp_path):
 
 # --- killed --------------------------------------------------------------------------------------
 
-KILLS = {"fast": 30, "deep": 1000}[os.environ.get("MINIGRAD_PROFILE", "fast")]
+KILLS = {"fast": 15, "deep": 1000}[os.environ.get("MINIGRAD_PROFILE", "fast")]
 KILL_TEST = """
 import os, random, signal, sys, time
 sys.path.insert(0, {tests!r})

@@ -1,5 +1,8 @@
 """Recurrent layers and cells: each layer, direction and sequence against runs of it alone."""
 
+import copy
+import os
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -10,6 +13,7 @@ import minigrad as mg
 from minigrad.nn import GRU, LSTM, RNN, GRUCell, LSTMCell, Recurrent, RecurrentCell, RNNCell
 from minigrad.nn.cells import rnn_relu_cell
 
+DEEP = os.environ.get("MINIGRAD_PROFILE") == "deep"
 fewer = settings(max_examples=max(6, settings.default.max_examples // 4))  # these take long
 
 LAYERS = {
@@ -158,7 +162,10 @@ def test_no_state_is_a_state_of_zeros(case):
 @fewer
 @given(case=stacks(max_T=3, max_size=2), data=st.data())
 def test_gradients_of_both_orders(where, case, data):
-    """By all parameters, the input and the initial state, with all options of a layer."""
+    """By all parameters, the input and the initial state, with all options of a layer.
+
+    By finite differences on NumPy; in the fast profile Numba is compared with it.
+    """
     layer, x, state = case
     T, N, _ = x.shape
     lengths = data.draw(st.none() | st.lists(st.integers(0, T), min_size=N, max_size=N))
@@ -169,6 +176,9 @@ def test_gradients_of_both_orders(where, case, data):
     if layer.batch_first:
         x = x.swapaxes(0, 1)
     with fusing("require" if where == "numba" and T else "1"):  # no steps need no kernel
+        if where == "numba" and not DEEP:
+            assert_as_on_numpy(where, layer, x, state, lengths)
+            return
         report = mg.gradcheck(layer, (x, state, lengths), order=2, backend=where, budget=400)
     if state is None and not (T and (lengths is None or any(lengths))):
         assert "zero everywhere" in str(report)  # a constant
@@ -179,17 +189,56 @@ def test_gradients_of_both_orders(where, case, data):
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_gradients_of_each_kind(name, backend):
-    """One case of every kind, quick enough for a device: both directions, two lengths."""
+    """One case of every kind, quick enough for a device: both directions, two lengths.
+
+    By finite differences on NumPy; in the fast profile the other backends are compared with it.
+    """
     kind, options = LAYERS[name]
     rng = np.random.default_rng(1)
     layer = kind(2, 2, bidirectional=True, **options).double()
     layer.load_state_dict({n: rng.normal(size=a.shape) for n, a in layer.state_dict().items()})
-    x = mg.tensor(rng.normal(size=(3, 2, 2)))
-    state = packed([mg.tensor(rng.normal(size=(2, 2, 2))) for _ in layer.states])
+    x = rng.normal(size=(3, 2, 2))
+    state = packed([rng.normal(size=(2, 2, 2)) for _ in layer.states])
     compiles = getattr(mg.get_backend(backend), "compile_loop", None) is not None
     with fusing("require" if compiles else "1"):
-        report = mg.gradcheck(layer, (x, state, [3, 1]), order=2, budget=300)
+        if backend != "numpy" and not DEEP:
+            assert_as_on_numpy(backend, layer, x, state, [3, 1])
+            return
+        report = mg.gradcheck(layer, (x, state, [3, 1]), order=2, backend=backend, budget=300)
     assert report, report
+
+
+def assert_as_on_numpy(backend, *given_):
+    """Gradients of both orders on a backend are NumPy's, by the ops alone."""
+    found = both_orders(backend, *given_)
+    with fusing("0"):
+        right = both_orders("numpy", *given_)
+    assert len(found) == len(right)
+    for a, b in zip(found, right, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            close(a, b)
+
+
+def both_orders(backend, layer, x, state, lengths):
+    """Outputs, gradients with random cotangents, and those of their sum with random weights."""
+    rng = np.random.default_rng(2)
+    layer = copy.deepcopy(layer).to(backend)
+    with mg.use_backend(backend):
+        mg.manual_seed(0)  # of dropout
+        parts = [] if state is None else parts_of(state)
+        leaves = [mg.tensor(array, requires_grad=True) for array in (x, *parts)]
+        y, last = layer(leaves[0], packed(leaves[1:]) if parts else None, lengths=lengths)
+        leaves, outs = [*leaves, *layer.parameters()], [y, *parts_of(last)]
+        outs = [out for out in outs if out.requires_grad]
+        gs = [rng.normal(size=out.shape) for out in outs]
+        plain = mg.grad(outs, leaves, gs, retain_graph=True, allow_unused=True)  # by a kernel
+        first = mg.grad(outs, leaves, gs, create_graph=True, allow_unused=True)
+        smooth = [g for g in first if g is not None and g.requires_grad]
+        weights = [rng.normal(size=g.shape) for g in smooth]
+        second = mg.grad(smooth, leaves, weights, allow_unused=True) if smooth else ()
+        found = *outs, *plain, *first, *second
+        return [None if g is None else g.numpy() for g in found]
 
 
 # --- dropout ---------------------------------------------------------------------------------

@@ -64,9 +64,14 @@ def test_programs_are_right(backend, fast_ways):
     assert len(doubts) < COUNT / 20
     if backend == "numpy":
         assert sloped > COUNT / 3
-        for k in range(1, 12):  # what a version of hypothesis happens to leave out
+
+        def look_for(program):  # what hypothesis happens to leave out
+            if any(kind != "layout" or name in program.text for name, kind in missing(seen)):
+                look(program)
+
+        for k in range(COUNT, 12 * COUNT, COUNT // 10):
             if missing(seen):
-                each_program(look, COUNT, START + k * COUNT)
+                each_program(look_for, COUNT // 10, START + k)
         assert not missing(seen)
 
 
@@ -75,18 +80,20 @@ def number(backend):
     return COUNT // SLOW.get(backend, 1)
 
 
+# Ops that only other ops call are called with what these lay out; what is kept isn't called.
+KEPT = {op.keeps[1].name for op in mg.OPS.values() if op.keeps is not None}
+WANTED = {(name, "layout") for name in OP_CASES if hasattr(mg, name)}
+WANTED |= {
+    (name, kind)
+    for name, cases in OP_CASES.items()
+    for kind in ("gradient", "second order")
+    if cases[0].slope != "none" and name not in KEPT
+}
+
+
 def missing(seen):
     """What no program did, of the ops and functions of the op table."""
-    # Ops that only other ops call are called with what these lay out; what is kept isn't called.
-    kept = {op.keeps[1].name for op in mg.OPS.values() if op.keeps is not None}
-    wanted = {(name, "layout") for name in OP_CASES if hasattr(mg, name)}
-    wanted |= {
-        (name, kind)
-        for name, cases in OP_CASES.items()
-        for kind in ("gradient", "second order")
-        if cases[0].slope != "none" and name not in kept
-    }
-    return sorted(wanted - seen)
+    return sorted(WANTED - seen)
 
 
 def test_kernels_agree_with_programs(interpreted, fast_ways):
@@ -158,8 +165,8 @@ class Planted(NumpyBackend):
         vars(self).update(faulty)
 
 
-def negative_strides_forgotten(x):
-    return np.exp(x[::-1] if x.ndim and x.strides[0] < 0 else x)
+def negative_strides_forgotten(function):
+    return lambda x: function(x[::-1] if x.ndim and x.strides[0] < 0 else x)
 
 
 def repeats_forgotten(g, index, shape):
@@ -190,7 +197,9 @@ def nan_taken_for_zero(x):
 
 
 BACKENDS = {
-    "negative strides": {"exp": negative_strides_forgotten},
+    "negative strides": {  # of several functions: it is seen at few inputs
+        f.__name__: negative_strides_forgotten(f) for f in (np.exp, np.sin, np.tanh, np.square)
+    },
     "indices that repeat": {"scatter": repeats_forgotten},
     "a transposed operand": {"matmul": columns_taken_for_dense},
     "an input edited": {"relu": writes_to_its_input},
@@ -227,7 +236,7 @@ DERIVATIVES = {
     "a dropped term": (mg.divide, {"b": lambda g, y: -g * y}, "order"),
     "a factor": (mg.softplus, {"x": lambda g, x: 1.001 * g * mg.sigmoid(x)}, "order"),
     "right at first order only": (mg.tanh, {"x": captured}, "second order"),
-    "a silent 0": (mg.square, {"x": lambda g, x: mg.where(x == x, 2 * g * x, 0)}, "NaN"),
+    "a silent 0": (mg.sin, {"x": lambda g, x: mg.where(x == x, g * mg.cos(x), 0)}, "NaN"),
     "a wrong place": (mg.cos, {"x": lambda g, x: -g * mg.sin(mg.flip(x, axis=None))}, "order"),
 }
 

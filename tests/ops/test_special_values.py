@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import minigrad as mg
@@ -93,6 +93,8 @@ def row_functions():
     }
 
 
+# Each function is a kernel to be compiled; those of more values are in test_elementwise.py.
+@settings(max_examples=max(6, settings.default.max_examples // 2))
 @given(
     name=st.sampled_from(sorted(row_functions())),
     values=st.lists(st.sampled_from(SPECIAL), min_size=3, max_size=3),

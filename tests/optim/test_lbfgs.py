@@ -74,7 +74,8 @@ def closure_for(optimizer, loss_of):
 @searches
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("problem", PROBLEMS)
-def test_fifty_steps_are_those_of_pytorch(problem, options, search, backend):
+def test_fifty_steps_are_those_of_pytorch(problem, options, search, numpy_unless_deep):
+    """On NumPy; the next test compares the other backends with it."""
     torch = pytest.importorskip("torch", reason=f"no PyTorch; {install_line('oracle')}")
     loss_of, start = PROBLEMS[problem]
     ours = [leaf(x) for x in start]

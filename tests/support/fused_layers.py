@@ -36,8 +36,21 @@ class GateByGate(Recurrent):
         return {f"{kind}{gate}": shape for kind, shape in shapes.items() for gate in GATES}
 
 
+def norm_rnn_cell(p, x, h):
+    """The least that has sums over rows in its steps, which kernels take long to compile."""
+    h = mg.tanh(mg.layer_norm(x @ p.w.T + h @ p.u.T, p.gain.shape, p.gain, p.shift))
+    return h, h
+
+
+class NormRNN(Recurrent):
+    cell = norm_rnn_cell
+
+    def shapes(self, I, H):
+        return {"w": (H, I), "u": (H, H), "gain": (H,), "shift": (H,)}
+
+
 LAYERS = {"RNN": RNN, "RNN relu": relu_rnn, "LSTM": LSTM, "GRU": GRU}
-LAYERS |= {"LSTM gate by gate": GateByGate}
+LAYERS |= {"LSTM gate by gate": GateByGate, "NormRNN": NormRNN}
 LAYERS |= {name: getattr(zoo, name) for name in zoo.__all__ if name[0].isupper()}
 
 
@@ -85,11 +98,15 @@ def results(
 def uses(draw, name):
     """Sizes and options of a layer."""
     # The norm over one feature is a kernel of its own, and slow to compile.
-    widths = [3, 16, 17] if name == "LayerNormLSTM" else [1, 3, 16, 17]
+    widths = [3, 16, 17] if "Norm" in name else [1, 3, 16, 17]
     # So are those of a single step; test_one_step.py has them for any cell.
     # And those of few rows, on Numba: their products are outside of the loop.
-    every_way = name in ("RNN", "LSTM", "GRU")
-    steps, rows = ([1, 2, 5], [1, 3, 7, 13]) if every_way else ([2, 5], [12, 13])
+    # RNN goes every way, LSTM and GRU that of few rows; test_products_in_loops.py has their other.
+    steps, rows = [2, 5], [12, 13]
+    if name == "RNN":
+        steps, rows = [1, 2, 5], [1, 3, 7, 13]
+    elif name in ("LSTM", "GRU"):
+        rows = [1, 3, 7]
     sizes = tuple(draw(st.sampled_from(s)) for s in (steps, rows, [1, 2], widths))
     flags = {name: draw(st.booleans()) for name in ("state", "batch_first", "bidirectional")}
     return sizes, {"seed": draw(st.integers(0, 1000)), **flags}
