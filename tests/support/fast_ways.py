@@ -106,6 +106,13 @@ AS_THEY_ARE = {
         "SUM_BLOCK": "in compiled code; longer rows are tested",
         "ROWS_PER_SUM": "in compiled code; more rows are tested",
     },
+    "minigrad.backends.numpy_kernels.freed_memory": {
+        "_KEPT": "where arrays lie, and not what is in them; test_freed_memory has steps with and "
+        "without it",
+        "_IN_HEAP": "as the one before",
+        "_TRIM_THRESHOLD": "the C library's number for an option",
+        "_MMAP_THRESHOLD": "the C library's number for an option",
+    },
     "minigrad.backends.numpy_kernels.codegen": {"LINE_WIDTH": "of a text, for its reader"},
     "minigrad.backends.cupy_kernels.codegen": {
         "MOST_THREADS": "in compiled code; rows wider are tested"
