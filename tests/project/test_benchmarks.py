@@ -76,8 +76,11 @@ def test_memory_of_a_layer(tmp_path):
     assert set(found) == own | ({"PyTorch"} if importlib.util.find_spec("torch") else set())
     (line,) = GROUPS["peak-memory"].lines({"rnn": found})
     assert line.unit == "bytes" and line.values == found
-    # At least the outputs, and the gradients of z: much more than what a process has free.
-    assert all(len(found[name]) == 1 and found[name][0] > 2 * 4 * 400 * 64 * 128 for name in own)
+    assert all(len(found[name]) == 1 for name in own)
+    # The outputs, and on NumPy the gradients of z; no more than four such arrays.
+    outputs = 4 * 400 * 64 * 128
+    assert 2 * outputs < found["minigrad numpy"][0] < 4 * outputs
+    assert outputs < found["minigrad numba"][0] < 4 * outputs
 
 
 # --- first use ---------------------------------------------------------------------------------
