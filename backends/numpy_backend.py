@@ -13,10 +13,10 @@ from minigrad.utils import summation
 from minigrad.utils.quiet import quiet
 from minigrad.utils.summation import HALF, SINGLE
 
-from .numpy_kernels import sums
 from .numpy_kernels.choices import where
 from .numpy_kernels.freed_memory import keep_freed_memory
 from .numpy_kernels.scatter import scatter_rows
+from .numpy_kernels.sums import total
 from .numpy_kernels.with_loops import WithLoops
 
 # Called by position: to sort out names takes them as long as to add a few numbers.
@@ -74,7 +74,7 @@ class NumpyBackend(ArrayModuleBackend):
     def min(self, x: Any, axis: Any = None, keepdims: Any = False) -> Any:
         return _least(x, axis, None, None, keepdims)
 
-    where, sum, mean = staticmethod(where), staticmethod(sums.total), staticmethod(sums.mean)
+    where, _total = staticmethod(where), staticmethod(total)
 
     def sigmoid(self, x: Any) -> Any:
         if not x.ndim or x.dtype.kind != "f":

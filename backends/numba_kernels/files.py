@@ -71,8 +71,8 @@ class CompiledFiles(caching._Cache):
         """The code for a signature; None if there is none that may be loaded."""
         if not self._is_on:
             return None
-        # What compiled code calls. Numba's own cache has its context refreshed, which imports what
-        # compiling needs, and takes as long as all else that loads a kernel.
+        # Compiled code calls Numba's runtime. Numba's own cache refreshes the context here, which
+        # imports what compiling needs, and takes as long as all else that loads a kernel.
         rtsys.initialize(target_context)
         path = self._path(sig, target_context.codegen())
         try:

@@ -1,4 +1,4 @@
-"""Sums and means: precise, and as quick as NumPy's where those are precise already."""
+"""Sums: precise, and as quick as NumPy's where those are precise already."""
 
 from __future__ import annotations
 
@@ -13,23 +13,11 @@ from minigrad.utils.summation import HALF
 _add: Any = np.add.reduce
 
 
-def total(x: Any, axis: Any = None, keepdims: Any = False) -> Any:
-    """The sum, of many numbers pairwise, of float16 in float32."""
-    if x.dtype == HALF:
-        return summation.total(x, axis, keepdims).astype(HALF)
-    if x.size <= summation.FEW or _adds_well(x, axis):
+def total(x: Any, axis: Any, keepdims: bool) -> Any:
+    """The sum, of many numbers pairwise; that of float16 numbers is in float32."""
+    if x.dtype != HALF and (x.size <= summation.FEW or _adds_well(x, axis)):
         return _add(x, axis, None, None, keepdims)
     return summation.total(x, axis, keepdims)
-
-
-def mean(x: Any, axis: Any = None, keepdims: Any = False) -> Any:
-    """The mean; of integers and truth values in float64."""
-    if x.dtype != HALF and (x.size <= summation.FEW or _adds_well(x, axis)):
-        y = _add(x, axis, None, None, keepdims)
-    else:
-        y = summation.total(x, axis, keepdims)
-    y = y / (x.size // y.size if y.size else 1)
-    return y.astype(HALF) if x.dtype == HALF else y
 
 
 def _adds_well(x: Any, axis: Any) -> bool:

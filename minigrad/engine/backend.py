@@ -198,14 +198,18 @@ class ArrayModuleBackend:
 
     def sum(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         """The sum, of many numbers pairwise, of float16 in float32."""
-        y = summation.total(x, axis, keepdims, not self.is_host)
+        y = self._total(x, axis, keepdims)
         return y if y.dtype is x.dtype or x.dtype != HALF else y.astype(HALF)
+
+    def _total(self, x: Any, axis: Any, keepdims: bool) -> Any:
+        """The sum; that of float16 numbers is in float32."""
+        return summation.total(x, axis, keepdims, not self.is_host)
 
     def mean(self, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         """The mean; of integers and truth values in float64."""
         if not self.is_host and x.size <= summation.DEVICE_FEW:
             return self.xp.mean(x, axis=axis, keepdims=keepdims)  # one launch
-        y = summation.total(x, axis, keepdims, not self.is_host)
+        y = self._total(x, axis, keepdims)
         y = y / (x.size // y.size if y.size else 1)
         return y if y.dtype is x.dtype or x.dtype != HALF else y.astype(HALF)
 

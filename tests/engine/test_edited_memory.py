@@ -129,7 +129,7 @@ EDITS = {
     "turned": lambda x: (slice(None), x[::-1]),
     "at its numbers": lambda x: (x % len(x), 7),
     "at itself": lambda x: (x, 3),
-    "sorted by itself": lambda x: (x, x[::-1]),
+    "turned, at itself": lambda x: (x, x[::-1]),
     "where it is odd": lambda x: (x % 2 == 1, 0),
     "repeated": lambda x: ([0, 0], x[:2]),
 }
